@@ -1,0 +1,176 @@
+"""One process at a time, on file systems without locks: a folder that is made by whoever comes first, and beats while it lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+BEAT_S = 10.0
+STALE_S = 120.0
+
+
+class Held(Exception):
+    """Another live process holds the claim."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(f"held by process {owner.pid} on {owner.host}")
+        self.owner = owner
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who made a claim."""
+
+    host: str
+    pid: int
+    started: float  # the process's own start, seconds since 1970: a process number comes back, this does not
+
+    def is_gone(self) -> bool:
+        """Say whether the process has surely ended; False where it cannot be known from here."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.started) > 2 or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+
+def owner_of(claim: Path) -> Owner | None:
+    """Return the live owner of a claim, or None where there is none (no claim, an ended process, a heart that stopped)."""
+    try:
+        values: dict[str, Any] = json.loads((claim / "owner.json").read_text())
+        owner = Owner(str(values["host"]), int(values["pid"]), float(values["started"]))
+        beat = (claim / "owner.json").stat().st_mtime
+    except FileNotFoundError:
+        return _owner_about_to_sign(claim)
+    except (OSError, ValueError, KeyError):
+        return None
+    if owner.is_gone() or _now_of(claim.parent) - beat > STALE_S:
+        return None
+    return owner
+
+
+@contextmanager
+def claimed(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
+    """Hold the claim while the body runs.
+
+    Args:
+        claim: the folder that stands for it; its parent must be writable.
+        wait: asked twice a second while another process holds it, with its owner; False gives up.
+
+    Raises:
+        Held: another process holds it, and `wait` gave up.
+        OSError: the parent folder cannot be written.
+    """
+    me = Owner(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+    claim.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            claim.mkdir()
+            break
+        except FileExistsError:
+            owner = owner_of(claim)
+            if owner is None:
+                _clear(claim)
+            elif not wait(owner):
+                raise Held(owner) from None
+            else:
+                time.sleep(0.5)
+    signed = claim / "owner.json"
+    signed.write_text(json.dumps({"host": me.host, "pid": me.pid, "started": me.started}))
+    ended = threading.Event()
+    heart = threading.Thread(target=_beat, args=(signed, ended), daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        heart.join()
+        shutil.rmtree(claim, ignore_errors=True)
+
+
+def made_once(
+    target: Path, make: Callable[[Path], None], *, wait: Callable[[Owner], bool] = lambda owner: True
+) -> bool:
+    """Make a file or folder unless it is there; of several processes that want it at once, one makes it.
+
+    Args:
+        target: what is to be there; it appears whole or not at all.
+        make: writes it to the path it is given, beside the target.
+        wait: as for `claimed`.
+
+    Returns:
+        Whether this call made it.
+
+    Raises:
+        Held: another process is making it, and `wait` gave up.
+    """
+    if target.exists():
+        return False
+    with claimed(target.with_name(f".{target.name}.claim"), wait=wait):
+        if target.exists():
+            return False
+        for left in target.parent.glob(f".{target.name}.part-*"):  # of a process that was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        aside = target.with_name(f".{target.name}.part-{os.getpid()}")
+        try:
+            make(aside)
+            os.replace(aside, target)
+        finally:
+            if aside.is_dir():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                aside.unlink(missing_ok=True)
+    return True
+
+
+def _beat(signed: Path, ended: threading.Event) -> None:
+    while not ended.wait(BEAT_S):
+        try:
+            os.utime(signed)
+        except OSError:
+            return  # the folder was moved or deleted: whoever works in it will notice
+
+
+def _owner_about_to_sign(claim: Path) -> Owner | None:
+    """A claim without a name in it is a moment old, or its maker died in that moment."""
+    try:
+        age = _now_of(claim.parent) - claim.stat().st_mtime
+    except OSError:
+        return None
+    return Owner("?", 0, 0.0) if age < 5 else None
+
+
+def _now_of(folder: Path) -> float:
+    """Return the present time by the file system's clock, which is another machine's where the folder is shared."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            return os.fstat(probe.fileno()).st_mtime
+    except OSError:
+        return time.time()
+
+
+def _clear(claim: Path) -> None:
+    """Take an abandoned claim away; of several that try, one wins."""
+    aside = claim.with_name(f"{claim.name}.gone-{os.getpid()}-{time.monotonic_ns()}")
+    try:
+        claim.rename(aside)
+        if owner_of(aside) is not None:  # another was quicker, and this is its new claim
+            aside.rename(claim)
+            return
+    except OSError:
+        return
+    shutil.rmtree(aside, ignore_errors=True)

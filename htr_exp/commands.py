@@ -1,0 +1,142 @@
+"""commands.sh: what a run does, as kraken's own commands, for someone who knows kraken and nothing of us."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from htr_exp import ketos
+from htr_exp.schema import Training
+
+HEADER = """\
+#!/bin/sh
+# What this run does, in kraken {version}'s own commands. It repeats the run in a folder of its own, $OUT; compiled data that
+# is cached is compiled again.{stopping}
+set -eu
+cd "$(dirname "$0")"
+OUT=${{OUT:-by-hand}}
+BASE=${{BASE:-$(cat live/base_model.path 2>/dev/null || true)}}
+mkdir -p "$OUT"
+export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS={threads} LC_ALL=C.UTF-8
+"""
+
+
+def legs(training: Training) -> list[tuple[str, int | None]]:
+    """Return the legs of a training: a folder's name each, and the count of epochs it ends at (None: kraken stops itself).
+
+    kraken 7 keeps checkpoints of its ten best epochs alone. In a folder of its own, a leg of at most ten leaves one for every
+    epoch, and a kill costs no more than the epoch under way. With quit=early one leg is enough: the best epoch is always
+    kept, so that a kill costs at most `lag` epochs.
+    """
+    if training.quit == "early" or not training.leg_epochs:
+        return [("leg-01", training.epochs if training.quit == "fixed" else None)]
+    ends = [*range(training.leg_epochs, training.epochs, training.leg_epochs), training.epochs]
+    return [(f"leg-{number:02d}", end) for number, end in enumerate(ends, start=1)]
+
+
+def script(
+    training: Training,
+    *,
+    version: str,
+    device: str,
+    seed: int,
+    base: bool,
+    spec: str | None,
+    sides: Sequence[str],
+    pad: int,
+) -> str:
+    """Return the text of commands.sh.
+
+    Args:
+        training: every setting.
+        version: of kraken.
+        device: as kraken names it.
+        seed: of training.
+        base: whether there is a base model.
+        spec: the network from scratch, or None with a base model.
+        sides: what is compiled: train, validation and, where there is one, test; nothing where nothing is trained.
+        pad: of scoring, pixels.
+    """
+    lines = [HEADER.format(version=version, threads=training.threads, stopping=_stopping(training) if sides else "")]
+    if sides:
+        lines += _compilation(training, sides) + _legs(training, device, seed, spec)
+    lines.append("\n# predictions on the held-out lines")
+    if base:
+        lines += _prediction("$BASE", "base", device, training, pad)
+    if sides:
+        lines += _prediction("$OUT/best.mlmodel", "best", device, training, pad)
+    return "\n".join(lines) + "\n"
+
+
+def _stopping(training: Training) -> str:
+    if training.quit == "early":
+        return f"\n# kraken has no cap on epochs with -q early: the run stops it after {training.epochs}."
+    return (
+        "\n# Epochs are trained in legs, each in a folder of its own, so that each leaves a checkpoint."
+        if len(legs(training)) > 1
+        else ""
+    )
+
+
+def _compilation(training: Training, sides: Sequence[str]) -> list[str]:
+    lines = ["# one compiled file for each side of the split"]
+    for side in sides:
+        command = ketos.compile_command(
+            "ketos", pages=f"live/{side}.pages", output=f"$OUT/{side}.arrow", legacy_polygons=training.legacy_polygons
+        )
+        lines += [_shown(command), f'echo "$OUT/{side}.arrow" > "$OUT/{side}.list"']
+    return lines
+
+
+def _legs(training: Training, device: str, seed: int, spec: str | None) -> list[str]:
+    lines = ["\n# training"]
+    before: tuple[str, int] | None = None
+    for folder, until in legs(training):
+        output = f"$OUT/train/{folder}"
+        if before is None:
+            command = ketos.train_command(
+                "ketos", training, device=device, seed=seed, train="$OUT/train.list", validation="$OUT/validation.list",
+                output=output, base=None if spec else "$BASE", spec=spec, until_epoch=until,
+            )  # fmt: skip
+        else:
+            checkpoint = f"$OUT/train/{before[0]}/checkpoint_{before[1] - 1:02d}-*.ckpt"
+            command = ketos.resume_command(
+                "ketos",
+                training,
+                device=device,
+                seed=seed + before[1],
+                checkpoint=checkpoint,
+                output=output,
+                until_epoch=until,
+            )
+        lines.append(_shown(command))
+        before = (folder, until) if until is not None else None
+    lines.append("# the best of all legs: its score is in its name")
+    lines.append(
+        'cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ \'{print $NF "\\t" $0}\' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"'
+    )
+    return lines
+
+
+def _prediction(model: str, name: str, device: str, training: Training, pad: int) -> list[str]:
+    command = ketos.predict_command(
+        "kraken", pages=[("PAGES", "PAGES")], model=model, template="predict.jinja", device=device,
+        precision=training.precision, threads=training.threads, pad=pad,
+    )  # fmt: skip
+    return [
+        f'mkdir -p "$OUT/{name}"',
+        "set --",
+        f'while read -r page; do set -- "$@" -i "$page" "$OUT/{name}/$(basename "$page" .xml).jsonl"; done < live/held-out.pages',
+        _shown(command).replace("-i PAGES PAGES", '"$@"'),
+    ]
+
+
+def _shown(command: Sequence[str]) -> str:
+    return " ".join(_word(word) for word in command)
+
+
+def _word(word: str) -> str:
+    if not word.startswith("$"):
+        return shlex.quote(word)
+    folder, star, rest = word.partition("*")
+    return f'"{folder}"{star}{rest}'

@@ -1,0 +1,300 @@
+"""From the words of the command line to a checked experiment: Hydra composes conf/, we say everything that is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from htr_exp.basemodel import kraken_file
+from htr_exp.errors import ConfigError
+from htr_exp.schema import CHOICES, Experiment
+
+PACKAGE = Path(__file__).resolve().parent
+
+LITERAL_KEYS = re.compile(
+    r"(dataset\.(path|pattern|name)|model\.(path|file|name|doi)|architecture\.spec|split\.(lists\.\w+|table|page_column|column)"
+    r"|runtime\.ketos|site\.\w+|tracking\.uri|name|question)$"
+)
+"""Keys whose values are names, paths or VGSL specs: taken as typed, whatever Hydra's grammar makes of their characters."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """An experiment as composed."""
+
+    experiment: Experiment
+    values: dict[str, Any]  # the same as plain values, resolved: what the record keeps
+
+
+def conf_dir() -> Path:
+    """Return conf/: beside the package in a checkout, inside it once installed.
+
+    Raises:
+        ConfigError: it is in neither place.
+    """
+    for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise ConfigError("conf/config.yaml was not found: reinstall htr-exp, or run from a checkout")
+
+
+def overlays(config_dir: str | None = None) -> list[Path]:
+    """Return the user's config folders, strongest first: --config-dir, then conf/ of the folder one stands in.
+
+    A conf/ that has a config.yaml of its own belongs to another Hydra program and is left alone.
+
+    Raises:
+        ConfigError: `config_dir` is not a folder, or replaces config.yaml.
+    """
+    found = []
+    if config_dir is not None:
+        folder = Path(config_dir).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir {config_dir}: there is no such folder")
+        if (folder / "config.yaml").exists():
+            raise ConfigError(
+                f"--config-dir {config_dir}: it holds a config.yaml; a config folder adds choices to groups"
+            )
+        found.append(folder.resolve())
+    here = Path("conf").resolve()
+    if here.is_dir() and not (here / "config.yaml").exists() and here not in found:
+        found.append(here)
+    return found
+
+
+def options(config_dirs: Sequence[Path] = ()) -> dict[str, dict[str, str]]:
+    """Return every choice of every group with the sentence that its file opens with."""
+    found: dict[str, dict[str, str]] = {}
+    for folder in (conf_dir(), *reversed(config_dirs)):
+        for file in sorted(folder.glob("*/*.yaml")):
+            lines = [
+                line for line in file.read_text(encoding="utf-8-sig").splitlines() if not line.startswith("# @package")
+            ]
+            first = lines[0] if lines else ""
+            found.setdefault(file.parent.name, {})[file.stem] = first.lstrip("# ") if first.startswith("#") else ""
+    return {group: dict(sorted(choices.items())) for group, choices in sorted(found.items())}
+
+
+def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
+    """Compose one experiment.
+
+    Args:
+        overrides: `key=value` and `group=choice` as typed.
+        config_dirs: the user's config folders, strongest first.
+
+    Raises:
+        ConfigError: with every bad key, value and missing value.
+    """
+    words = _checked(overrides, config_dirs, multirun=False)
+    with _hydra(config_dirs):
+        try:
+            composed = compose("config", overrides=words)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _explained(overrides, words, error) from None
+    return resolve(composed)
+
+
+def compose_sweep(
+    overrides: Sequence[str], launch: Callable[[list[Composed]], list[Any]], config_dirs: Sequence[Path] = ()
+) -> None:
+    """Let Hydra's sweeper expand `overrides` and hand all points, or each batch of a sweeper that learns, to `launch`.
+
+    Args:
+        overrides: as for `compose_experiment`; `key=a,b` and `key=range(...)` make points.
+        launch: gets the composed points, returns one value each (the validation CER, or None where it is not waited for).
+        config_dirs: the user's config folders, strongest first.
+
+    Raises:
+        ConfigError: with every bad key, value and missing value.
+    """
+    words = _checked(overrides, config_dirs, multirun=True)
+
+    def points(configs: list[DictConfig]) -> list[Any]:
+        problems: list[str] = []
+        composed = []
+        for config in configs:
+            try:
+                composed.append(resolve(config))
+            except ConfigError as error:
+                problems += [problem for problem in error.problems if problem not in problems]
+        if problems:
+            raise ConfigError("the sweep cannot run:", problems)
+        return launch(composed)
+
+    # Hydra's basic sweeper leaves a multirun.yaml; the run folders say all that it would.
+    with tempfile.TemporaryDirectory(prefix="htr_exp-sweep-") as scratch, _hydra(config_dirs):
+        try:
+            GlobalHydra.instance().hydra.multirun(  # type: ignore[union-attr]
+                config_name="config",
+                task_function=points,  # type: ignore[arg-type]
+                overrides=[*words, f"hydra.sweep.dir='{scratch}'"],
+                with_log_configuration=False,
+            )
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _explained(overrides, words, error) from None
+
+
+def resolve(config: DictConfig) -> Composed:
+    """Resolve interpolations and missing values of a composed config.
+
+    Raises:
+        ConfigError: a value is missing, or an interpolation leads nowhere.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise ConfigError("the experiment cannot run:", [f"{key} is not set: give {key}=VALUE" for key in missing])
+    try:
+        experiment = OmegaConf.to_object(config)
+        values = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError("the experiment cannot run:", [_first_line(error)]) from None
+    return Composed(experiment, values)  # type: ignore[arg-type]
+
+
+def word_problems(values: dict[str, Any]) -> list[str]:
+    """Return what is wrong with each key that takes one of a few words."""
+    problems = []
+    for key, words in CHOICES.items():
+        value: Any = values
+        for part in key.split("."):
+            value = value[part]
+        if value is not None and value not in words:
+            problems.append(f"{key}={value}: choose one of {', '.join(words)}{_meant(str(value), words)}")
+    return problems
+
+
+@contextmanager
+def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
+    ConfigStore.instance().store("experiment_schema", Experiment)
+    for group, target in (("launcher", "SweepLauncher"), ("sweeper", "GridSweeper")):
+        node = {"_target_": f"hydra_plugins.htr_exp_sweep.{target}"}
+        node |= {"max_batch_size": None, "params": None} if group == "sweeper" else {}
+        ConfigStore.instance().store("htr_exp", node, group=f"hydra/{group}", provider="htr_exp")
+    OmegaConf.register_new_resolver("packaged", lambda name: str(PACKAGE / name), replace=True)
+    OmegaConf.register_new_resolver(
+        "kraken_file", lambda name: str(kraken_file(name) or f"kraken/{name}"), replace=True
+    )
+    _search_first[:] = [str(folder) for folder in config_dirs]
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            yield
+    finally:
+        _search_first.clear()
+
+
+_search_first: list[str] = []  # read by the search path plugin, which Hydra makes without arguments
+
+
+def search_first() -> list[str]:
+    """Return the user's config folders of the composition under way, strongest first."""
+    return list(_search_first)
+
+
+def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
+    groups = options(config_dirs)
+    problems, words = [], []
+    for typed in overrides:
+        word = _literal(typed, multirun=multirun)
+        words.append(word)
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            problems.append(f"{typed}: {_first_line(error)}; write KEY=VALUE")
+            continue
+        key = override.key_or_group
+        if key.startswith("hydra"):
+            continue
+        if override.type is not None and override.type.name != "CHANGE":
+            problems.append(f"{typed}: keys are neither added nor removed here; write {key}=VALUE")
+        elif override.is_sweep_override() and not multirun:
+            problems.append(f"{typed}: several values make a sweep; run `train -m ...`")
+        elif key in groups and "." not in key:
+            values = [str(value) for value in _values(override)]
+            for value in values:
+                if value not in groups[key] and value != "None":
+                    problems.append(
+                        f"{key}={value}: there is no such {key}; choose one of {', '.join(groups[key])}{_meant(value, groups[key])}"
+                    )
+        else:
+            problems += _key_problem(typed, key, groups)
+    if problems:
+        raise ConfigError("the command line cannot be used:", problems)
+    return words
+
+
+def _values(override: Any) -> list[Any]:
+    return list(override.sweep_string_iterator()) if override.is_sweep_override() else [override.value()]
+
+
+def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> list[str]:
+    node: Any = Experiment
+    path: list[str] = []
+    for part in key.split("."):
+        names = {field.name: get_type_hints(node)[field.name] for field in fields(node)} if is_dataclass(node) else {}
+        if part not in names:
+            where = ".".join(path)
+            known = list(names) if path else sorted({*names, *groups})
+            if not known:
+                return [f"{typed}: {where} has no keys of its own"]
+            return [
+                f"{typed}: there is no key `{part}`{f' in {where}' if where else ''}{_meant(part, known)}; keys: {', '.join(known)}"
+            ]
+        path.append(part)
+        node = next((arg for arg in get_args(names[part]) if is_dataclass(arg)), names[part])
+    if is_dataclass(node):
+        return [f"{typed}: {key} has keys: {', '.join(f'{key}.{field.name}' for field in fields(node))}"]
+    return []
+
+
+def _literal(typed: str, *, multirun: bool) -> str:
+    key, equals, value = typed.partition("=")
+    if not equals or not LITERAL_KEYS.match(key) or value in ("", "null") or value[0] in "'\"":
+        return typed
+    if key == "dataset.path" and value.startswith("[") and value.endswith("]") and not Path(value).exists():
+        return f"{key}=[{','.join(_quoted(item.strip()) for item in value[1:-1].split(','))}]"
+    if multirun and key != "architecture.spec" and not Path(value).exists():
+        return f"{key}={','.join(_quoted(item) for item in value.split(','))}"
+    return f"{key}={_quoted(value)}"
+
+
+def _quoted(value: str) -> str:
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return "'" + escaped.replace("${", "\\${") + "\\" * trailing + "'"
+
+
+def _explained(typed: Sequence[str], words: Sequence[str], error: Exception) -> ConfigError:
+    """Compose each override alone, so that every bad one is named, not the first."""
+    problems = []
+    groups = [word for word in words if "." not in word.partition("=")[0]]
+    for one, word in zip(typed, words):
+        if word.startswith("hydra") or OverridesParser.create().parse_override(word).is_sweep_override():
+            continue
+        try:
+            compose("config", overrides=[*(group for group in groups if group != word and "," not in group), word])
+        except (HydraException, OmegaConfBaseException) as single:
+            problems.append(f"{one}: {_first_line(single.__cause__ or single)}")
+    return ConfigError("the experiment cannot be composed:", list(dict.fromkeys(problems)) or [_first_line(error)])
+
+
+def _meant(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,52 @@
+"""Everything a user must know of and act on, as exceptions that carry all problems at once.
+
+    HtrExpError
+    ├── ConfigError              a key, a value or a combination that cannot run
+    ├── DatasetError             ground truth that cannot be used as it is
+    ├── ModelError               a base model that is missing, unreadable or of the wrong kind
+    ├── RuntimeUnavailableError  kraken cannot be started here
+    └── TrainingError            kraken, or a stage around it, failed
+
+`cli.main` catches these and nothing else: any other exception is a defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class HtrExpError(Exception):
+    """Something the user can mend.
+
+    Args:
+        headline: one line that says what cannot be done.
+        problems: every reason, one line each: the value as typed, where it stands, what to do next.
+    """
+
+    def __init__(self, headline: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(headline)
+        self.headline = headline
+        self.problems = list(problems)
+
+    def __str__(self) -> str:
+        return "\n".join([self.headline, *(f"  - {problem}" for problem in self.problems)])
+
+
+class ConfigError(HtrExpError):
+    """A key, a value or a combination of them that cannot run."""
+
+
+class DatasetError(HtrExpError):
+    """Ground truth that cannot be used as it is."""
+
+
+class ModelError(HtrExpError):
+    """A base model that is missing, unreadable or of the wrong kind."""
+
+
+class RuntimeUnavailableError(HtrExpError):
+    """kraken cannot be started where the run needs it."""
+
+
+class TrainingError(HtrExpError):
+    """kraken, or a stage around it, failed."""

@@ -1,0 +1,303 @@
+"""PAGE (2010 to 2019) and ALTO (2 to 4) as kraken 7.1 reads them: the same lines, texts, points and types.
+
+Where kraken is blind these readers are not: they also find lines in nested regions, in ALTO's composed blocks and
+margins, the points of PAGE 2010, coordinates with decimals, and put a blank between the words of a PAGE line that has
+no text of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from operator import eq
+
+from lxml import etree
+
+from htr_exp.groundtruth.model import Line, NotGroundTruth, Page, Points, Region
+
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
+_STRUCTURE = re.compile(r"structure\s*\{[^}]*?\btype\s*:\s*([^;}]*)")  # as in custom="structure {type:heading;}"
+
+_FARTHEST = 1 << 31  # pixels; what lies beyond is no coordinate
+
+# The type of a region that states none (kraken/lib/xml/common.py, 7.1.1).
+_PAGE_REGIONS = {
+    "TextRegion": "text",
+    "ImageRegion": "image",
+    "LineDrawingRegion": "line drawing",
+    "GraphicRegion": "graphic",
+    "TableRegion": "table",
+    "ChartRegion": "chart",
+    "MapRegion": "map",
+    "SeparatorRegion": "separator",
+    "MathsRegion": "maths",
+    "ChemRegion": "chem",
+    "MusicRegion": "music",
+    "AdvertRegion": "advert",
+    "NoiseRegion": "noise",
+    "UnknownRegion": "unknown",
+    "CustomRegion": "custom",
+}
+_ALTO_REGIONS = {
+    "TextBlock": "text",
+    "Illustration": "illustration",
+    "GraphicalElement": "graphic",
+    "ComposedBlock": "composed",
+}
+
+
+class _Found:
+    """The regions and lines of a page, in the order of the file."""
+
+    def __init__(self) -> None:
+        self.regions: list[Region] = []
+        self.lines: list[Line] = []
+        self.notes: dict[str, None] = {}
+        self._ids: set[str] = set()
+
+    def region(self, identifier: str | None, kind: str | None, polygon: Points) -> str:
+        """Add a region and return its id, made unique: nothing but its lines refers to it."""
+        number = len(self.regions) + 1
+        while not identifier or identifier in self._ids:
+            identifier = f"region_{number}"
+            number += 1
+        self._ids.add(identifier)
+        self.regions.append(Region(identifier, kind, polygon))
+        return identifier
+
+
+def _points(text: str | None) -> Points:
+    """Return the points of a coordinate list without immediate repetitions; empty if it cannot be read."""
+    if not text:
+        return ()
+    words = text.replace(",", " ").split()
+    try:
+        numbers = map(_integers.__getitem__, words)
+        points = tuple(zip(numbers, numbers, strict=False))
+    except ValueError:
+        if _NUMBER.sub("", text).strip(" \t\r\n,()"):
+            return ()
+        words = [number.group() for number in _NUMBER.finditer(text)]
+        if any(abs(float(word)) > _FARTHEST for word in words):
+            return ()
+        numbers = map(int, map(float, words))
+        points = tuple(zip(numbers, numbers, strict=False))
+    if len(words) % 2:
+        return ()
+    if any(map(eq, points, points[1:])):
+        return tuple([point for point, _ in groupby(points)])
+    return points
+
+
+class _Integers(dict[str, int]):
+    """The integers by their digits: coordinates repeat so often that looking one up is half the cost of reading it."""
+
+    def __missing__(self, digits: str) -> int:
+        number = int(digits)
+        if abs(number) > _FARTHEST:
+            raise ValueError(digits)
+        if len(self) < 50_000:
+            self[digits] = number
+        return number
+
+
+_integers = _Integers()
+
+
+def _integer(text: str | None) -> int:
+    try:
+        return int(float(text or 0))
+    except (ValueError, OverflowError):
+        return 0
+
+
+class _Names(dict[str, str]):
+    """The names of elements without their namespaces."""
+
+    def __missing__(self, tag: str) -> str:
+        name = tag[tag.rfind("}") + 1 :]
+        if len(self) < 1_000:
+            self[tag] = name
+        return name
+
+
+_names = _Names()
+
+
+# PAGE
+
+
+def read_pcgts(root: etree._Element, namespace: str) -> Page:
+    """Read a PAGE document.
+
+    Raises:
+        NotGroundTruth: it has no page or several.
+    """
+    pages = root.findall(f"{namespace}Page")
+    if len(pages) != 1:
+        raise NotGroundTruth(f"it has {len(pages)} <Page> elements instead of one")
+    page, found = pages[0], _Found()
+    _walk_page(page, None, found)
+    year = re.search(r"\d{4}-\d\d-\d\d", namespace)
+    return Page(
+        format="page",
+        version=year.group() if year else "",
+        image_name=page.get("imageFilename") or "",
+        width=_integer(page.get("imageWidth")),
+        height=_integer(page.get("imageHeight")),
+        regions=tuple(found.regions),
+        lines=tuple(found.lines),
+        notes=tuple(found.notes),
+    )
+
+
+def _walk_page(parent: etree._Element, region: str | None, found: _Found) -> None:
+    for child in parent:
+        name = _names[child.tag]
+        if name == "TextLine":
+            found.lines.append(_page_line(child, region, found))
+        elif name.endswith("Region"):
+            polygon = next((_coords(part) for part in child if _names[part.tag] == "Coords"), ())
+            kind = child.get("type") or _structure(child) or _PAGE_REGIONS.get(name, name)
+            _walk_page(child, found.region(child.get("id"), kind, polygon), found)
+        elif name == "TableCell":
+            _walk_page(child, region, found)
+
+
+def _page_line(element: etree._Element, region: str | None, found: _Found) -> Line:
+    baseline: Points = ()
+    polygon: Points = ()
+    text = None
+    for child in element:
+        name = _names[child.tag]
+        if name == "Coords":
+            polygon = polygon or _coords(child)
+        elif name == "Baseline":
+            baseline = baseline or _coords(child)
+        elif name == "TextEquiv" and text is None:  # the first is the transcription, the others are alternatives
+            text = _unicode(child)
+    if text is None:
+        words = [_unicode(equiv) for equiv in element.iterfind("{*}Word/{*}TextEquiv[1]")]
+        text = " ".join(word for word in words if word)
+        if text:
+            found.notes["text_from_words"] = None
+    return Line(element.get("id") or "", baseline, polygon, text, _structure(element), region)
+
+
+def _unicode(equiv: etree._Element) -> str:
+    return "".join([part.text or "" for part in equiv if _names[part.tag] == "Unicode"])
+
+
+def _coords(element: etree._Element) -> Points:
+    points = element.get("points")
+    if points is None and len(element):  # PAGE 2010: <Point x="1" y="2"/>
+        points = " ".join(f"{point.get('x')},{point.get('y')}" for point in element)
+    return _points(points)
+
+
+def _structure(element: etree._Element) -> str | None:
+    custom = element.get("custom")
+    if not custom:
+        return None
+    match = _STRUCTURE.search(custom)
+    return (match.group(1).strip() or None) if match else None
+
+
+# ALTO
+
+
+def read_alto(root: etree._Element, namespace: str) -> Page:
+    """Read an ALTO document.
+
+    Raises:
+        NotGroundTruth: it has no page or several, or measures in another unit than pixels.
+    """
+    pages = root.findall(f"{namespace}Layout/{namespace}Page")
+    if len(pages) != 1:
+        raise NotGroundTruth(f"it has {len(pages)} <Page> elements instead of one")
+    unit = (root.findtext(f".//{namespace}MeasurementUnit") or "pixel").strip()
+    if unit != "pixel":
+        raise NotGroundTruth(f"it measures in {unit!r}: kraken reads pixels only, export it again in pixels")
+    page, found = pages[0], _Found()
+    _walk_alto(page, None, _tags(root, namespace), found)
+    version = re.search(r"ns-v(\d+)", namespace)
+    return Page(
+        format="alto",
+        version=root.get("SCHEMAVERSION") or (version.group(1) if version else ""),
+        image_name=root.findtext(f".//{namespace}fileName") or "",
+        width=_integer(page.get("WIDTH")),
+        height=_integer(page.get("HEIGHT")),
+        regions=tuple(found.regions),
+        lines=tuple(found.lines),
+        notes=tuple(found.notes),
+    )
+
+
+def _tags(root: etree._Element, namespace: str) -> dict[str, tuple[str, str]]:
+    """Return the label of each tag by its id, with what the tag is for (`type` unless it says otherwise)."""
+    tags = {}
+    for tag in root.iterfind(f"{namespace}Tags/*"):
+        label = tag.get("LABEL")
+        if label and _names[tag.tag] in ("StructureTag", "LayoutTag", "OtherTag"):
+            tags[tag.get("ID") or ""] = (tag.get("TYPE") or "type", label)
+    return tags
+
+
+def _label(
+    element: etree._Element, tags: dict[str, tuple[str, str]], purposes: tuple[str, ...], found: _Found
+) -> str | None:
+    references = element.get("TAGREFS")
+    if not references:
+        return None
+    labels: dict[str, str] = {}
+    for reference in references.split():
+        if reference in tags:
+            labels.setdefault(*tags[reference])
+        else:
+            found.notes["tag_unknown"] = None
+    for purpose in purposes:
+        if purpose in labels:
+            return labels[purpose]
+    return None
+
+
+def _walk_alto(parent: etree._Element, region: str | None, tags: dict[str, tuple[str, str]], found: _Found) -> None:
+    for child in parent:
+        name = _names[child.tag]
+        if name == "TextLine":
+            found.lines.append(_alto_line(child, region, tags, found))
+        elif name in _ALTO_REGIONS:
+            kind = child.get("TYPE") or _label(child, tags, ("region", "type"), found) or _ALTO_REGIONS[name]
+            _walk_alto(child, found.region(child.get("ID"), kind, _outline(child)), tags, found)
+        elif name in ("PrintSpace", "TopMargin", "LeftMargin", "RightMargin", "BottomMargin"):
+            _walk_alto(child, region, tags, found)
+
+
+def _outline(block: etree._Element) -> Points:
+    polygon = block.find("{*}Shape/{*}Polygon")
+    if polygon is not None:
+        return _points(polygon.get("POINTS"))
+    box = [block.get(key) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
+    if not all(box):
+        return ()
+    x, y, width, height = map(_integer, box)
+    return ((x, y), (x, y + height), (x + width, y + height), (x + width, y))
+
+
+def _alto_line(element: etree._Element, region: str | None, tags: dict[str, tuple[str, str]], found: _Found) -> Line:
+    polygon: Points = ()
+    parts = []
+    for child in element:
+        name = _names[child.tag]
+        if name in ("String", "SP"):  # a hyphen (HYP) is no text to kraken
+            parts.append(child.get("CONTENT") or " ")
+        elif name == "Shape" and not polygon:
+            polygon = next((_points(shape.get("POINTS")) for shape in child if _names[shape.tag] == "Polygon"), ())
+    return Line(
+        element.get("ID") or "",
+        _points(element.get("BASELINE")),
+        polygon,
+        "".join(parts),
+        _label(element, tags, ("type", "line"), found),
+        region,
+    )

@@ -1,0 +1,142 @@
+"""What ground truth is once it is read: pages of lines, and the problems found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from htr_exp.errors import DatasetError
+from htr_exp.files import digest_json
+
+Points = tuple[tuple[int, int], ...]
+Severity = Literal["error", "dropped", "warning"]
+Task = Literal["recognition", "segmentation"]
+
+
+class NotWellFormed(DatasetError):
+    """A file that cannot be read as XML, or must not be (entities, size)."""
+
+
+class NotGroundTruth(DatasetError):
+    """XML that is neither PAGE nor ALTO with one page, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A zone of a page."""
+
+    id: str
+    type: str | None
+    polygon: Points  # pixels; empty if the file gives none
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One written line. Points are (x, y) in pixels of the image, without immediate repetitions."""
+
+    id: str
+    baseline: Points
+    polygon: Points
+    text: str  # as in the file: not stripped, not normalised
+    type: str | None
+    region: str | None  # id of the nearest region around it
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A PAGE or ALTO file as read: nothing dropped, no id checked."""
+
+    format: Literal["page", "alto"]
+    version: str
+    image_name: str  # as in the file; empty if it names none
+    width: int  # as in the file; 0 if it gives none
+    height: int
+    regions: tuple[Region, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()  # what the reader had to guess, as codes of warnings
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something to know about a dataset."""
+
+    code: str
+    severity: Severity
+    file: str
+    line: str | None
+    message: str
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return the problem as `check --json` prints it."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "file": self.file,
+            "line": self.line,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruthPage:
+    """A page that can be used, with exactly the lines that are used."""
+
+    name: str  # relative to its dataset folder, `/` between parts; several folders: the folder's name first
+    xml: Path
+    image: Path
+    image_digest: str
+    width: int  # of the image as kraken 7 turns it, pixels
+    height: int
+    regions: tuple[Region, ...]
+    lines: tuple[Line, ...]
+    digest: str  # of what training sees, wherever the files are
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What one or several folders hold, and everything that is wrong with it."""
+
+    pages: tuple[GroundTruthPage, ...]
+    problems: tuple[Problem, ...]
+    read: dict[str, int]  # pages and lines in the files, used or not
+
+    def _of(self, severity: Severity) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == severity)
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """What must be mended before a run."""
+        return self._of("error")
+
+    @property
+    def dropped(self) -> tuple[Problem, ...]:
+        """What is left out, each with its reason."""
+        return self._of("dropped")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is used and worth a look."""
+        return self._of("warning")
+
+    def used(self) -> Iterator[Line]:
+        """Yield the lines of all pages."""
+        for page in self.pages:
+            yield from page.lines
+
+    @property
+    def lines(self) -> int:
+        """Number of lines used."""
+        return sum(len(page.lines) for page in self.pages)
+
+    @property
+    def characters(self) -> int:
+        """Code points of the raw text of the lines used, as kraken's alphabet counts them."""
+        return sum(len(line.text) for line in self.used())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the pages' digests, whatever their names and order."""
+        return digest_json(sorted(page.digest for page in self.pages))

@@ -1,0 +1,88 @@
+"""Writes the one dialect kraken is given: PAGE 2019 with exactly the lines that are used, in their order.
+
+kraken 4.3.13 and 7.1.1 take lines in the order of the elements and never by a reading order. Where lines of two regions
+alternate, a region is therefore continued in a second element; only the first has `Coords`, so that kraken sees one
+region. Lines without a region stand in an element without `Coords` too: a region of the size of the page would be
+learnt as one.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+from htr_exp.errors import DatasetError
+from htr_exp.groundtruth.find import shown
+from htr_exp.groundtruth.model import GroundTruthPage, Line, Points, Region
+
+_NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+_IN_ATTRIBUTE = str.maketrans(_ESCAPES)
+_IN_TEXT = str.maketrans({character: _ESCAPES[character] for character in "&<>\r"})
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Braces and semicolons end a value in `custom`, and kraken 7.1.1 loses the whole page over a brace too many.
+_IN_CUSTOM = re.compile("[{};]")
+
+
+def storable(text: str) -> bool:
+    """Tell whether XML can hold a text: no control characters, no bytes that are not UTF-8."""
+    return _NOT_XML.search(text) is None
+
+
+def staged_xml(page: GroundTruthPage) -> bytes:
+    """Return a page as kraken is given it; equal pages give equal bytes.
+
+    Raises:
+        DatasetError: XML cannot hold the image's path.
+    """
+    image = str(page.image)
+    if not storable(image):
+        raise DatasetError(f"{shown(image)} cannot be written into XML: rename the file or the folder")
+    out = [
+        '<?xml version="1.0" encoding="UTF-8"?>\n',
+        f'<PcGts xmlns="{_NAMESPACE}">\n',
+        "<Metadata><Creator>htr_exp</Creator><Created>1970-01-01T00:00:00</Created>"
+        "<LastChange>1970-01-01T00:00:00</LastChange></Metadata>\n",
+        f'<Page imageFilename="{_attribute(image)}" imageWidth="{page.width}" imageHeight="{page.height}">\n',
+    ]
+    regions = {region.id: region for region in page.regions}
+    pieces = [(key, list(lines)) for key, lines in groupby(page.lines, key=lambda line: line.region)]
+    inhabited = {key for key, _ in pieces}
+    empty = [region for region in page.regions if region.id not in inhabited and region.polygon]
+    for number, (key, lines) in enumerate(pieces):
+        region = regions.pop(key, None) if key is not None else None
+        if region is None:
+            out += _region(f"{key or 'lines'}_continued_{number}", None, lines)
+        else:
+            out += _region(region.id, region, lines)
+    for region in empty:
+        out += _region(region.id, region, [])
+    out.append("</Page>\n</PcGts>\n")
+    return "".join(out).encode()
+
+
+def _region(name: str, region: Region | None, lines: list[Line]) -> list[str]:
+    out = [f'<TextRegion id="{_attribute(name)}"{_custom(region.type if region else None)}>\n']
+    if region and region.polygon:
+        out.append(_coords("Coords", region.polygon))
+    for line in lines:
+        out.append(f'<TextLine id="{_attribute(line.id)}"{_custom(line.type)}>\n')
+        if line.polygon:
+            out.append(_coords("Coords", line.polygon))
+        out.append(_coords("Baseline", line.baseline))
+        text = line.text.translate(_IN_TEXT)
+        out.append(f"<TextEquiv><Unicode>{text}</Unicode></TextEquiv>\n</TextLine>\n")
+    out.append("</TextRegion>\n")
+    return out
+
+
+def _coords(name: str, points: Points) -> str:
+    return f'<{name} points="{" ".join([f"{x},{y}" for x, y in points])}"/>\n'
+
+
+def _custom(kind: str | None) -> str:
+    return f' custom="structure {{type:{_attribute(_IN_CUSTOM.sub("_", kind))};}}"' if kind else ""
+
+
+def _attribute(text: str) -> str:
+    return text.translate(_IN_ATTRIBUTE)

@@ -1,0 +1,305 @@
+"""The plan of a run: everything resolved and checked, every problem listed at once, nothing written."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from htr_exp import basemodel, groundtruth, rules, runtime, splits
+from htr_exp.config import Composed, conf_dir, word_problems
+from htr_exp.errors import ConfigError, HtrExpError
+from htr_exp.files import digest_json, sha256_file
+from htr_exp.schema import Experiment, Training
+from htr_exp.weights import ModelHeader, read_header
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders of this machine, absolute."""
+
+    workspace: Path
+    runs: Path
+    cache: Path
+    models: Path
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base model."""
+
+    name: str
+    path: Path
+    sha256: str
+    header: ModelHeader
+    doi: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run, ready to be written."""
+
+    composed: Composed
+    places: Places
+    dataset_name: str
+    folders: tuple[Path, ...]
+    dataset: groundtruth.Dataset
+    split: splits.Split
+    base: Base | None
+    kraken: runtime.Kraken
+    device: str
+    warnings: tuple[str, ...]
+    evaluate: bool = False  # score the base model on all pages, train nothing
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.composed.experiment
+
+    @property
+    def name(self) -> str:
+        """The run folder's name without its key."""
+        of = self.base.name if self.base else self.experiment.architecture.name or "scratch"
+        return self.experiment.name or f"{'evaluate-' * self.evaluate}{self.dataset_name}-{of}"
+
+    @cached_property
+    def pages(self) -> dict[str, groundtruth.GroundTruthPage]:
+        """Every usable page by its name."""
+        return {page.name: page for page in self.dataset.pages}
+
+    @cached_property
+    def key(self) -> str:
+        """The run's identity: all that decides its result, and nothing that only says where it runs and what it is called."""
+        values = self.composed.values
+        return digest_json(
+            {
+                "task": values["task"],
+                "evaluate": self.evaluate,
+                "training": values["training"],
+                "scores": values["scores"],
+                "seed": values["seed"],
+                "question": values["question"],
+                "split": self.split.digest,
+                "model": self.base.sha256 if self.base else None,
+                "network": None if self.base else values["architecture"]["spec"],
+                "kraken": self.kraken.version,
+            }
+        )
+
+
+@dataclass
+class Memory:
+    """What plans of one command share: no folder is read, no file hashed twice."""
+
+    fetch: bool = True  # base models that are not on disk
+    progress: Callable[[int, int], None] | None = None
+    datasets: dict[Any, groundtruth.Dataset] = field(default_factory=dict)
+    splits: dict[Any, splits.Split] = field(default_factory=dict)
+    bases: dict[Any, Base] = field(default_factory=dict)
+    krakens: dict[Any, runtime.Kraken] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
+    defaults: Training | None = None
+
+    def training_defaults(self) -> Training:
+        """Return the shipped values of training."""
+        if self.defaults is None:
+            values = OmegaConf.merge(Training, OmegaConf.load(conf_dir() / "training" / "recognition.yaml"))
+            self.defaults = OmegaConf.to_object(values)  # type: ignore[assignment]
+        return self.defaults  # type: ignore[return-value]
+
+
+def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = False) -> Plan:
+    """Resolve and check one experiment.
+
+    Args:
+        composed: the configuration.
+        memory: what plans of one command share.
+        evaluate: score the base model on every page instead of training.
+
+    Raises:
+        ConfigError: with every problem of configuration, ground truth, split, base model and kraken.
+    """
+    memory = memory or Memory()
+    experiment = composed.experiment
+    problems = word_problems(composed.values)
+    problems += rules.problems(experiment, memory.training_defaults())
+    places = places_of(experiment)
+
+    def attempt(step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except HtrExpError as error:
+            problems.extend(
+                [str(error)] if not error.problems else [f"{error.headline} {problem}" for problem in error.problems]
+            )
+            return None
+
+    folders = dataset_folders(experiment)
+    dataset = attempt(lambda: _dataset(experiment, folders, memory)) if folders else None
+    split = attempt(lambda: _split(experiment, dataset, memory, evaluate)) if dataset is not None else None
+    named = experiment.model.name != "none" and (experiment.model.path or experiment.model.doi)
+    base = attempt(lambda: _base(experiment, places, memory)) if named else None
+    kraken = attempt(lambda: _kraken(experiment, memory))
+    if evaluate and experiment.model.name == "none":
+        problems = [problem for problem in problems if not problem.startswith("model=none")] + [
+            "model=none: choose a model to evaluate"
+        ]
+    if base is not None and split is not None and not evaluate:
+        problems += _alphabet_problems(experiment, base, dataset, split)
+    if problems:
+        raise ConfigError("the experiment cannot run:", list(dict.fromkeys(problems)))
+    if experiment.training.device not in memory.devices:
+        memory.devices[experiment.training.device] = runtime.device(experiment.training.device)
+    return Plan(
+        composed=composed,
+        places=places,
+        dataset_name=experiment.dataset.name or folders[0].name,
+        folders=tuple(folders),
+        dataset=dataset,
+        split=split,
+        base=base,
+        kraken=kraken,
+        device=memory.devices[experiment.training.device],
+        warnings=() if evaluate else tuple(_warnings(experiment, base, dataset, split)),
+        evaluate=evaluate,
+    )
+
+
+def places_of(experiment: Experiment) -> Places:
+    """Return the folders of this machine that the experiment names."""
+    site = experiment.site
+    return Places(*(_absolute(path) for path in (site.workspace, site.runs, site.cache, site.models)))
+
+
+def dataset_folders(experiment: Experiment) -> list[Path]:
+    """Return the dataset's folders, absolute; empty if none is named."""
+    path = experiment.dataset.path
+    if path is None:
+        return []
+    return [_absolute(str(one)) for one in (path if isinstance(path, list) else [path])]
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def _dataset(experiment: Experiment, folders: Sequence[Path], memory: Memory) -> groundtruth.Dataset:
+    config = experiment.dataset
+    key = (tuple(folders), config.pattern, tuple(config.exclude), experiment.task.name)
+    if key not in memory.datasets:
+        memory.datasets[key] = groundtruth.examine(
+            folders,
+            pattern=config.pattern,
+            exclude=config.exclude,
+            task=experiment.task.name,  # type: ignore[arg-type]
+            digests=groundtruth.FileFacts.of_user(),
+            progress=memory.progress,
+        )
+    dataset = memory.datasets[key]
+    if dataset.errors:
+        shown = [f"{problem.file}: {problem.message}" for problem in dataset.errors[:20]]
+        if len(dataset.errors) > 20:
+            shown.append(f"and {len(dataset.errors) - 20} more; run `python -m htr_exp check` on the folder to see all")
+        raise ConfigError("ground truth:", shown)
+    return dataset
+
+
+def _split(experiment: Experiment, dataset: groundtruth.Dataset, memory: Memory, evaluate: bool) -> splits.Split:
+    config = experiment.split
+    key = (id(dataset), repr(config), evaluate)
+    if key not in memory.splits:
+        memory.splits[key] = splits.everything(dataset.pages) if evaluate else _made_split(experiment, dataset)
+    return memory.splits[key]
+
+
+def _made_split(experiment: Experiment, dataset: groundtruth.Dataset) -> splits.Split:
+    config = experiment.split
+    if config.kind == "page":
+        return splits.draw(dataset.pages, seed=config.seed, validation=config.validation, test=config.test)
+    if config.kind == "table":
+        table = _absolute(str(config.table))
+        lists: dict[str, Sequence[str]] = dict(
+            splits.read_table(table, page_column=config.page_column, column=config.column)
+        )
+        return splits.given(dataset.pages, lists, table.name)
+    lists = {
+        side: splits.read_list(_absolute(file))
+        for side in splits.NAMES
+        if (file := getattr(config.lists, side)) is not None
+    }  # fmt: skip
+    return splits.given(dataset.pages, lists, "split.lists")
+
+
+def _base(experiment: Experiment, places: Places, memory: Memory) -> Base:
+    config = experiment.model
+    key = (config.path, config.doi, config.file)
+    if key not in memory.bases:
+        path = basemodel.obtain(config, [places.models], timeout_s=config.fetch_timeout_s if memory.fetch else None)
+        header = read_header(path)
+        if header.kind != experiment.task.name:
+            raise ConfigError(
+                f"{path} is a {header.kind} model: task={experiment.task.name} starts from a {experiment.task.name} model"
+            )
+        memory.bases[key] = Base(config.name or path.stem, path, sha256_file(path), header, config.doi)
+    return memory.bases[key]
+
+
+def _kraken(experiment: Experiment, memory: Memory) -> runtime.Kraken:
+    key = (experiment.runtime.ketos, experiment.runtime.kraken)
+    if key not in memory.krakens:
+        memory.krakens[key] = runtime.find(*key)
+    return memory.krakens[key]
+
+
+def _training_characters(experiment: Experiment, dataset: groundtruth.Dataset, split: splits.Split) -> Counter[str]:
+    """Count the code points of the training lines as kraken will see them."""
+    form, wanted = experiment.training.normalization, set(split.pages["train"])
+    found: Counter[str] = Counter()
+    for page in dataset.pages:
+        if page.name in wanted:
+            for line in page.lines:
+                text = unicodedata.normalize(form, line.text) if form else line.text  # type: ignore[arg-type]
+                found.update(" ".join(text.split()) if experiment.training.normalize_whitespace else text)
+    return found
+
+
+def _spelled(characters: Sequence[str]) -> str:
+    return ", ".join(
+        f"{char if char.isprintable() and not unicodedata.combining(char) else ' '} U+{ord(char):04X}".strip()
+        for char in characters
+    )
+
+
+def _alphabet_problems(
+    experiment: Experiment, base: Base, dataset: groundtruth.Dataset, split: splits.Split
+) -> list[str]:
+    if experiment.training.resize != "fail" or base.header.alphabet is None:
+        return []
+    known = set("".join(base.header.alphabet))
+    counts = _training_characters(experiment, dataset, split)
+    unknown = sorted(char for char in counts if char not in known)
+    if not unknown:
+        return []
+    listed = ", ".join(f"{_spelled([char])} ({counts[char]} times)" for char in unknown)
+    return [
+        f"training.resize=fail: {base.name} does not know {len(unknown)} characters of the training lines: {listed}; use training.resize=union"
+    ]
+
+
+def _warnings(
+    experiment: Experiment, base: Base | None, dataset: groundtruth.Dataset, split: splits.Split
+) -> list[str]:
+    found = []
+    if base is not None and base.header.alphabet is not None and experiment.training.resize == "new":
+        counts = _training_characters(experiment, dataset, split)
+        lost = sorted(set("".join(base.header.alphabet)) - set(counts))
+        if lost and not set(counts) <= set("".join(base.header.alphabet)):
+            found.append(f"training.resize=new deletes {len(lost)} characters that {base.name} knows: {_spelled(lost)}")
+    if not split.pages["test"]:
+        found.append("there is no test set: only a validation score will be given, which is optimistic")
+    return found

@@ -1,0 +1,89 @@
+"""How runs stand and what they gained, as rows that tables and programs read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from htr_exp.files import read_jsonl
+from htr_exp.rundir import RunDir
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def row(run: RunDir) -> dict[str, Any]:
+    """Return one run's row.
+
+    Shares, not percent. `val_cer` is the best model's re-scored validation CER once there is one, before that kraken's own
+    figure while training; `val_source` says which.
+    """
+    facts, state, epochs, result = run.facts(), run.state(), run.epochs(), run.result()
+    starts = [start for start in read_jsonl(run.starts) if not start.get("new_leg")]
+    scores = {side: (result or {}).get(side) or {} for side in ("test", "validation")}
+    test, validation = (scores[side].get("best") or scores[side].get("base") for side in ("test", "validation"))
+    training = min((record["val_cer"] for record in epochs), default=None)
+    val_cer = validation["cer"] if validation else training
+    model = facts["model"]
+    return {
+        "run": run.name,
+        "folder": str(run.path),
+        "task": facts["run"]["task"],
+        "state": state.state,
+        "stage": state.stage,
+        "reason": state.reason,
+        "jobs": [],
+        "restarts": max(len(starts) - 1, 0),
+        "lost_epochs": sum(start["lost_epochs"] for start in starts),
+        "epoch": len(epochs) or None,
+        "metric": "cer",
+        "val": val_cer,
+        "test": test["cer"] if test else None,
+        "val_cer": val_cer,
+        "val_source": "rescored" if validation else "kraken" if epochs else None,
+        "test_cer": test["cer"] if test else None,
+        "test_wer": test["wer"] if test else None,
+        "base_val_cer": (scores["validation"].get("base") or {}).get("cer"),
+        "base_test_cer": (scores["test"].get("base") or {}).get("cer"),
+        "base_model": model["name"] if model else None,
+        "dataset": facts["dataset"]["name"],
+        "kraken": facts["software"]["kraken"],
+        "sweeps": [member["sweep"] for member in read_jsonl(run.sweeps)],
+        "scores": scores,
+    }
+
+
+def settings(run: RunDir) -> dict[str, Any]:
+    """Return a run's configuration as dotted keys with plain values."""
+    values = yaml.load(run.experiment.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+
+    def flat(prefix: str, value: Any) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return {key: leaf for name, inner in value.items() for key, leaf in flat(f"{prefix}{name}.", inner).items()}
+        return {prefix[:-1]: value}
+
+    return flat("", values)
+
+
+def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return rows sorted by validation CER, runs without one last, and the settings in which the runs differ."""
+    rows = [row(run) | {"settings": settings(run)} for run in runs]
+    rows.sort(key=lambda one: (one["val_cer"] is None, one["val_cer"] or 0.0, one["run"]))
+    everywhere = sorted({key for one in rows for key in one["settings"]})
+    ignored = (
+        "site.",
+        "launch.",
+        "tracking.",
+        "slurm.",
+        "again",
+        "name",
+        "model.path",
+        "model.file",
+        "model.doi",
+        "dataset.path",
+    )
+    varied = [
+        key for key in everywhere if not key.startswith(ignored) and len({repr(one["settings"].get(key)) for one in rows}) > 1
+    ]  # fmt: skip
+    return rows, varied

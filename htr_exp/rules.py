@@ -1,0 +1,140 @@
+"""Which values and combinations cannot run, and which keys would change nothing."""
+
+from __future__ import annotations
+
+from htr_exp.schema import Experiment, Training
+
+INERT: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("training.quit=fixed", ("lag", "min_epochs")),
+    ("training.quit=early", ("leg_epochs",)),
+    ("training.schedule", ("gamma", "step_size", "sched_patience", "cos_max", "cos_min_lr")),
+    ("training.optimizer", ("momentum",)),
+    ("model=none", ("resize",)),
+)
+"""Under which choice a key of training may have no effect."""
+
+_SCHEDULE_KEYS = {
+    "exponential": {"gamma", "step_size"},
+    "step": {"gamma", "step_size"},
+    "reduceonplateau": {"gamma", "sched_patience"},
+    "cosine": {"cos_max", "cos_min_lr"},
+}
+
+
+def problems(experiment: Experiment, defaults: Training) -> list[str]:
+    """Return every reason why `experiment` cannot run as configured; empty if it can.
+
+    Args:
+        experiment: as composed, its words checked.
+        defaults: the values of training in conf/: a key that has no effect is refused unless it was left alone.
+    """
+    return [*_choices(experiment), *_numbers(experiment), *_inert(experiment, defaults), *_combinations(experiment)]
+
+
+def _choices(experiment: Experiment) -> list[str]:
+    found = []
+    if experiment.dataset.path is None:
+        found.append("dataset is not set: choose one of `options`, or name a folder: dataset.path=FOLDER")
+    model = experiment.model
+    if model.name != "none" and model.path is None and model.doi is None:
+        found.append(
+            "model is not set: choose one of `options`, name a file: model.path=FILE, or train from scratch: model=none"
+        )
+    if model.name == "none":
+        if model.path is not None or model.doi is not None:
+            found.append("model=none trains from scratch: remove model.path and model.doi, or choose another model")
+        if experiment.architecture.spec is None:
+            found.append(
+                "model=none needs a network: architecture=kraken_default, architecture=guide or architecture=small"
+            )
+    elif experiment.architecture.spec is not None:
+        name = experiment.architecture.name or experiment.architecture.spec
+        found.append(
+            f"architecture={name}: a base model keeps its own network and kraken would ignore this one; remove it, or use model=none"
+        )
+    if experiment.tracking.kind == "server" and not experiment.tracking.uri:
+        found.append("tracking=server needs an address: tracking.uri=http://HOST:PORT")
+    if experiment.name is not None and (
+        not experiment.name or "/" in experiment.name or experiment.name.startswith((".", "-"))
+    ):
+        found.append(f"name={experiment.name}: it names a folder; use letters, digits, `_` and `-`")
+    return found
+
+
+def _numbers(experiment: Experiment) -> list[str]:
+    training, split, launch = experiment.training, experiment.split, experiment.launch
+    found = [
+        f"training.{key}={getattr(training, key)}: it must be at least {least}"
+        for key, least in (("epochs", 1), ("min_epochs", 0), ("lag", 1), ("leg_epochs", 0), ("batch_size", 1), ("accumulate_grad_batches", 1),
+                           ("warmup", 0), ("step_size", 1), ("sched_patience", 1), ("cos_max", 1), ("pad", 0), ("workers", 0), ("threads", 1))
+        if getattr(training, key) < least
+    ]  # fmt: skip
+    found += [
+        f"training.{key}={getattr(training, key)}: it must be above 0"
+        for key in ("lrate", "gradient_clip_val")
+        if getattr(training, key) <= 0
+    ]
+    if training.weight_decay < 0:
+        found.append(f"training.weight_decay={training.weight_decay}: it must be at least 0")
+    if training.time_budget_min is not None and training.time_budget_min <= 0:
+        found.append(f"training.time_budget_min={training.time_budget_min}: it must be above 0, or null for no limit")
+    if not 0 < split.validation < 1:
+        found.append(f"split.validation={split.validation}: it is a share of the lines, above 0 and below 1")
+    if not 0 <= split.test < 1:
+        found.append(f"split.test={split.test}: it is a share of the lines, from 0 (no test set) to below 1")
+    if 0 < split.validation < 1 and 0 <= split.test < 1 and split.validation + split.test >= 1:
+        found.append(f"split.validation={split.validation} and split.test={split.test} leave nothing to train on")
+    if launch.jobs < 1:
+        found.append(f"launch.jobs={launch.jobs}: it must be at least 1")
+    if experiment.scores.pad < 0:
+        found.append(f"scores.pad={experiment.scores.pad}: it must be at least 0")
+    if experiment.model.fetch_timeout_s < 1:
+        found.append(f"model.fetch_timeout_s={experiment.model.fetch_timeout_s}: it must be at least 1")
+    return found
+
+
+def _inert(experiment: Experiment, defaults: Training) -> list[str]:
+    training = experiment.training
+    holds = {
+        "training.quit=fixed": training.quit == "fixed",
+        "training.quit=early": training.quit == "early",
+        "training.schedule": True,
+        "training.optimizer": training.optimizer not in ("SGD", "RMSprop"),
+        "model=none": experiment.model.name == "none",
+    }
+    used = _SCHEDULE_KEYS.get(training.schedule, set())
+    found = []
+    for choice, keys in INERT:
+        for key in keys:
+            value = getattr(training, key)
+            if (
+                holds[choice]
+                and not (choice == "training.schedule" and key in used)
+                and value != getattr(defaults, key)
+            ):
+                said = {
+                    "training.schedule": f"training.schedule={training.schedule}",
+                    "training.optimizer": f"training.optimizer={training.optimizer}",
+                }
+                found.append(f"training.{key}={value} changes nothing with {said.get(choice, choice)}: remove it")
+    return found
+
+
+def _combinations(experiment: Experiment) -> list[str]:
+    training, split = experiment.training, experiment.split
+    found = []
+    if training.schedule == "1cycle" and (training.quit != "fixed" or 0 < training.leg_epochs < training.epochs):
+        found.append(
+            "training.schedule=1cycle plans its whole course ahead: use it with training.quit=fixed and training.leg_epochs=0"
+        )
+    if split.kind == "lists" and not (split.lists.train and split.lists.validation):
+        found.append(
+            "split=lists needs split.lists.train=FILE and split.lists.validation=FILE (and split.lists.test=FILE for a test set)"
+        )
+    if split.kind == "table" and not split.table:
+        found.append("split=table needs split.table=FILE")
+    if split.kind != "lists" and any((split.lists.train, split.lists.validation, split.lists.test)):
+        found.append("split.lists.*: choose split=lists to use them")
+    if split.kind != "table" and split.table:
+        found.append(f"split.table={split.table}: choose split=table to use it")
+    return found

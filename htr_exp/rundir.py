@@ -1,0 +1,256 @@
+"""A run folder: what is written once and sealed, what lives, and what each file is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from htr_exp.claim import Owner, claimed, owner_of
+from htr_exp.errors import ConfigError, HtrExpError
+from htr_exp.files import (
+    append_jsonl,
+    read_json,
+    read_jsonl,
+    sha256_file,
+    utc_now,
+    write_atomically,
+    write_json,
+    write_jsonl,
+)
+
+SEALED = ("experiment.yaml", "provenance.json", "split.json", "commands.sh", "predict.jinja", "uncommitted.diff")
+UNFINISHED = ("queued", "running", "failed", "cancelled", "stopped", "timed_out", "interrupted")
+
+
+@dataclass(frozen=True)
+class State:
+    """How a run stands."""
+
+    state: str  # queued, running, done, failed, cancelled, stopped, timed_out, interrupted
+    reason: str | None = None
+    stage: str | None = None  # the stage of the job that it is in or ended in
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """One run's folder. Properties are its files; nothing else knows their names."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def experiment(self) -> Path:
+        return self.path / "experiment.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    @property
+    def split(self) -> Path:
+        return self.path / "split.json"
+
+    @property
+    def commands(self) -> Path:
+        return self.path / "commands.sh"
+
+    @property
+    def template(self) -> Path:
+        return self.path / "predict.jinja"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.mlmodel"
+
+    @property
+    def training(self) -> Path:
+        return self.path / "train"
+
+    @property
+    def live(self) -> Path:
+        return self.path / "live"
+
+    @property
+    def log(self) -> Path:
+        return self.live / "log.txt"
+
+    @property
+    def places(self) -> Path:
+        """Where the data, the cache and the base model are on this machine, now."""
+        return self.live / "places.json"
+
+    @property
+    def starts(self) -> Path:
+        return self.live / "starts.jsonl"
+
+    @property
+    def sweeps(self) -> Path:
+        return self.live / "sweeps.jsonl"
+
+    @property
+    def claim(self) -> Path:
+        return self.live / "claim"
+
+    def seal(self, files: dict[str, str]) -> None:
+        """Write the files that say what the run is, and their digests; the manifest comes last and makes it a run.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        for name, content in files.items():
+            write_atomically(self.path / name, content)
+        write_json(
+            self.manifest, {name: sha256_file(self.path / name) for name in SEALED if (self.path / name).exists()}
+        )
+
+    def broken_seals(self) -> list[str]:
+        """Return the sealed files that are missing or were changed since."""
+        try:
+            manifest: dict[str, str] = read_json(self.manifest)
+        except (OSError, ValueError):
+            return ["manifest.json"]
+        return [
+            name
+            for name, digest in manifest.items()
+            if not (self.path / name).is_file() or sha256_file(self.path / name) != digest
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """Return provenance.json."""
+        values: dict[str, Any] = read_json(self.provenance)
+        return values
+
+    @property
+    def key(self) -> str:
+        return str(self.facts()["run"]["key"])
+
+    def write_state(self, state: str, *, reason: str | None = None, stage: str | None = None) -> None:
+        """Record how the run stands.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        write_json(self.live / "state.json", {"state": state, "reason": reason, "stage": stage, "since": utc_now()})
+
+    def state(self) -> State:
+        """Return how the run stands; one that says it runs, though no process holds it, was interrupted."""
+        try:
+            values = read_json(self.live / "state.json")
+            found = State(values["state"], values["reason"], values["stage"], values["since"])
+        except (OSError, ValueError, KeyError):
+            found = State("queued")
+        if found.state == "running" and owner_of(self.claim) is None:
+            return State(
+                "interrupted",
+                "the process ended without a word (killed, or the machine stopped)",
+                found.stage,
+                found.since,
+            )
+        return found
+
+    def owner(self) -> Owner | None:
+        """Return the process that works in this run, if one does."""
+        return owner_of(self.claim)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Work in this run alone.
+
+        Raises:
+            Held: another process works in it.
+            OSError: the folder cannot be written.
+        """
+        with claimed(self.claim):
+            yield
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """Return the curve: one record an epoch, in order."""
+        return read_jsonl(self.metrics)
+
+    def write_epochs(self, records: Sequence[dict[str, Any]]) -> None:
+        """Replace the curve, as a restart does with epochs that it has to train again."""
+        write_jsonl(self.metrics, records)
+
+    def add_epoch(self, record: dict[str, Any]) -> None:
+        append_jsonl(self.metrics, record)
+
+    def result(self) -> dict[str, Any] | None:
+        """Return results.json, or None before there is one."""
+        try:
+            values: dict[str, Any] = read_json(self.results)
+        except (OSError, ValueError):
+            return None
+        return values
+
+    def join_sweep(self, sweep: str, overrides: Sequence[str]) -> None:
+        """Record that the run is a point of a sweep, once."""
+        if all(member.get("sweep") != sweep for member in read_jsonl(self.sweeps)):
+            append_jsonl(self.sweeps, {"sweep": sweep, "overrides": list(overrides), "time": utc_now()})
+
+
+def runs_in(folder: Path) -> list[RunDir]:
+    """Return the runs of a workspace, in the order of their names."""
+    try:
+        found = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
+    except FileNotFoundError:
+        return []
+    return [RunDir(Path(path)) for path in found if os.path.exists(os.path.join(path, "manifest.json"))]
+
+
+def named(folder: Path, name: str) -> RunDir:
+    """Return the run that a user means: its folder's name, a unique prefix of it, a path, or `last` (the newest).
+
+    Raises:
+        ConfigError: there is none, or several begin so.
+    """
+    runs = runs_in(folder)
+    if name == "last" and runs:
+        return max(runs, key=lambda run: run.manifest.stat().st_mtime_ns)
+    if (Path(name) / "manifest.json").exists():
+        return RunDir(Path(name).resolve())
+    matches = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(f"{name}: several runs begin so: {', '.join(run.name for run in matches[:10])}")
+    known = ", ".join(run.name for run in runs[-10:]) or "none yet"
+    raise ConfigError(f"{name}: there is no such run in {folder}; runs: {known}")
+
+
+def plainly(error: OSError, folder: Path) -> HtrExpError:
+    """Say what a failed write in a run folder means to its user."""
+    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return HtrExpError(
+            f"{folder}: the disk or the quota is full",
+            ["free some space and run the same command again: it goes on where it stopped"],
+        )
+    if error.errno in (1, 13, 30):  # EPERM, EACCES, EROFS
+        return HtrExpError(
+            f"{folder}: cannot be written ({error.strerror})",
+            ["choose another place with site.workspace=FOLDER, or mend the permissions"],
+        )
+    return HtrExpError(f"{error.filename or folder}: {error.strerror or error}")

@@ -1,0 +1,358 @@
+"""What a tracking store shows of a run, read from the run folder alone: a store can be made again at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from htr_exp import files
+
+VIEW = 1  # raise it when the same folder is to be shown differently: every run is then recorded again
+
+# What the fingerprint reads; all small. The rest is known by its size and time.
+READ = (
+    "experiment.yaml",
+    "provenance.json",
+    "split.json",
+    "results.json",
+    "metrics.jsonl",
+    "live/state.json",
+    "live/sweeps.jsonl",
+    "live/starts.jsonl",
+)
+SEALED = ("experiment.yaml", "provenance.json", "split.json", "commands.sh", "uncommitted.diff")
+FINAL = ("results.json", "best.mlmodel")
+GROWING = {"metrics.jsonl": "metrics.jsonl", "live/log.txt": "log.txt"}
+
+STATUS = {
+    "queued": "SCHEDULED",
+    "running": "RUNNING",
+    "done": "FINISHED",
+    "failed": "FAILED",
+    "timed_out": "FAILED",
+    "cancelled": "KILLED",
+    "stopped": "KILLED",
+    "interrupted": "KILLED",
+}
+ENDED = frozenset(state for state, status in STATUS.items() if status not in ("SCHEDULED", "RUNNING"))
+
+# MLflow's limits (mlflow/utils/validation.py of 3.17).
+PARAM_LENGTH, TAG_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 8000, 250, 36
+CUT = " ... (cut; whole in experiment.yaml)"
+
+COUNTS = frozenset({"errors", "characters", "lines", "pages"})
+CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
+
+
+class NotARunError(Exception):
+    """A folder that lacks what every run folder has; the text says what, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetView:
+    """One part of the split, as MLflow's dataset input."""
+
+    name: str
+    digest: str  # 32 hexadecimal digits over the part's pages: two runs with equal digests saw the same pages
+    source: str
+    profile: str  # JSON
+    context: str  # training, validation or test
+
+
+@dataclass(frozen=True, slots=True)
+class SweepView:
+    """The sweep that a run belongs to."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """All that is shown of one run."""
+
+    folder: Path
+    uuid: str
+    name: str
+    question: str
+    state: str
+    started: int  # milliseconds since 1970, UTC
+    ended: int | None
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    metrics: Mapping[tuple[str, int], tuple[float, int]]  # (name, step) -> (value, milliseconds)
+    datasets: tuple[DatasetView, ...]
+    sweep: SweepView | None
+    artifacts: Mapping[str, Path]  # path in the store -> file
+
+    @property
+    def status(self) -> str:
+        """MLflow's word for the state."""
+        return STATUS.get(self.state, "RUNNING")
+
+
+def identity(folder: Path) -> str:
+    """Return the uuid by which a run is found in a store.
+
+    Raises:
+        NotARunError: the folder has no readable provenance.json.
+    """
+    try:
+        return str(files.read_json(folder / "provenance.json")["run"]["uuid"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotARunError(
+            f"{folder / 'provenance.json'} cannot be read ({type(error).__name__}: {error}): "
+            "not a run folder, or one that was copied in part; copy it again"
+        ) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """Return a digest that changes when what a store shows of the folder would change; reads only small files."""
+    parts: list[Any] = [VIEW, folder.name]
+    for name in READ:
+        try:
+            parts.append([name, files.sha256_bytes((folder / name).read_bytes())])
+        except OSError:
+            parts.append([name, None])
+    ended = _state(folder).get("state") in ENDED
+    for name, path in artifacts(folder).items():
+        # A log that still grows is shown as it is; its size is part of the record only once it stands still.
+        if name not in GROWING.values() or ended:
+            with contextlib.suppress(OSError):
+                parts.append([name, *stamp(path)])
+    return files.digest_json(parts)
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Return size and modification time (ns) of a file."""
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns
+
+
+def artifacts(folder: Path) -> dict[str, Path]:
+    """Return the files that a store shows, by the path they have there."""
+    found = {name: folder / name for name in (*SEALED, *FINAL)}
+    found |= {shown: folder / name for name, shown in GROWING.items()}
+    found |= {f"predictions/{path.name}": path for path in sorted((folder / "predictions").glob("*.jsonl"))}
+    return {shown: path for shown, path in found.items() if path.is_file()}
+
+
+def read(folder: Path, workspace: Path) -> RunView:
+    """Return what is to be shown of a run folder.
+
+    Args:
+        folder: the run folder.
+        workspace: paths are shown relative to it, so that it can be moved.
+
+    Raises:
+        NotARunError: the folder has no readable provenance.json.
+    """
+    uuid = identity(folder)
+    provenance = files.read_json(folder / "provenance.json")
+    experiment = _yaml(folder / "experiment.yaml")
+    state = _state(folder)
+    results = _json(folder / "results.json")
+    split = _json(folder / "split.json")
+    created = _milliseconds(provenance.get("created")) or 0
+    started = next((_milliseconds(start.get("time")) for start in files.read_jsonl(folder / "live/starts.jsonl")), None)
+    name = str(state.get("state") or "running")
+    since = _milliseconds(state.get("since"))
+    ended = since if name in ENDED else None
+    membership = files.read_jsonl(folder / "live/sweeps.jsonl")
+    sweep = None
+    if membership and membership[-1].get("sweep"):
+        sweep = SweepView(str(membership[-1]["sweep"]), str(membership[-1].get("name") or membership[-1]["sweep"]))
+    epochs = {int(line["epoch"]): line for line in files.read_jsonl(folder / "metrics.jsonl") if "epoch" in line}
+    return RunView(
+        folder=folder,
+        uuid=uuid,
+        name=folder.name,
+        question=str(provenance["run"].get("question") or "default"),
+        state=name,
+        started=started or created,
+        ended=ended,
+        params=flat_params(experiment),
+        tags=_tags(folder, workspace, provenance, state, results, len(epochs)),
+        metrics=dict(_metrics(epochs, results, since or created)),
+        datasets=tuple(_datasets(provenance, split)),
+        sweep=sweep,
+        artifacts=artifacts(folder),
+    )
+
+
+def flat_params(experiment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the scalars of a nested mapping under dotted keys: lists as JSON, nothing for None, long values cut."""
+    found: dict[str, str] = {}
+
+    def walk(value: Any, key: str) -> None:
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                walk(inner, f"{key}.{name}" if key else str(name))
+        elif value is not None:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            found[_key(key)] = text if len(text) <= PARAM_LENGTH else text[: PARAM_LENGTH - len(CUT)] + CUT
+
+    walk(experiment, "")
+    return found
+
+
+def _key(key: str) -> str:
+    return re.sub(r"[^\w.\- /]", "_", key)[:KEY_LENGTH]
+
+
+def _metrics(
+    epochs: Mapping[int, Mapping[str, Any]], results: Mapping[str, Any], when: int
+) -> Iterator[tuple[tuple[str, int], tuple[float, int]]]:
+    """Yield the curve (a redone epoch has its last value) and the final scores."""
+    for epoch, line in sorted(epochs.items()):
+        time = _milliseconds(line.get("time")) or when
+        for name, value in line.items():
+            if name in COUNTS or name in ("epoch", "time") or not _is_number(value):
+                continue
+            yield ("epoch_seconds" if name == "seconds" else _key(name), epoch), (float(value), time)
+    for part, prefix, rescored in (("test", "test", ""), ("validation", "val", "_rescored")):
+        for which, suffix in (("best", ""), ("base", "_base")):
+            for name, value in ((results.get(part) or {}).get(which) or {}).items():
+                if name not in COUNTS and _is_number(value):
+                    yield (_key(f"{prefix}_{name}{rescored}{suffix}"), 0), (float(value), when)
+    base, best = _score(results, "base"), _score(results, "best")
+    if base is not None and best is not None:
+        yield ("test_gain_points", 0), (round((base - best) * 100, 6), when)
+
+
+def _score(results: Mapping[str, Any], which: str) -> float | None:
+    value = ((results.get("test") or {}).get(which) or {}).get("cer")
+    return float(value) if _is_number(value) else None
+
+
+def _tags(
+    folder: Path,
+    workspace: Path,
+    provenance: Mapping[str, Any],
+    state: Mapping[str, Any],
+    results: Mapping[str, Any],
+    epochs: int,
+) -> dict[str, str]:
+    run, code = provenance["run"], provenance.get("code") or {}
+    model, dataset = provenance.get("model") or {}, provenance.get("dataset") or {}
+    shown = _shown(folder, workspace)
+    command = [str(word) for word in provenance.get("command") or ()]
+    tags = {
+        "htr_exp.uuid": run["uuid"],
+        "htr_exp.key": run.get("key"),
+        "htr_exp.name": run.get("name"),
+        "htr_exp.task": run.get("task"),
+        "htr_exp.state": state.get("state"),
+        "htr_exp.reason": state.get("reason"),
+        "htr_exp.folder": shown,
+        "htr_exp.model": model.get("name") or ("none" if provenance.get("model", 0) is None else None),
+        "htr_exp.model_sha256": model.get("sha256"),
+        "htr_exp.dataset": dataset.get("name"),
+        "htr_exp.dataset_digest": dataset.get("digest"),
+        "htr_exp.split_digest": (provenance.get("split") or {}).get("digest"),
+        "htr_exp.kraken": (provenance.get("software") or {}).get("kraken"),
+        "htr_exp.commit": code.get("commit"),
+        "htr_exp.best_epoch": results.get("best_epoch"),
+        "htr_exp.host": (provenance.get("machine") or {}).get("host"),
+        "htr_exp.version": code.get("version"),
+        "htr_exp.best_model": f"{shown}/best.mlmodel" if (folder / "best.mlmodel").is_file() else None,
+        "mlflow.note.content": _note(folder, shown, provenance, state, results, epochs),
+        "mlflow.source.name": shlex.join(command) or "htr-exp",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": code.get("commit"),
+        "mlflow.runName": folder.name,
+    }
+    return {key: str(value)[:TAG_LENGTH] for key, value in tags.items() if value not in (None, "")}
+
+
+def _note(
+    folder: Path,
+    shown: str,
+    provenance: Mapping[str, Any],
+    state: Mapping[str, Any],
+    results: Mapping[str, Any],
+    epochs: int,
+) -> str:
+    """Return the description on a run's page, in Markdown."""
+    dataset = (provenance.get("dataset") or {}).get("name") or "unnamed dataset"
+    model = (provenance.get("model") or {}).get("name") or "no base model"
+    lines = [f"**{dataset}**, {provenance['run'].get('task') or 'recognition'}, from {model}."]
+    base, best = _score(results, "base"), _score(results, "best")
+    held_out = (results.get("test") or {}).get("best") or {}
+    where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
+    if best is not None:
+        before = f"{base:.2%} before, " if base is not None else ""
+        lines.append(f"Test CER: {before}**{best:.2%}** after training ({where}).")
+    said = f"State: {state.get('state') or 'unknown'}" + (f" ({state['reason']})" if state.get("reason") else "")
+    epoch = results.get("best_epoch")
+    counted = f", the best is epoch {epoch} (the first is 0)." if epoch is not None else "."
+    lines.append(f"{said}. Epochs: {epochs}{counted}")
+    lines.append(f"Folder: `{shown}` (below the workspace). The exact kraken commands: `commands.sh`.")
+    lines.append(f"Do it again: `htr-exp rerun {shlex.quote(folder.name)}`")
+    return "\n\n".join(lines)
+
+
+def _datasets(provenance: Mapping[str, Any], split: Mapping[str, Any]) -> Iterator[DatasetView]:
+    dataset = provenance.get("dataset") or {}
+    name = str(dataset.get("name") or "unnamed")
+    source = json.dumps({"uri": ", ".join(str(folder) for folder in dataset.get("folders") or [name])})
+    for part, context in CONTEXTS.items():
+        pages = split.get(part) or []
+        if not pages:
+            continue
+        counts = {"pages": len(pages), **((provenance.get("split") or {}).get(part) or {})}
+        # MLflow knows a dataset by name and digest and keeps one context for each: the parts need digests of their own.
+        digest = files.digest_json(sorted([str(page.get("page")), str(page.get("digest"))] for page in pages))
+        profile = json.dumps({**counts, "dataset_digest": dataset.get("digest")})
+        yield DatasetView(name[:500], digest[:32], source[:60000], profile, context)
+
+
+def _shown(folder: Path, workspace: Path) -> str:
+    try:
+        return folder.resolve().relative_to(workspace.resolve()).as_posix()
+    except ValueError:
+        return folder.resolve().as_posix()
+
+
+def _state(folder: Path) -> Mapping[str, Any]:
+    return _json(folder / "live/state.json")
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    """Return a JSON object; empty while the file is missing or being copied."""
+    try:
+        value = files.read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    import yaml  # type: ignore[import-untyped, unused-ignore]
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _milliseconds(time: Any) -> int | None:
+    """Return an ISO 8601 time as milliseconds since 1970."""
+    try:
+        return round(datetime.fromisoformat(str(time).replace("Z", "+00:00")).timestamp() * 1000)
+    except ValueError:
+        return None

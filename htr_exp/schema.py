@@ -1,0 +1,198 @@
+"""The shape of an experiment's configuration: every key, its type and its meaning. The values stand in conf/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class Dataset:
+    """Ground truth: folders of PAGE or ALTO files beside their images."""
+
+    name: str | None = None  # shown in tables and folder names; default: the folder's name
+    path: Any = None  # a folder, or a list of folders
+    pattern: str = MISSING  # which XML files are ground truth, by name or path below the folder
+    exclude: list[str] = field(default_factory=list)  # patterns of XML files to leave aside
+
+
+@dataclass
+class Model:
+    """The base model that training starts from; `model=none` trains from scratch."""
+
+    name: str | None = None  # shown in tables and folder names; default: the file's name
+    path: str | None = None  # a file
+    doi: str | None = None  # where the model is published
+    file: str | None = None  # its file name in that record and in site.models
+    fetch_timeout_s: int = MISSING  # how long a download from the DOI may take, seconds
+
+
+@dataclass
+class Architecture:
+    """The network of a model trained from scratch (`model=none`)."""
+
+    name: str | None = None
+    spec: str | None = None  # VGSL
+
+
+@dataclass
+class Task:
+    """What the model learns: recognition or segmentation."""
+
+    name: str = MISSING
+
+
+@dataclass
+class Training:
+    """How kraken trains. Keys that kraken has too keep kraken's name and meaning."""
+
+    quit: str = MISSING  # early: stop after `lag` epochs without improvement; fixed: after `epochs`
+    epochs: int = MISSING  # the most epochs a run may take, in both modes
+    min_epochs: int = MISSING  # early stopping waits at least so many epochs
+    lag: int = MISSING  # epochs without a better validation CER before early stopping
+    time_budget_min: float | None = (
+        None  # stop cleanly, keep the best and score it after so many minutes of training
+    )
+    leg_epochs: int = (
+        MISSING  # quit=fixed: restart kraken every so many epochs, so that each leaves a checkpoint; 0 = never
+    )
+    batch_size: int = MISSING  # lines
+    lrate: float = MISSING
+    optimizer: str = MISSING
+    momentum: float = MISSING  # SGD and RMSprop only
+    weight_decay: float = MISSING
+    gradient_clip_val: float = MISSING
+    accumulate_grad_batches: int = MISSING
+    warmup: int = MISSING  # steps over which the rate rises to lrate
+    schedule: str = MISSING
+    gamma: float = MISSING  # decay of schedule=exponential, step and reduceonplateau
+    step_size: int = MISSING  # epochs between two decays of schedule=exponential and step
+    sched_patience: int = MISSING  # epochs without improvement before schedule=reduceonplateau decays
+    cos_max: int = MISSING  # epoch of the lowest rate of schedule=cosine
+    cos_min_lr: float = MISSING  # that lowest rate
+    augment: bool = MISSING  # training lines only
+    resize: str = (
+        MISSING  # union: add the characters the base model lacks; new: exactly the training alphabet; fail: refuse
+    )
+    normalization: str | None = None  # Unicode form kraken brings texts into while training
+    normalize_whitespace: bool = MISSING
+    pad: int = MISSING  # blank columns left and right of a line, pixels
+    legacy_polygons: bool = MISSING  # cut lines out of the page as kraken before 5 did
+    deterministic: bool = MISSING
+    precision: str = MISSING
+    device: str = MISSING  # auto (CUDA, else CPU), cpu, cuda:0
+    workers: int = MISSING  # processes that load lines
+    threads: int = MISSING  # of one process
+
+
+@dataclass
+class SplitLists:
+    """Files that name the pages of each split, one a line."""
+
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+
+
+@dataclass
+class Split:
+    """Which pages are learnt from (train), steered by (validation) and scored on (test)."""
+
+    kind: str = MISSING  # page: drawn by seed; lists: given files; table: a column of a CSV
+    seed: int = MISSING  # alone decides a drawn split
+    validation: float = MISSING  # share of the lines
+    test: float = MISSING  # share of the lines; 0: no test set
+    lists: SplitLists = field(default_factory=SplitLists)
+    table: str | None = None  # CSV file
+    page_column: str = MISSING  # its column with the page names
+    column: str = MISSING  # its column with train, validation or test
+
+
+@dataclass
+class Scores:
+    """How predictions for scoring are made."""
+
+    pad: int = MISSING  # blank columns left and right of a line, pixels
+
+
+@dataclass
+class Runtime:
+    """Where kraken is."""
+
+    kind: str = MISSING
+    ketos: str | None = None  # the program; default: beside the running Python, else on PATH
+    kraken: str | None = None  # the version it must have; default: the one that is there
+
+
+@dataclass
+class Slurm:
+    """Whether the run is submitted to a Slurm cluster."""
+
+    submit: bool = MISSING
+
+
+@dataclass
+class Launch:
+    """How a list of runs is started on this machine."""
+
+    jobs: int = MISSING  # runs at a time
+    wait: bool = MISSING  # return only when they have ended
+
+
+@dataclass
+class Site:
+    """Folders of one machine."""
+
+    name: str = MISSING
+    workspace: str = MISSING
+    ground_truth: str = MISSING
+    models: str = MISSING
+    runs: str = MISSING
+    cache: str = MISSING
+
+
+@dataclass
+class Tracking:
+    """Where runs are recorded besides their folders."""
+
+    kind: str = MISSING  # embedded: one SQLite file in the workspace; server: an MLflow server; none
+    uri: str | None = None
+
+
+@dataclass
+class Experiment:
+    """One run's whole configuration."""
+
+    dataset: Dataset = field(default_factory=Dataset)
+    model: Model = field(default_factory=Model)
+    architecture: Architecture = field(default_factory=Architecture)
+    task: Task = field(default_factory=Task)
+    training: Training = field(default_factory=Training)
+    split: Split = field(default_factory=Split)
+    scores: Scores = field(default_factory=Scores)
+    runtime: Runtime = field(default_factory=Runtime)
+    slurm: Slurm = field(default_factory=Slurm)
+    launch: Launch = field(default_factory=Launch)
+    site: Site = field(default_factory=Site)
+    tracking: Tracking = field(default_factory=Tracking)
+    question: str = MISSING  # what the experiment asks; one MLflow experiment each
+    seed: int = MISSING  # decides training and nothing else
+    name: str | None = None  # of the run folder; default: dataset-model
+    again: bool = MISSING  # make another run of what is already done
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "training.quit": ("early", "fixed"),
+    "training.optimizer": ("Adam", "AdamW", "AdamW+Muon", "SGD", "RMSprop"),
+    "training.schedule": ("constant", "1cycle", "exponential", "cosine", "step", "reduceonplateau"),
+    "training.resize": ("union", "new", "fail"),
+    "training.normalization": ("NFC", "NFD", "NFKC", "NFKD"),
+    "training.precision": ("32-true", "64-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"),
+    "split.kind": ("page", "lists", "table"),
+    "task.name": ("recognition",),
+    "runtime.kind": ("host",),
+    "tracking.kind": ("embedded", "server", "none"),
+}
+"""The words that a key takes; None is allowed where the schema allows it."""

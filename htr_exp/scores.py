@@ -1,0 +1,203 @@
+"""How a prediction is scored against its reference: one policy, applied alike to every model, base or trained.
+
+All rates are micro averages: edits summed over all lines, divided by the units of all references, as kraken computes
+them (`ketos test`, through torchmetrics' CharErrorRate). They are shares, not percent, and can exceed 1.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+from rapidfuzz.distance import Levenshtein
+
+# Extended grapheme clusters, UAX #29: what a reader takes for one character.
+CLUSTER = regex.compile(r"\X")
+
+# Without one of these every cluster is one code point: all rules of UAX #29 that join (GB3, GB6 to GB13) need one.
+JOINING = regex.compile(r"[^\p{Grapheme_Cluster_Break=Other}\p{Grapheme_Cluster_Break=Control}]")
+
+# Where the only ones are the common combining marks, a cluster is a code point and the marks after it (GB9): a third of
+# the time of \X. A control character takes no mark (GB4), so texts with one are left to \X.
+MARKS = "\u0300-\u036f\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f"
+MARKED_CLUSTER = re.compile(f".[{MARKS}]*", re.DOTALL)
+BEYOND_MARKS = regex.compile(rf"[^\p{{Grapheme_Cluster_Break=Other}}{MARKS}]")
+
+FIRST_CODE_PAST_UNICODE = 0x110000
+
+
+@dataclass(frozen=True, slots=True)
+class LinePair:
+    """One line of a page: what it says and what a model read.
+
+    Attributes:
+        page: the page's name.
+        line: the line's id on the page.
+        reference: the transcription.
+        hypothesis: the prediction; None if the model gave none, which counts as empty.
+    """
+
+    page: str
+    line: str
+    reference: str
+    hypothesis: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Edits and reference units of a set of lines, and the error rates that follow.
+
+    Attributes:
+        errors, characters: in grapheme clusters after NFC and with whitespace normalised.
+        errors_raw, characters_raw: in code points, nothing normalised.
+        word_errors, words: in tokens between whitespace, after the same normalisation as `errors`.
+        lines, pages: how many were scored.
+        per_page: the score of each page, by name in code point order; empty for the score of a page.
+    """
+
+    errors: int
+    characters: int
+    errors_raw: int
+    characters_raw: int
+    word_errors: int
+    words: int
+    lines: int
+    pages: int
+    per_page: tuple[tuple[str, Score], ...] = ()
+
+    @property
+    def cer(self) -> float:
+        """The character error rate on NFC grapheme clusters, the policy of OCR-D's dinglehopper.
+
+        Runs of whitespace count as one blank and those at the ends of a line not at all.
+        """
+        return rate(self.errors, self.characters)
+
+    @property
+    def cer_raw(self) -> float:
+        """The character error rate on code points as they stand.
+
+        Equals `ketos test --no-reorder --no-normalize-whitespace -B 1` on the same lines.
+        """
+        return rate(self.errors_raw, self.characters_raw)
+
+    @property
+    def wer(self) -> float:
+        """The word error rate."""
+        return rate(self.word_errors, self.words)
+
+    def to_json(self, *, per_page: bool = False) -> dict[str, Any]:
+        """Return the score as it stands in `results.json`.
+
+        Args:
+            per_page: add the list `per_page`, one entry a page.
+        """
+        record: dict[str, Any] = {
+            "cer": self.cer,
+            "cer_raw": self.cer_raw,
+            "wer": self.wer,
+            "errors": self.errors,
+            "characters": self.characters,
+            "errors_raw": self.errors_raw,
+            "characters_raw": self.characters_raw,
+            "word_errors": self.word_errors,
+            "words": self.words,
+            "lines": self.lines,
+            "pages": self.pages,
+        }
+        if per_page:
+            shown = ("cer", "cer_raw", "wer", "errors", "characters", "lines")
+            record["per_page"] = [
+                {"page": page, **{key: getattr(one, key) for key in shown}} for page, one in self.per_page
+            ]
+        return record
+
+
+def rate(errors: int, units: int) -> float:
+    """Return edits per reference unit; over an empty reference 0 if nothing was recognised, else 1.
+
+    The second case is a decision, not mathematics: kraken gives NaN and dinglehopper infinity there, and neither can be
+    averaged, compared or written as JSON. An empty reference among others needs no rule: its edits count in the sum.
+    """
+    if units == 0:
+        return 0.0 if errors == 0 else 1.0
+    return errors / units
+
+
+class _Codes(dict[str, int]):
+    """A number for each text: its code point if it is one, else one past Unicode, given at first sight.
+
+    rapidfuzz compares numbers with the code points of strings exactly, but other objects by hash alone.
+    """
+
+    def __missing__(self, text: str) -> int:
+        code = ord(text) if len(text) == 1 else FIRST_CODE_PAST_UNICODE + len(self)
+        self[text] = code
+        return code
+
+
+def score(pairs: Iterable[LinePair]) -> Score:
+    """Score predictions against their references, over all lines and by page."""
+    tallies: dict[str, list[int]] = {}
+    codes = _Codes()
+    for pair in pairs:
+        tally = tallies.setdefault(pair.page, [0] * 7)
+        for index, count in enumerate(_line_counts(pair.reference, pair.hypothesis or "", codes)):
+            tally[index] += count
+        tally[6] += 1
+    per_page = tuple((page, _page_score(tallies[page])) for page in sorted(tallies))
+    return Score(
+        errors=sum(page.errors for _, page in per_page),
+        characters=sum(page.characters for _, page in per_page),
+        errors_raw=sum(page.errors_raw for _, page in per_page),
+        characters_raw=sum(page.characters_raw for _, page in per_page),
+        word_errors=sum(page.word_errors for _, page in per_page),
+        words=sum(page.words for _, page in per_page),
+        lines=sum(page.lines for _, page in per_page),
+        pages=len(per_page),
+        per_page=per_page,
+    )
+
+
+def normalise(text: str) -> str:
+    """Return a text as `cer` and `wer` see it: NFC, every run of whitespace one blank, none at the ends."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return " ".join(text.split())
+
+
+def _page_score(tally: list[int]) -> Score:
+    errors, characters, errors_raw, characters_raw, word_errors, words, lines = tally
+    return Score(errors, characters, errors_raw, characters_raw, word_errors, words, lines, pages=1)
+
+
+def _line_counts(reference: str, hypothesis: str, codes: _Codes) -> tuple[int, int, int, int, int, int]:
+    """Return errors, characters, errors_raw, characters_raw, word_errors and words of one line."""
+    expected = normalise(reference)
+    words = expected.split()
+    clusters = _clusters(expected, codes)
+    if reference == hypothesis:
+        return 0, len(clusters), 0, len(reference), 0, len(words)
+    errors_raw = Levenshtein.distance(reference, hypothesis)
+    recognised = normalise(hypothesis)
+    if expected == recognised:
+        return 0, len(clusters), errors_raw, len(reference), 0, len(words)
+    errors = Levenshtein.distance(clusters, _clusters(recognised, codes))
+    word_errors = Levenshtein.distance(_numbers(words, codes), _numbers(recognised.split(), codes))
+    return errors, len(clusters), errors_raw, len(reference), word_errors, len(words)
+
+
+def _clusters(text: str, codes: _Codes) -> str | list[int]:
+    """Return a normalised text as a sequence with one element a grapheme cluster; itself where each is a code point."""
+    if text.isascii() or JOINING.search(text) is None:
+        return text
+    pattern = CLUSTER if BEYOND_MARKS.search(text) else MARKED_CLUSTER
+    return _numbers(pattern.findall(text), codes)
+
+
+def _numbers(texts: list[str], codes: _Codes) -> list[int]:
+    return list(map(codes.__getitem__, texts))

@@ -1,0 +1,298 @@
+"""The embedded tracking store as files: who may write it, where it says it lies, and what it already holds."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import socket
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from htr_exp import files
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+BUSY_SECONDS = 5.0  # how long another program may hold the database before we say so
+CLAIM_SECONDS = 30.0  # how long to wait for another process of ours
+STALE_SECONDS = 600.0  # a claim that was not touched for so long belongs to a process that died on another machine
+INSTALL = "install it with `pip install 'htr-exp[mlflow]'`"
+
+# The UI keeps a table's columns in a tag of the experiment and opens it by its name in the address. Without one, it
+# shows no scores at all.
+TABLE = "scores"
+TABLE_TAG = f"mlflow.sharedViewState.{TABLE}"
+TABLE_COLUMNS = {
+    "searchFilter": "",
+    "orderByKey": "metrics.`test_cer`",
+    "orderByAsc": True,
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "datasetsFilter": [],
+    "modelVersionFilter": "All Runs",
+    "selectedColumns": [
+        "attributes.`Created`",
+        "attributes.`Duration`",
+        *(f"metrics.`{name}`" for name in ("test_cer", "test_cer_base", "test_gain_points", "test_wer", "val_cer")),
+        *(f"params.`{name}`" for name in ("training.lrate", "seed")),
+        *(f"tags.`htr_exp.{name}`" for name in ("model", "dataset", "state")),
+    ],
+}
+
+
+class StoreTroubleError(Exception):
+    """The store cannot be written now; the text says why and what to do."""
+
+
+def store_uri(workspace: Path, uri: str | None = None) -> str:
+    """Return the store's URI: `uri`, else the SQLite file of the workspace; a relative SQLite path is below it."""
+    path = database(uri) if uri else Path(DATABASE)
+    if path is None:
+        return str(uri).rstrip("/")
+    return f"sqlite:///{workspace.resolve() / path}"
+
+
+def database(uri: str) -> Path | None:
+    """Return the file of an SQLite URI, or None for any other store."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def lock(path: Path) -> Path:
+    """Return the claim folder of an SQLite file."""
+    return path.with_name(f"{path.name}.lock")
+
+
+def local_path(uri: str) -> Path | None:
+    """Return the folder that an artifact URI names on this machine, or None if it is elsewhere."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return Path(uri) if uri.startswith("/") else None
+
+
+@contextlib.contextmanager
+def claim(folder: Path, *, wait: float, say: Callable[[str], None] | None = None) -> Iterator[Callable[[], None]]:
+    """Hold `folder` as the sign that one process writes; yields a function that shows it is still alive.
+
+    Made by mkdir, which is atomic on network file systems too. A claim is taken over when its process is dead on this
+    machine, or when it was not touched for `STALE_SECONDS`.
+
+    Args:
+        folder: is created, and removed at the end.
+        wait: seconds to wait for another process.
+        say: called once with a sentence if there is a wait.
+
+    Raises:
+        StoreTroubleError: another process still holds it after `wait` seconds, or the place is not writable.
+    """
+    owner = folder / "owner.json"
+    until = time.monotonic() + wait
+    told = False
+    while True:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+            files.write_json(owner, {"pid": os.getpid(), "host": socket.gethostname(), "time": files.utc_now()})
+            break
+        except FileExistsError:
+            holder = _holder(folder)
+            if holder is None:
+                _take_away(folder)
+                continue
+            if time.monotonic() >= until:
+                raise StoreTroubleError(
+                    f"{holder} is writing it (its claim is {folder}): wait until it ends and sync again; "
+                    "if that process is gone, remove the claim folder"
+                ) from None
+            if say and not told:
+                say(f"waiting up to {wait:.0f} s: {holder} is writing {folder.with_suffix('')}")
+            told = True
+            time.sleep(0.2)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise StoreTroubleError(in_words(error, folder.parent)) from error
+    try:
+        yield lambda: os.utime(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _holder(folder: Path) -> str | None:
+    """Name the process that holds a claim, or None if it is gone."""
+    try:
+        age = time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    try:
+        owner = files.read_json(folder / "owner.json")
+        pid, host = int(owner["pid"]), str(owner["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None if age > 30 else "another process"  # mkdir and the owner file are two steps
+    if host == socket.gethostname() and not _alive(pid):
+        return None
+    return None if age > STALE_SECONDS else f"process {pid} on {host}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _take_away(folder: Path) -> None:
+    # Of two processes that see the same dead claim, only one can rename it.
+    aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def probe(path: Path) -> None:
+    """Make sure that an SQLite file can be written now; MLflow itself would retry for minutes.
+
+    Raises:
+        StoreTroubleError: it is locked, read-only, no database, or the disk is full.
+    """
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise StoreTroubleError(in_words(error, path)) from error
+
+
+def relocate(path: Path, workspace: Path) -> int:
+    """Correct the absolute artifact paths of a workspace that was moved; return the number of rows changed.
+
+    Raises:
+        StoreTroubleError: the file cannot be read or written.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as db:
+            outdated = _outdated(db, workspace)
+            if outdated:
+                db.execute("BEGIN IMMEDIATE")
+                for statement, values in outdated:
+                    db.execute(statement, values)
+                db.execute("COMMIT")
+            return len(outdated)
+    except sqlite3.Error as error:
+        raise StoreTroubleError(in_words(error, path)) from error
+
+
+def _outdated(db: sqlite3.Connection, workspace: Path) -> list[tuple[str, tuple[str, str | int]]]:
+    """Return the corrections of the columns in which MLflow keeps absolute paths, ours all below `mlartifacts/`."""
+    root, mark = artifact_root(workspace), f"/{ARTIFACTS}/"
+    found: list[tuple[str, tuple[str, str | int]]] = []
+    columns = (("experiments", "experiment_id", "artifact_location"), ("runs", "run_uuid", "artifact_uri"))
+    for table, key, column in columns:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            continue  # a database whose making was cut short
+        for row, location in db.execute(f"SELECT {key}, {column} FROM {table} WHERE instr({column}, ?)", (mark,)):
+            right = f"{root}/{location.rpartition(mark)[2]}"
+            if location != right:
+                found.append((f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (right, row)))
+    return found
+
+
+def artifact_root(workspace: Path) -> str:
+    """Return the URI below which the artifacts of a workspace lie."""
+    return (workspace.resolve() / ARTIFACTS).as_uri()
+
+
+def known(path: Path, workspace: Path) -> dict[str, tuple[str, str]]:
+    """Return what an SQLite store holds, uuid -> (run id, fingerprint), without the cost of importing MLflow.
+
+    Empty whenever it needs opening for another reason: not yet made, moved, of another MLflow, locked.
+    """
+    if not path.exists():
+        return {}
+    query = (
+        "SELECT u.value, r.run_uuid, f.value FROM runs r "
+        "JOIN tags u ON u.run_uuid = r.run_uuid AND u.key = 'htr_exp.uuid' "
+        "JOIN tags f ON f.run_uuid = r.run_uuid AND f.key = 'htr_exp.fingerprint' "
+        "JOIN experiments e ON e.experiment_id = r.experiment_id AND e.lifecycle_stage = 'active' "
+        "WHERE r.lifecycle_stage = 'active'"
+    )
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=1)) as db:
+            if path.parent == workspace.resolve() and _outdated(db, workspace):
+                return {}
+            return {key: (run, mark) for key, run, mark in db.execute(query)}
+    except sqlite3.Error:
+        return {}
+
+
+def tables(path: Path, address: str) -> dict[str, str]:
+    """Return the address of each experiment's table of scores in the UI at `address`, by the experiment's name."""
+    query = "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active' AND experiment_id > 0"
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=1)) as db:
+            return {
+                name: f"{address}/#/experiments/{number}/runs?workflowType=machine_learning&viewStateShareKey={TABLE}"
+                for name, number in sorted(db.execute(query))
+            }
+    except sqlite3.Error:
+        return {}
+
+
+def place(source: Path, target: Path) -> None:
+    """Show `source` at `target` without storing it twice: a hard link, or a copy where the file system has none."""
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        try:
+            os.link(source, aside)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            new, old = source.stat(), target.stat() if target.exists() else None
+            if old and (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
+                return
+            shutil.copy2(source, aside)
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def in_words(error: BaseException, path: Path) -> str:
+    """Say what a failed access means and what to do."""
+    text = str(error)
+    if "locked" in text:
+        return f"{path} is locked by another program for more than {BUSY_SECONDS:.0f} s: close it and sync again"
+    if "readonly" in text or "read-only" in text.lower() or isinstance(error, PermissionError):
+        return f"{path} cannot be written (read-only): make it writable, or set site.workspace to a place of yours"
+    if "full" in text or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk that holds {path} is full: free some space and sync again"
+    if "not a database" in text or "malformed" in text:
+        return f"{path} is not an SQLite database: move it away; `htr-exp sync` makes it again from the run folders"
+    return f"{path} cannot be opened ({text}): move it away; `htr-exp sync` makes it again from the run folders"
+
+
+def environment() -> dict[str, str]:
+    """Return the variables that keep MLflow quiet, at home and quick to give up; what the user has set wins."""
+    return {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    } | {key: value for key, value in os.environ.items() if key.startswith("MLFLOW_")}

@@ -1,0 +1,210 @@
+"""Writes a plan down: the run folder, complete before anything starts, and the staged pages it names."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import shlex
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from htr_exp import commands, groundtruth, ketos, provenance
+from htr_exp.files import sha256_bytes, utc_now, write_atomically, write_json
+from htr_exp.plan import Plan
+from htr_exp.rundir import RunDir, plainly, runs_in
+from htr_exp.splits import NAMES
+
+
+def find(plan: Plan) -> RunDir | None:
+    """Return the newest run of the plan's key, or None."""
+    same = [run for run in runs_in(plan.places.runs) if f"-{plan.key[:8]}" in run.name and run.key == plan.key]
+    return max(same, key=lambda run: run.manifest.stat().st_mtime_ns, default=None)
+
+
+def write(plan: Plan, *, command: Sequence[str], again: bool = False) -> tuple[RunDir, bool]:
+    """Write a run folder, or take the one that the same experiment already has.
+
+    Args:
+        plan: the run.
+        command: the words of the command line, for the record.
+        again: make another run even if there is one.
+
+    Returns:
+        The run, and whether it is new.
+
+    Raises:
+        HtrExpError: the folder cannot be written.
+    """
+    known = find(plan)
+    try:
+        if known is not None and not (again and known.state().state == "done"):
+            if known.state().state != "done":
+                _place(known, plan)
+            return known, False
+        run = RunDir(_free_folder(plan))
+        _place(run, plan)
+        run.write_state("queued")
+        run.seal(_sealed(plan, run, command))
+        return run, True
+    except OSError as error:
+        raise plainly(error, plan.places.runs) from None
+
+
+def script_of(plan: Plan) -> str:
+    """Return the text of the plan's commands.sh."""
+    return commands.script(
+        plan.experiment.training,
+        version=plan.kraken.version,
+        device=plan.device,
+        seed=plan.experiment.seed,
+        base=plan.base is not None,
+        spec=None if plan.base else plan.experiment.architecture.spec,
+        sides=[] if plan.evaluate else [side for side in NAMES if plan.split.pages[side]],
+        pad=plan.experiment.scores.pad,
+    )
+
+
+def _free_folder(plan: Plan) -> Path:
+    stem = f"{plan.name}-{plan.key[:8]}"
+    folder, number = plan.places.runs / stem, 1
+    while folder.exists() and (folder / "manifest.json").exists():
+        number += 1
+        folder = plan.places.runs / f"{stem}-{number}"
+    return folder
+
+
+def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
+    code, diff = provenance.code()
+    facts = {
+        "run": {
+            "uuid": str(uuid.uuid4()),
+            "key": plan.key,
+            "name": run.name,
+            "task": plan.experiment.task.name,
+            "question": plan.experiment.question,
+        },
+        "created": utc_now(),
+        "command": list(command),
+        "code": code,
+        "software": provenance.software(plan.kraken.version),
+        "machine": provenance.machine(),
+        "dataset": _dataset_facts(plan),
+        "split": {
+            "digest": plan.split.digest,
+            "seed": plan.experiment.split.seed,
+            **{side: _side_facts(plan, side) for side in NAMES},
+        },
+        "model": _model_facts(plan),
+        "device": plan.device,
+        "warnings": list(plan.warnings),
+    }
+    return {
+        "experiment.yaml": f"# {shlex.join(command)}\n"
+        + yaml.safe_dump(plan.composed.values, allow_unicode=True, sort_keys=False, width=200),
+        "split.json": json.dumps(
+            {side: [_page_facts(plan, name) for name in plan.split.pages[side]] for side in NAMES},
+            ensure_ascii=False,
+            indent=1,
+        )
+        + "\n",
+        "commands.sh": script_of(plan),
+        "predict.jinja": ketos.PREDICTION_TEMPLATE,
+        "uncommitted.diff": diff,
+        "provenance.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
+    }
+
+
+def _dataset_facts(plan: Plan) -> dict[str, Any]:
+    dataset = plan.dataset
+    used = [page for side in NAMES for page in plan.split.pages[side]]
+    return {
+        "name": plan.dataset_name,
+        "digest": dataset.digest,
+        "folders": [str(folder) for folder in plan.folders],
+        "read": dataset.read,
+        "pages": len(dataset.pages),
+        "lines": dataset.lines,
+        "characters": dataset.characters,
+        "dropped": dict(sorted(Counter(problem.code for problem in dataset.dropped).items())),
+        "unused_pages": sorted(set(plan.pages) - set(used)),
+    }
+
+
+def _side_facts(plan: Plan, side: str) -> dict[str, int]:
+    pages = [plan.pages[name] for name in plan.split.pages[side]]
+    return {"pages": len(pages), "lines": sum(len(page.lines) for page in pages)}
+
+
+def _model_facts(plan: Plan) -> dict[str, Any] | None:
+    if plan.base is None:
+        return None
+    base = plan.base
+    return {
+        "name": base.name,
+        "file": base.path.name,
+        "sha256": base.sha256,
+        "doi": base.doi,
+        "network": base.header.network,
+        "legacy_polygons": base.header.legacy_polygons,
+    }
+
+
+def _page_facts(plan: Plan, name: str) -> dict[str, Any]:
+    page = plan.pages[name]
+    image = PurePosixPath(
+        posixpath.normpath(PurePosixPath(name).parent / Path(posixpath.relpath(page.image, page.xml.parent)))
+    )
+    return {
+        "page": name,
+        "image": str(image),
+        "digest": page.digest,
+        "image_digest": page.image_digest,
+        "lines": len(page.lines),
+        "characters": sum(len(line.text) for line in page.lines),
+        "line_ids": [line.id for line in page.lines],
+        "why": plan.split.why[name],
+    }
+
+
+def _place(run: RunDir, plan: Plan) -> None:
+    """Stage the run's pages in the cache, and say in live/ where everything is on this machine."""
+    pages = {}
+    by_side: dict[str, list[str]] = {}
+    for side in NAMES:
+        # ordered by content: compiled data is then the same whatever the pages are called
+        for page in sorted((plan.pages[name] for name in plan.split.pages[side]), key=lambda page: page.digest):
+            staged, digest = _stage(page, plan.places.cache)
+            pages[page.name] = {"staged": str(staged), "sha256": digest, "image": str(page.image)}
+            by_side.setdefault(side, []).append(str(staged))
+    run.live.mkdir(parents=True, exist_ok=True)
+    for side, staged_pages in by_side.items():
+        write_atomically(run.live / f"{side}.pages", "".join(f"{path}\n" for path in staged_pages))
+    write_atomically(
+        run.live / "held-out.pages", "".join(f"{path}\n" for side in NAMES[1:] for path in by_side.get(side, []))
+    )
+    write_atomically(run.live / "base_model.path", f"{plan.base.path}\n" if plan.base else "")
+    write_json(
+        run.places,
+        {
+            "workspace": str(plan.places.workspace),
+            "cache": str(plan.places.cache),
+            "base_model": str(plan.base.path) if plan.base else None,
+            "ketos": plan.kraken.program("ketos"),
+            "kraken": plan.kraken.program("kraken"),
+            "pages": pages,
+        },
+    )
+
+
+def _stage(page: groundtruth.GroundTruthPage, cache: Path) -> tuple[Path, str]:
+    content = groundtruth.staged_xml(page)
+    digest = sha256_bytes(content)
+    staged = cache / "pages" / f"{page.digest[:32]}-{sha256_bytes(str(page.image).encode())[:8]}.xml"
+    if not staged.exists() or staged.stat().st_size != len(content):
+        write_atomically(staged, content)
+    return staged, digest

@@ -1,0 +1,73 @@
+"""Small pages of ground truth and their images, as the tests of the package need them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from PIL import Image
+
+from htr_exp.groundtruth import examine, summary
+
+SIZE = (400, 300)
+BOX = "10,10 10,60 200,60 200,10"
+BASE = "10,50 100,52 200,50"
+
+
+def page_line(number: int = 1, text: str | None = "Incipit liber", **changes: str | None) -> str:
+    values = {"id": f"l{number}", "coords": BOX, "baseline": BASE, "custom": "structure {type:DefaultLine;}", **changes}
+    out = "<TextLine" + (f' id="{values["id"]}"' if values["id"] is not None else "")
+    out += (f' custom="{values["custom"]}"' if values["custom"] else "") + ">"
+    if values["coords"] is not None:
+        out += f'<Coords points="{values["coords"]}"/>'
+    if values["baseline"] is not None:
+        out += f'<Baseline points="{values["baseline"]}"/>'
+    if text is not None:
+        out += f"<TextEquiv><Unicode>{escape(text)}</Unicode></TextEquiv>"
+    return out + "</TextLine>"
+
+
+def page_xml(lines: str, image: str = "1.jpg", year: str = "2019-07-15", size: tuple[int, int] = SIZE) -> str:
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/{year}">'
+        f'<Page imageFilename="{escape(image)}" imageWidth="{size[0]}" imageHeight="{size[1]}">'
+        '<TextRegion id="r1" custom="structure {type:MainZone;}"><Coords points="0,0 0,200 300,200 300,0"/>'
+        f"{lines}</TextRegion></Page></PcGts>"
+    )
+
+
+def alto_line(number: int = 1, content: str = '<String CONTENT="Incipit liber"/>', tags: str = "LT1") -> str:
+    return (
+        f'<TextLine ID="l{number}" TAGREFS="{tags}" BASELINE="10 50 100 52 200 50">'
+        f'<Shape><Polygon POINTS="10 10 10 60 200 60 200 10"/></Shape>{content}</TextLine>'
+    )
+
+
+def alto_xml(lines: str, image: str | None = "1.jpg", version: int = 4, unit: str = "pixel") -> str:
+    named = f"<sourceImageInformation><fileName>{image}</fileName></sourceImageInformation>" if image else ""
+    return (
+        f'<alto xmlns="http://www.loc.gov/standards/alto/ns-v{version}#"><Description>'
+        f"<MeasurementUnit>{unit}</MeasurementUnit>{named}</Description>"
+        '<Tags><OtherTag ID="BT1" LABEL="MainZone"/><OtherTag ID="LT1" LABEL="DefaultLine"/></Tags>'
+        f'<Layout><Page WIDTH="{SIZE[0]}" HEIGHT="{SIZE[1]}"><PrintSpace HPOS="0" VPOS="0" WIDTH="400" HEIGHT="300">'
+        '<TextBlock ID="r1" TAGREFS="BT1"><Shape><Polygon POINTS="0 0 0 200 300 200 300 0"/></Shape>'
+        f"{lines}</TextBlock></PrintSpace></Page></Layout></alto>"
+    )
+
+
+def write_image(path: Path, shade: int = 200, size: tuple[int, int] = SIZE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, shade).save(path)
+    return path
+
+
+def put(folder: Path, xml: str, name: str = "1.xml") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(xml, encoding="utf-8")
+    return path
+
+
+def codes(folder: Path, **options) -> dict[str, int]:
+    return summary(examine([folder], **options).problems)

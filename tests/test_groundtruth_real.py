@@ -1,0 +1,57 @@
+"""The real sets: pages, lines and characters as counted by others, and the defects of the dirty ones."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from htr_exp.groundtruth import examine, read_page, staged_xml, summary
+
+DATA = os.environ.get("HTR_EXP_REAL_DATA")
+pytestmark = pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
+
+CLEAN = {
+    "demo/alto-hours-sbb25": (17, 237, 5487),
+    "demo/page-foral-santarem-1347": (10, 231, 10782),
+    "dev/alto-canonlaw-bnf-lat-12270": (5, 517, 14897),
+    "dev/alto-bnf-lat-17901": (10, 467, 18571),
+    "dev/alto-bnf-nal-730": (4, 285, 14632),
+    "dev/page-forais": (48, 1721, 79225),
+}
+# Start of the folder's name: pages and lines used, errors, dropped, warnings that must be among those given.
+DIRTY = {
+    "01": (10, 185, {"image_claimed_twice": 10}, {}, {"image_without_xml": 1}),
+    "02": (3, 151, {"image_claimed_twice": 3}, {}, {}),
+    "03": (6, 160, {"image_claimed_twice": 6}, {"line_without_text": 2, "not_ground_truth": 2}, {"image_elsewhere": 6}),
+    "07": (0, 0, {"image_missing": 8}, {}, {}),
+    "09": (14, 865, {}, {}, {"image_twice": 3}),
+    "12": (2, 242, {}, {"duplicate_line_id": 1, "line_without_polygon": 1, "line_without_text": 2}, {}),
+}
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_clean_sets_are_used_whole(name: str) -> None:
+    dataset = examine([Path(DATA or "", name)])
+    assert (len(dataset.pages), dataset.lines, dataset.characters) == CLEAN[name]
+    assert not dataset.errors
+    assert not dataset.dropped
+    assert dataset.read == {"pages": len(dataset.pages), "lines": dataset.lines}
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_staged_pages_of_clean_sets_read_back_the_same(name: str, tmp_path: Path) -> None:
+    for page in examine([Path(DATA or "", name)]).pages:
+        (tmp_path / "staged.xml").write_bytes(staged_xml(page))
+        assert read_page(tmp_path / "staged.xml").lines == page.lines
+
+
+@pytest.mark.parametrize("start", DIRTY)
+def test_defects_of_dirty_sets_are_found(start: str) -> None:
+    (folder,) = Path(DATA or "", "dirty").glob(f"{start}-*")
+    dataset = examine([folder])
+    pages, lines, errors, dropped, warnings = DIRTY[start]
+    assert (len(dataset.pages), dataset.lines) == (pages, lines)
+    assert (summary(dataset.errors), summary(dataset.dropped)) == (errors, dropped)
+    assert warnings.items() <= summary(dataset.warnings).items()

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import random
+import unicodedata
+
+import pytest
+import regex
+
+from htr_exp.scores import LinePair, Score, normalise, score
+
+# Letters, abbreviations and joiners of every kind UAX #29 knows, so that random texts meet all its rules.
+PIECES = [
+    *"abcdeqpnu  \t ",
+    *("é", "e\u0301", "q\u0303", "p\u0304", "\u1e69", "s\u0307\u0323", "\u0363", "\u1dd1"),
+    *("ꝑ", "ꝓ", "⁊", "\ue665", "\u00ad", "\u200b", "\u200d", "\u200c", "\u00a0"),
+    *("한", "\u1112\u1161\u11ab", "\u0915\u094d\u0937", "\U0001f469\u200d\U0001f469", "\U0001f1eb\U0001f1f7", "\u0600"),
+]
+
+
+def texts(count: int, seed: int) -> list[str]:
+    source = random.Random(seed)
+    return ["".join(source.choices(PIECES, k=source.randrange(30))) for _ in range(count)]
+
+
+def one(reference: str, hypothesis: str | None) -> Score:
+    return score([LinePair("page", "line", reference, hypothesis)])
+
+
+def plain_distance(left: list[str], right: list[str]) -> int:
+    """The textbook dynamic programme, to check the fast one against."""
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
+        diagonal, row[0] = row[0], i
+        for j, b in enumerate(right, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
+    return row[-1]
+
+
+def clusters(text: str) -> list[str]:
+    return regex.findall(r"\X", " ".join(unicodedata.normalize("NFC", text).split()))
+
+
+def test_equal_texts_have_no_errors() -> None:
+    for text in texts(200, seed=1):
+        result = one(text, text)
+        assert (result.errors, result.errors_raw, result.word_errors) == (0, 0, 0)
+        assert (result.cer, result.cer_raw, result.wer) == (0.0, 0.0, 0.0)
+
+
+def test_counts_are_those_of_the_definitions_written_out() -> None:
+    for reference, hypothesis in zip(texts(400, seed=2), texts(400, seed=3), strict=True):
+        result = one(reference, hypothesis)
+        assert result.errors == plain_distance(clusters(reference), clusters(hypothesis))
+        assert result.characters == len(clusters(reference))
+        assert result.errors_raw == plain_distance(list(reference), list(hypothesis))
+        assert result.characters_raw == len(reference)
+        assert result.word_errors == plain_distance(normalise(reference).split(), normalise(hypothesis).split())
+        assert result.words == len(normalise(reference).split())
+
+
+def test_edits_are_the_same_both_ways() -> None:
+    for left, right in zip(texts(200, seed=4), texts(200, seed=5), strict=True):
+        forth, back = one(left, right), one(right, left)
+        assert forth.errors == back.errors
+        assert forth.errors_raw == back.errors_raw
+        assert forth.word_errors == back.word_errors
+
+
+def test_composed_and_decomposed_spelling_differ_only_for_cer_raw() -> None:
+    for left, right in zip(texts(200, seed=6), texts(200, seed=7), strict=True):
+        result = one(unicodedata.normalize("NFD", left), unicodedata.normalize("NFC", right))
+        assert result.errors == one(left, right).errors
+        assert result.word_errors == one(left, right).word_errors
+    accented = one("café", "cafe\u0301")
+    assert (accented.cer, accented.wer) == (0.0, 0.0)
+    assert accented.errors_raw == 2
+
+
+def test_an_abbreviated_letter_is_one_character() -> None:
+    result = one("q\u0303 p\u0304", "q p\u0304")
+    assert (result.errors, result.characters) == (1, 3)
+    assert (result.errors_raw, result.characters_raw) == (1, 5)
+
+
+def test_whitespace_counts_only_for_cer_raw() -> None:
+    result = one("in  principio\u00a0erat ", "in principio erat")
+    assert (result.errors, result.word_errors) == (0, 0)
+    assert result.errors_raw == 3
+
+
+def test_rates_are_over_all_lines_and_not_means_of_lines() -> None:
+    result = score([LinePair("p", "1", "a", "b"), LinePair("p", "2", "abc def gh", "abc def gh")])
+    assert result.cer == pytest.approx(1 / 11)
+    assert result.wer == pytest.approx(1 / 4)
+
+
+def test_missing_prediction_counts_as_empty() -> None:
+    assert one("abc de", None) == one("abc de", "")
+    assert one("abc de", None).cer == 1.0
+
+
+@pytest.mark.parametrize(("hypothesis", "expected"), [("", 0.0), (None, 0.0), ("a", 1.0), ("long reading", 1.0)])
+def test_empty_reference_is_a_number(hypothesis: str | None, expected: float) -> None:
+    result = one("", hypothesis)
+    assert (result.cer, result.cer_raw, result.wer) == (expected, expected, expected)
+
+
+def test_no_lines_at_all_score_zero() -> None:
+    result = score([])
+    assert (result.cer, result.lines, result.pages, result.per_page) == (0.0, 0, 0, ())
+
+
+def test_empty_reference_among_others_counts_its_insertions() -> None:
+    result = score([LinePair("p", "1", "", "xx"), LinePair("p", "2", "abcd", "abcd")])
+    assert (result.errors, result.characters, result.cer) == (2, 4, 0.5)
+
+
+def test_errors_beyond_the_reference_exceed_one() -> None:
+    assert one("a", "bcde").cer == 4.0
+
+
+def test_pages_are_scored_alone_and_sorted() -> None:
+    result = score([LinePair("b", "1", "ab", "ab"), LinePair("a", "1", "ab", "xy"), LinePair("b", "2", "cd", "cx")])
+    assert [(page, part.errors, part.characters, part.lines) for page, part in result.per_page] == [
+        ("a", 2, 2, 1),
+        ("b", 1, 4, 2),
+    ]
+    assert (result.pages, result.lines, result.errors) == (2, 3, 3)
+
+
+def test_record_has_the_documented_keys_and_pages_only_when_asked() -> None:
+    result = score([LinePair("a", "1", "ab cd", "ab cx")])
+    keys = "cer cer_raw wer errors characters errors_raw characters_raw word_errors words lines pages"
+    assert list(result.to_json()) == keys.split()
+    assert result.to_json(per_page=True)["per_page"] == [
+        {"page": "a", "cer": 0.2, "cer_raw": 0.2, "wer": 0.5, "errors": 1, "characters": 5, "lines": 1}
+    ]
