@@ -14,8 +14,8 @@ from htr_exp.errors import ConfigError, HtrExpError
 
 if TYPE_CHECKING:
     from htr_exp.config import Composed
-    from htr_exp.plan import Places, Plan
-    from htr_exp.rundir import RunDir
+    from htr_exp.plan import Plan
+    from htr_exp.rundir import Places, RunDir
 
 # Modules are imported by the verb that needs them: `--help` and `status` start in a moment on a login node.
 
@@ -310,11 +310,13 @@ def options(args: argparse.Namespace) -> int:
 
 
 def _places(args: argparse.Namespace) -> Places:
-    from htr_exp.config import compose_experiment, overlays
-    from htr_exp.plan import Places, places_of
+    from htr_exp.rundir import Places
 
     words = [word for word in args.runs if word.startswith(("site=", "site."))]
     if words:
+        from htr_exp.config import compose_experiment, overlays
+        from htr_exp.plan import places_of
+
         return places_of(compose_experiment(words, overlays(args.config_dir)).experiment)
     here = Path(args.workspace).expanduser().absolute()
     return Places(here, here / "runs", here / "cache", here / "models")

@@ -157,7 +157,7 @@ def predict_command(
     argv += ["--no-subline-segmentation"]
     for page, output in pages:
         argv += ["-i", page, output]
-    return argv + ["ocr", "-m", model, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
+    return [*argv, "ocr", "-m", model, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
 
 
 def validation_of(line: str) -> Validation | None:
@@ -177,16 +177,21 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 
 
 def epochs_behind(aborted: Path) -> int | None:
-    """Return how many epochs a checkpoint has behind it that kraken wrote as it was stopped; None if it cannot be read.
+    """Return how many epochs a checkpoint has behind it that kraken wrote as it was stopped; None if it cannot be gone on from.
 
-    A checkpoint is a zip archive with a pickle, of which only plain values are taken: nothing in it is executed.
+    One that was written within a validation run cannot: kraken would validate the rest of the lines alone, and take that
+    for the epoch's figure. A checkpoint is a zip archive with a pickle, of which only plain values are taken: nothing in it
+    is executed.
     """
     try:
         with zipfile.ZipFile(aborted) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             with archive.open(name) as file:
-                progress = _PlainValues(file).load()["loops"]["fit_loop"]["epoch_progress"]
-        return int(progress["current"]["processed"])
+                loop = _PlainValues(file).load()["loops"]["fit_loop"]
+        epochs = loop["epoch_progress"]["current"]
+        if loop["epoch_loop.batch_progress"]["is_last_batch"] and epochs["processed"] < epochs["ready"]:
+            return None
+        return int(epochs["processed"])
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError):
         return None
 
@@ -230,7 +235,7 @@ def best_weights(folder: Path) -> Path | None:
 def _group(ketos: str, training: Training, device: str, seed: int) -> list[str]:
     argv = [ketos, "-v", "-d", device, "--precision", training.precision, "-s", str(seed)]
     argv += ["--workers", str(training.workers), "--threads", str(training.threads)]
-    return argv + ["-r" if training.deterministic else "--no-deterministic"]
+    return [*argv, "-r" if training.deterministic else "--no-deterministic"]
 
 
 def _stopping(training: Training, until_epoch: int | None) -> list[str]:

@@ -16,18 +16,9 @@ from htr_exp import basemodel, groundtruth, rules, runtime, splits
 from htr_exp.config import Composed, conf_dir, word_problems
 from htr_exp.errors import ConfigError, HtrExpError
 from htr_exp.files import digest_json, sha256_file
+from htr_exp.rundir import Places
 from htr_exp.schema import Experiment, Training
 from htr_exp.weights import ModelHeader, read_header
-
-
-@dataclass(frozen=True)
-class Places:
-    """Folders of this machine, absolute."""
-
-    workspace: Path
-    runs: Path
-    cache: Path
-    models: Path
 
 
 @dataclass(frozen=True)
@@ -239,7 +230,9 @@ def _base(experiment: Experiment, places: Places, memory: Memory) -> Base:
     config = experiment.model
     key = (config.path, config.doi, config.file)
     if key not in memory.bases:
-        path = basemodel.obtain(config, [places.models], timeout_s=config.fetch_timeout_s if memory.fetch else None)
+        path = basemodel.obtain(
+            config, [places.models], timeout_s=config.fetch_timeout_s if memory.fetch else None
+        ).absolute()
         header = read_header(path)
         if header.kind != experiment.task.name:
             raise ConfigError(

@@ -63,7 +63,10 @@ def settings(run: RunDir) -> dict[str, Any]:
             return {key: leaf for name, inner in value.items() for key, leaf in flat(f"{prefix}{name}.", inner).items()}
         return {prefix[:-1]: value}
 
-    return flat("", values)
+    used = flat("", values)
+    if run.facts()["run"]["verb"] == "evaluate":
+        return {key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))}
+    return used
 
 
 def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:

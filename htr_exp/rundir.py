@@ -1,4 +1,4 @@
-"""A run folder: what is written once and sealed, what lives, and what each file is called."""
+"""A run folder and where it stands: what is written once and sealed, what lives, and what each file is called."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ from htr_exp.files import (
 
 SEALED = ("experiment.yaml", "provenance.json", "split.json", "commands.sh", "predict.jinja", "uncommitted.diff")
 UNFINISHED = ("queued", "running", "failed", "cancelled", "stopped", "timed_out", "interrupted")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders of this machine, absolute."""
+
+    workspace: Path
+    runs: Path
+    cache: Path
+    models: Path
 
 
 @dataclass(frozen=True)

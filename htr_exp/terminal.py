@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from htr_exp.groundtruth import Dataset
-from htr_exp.plan import Plan
 from htr_exp.splits import NAMES
+
+if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
+    from htr_exp.groundtruth import Dataset
+    from htr_exp.plan import Plan
 
 STAGES = {
     "verify": "verifies data and base model",
@@ -27,11 +29,7 @@ STAGES = {
 def console(*, stderr: bool = False) -> Console:
     """Return a console that never breaks words where there is no terminal."""
     stream = sys.stderr if stderr else sys.stdout
-    return (
-        Console(stderr=stderr, highlight=False, soft_wrap=True)
-        if not stream.isatty()
-        else Console(stderr=stderr, highlight=False)
-    )
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 240)
 
 
 class Progress:

@@ -118,7 +118,9 @@ def _sync(
             recorder = recorder or _Recorder(target, workspace)
             # The embedded store is claimed as a whole; on a server, a job and a person may record the same run at once.
             hold = contextlib.nullcontext() if trackstore.database(target) else _claim_run(folder, progress)
-            with hold:
+            with hold, warnings.catch_warnings():
+                # What MLflow's libraries find deprecated in each other is not the user's matter.
+                warnings.simplefilter("ignore")
                 run_id = recorder.unchanged(folder, view.uuid, marks[folder])
                 changed = run_id is None
                 if run_id is None:
@@ -363,9 +365,10 @@ def _client(uri: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow.tracking import MlflowClient
-    for name in ("mlflow", "alembic", "git"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+        for name in ("mlflow", "alembic", "git"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def _reach(uri: str) -> None:

@@ -86,6 +86,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             "key": plan.key,
             "name": run.name,
             "task": plan.experiment.task.name,
+            "verb": "evaluate" if plan.evaluate else "train",
             "question": plan.experiment.question,
         },
         "created": utc_now(),

@@ -54,7 +54,7 @@ def test_hidden_files_are_dropped_and_named(folder: Path) -> None:
     put(folder, "junk", ".ipynb_checkpoints/1.xml")
     put(folder, "junk", ".gitignore")
     dataset = examine([folder])
-    assert [problem.file for problem in dataset.problems] == [".ipynb_checkpoints/1.xml", "._1.xml", "sub/.DS_Store"]
+    assert [problem.file for problem in dataset.problems] == ["._1.xml", ".ipynb_checkpoints/1.xml", "sub/.DS_Store"]
     assert {problem.code for problem in dataset.problems} == {"hidden_file"}
 
 
@@ -141,7 +141,16 @@ def test_image_without_a_header_is_unreadable(folder: Path, content: bytes) -> N
 def test_folder_in_place_of_an_image_is_no_image(folder: Path) -> None:
     (folder / "1.jpg").unlink()
     (folder / "1.jpg").mkdir()
-    assert summary(examine([folder]).errors) == {"image_missing": 1}
+    assert summary(examine([folder]).errors) == {"image_unreadable": 1}
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_image_cut_short_is_told(folder: Path, kind: str) -> None:
+    image = write_image(folder / f"1.{kind}")
+    put(folder, page_xml(page_line(), f"1.{kind}"))
+    assert "image_truncated" not in codes(folder)
+    image.write_bytes(image.read_bytes()[:-20])
+    assert codes(folder)["image_truncated"] == 1
 
 
 def test_colour_mode_that_kraken_cannot_write_is_an_error(folder: Path) -> None:
@@ -199,7 +208,9 @@ def test_a_name_that_is_not_utf8_can_be_printed(folder: Path) -> None:
 
 
 def test_a_line_end_in_a_name_does_not_break_a_message(folder: Path) -> None:
-    put(folder, page_xml(page_line(), "x\ny.jpg".replace("\n", "&#10;").replace("&", "&")).replace("&amp;#10;", "&#10;"))
+    put(
+        folder, page_xml(page_line(), "x\ny.jpg".replace("\n", "&#10;").replace("&", "&")).replace("&amp;#10;", "&#10;")
+    )
     (problem,) = examine([folder]).errors
     assert "\n" not in problem.message
 
@@ -260,9 +271,7 @@ def test_unchanged_images_are_not_opened_again(folder: Path, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("change", ["content", "time", "inode"])
-def test_a_changed_image_is_noticed(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
+def test_a_changed_image_is_noticed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     examine([folder], digests=FileFacts(tmp_path / "cache"))
     image = folder / "1.jpg"
     status = image.stat()
@@ -280,7 +289,9 @@ def test_a_changed_image_is_noticed(
     assert dataset.pages[0].image_digest == examine([folder]).pages[0].image_digest
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"form": 1, "images": {"1.jpg": [1, 2]}}', '{"form": 0, "images": {}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"form": 1, "images": {"1.jpg": [1, 2]}}', '{"form": 0, "images": {}}']
+)
 def test_a_corrupt_cache_is_no_cache(folder: Path, tmp_path: Path, content: str) -> None:
     examine([folder], digests=FileFacts(tmp_path / "cache"))
     (file,) = (tmp_path / "cache").iterdir()
@@ -302,6 +313,8 @@ def test_progress_counts_all_files(folder: Path) -> None:
 
 
 def test_region_box_of_an_unlisted_kind_is_kept(folder: Path) -> None:
-    xml = page_xml(page_line()).replace("</Page>", f'<GraphicRegion id="g"><Coords points="{BOX}"/></GraphicRegion></Page>')
+    xml = page_xml(page_line()).replace(
+        "</Page>", f'<GraphicRegion id="g"><Coords points="{BOX}"/></GraphicRegion></Page>'
+    )
     put(folder, xml)
     assert [region.type for region in examine([folder]).pages[0].regions] == ["MainZone", "graphic"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp import files, runview, trackstore, tracking
+from htr_exp import files, runview, tracking, trackstore
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 

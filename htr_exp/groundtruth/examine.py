@@ -6,7 +6,6 @@ import gc
 import hashlib
 import json
 import posixpath
-import re
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from htr_exp.groundtruth import wording
 from htr_exp.groundtruth.facts import FileFacts, ImageFacts
 from htr_exp.groundtruth.find import Tree, matches, shown
 from htr_exp.groundtruth.model import (
@@ -35,8 +35,6 @@ from htr_exp.groundtruth.stage import storable
 
 # Modes that kraken can cut lines from and write as PNG, which is what `ketos compile` does.
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
-# White space other than a single blank, and what shows nothing: soft hyphen, zero width, direction marks, BOM.
-_ODD = re.compile("[^\\S ]|  |[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 
 
 def examine(
@@ -77,6 +75,8 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            gc.freeze()  # and back: what was made joins the oldest generation without being walked even once
+            gc.unfreeze()
             gc.enable()
 
 
@@ -186,16 +186,16 @@ class _Examination:
         if image is None:
             return
         image_name, seen = image
-        for code, message in _doubts(page, image_name, seen):
+        for code, message in wording.doubts(page, image_name, seen):
             self.add(code, "warning", label, message)
         lines = tuple(self._usable(label, _identified(page.lines), seen))
         regions = page.regions if self.task == "segmentation" else ()
         if not lines and not regions:
-            self.add("page_without_text", "dropped", label, _empty(page, self.task))
+            self.add("page_without_text", "dropped", label, wording.empty(page, self.task))
             return
         if no_type := sum(1 for line in lines if not line.type):
             self.add("line_without_type", "warning", label, f"{no_type} of {len(lines)} lines have no type")
-        for code, message in _text_doubts(lines):
+        for code, message in wording.text_doubts(lines):
             self.add(code, "warning", label, message)
         self.pages.append(
             GroundTruthPage(
@@ -215,18 +215,18 @@ class _Examination:
         label = source.label(name)
         image_name, how = source.tree.image(name, page.image_name)
         if image_name is None:
-            self.add(how, "error", label, _lost(source.tree, name, page.image_name, how))
+            self.add(how, "error", label, wording.lost(source.tree, name, page.image_name, how))
             return None
         path = source.tree.path(image_name)
         self._named.add(path)
         if path in self._claims:
             first, first_name = self._claims[path]
-            message = _claimed(first, first_name, source, name, image_name)
+            message = wording.claimed(first.label(first_name), label, (first_name, name), image_name)
             self.add("image_claimed_twice", "error", label, message)
             return None
         self._claims[path] = (source, name)
         if how:
-            self.add(how, "warning", label, _found_otherwise(page.image_name, image_name, how))
+            self.add(how, "warning", label, wording.found_otherwise(page.image_name, image_name, how))
         try:
             seen = self.facts.image(source.tree.root, image_name)
         except OSError as error:
@@ -315,71 +315,6 @@ def _digest(image: str, lines: Sequence[Line], regions: Sequence[Region], task: 
     numbers = [*chain.from_iterable(chain.from_iterable(shapes))]
     digest.update(struct.pack(f"<{len(numbers)}q", *numbers))
     return digest.hexdigest()
-
-
-def _doubts(page: Page, image_name: str, seen: ImageFacts) -> Iterator[tuple[str, str]]:
-    if page.width and page.height and (page.width, page.height) != (seen.width, seen.height):
-        said, found = f"{page.width} x {page.height}", f"{seen.width} x {seen.height}"
-        message = f"it says {said} pixels, {shown(image_name)} has {found}: lines may lie beside the writing"
-        yield "size_mismatch", message
-    if seen.orientation != 1:
-        yield "image_rotated", f"{shown(image_name)} is turned by EXIF ({seen.orientation}): kraken 4 does not turn it"
-    if missing := sum(1 for line in page.lines if not line.id):
-        yield "line_without_id", f"{missing} lines have no id and are called line_N by their place"
-    if "text_from_words" in page.notes:
-        yield "text_from_words", "lines without a text of their own get that of their words, joined by blanks"
-    if "tag_unknown" in page.notes:
-        yield "tag_unknown", "TAGREFS name tags that the file does not define: their types are unknown"
-
-
-def _text_doubts(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
-    if edges := [line.id for line in lines if line.text != line.text.strip()]:
-        yield "text_with_outer_space", f"{len(edges)} lines begin or end with a blank (first: {edges[0]})"
-    if odd := [line.id for line in lines if _ODD.search(line.text)]:
-        yield "text_with_odd_space", f"{len(odd)} lines have double blanks or invisible characters (first: {odd[0]})"
-
-
-def _empty(page: Page, task: Task) -> str:
-    if not page.lines:
-        return "it has no lines"
-    if task == "segmentation":
-        return f"none of its {len(page.lines)} lines has a baseline"
-    return f"none of its {len(page.lines)} lines has a baseline, a polygon and a text that can be used"
-
-
-def _lost(tree: Tree, name: str, image_name: str, how: str) -> str:
-    if how == "image_outside":
-        return f"its image {shown(image_name)} is outside the dataset folder {shown(tree.root)}: copy it beside the XML"
-    if not image_name:
-        return "it names no image, and no single image has its name: put the image beside it under the same name"
-    near, _ = tree.image(name, "")
-    hint = f"; {shown(near)} has the XML's name: rename it if that is the one" if near else ""
-    return f"its image {shown(image_name)} is neither beside it nor in the parent folder{hint}"
-
-
-def _found_otherwise(wanted: str, found: str, how: str) -> str:
-    if how == "image_by_stem":
-        return f"it names no image: {shown(found)} is taken, which has its name"
-    if how == "image_name_case":
-        return f"it names {shown(wanted)}; {shown(found)} is taken, though upper and lower case differ"
-    return f"its image {shown(wanted)} is not where it says: {shown(found)} of the dataset folder is taken"
-
-
-def _claimed(first: _Source, first_name: str, source: _Source, name: str, image: str) -> str:
-    both = f"{shown(first.label(first_name))} and {shown(source.label(name))} both describe {shown(image)}"
-    return f"{both}: choose by dataset.pattern or dataset.exclude, e.g. dataset.exclude={_choice(first_name, name)!r}"
-
-
-def _choice(first: str, second: str) -> str:
-    """Return a glob that leaves out one of two files, and likely the others of its kind."""
-    folders = posixpath.dirname(first), posixpath.dirname(second)
-    if folders[0] != folders[1] and folders[1]:
-        return f"{folders[1]}/*"
-    short, long = sorted((first, second), key=len)
-    stem = short.rsplit(".", 1)[0]
-    if long.startswith(f"{stem}."):
-        return f"*{long[len(stem) :]}"
-    return second
 
 
 def summary(problems: Sequence[Problem]) -> dict[str, int]:

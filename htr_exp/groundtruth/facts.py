@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from htr_exp.files import read_json, sha256_bytes, write_json
 from htr_exp.groundtruth.read import open_regular
@@ -19,6 +19,8 @@ from htr_exp.groundtruth.read import open_regular
 KRAKEN_PIXELS = 2 * 20000**2  # beyond, kraken's Pillow refuses the image (MAX_IMAGE_PIXELS in kraken/kraken.py)
 _ORIENTATION = 0x0112  # EXIF: 5 to 8 exchange width and height
 _FORM = 1  # of the cache files
+_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what stands at the end of a file that was not cut short
+_END = 4096  # bytes; some programs write a little behind the mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class ImageFacts:
     height: int
     mode: str  # Pillow's: RGB, L, 1, CMYK ...
     orientation: int  # EXIF; 1 is upright
+    whole: bool  # whether the file ends as one of its format does
 
 
 class FileFacts:
@@ -104,30 +107,35 @@ def _cache_file(where: Path, folder: str) -> Path:
 
 
 def _sound(entry: object) -> bool:
-    kinds = (int, int, int, str, int, int, str, int)
+    kinds = (int, int, int, str, int, int, str, int, bool)
     return isinstance(entry, list) and len(entry) == len(kinds) and all(map(isinstance, entry, kinds))
 
 
 def _look(path: str) -> ImageFacts:
     with open(path, "rb", opener=open_regular) as file:
         digest = hashlib.sha256()
+        end = b""
         while block := file.read(1 << 20):
             digest.update(block)
+            end = end[-_END:] + block[-_END:]
         file.seek(0)
-        width, height, mode, orientation = _header(file)
+        width, height, mode, orientation, kind = _header(file)
     if orientation >= 5:
         width, height = height, width
-    return ImageFacts(digest.hexdigest(), width, height, mode, orientation)
+    whole = _MARKS.get(kind, b"") in end
+    return ImageFacts(digest.hexdigest(), width, height, mode, orientation, whole)
 
 
-def _header(file: BinaryIO) -> tuple[int, int, str, int]:
+def _header(file: BinaryIO) -> tuple[int, int, str, int, str]:
     limit = Image.MAX_IMAGE_PIXELS
     try:
         Image.MAX_IMAGE_PIXELS = KRAKEN_PIXELS // 2  # Pillow refuses from twice this number on
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(file) as image:
-                return *image.size, image.mode, _orientation(image)
+                return *image.size, image.mode, _orientation(image), image.format or ""
+    except UnidentifiedImageError:
+        raise OSError(0, "it is empty, or no image that Pillow knows") from None
     except OSError:
         raise
     except Exception as error:  # Pillow's plugins raise SyntaxError, ValueError, struct.error ... on broken headers
@@ -142,6 +150,6 @@ def _orientation(image: Image.Image) -> int:
         return 1
     try:
         turned = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # an EXIF block can be broken in as many ways as a header; kraken goes on without it
+    except Exception:  # noqa: BLE001 - an EXIF block can be broken in as many ways as a header, and kraken goes on
         return 1
     return turned if isinstance(turned, int) and 1 <= turned <= 8 else 1

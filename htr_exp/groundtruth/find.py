@@ -41,13 +41,15 @@ class Tree:
         self.root = os.path.abspath(folder)
         self.files: list[str] = []
         self.hidden: list[str] = []
+        self._folders: list[str] = []
         self._walk("", visited)
         self.files.sort()
         self.hidden.sort()
-        self._exact = set(self.files)
+        everything = self.files + sorted(self._folders)  # a folder under an image's name is found, and refused later
+        self._exact = set(everything)
         self._composed: dict[str, str] = {}
         self._folded: dict[str, list[str]] = {}
-        for name in self.files:
+        for name in everything:
             self._composed.setdefault(normalize("NFC", name), name)
             self._folded.setdefault(normalize("NFC", name).casefold(), []).append(name)
 
@@ -67,6 +69,7 @@ class Tree:
             path = f"{below}/{name}" if below else name
             concealed = hidden or name.startswith(".")
             if is_folder:
+                self._folders.append(path)
                 self._walk(path, visited, concealed)
             else:
                 (self.hidden if concealed else self.files).append(path)

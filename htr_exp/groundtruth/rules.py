@@ -68,7 +68,7 @@ def _flat(points: Points) -> bool:
     if len(points) < 3:
         return True
     (x0, y0), (x1, y1) = points[:2]
-    for x, y in points[2:]:  # all() of a generator takes twice as long, and the first point nearly always decides
+    for x, y in points[2:]:  # noqa: SIM110 - the first point nearly always decides, a generator costs twice as much
         if (x1 - x0) * (y - y0) != (y1 - y0) * (x - x0):
             return False
     return True

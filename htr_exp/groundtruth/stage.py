@@ -41,8 +41,8 @@ def staged_xml(page: GroundTruthPage) -> bytes:
     out = [
         '<?xml version="1.0" encoding="UTF-8"?>\n',
         f'<PcGts xmlns="{_NAMESPACE}">\n',
-        "<Metadata><Creator>htr_exp</Creator><Created>1970-01-01T00:00:00</Created>"
-        "<LastChange>1970-01-01T00:00:00</LastChange></Metadata>\n",
+        "<Metadata>\n<Creator>htr_exp</Creator>\n",
+        "<Created>1970-01-01T00:00:00</Created>\n<LastChange>1970-01-01T00:00:00</LastChange>\n</Metadata>\n",
         f'<Page imageFilename="{_attribute(image)}" imageWidth="{page.width}" imageHeight="{page.height}">\n',
     ]
     regions = {region.id: region for region in page.regions}

@@ -1,0 +1,51 @@
+# `make help` lists what there is to do. Everything runs in .venv of this checkout, which `make install` fills.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo-run
+UV := $(BIN)/uv
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help install demo ui test lint bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## set up .venv with the locked versions (kraken, torch and MLflow: 7.5 GB)
+
+$(VENV)/.installed: requirements/all.txt requirements/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} is not supported: make PYTHON=python3.11 install (3.10 to 3.13)")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; } \
+	  || { echo "Python's venv module is missing: install it with 'apt install python3-venv' (as root), then run make again" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync -q --require-hashes requirements/all.txt requirements/uv.txt
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## fine-tune the demo model on the synthetic demo pages, and show what was gained
+	@echo "The demo's pages are synthetic: drawn by a program, to show the whole job in minutes."
+	$(BIN)/python -m htr_exp train dataset=demo model=demo site.workspace=$(DEMO)
+	@echo "Look at it in MLflow: make ui"
+
+ui: install ## open the MLflow UI of the demo on this machine
+	$(BIN)/python -m htr_exp ui --workspace $(DEMO)
+
+test: install ## run the tests; HTR_EXP_REAL_DATA=FOLDER adds those on real ground truth
+	$(PYTEST) -n 2 --dist worksteal
+
+lint: install ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install ## measure speed and memory against named peers; writes benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+lock: ## choose versions anew, for all systems and Pythons
+	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --extra kraken --extra mlflow --group dev -o requirements/all.txt pyproject.toml
+	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -c requirements/all.txt -o requirements/core.txt pyproject.toml
+	echo uv | $(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt -
+
+clean: ## remove .venv and the demo's workspace
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,221 @@
+"""A stand-in for kraken 7.1.1's `ketos`: the same words in, the same files, log lines and exit codes out, nothing learnt.
+
+It imitates what a training framework depends on:
+
+- `compile` writes one Arrow row a line, in the order of the list of pages and of their lines;
+- `train -v` logs one line a validation, then writes a checkpoint, of which it keeps the ten best alone; `-q fixed` ends after
+  -N epochs, `-q early` after --lag epochs without improvement and ignores -N; at its own end it writes best_ACCURACY.mlmodel;
+- `--resume` brings back the count of epochs and the patience, and the list of the best if the folder is the same;
+- SIGTERM ends a training at its next step, with checkpoint_abort.ckpt and exit code 0;
+- `convert` refuses to overwrite.
+
+The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `compile_seconds`,
+`checkpoint_kb`, `fail` (compile, train, convert or ocr) with `message` and `at_epoch`, `die` (a signal) with `at_epoch`,
+`drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import signal
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from scenario import fail_if, lines_of, log_call, scenario, weights
+
+CHARACTERS = 1000
+KEPT = 10
+
+
+def main() -> None:
+    log_call("ketos")
+    if "--version" in sys.argv:
+        print("ketos, version 7.1.1")
+        return
+    parser = argparse.ArgumentParser(prog="ketos", allow_abbrev=False)
+    for option in ("-d", "--precision", "-s", "--workers", "--threads"):
+        parser.add_argument(option)
+    parser.add_argument("-v", action="store_true")
+    parser.add_argument("-r", action="store_true")
+    parser.add_argument("--no-deterministic", action="store_true")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    compiling = verbs.add_parser("compile", allow_abbrev=False)
+    for option in ("-f", "-o", "-F"):
+        compiling.add_argument(option, required=True)
+    compiling.add_argument("--legacy-polygons", action="store_true")
+    converting = verbs.add_parser("convert", allow_abbrev=False)
+    converting.add_argument("-o", required=True)
+    converting.add_argument("--weights-format", required=True)
+    converting.add_argument("checkpoint", type=Path)
+    training = verbs.add_parser("train", allow_abbrev=False)
+    for option in (
+        "-f -t -e -i -s -o -q -B -r -m -w -g -ss -u --resume --weights-format --resize --lag --optimizer --gradient-clip-val "
+        "--accumulate-grad-batches --warmup --schedule --sched-patience --cos-max --cos-min-lr --pad"
+    ).split():
+        training.add_argument(option)
+    training.add_argument("-N", type=int, default=50)
+    training.add_argument("--min-epochs", type=int, default=0)
+    for option in ("--augment", "--no-augment", "--normalize-whitespace", "--no-normalize-whitespace"):
+        training.add_argument(option, action="store_true")
+    args = parser.parse_args()
+    {"compile": compile_lines, "convert": convert, "train": train}[args.verb](args, scenario())
+
+
+def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
+    import pyarrow as pa
+
+    time.sleep(play.get("compile_seconds", 0))
+    fail_if(play, "compile")
+    pages = [Path(line.strip()) for line in Path(args.F).read_text().splitlines() if line.strip()]
+    texts = [text for page in pages for _, text in lines_of(page)]
+    if "drop_line" in play:
+        texts.pop(play["drop_line"] % len(texts))
+    line = pa.struct([("text", pa.string()), ("im", pa.binary()), ("language", pa.list_(pa.string()))])
+    rows = pa.array([{"text": text, "im": b"", "language": None} for text in texts], line)
+    schema = pa.schema([("lines", line)])
+    with pa.OSFile(args.o, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for start in range(0, len(texts), 100):  # kraken's own size of a batch
+            writer.write(pa.record_batch([rows[start : start + 100]], schema=schema))
+    print(f"Output file written to {args.o}")
+
+
+class State:
+    """What a checkpoint remembers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.epochs = 0
+        self.best: list[tuple[float, str]] = []  # of the ten kept
+        self.best_accuracy = -1.0
+        self.waited = 0
+
+    @classmethod
+    def of(cls, checkpoint: Path, folder: Path) -> State:
+        with zipfile.ZipFile(checkpoint) as archive:
+            values = pickle.loads(archive.read("archive/data.pkl"))
+        state = cls(folder)
+        state.epochs = values["fake"]["epochs"]
+        state.best_accuracy, state.waited = values["fake"]["best_accuracy"], values["fake"]["waited"]
+        if values["fake"]["folder"] == str(folder.absolute()):
+            state.best = values["fake"]["best"]
+        return state
+
+    def write(self, path: Path, *, under_way: bool, accuracy: float, padding_kb: int) -> None:
+        progress = {"ready": self.epochs + under_way, "started": self.epochs + under_way, "processed": self.epochs}
+        values = {
+            "loops": {"fit_loop": {"epoch_progress": {"current": {**progress, "completed": self.epochs}}}},
+            "fake": {
+                "epochs": self.epochs,
+                "accuracy": accuracy,
+                "best": self.best,
+                "best_accuracy": self.best_accuracy,
+                "waited": self.waited,
+                "folder": str(self.folder.absolute()),
+            },
+        }
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps(values))
+            archive.writestr("archive/data/0", os.urandom(1024 * padding_kb))
+
+
+def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
+    folder = Path(args.o)
+    if args.resume:
+        state = State.of(Path(args.resume), folder)
+    else:
+        state = State(folder)
+        for listed in (args.t, args.e):
+            for compiled in Path(listed).read_text().split("\n"):
+                if compiled and not Path(compiled).exists():
+                    sys.exit(f"Error: no data in {compiled}")
+        if args.i is not None and not Path(args.i).exists():
+            sys.exit(f"Error: no model {args.i}")
+        if (args.i is None) == (args.s is None):
+            sys.exit("Error: give a base model or a network")
+    fail_if(play, "train")
+    folder.mkdir(parents=True, exist_ok=True)
+    print("[11/23/26 15:02:12] INFO     Training set 152 lines, validation set 42 lines, alphabet 60 symbols  vgsl.py:334")
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    padding = play.get("checkpoint_kb", 0)
+    accuracy = state.best_accuracy
+    while not over(args, state):
+        fault(play, state.epochs)
+        for _ in range(4):  # training steps: a signal is obeyed between two of them, never in a validation
+            if asked:
+                print("[rank: 0] Received SIGTERM: 15")
+                state.write(folder / "checkpoint_abort.ckpt", under_way=True, accuracy=accuracy, padding_kb=padding)
+                sys.exit(0)
+            time.sleep(play.get("epoch_seconds", 0.02) / 4)
+        errors = errors_of(play, state.epochs)
+        accuracy = 1 - errors / CHARACTERS
+        said = f"validation run: total chars {CHARACTERS:.1f} errors {errors:.1f} accuracy {accuracy!r}"
+        print(f"[11/23/26 15:02:12] INFO     {said:90} vgsl.py:404", flush=True)
+        validated(state, accuracy, padding)
+    best = max(state.best, key=lambda one: one[0])
+    target = folder / f"best_{best[0]:.4f}.{'mlmodel' if args.weights_format == 'coreml' else 'safetensors'}"
+    target.write_bytes(weights_of(Path(best[1])))
+    print(f"Converting best model {best[1]} (score: {best[0]:.4f}) to weights file {target}")
+
+
+def over(args: argparse.Namespace, state: State) -> bool:
+    if args.q == "fixed":
+        return state.epochs >= args.N
+    spent = state.waited >= int(args.lag) or state.best_accuracy >= 1
+    return state.epochs > 0 and spent and state.epochs >= args.min_epochs
+
+
+def errors_of(play: dict[str, Any], epoch: int) -> int:
+    """Return the validation errors of an epoch: as the scenario lists them (its last for all later ones), else fewer and fewer."""
+    given = play.get("errors")
+    return given[min(epoch, len(given) - 1)] if given else max(400 - 25 * epoch, 100) + epoch * 7 % 5
+
+
+def fault(play: dict[str, Any], epoch: int) -> None:
+    if play.get("at_epoch") != epoch:
+        return
+    if play.get("fail") == "train":
+        print(play.get("message", "RuntimeError: something went wrong"))
+        sys.exit(1)
+    if "die" in play:
+        os.kill(os.getpid(), play["die"])
+
+
+def validated(state: State, accuracy: float, padding_kb: int) -> None:
+    """Count patience, and keep the checkpoint if it is among the ten best: of equals the earlier stays."""
+    name = state.folder / f"checkpoint_{state.epochs:02d}-{accuracy:.4f}.ckpt"
+    state.epochs += 1
+    improved = accuracy > state.best_accuracy
+    state.best_accuracy, state.waited = max(accuracy, state.best_accuracy), 0 if improved else state.waited + 1
+    worst = min(state.best, key=lambda one: one[0], default=None)
+    full = len(state.best) >= KEPT
+    if full and worst is not None and accuracy <= worst[0]:
+        return
+    state.best.append((accuracy, str(name)))
+    if full and worst is not None:
+        state.best.remove(worst)
+    state.write(name, under_way=False, accuracy=accuracy, padding_kb=padding_kb)
+    if full and worst is not None:
+        Path(worst[1]).unlink(missing_ok=True)
+
+
+def weights_of(checkpoint: Path) -> bytes:
+    with zipfile.ZipFile(checkpoint) as archive:
+        values = pickle.loads(archive.read("archive/data.pkl"))["fake"]
+    return weights(epochs=values["epochs"], accuracy=values["accuracy"])
+
+
+def convert(args: argparse.Namespace, play: dict[str, Any]) -> None:
+    fail_if(play, "convert")
+    if Path(args.o).exists():
+        sys.exit(f"ValueError: {args.o} already exists.")
+    Path(args.o).write_bytes(weights_of(args.checkpoint))
+
+
+if __name__ == "__main__":
+    main()
