@@ -80,7 +80,9 @@ def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
     write_json(run / "manifest.json", {})
     write_jsonl(run / "metrics.jsonl", curve)
     write_json(run / "results.json", {side: {"base": score, "best": score} for side in ("test", "validation")})
-    write_json(run / "live/state.json", {"state": "done", "reason": None, "stage": None, "since": "2026-01-02T03:04:05Z"})
+    write_json(
+        run / "live/state.json", {"state": "done", "reason": None, "stage": None, "since": "2026-01-02T03:04:05Z"}
+    )
     append_jsonl(run / "live/starts.jsonl", {"time": "2026-01-02T03:04:05Z", "lost_epochs": 0})
     append_jsonl(run / "live/sweeps.jsonl", {"sweep": "0a1b2c3d", "overrides": ["seed=range(100)"]})
 
@@ -92,7 +94,12 @@ def main() -> int:
     def report(name: str, ours: float, limit: float, peer: float) -> None:
         nonlocal missed
         missed |= ours > limit
-        figures = {"name": name, "ours_cpu_s": round(ours, 3), "limit_cpu_s": limit, "peer": "import hydra, omegaconf, rich"}
+        figures = {
+            "name": name,
+            "ours_cpu_s": round(ours, 3),
+            "limit_cpu_s": limit,
+            "peer": "import hydra, omegaconf, rich",
+        }
         print(json.dumps(figures | {"peer_cpu_s": round(peer, 3), "ratio": round(ours / peer, 2)}), flush=True)
 
     with tempfile.TemporaryDirectory(prefix="bench-cli-") as name:

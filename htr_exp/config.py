@@ -15,8 +15,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Transformer
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from htr_exp.basemodel import kraken_file
@@ -102,9 +103,17 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
     words = _checked(overrides, config_dirs, multirun=False)
     with _hydra(config_dirs):
         try:
-            composed = compose("config", overrides=words)
+            composed = compose("config", overrides=words, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise _explained(overrides, words, error) from None
+    swept = composed.hydra.sweeper.get("params")
+    if swept:
+        raise ConfigError(
+            "the experiment cannot run:",
+            [f"it is a sweep over {', '.join(swept)}: run `train -m ...`, which trains every point"],
+        )
+    with open_dict(composed):
+        del composed["hydra"]
     return resolve(composed)
 
 
@@ -138,9 +147,9 @@ def compose_sweep(
     # Hydra's basic sweeper leaves a multirun.yaml; the run folders say all that it would.
     with tempfile.TemporaryDirectory(prefix="htr_exp-sweep-") as scratch, _hydra(config_dirs):
         try:
-            GlobalHydra.instance().hydra.multirun(  # type: ignore[union-attr]
+            GlobalHydra.instance().hydra.multirun(
                 config_name="config",
-                task_function=points,  # type: ignore[arg-type]
+                task_function=points,
                 overrides=[*words, f"hydra.sweep.dir='{scratch}'"],
                 with_log_configuration=False,
             )
@@ -154,10 +163,10 @@ def resolve(config: DictConfig) -> Composed:
     Raises:
         ConfigError: a value is missing, or an interpolation leads nowhere.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise ConfigError("the experiment cannot run:", [f"{key} is not set: give {key}=VALUE" for key in missing])
     try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise ConfigError("the experiment cannot run:", [f"{key} is not set: give {key}=VALUE" for key in missing])
         experiment = OmegaConf.to_object(config)
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -173,15 +182,19 @@ def word_problems(values: dict[str, Any]) -> list[str]:
         for part in key.split("."):
             value = value[part]
         if value is not None and value not in words:
-            problems.append(f"{key}={value}: choose one of {', '.join(words)}{_meant(str(value), words)}")
+            problems.append(_word_problem(key, value, words))
     return problems
+
+
+def _word_problem(key: str, value: Any, words: Sequence[str]) -> str:
+    return f"{key}={value}: choose one of {', '.join(words)}{_meant(str(value), words)}"
 
 
 @contextmanager
 def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
     ConfigStore.instance().store("experiment_schema", Experiment)
     for group, target in (("launcher", "SweepLauncher"), ("sweeper", "GridSweeper")):
-        node = {"_target_": f"hydra_plugins.htr_exp_sweep.{target}"}
+        node: dict[str, Any] = {"_target_": f"hydra_plugins.htr_exp_sweep.{target}"}
         node |= {"max_batch_size": None, "params": None} if group == "sweeper" else {}
         ConfigStore.instance().store("htr_exp", node, group=f"hydra/{group}", provider="htr_exp")
     OmegaConf.register_new_resolver("packaged", lambda name: str(PACKAGE / name), replace=True)
@@ -206,6 +219,7 @@ def search_first() -> list[str]:
 
 def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
     groups = options(config_dirs)
+    values = OmegaConf.structured(Experiment)
     problems, words = [], []
     for typed in overrides:
         word = _literal(typed, multirun=multirun)
@@ -219,25 +233,43 @@ def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun:
         if key.startswith("hydra"):
             continue
         if override.type is not None and override.type.name != "CHANGE":
-            problems.append(f"{typed}: keys are neither added nor removed here; write {key}=VALUE")
+            problems += _key_problem(typed, key, groups) or [
+                f"{typed}: keys are neither added nor removed here; write {key}=VALUE"
+            ]
         elif override.is_sweep_override() and not multirun:
             problems.append(f"{typed}: several values make a sweep; run `train -m ...`")
         elif key in groups and "." not in key:
-            values = [str(value) for value in _values(override)]
-            for value in values:
+            for value in map(str, _values(override)):
                 if value not in groups[key] and value != "None":
                     problems.append(
                         f"{key}={value}: there is no such {key}; choose one of {', '.join(groups[key])}{_meant(value, groups[key])}"
                     )
         else:
-            problems += _key_problem(typed, key, groups)
+            problems += _key_problem(typed, key, groups) or _value_problems(key, _values(override), values)
     if problems:
         raise ConfigError("the command line cannot be used:", problems)
     return words
 
 
 def _values(override: Any) -> list[Any]:
-    return list(override.sweep_string_iterator()) if override.is_sweep_override() else [override.value()]
+    if not override.is_sweep_override():
+        return [override.value()]
+    return [] if override.is_interval_sweep() else list(override.sweep_iterator(Transformer.identity))
+
+
+def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[str]:
+    """Return which values have another type than the schema's, or are none of the words that the key takes."""
+    problems = []
+    for value in typed:
+        try:
+            OmegaConf.update(values, key, value)
+        except OmegaConfBaseException as error:
+            problems.append(f"{key}={value}: {_first_line(error)}")
+            continue
+        words = CHOICES.get(key, ())
+        if words and value is not None and value not in words and "${" not in str(value):
+            problems.append(_word_problem(key, value, words))
+    return problems
 
 
 def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> list[str]:
@@ -262,7 +294,7 @@ def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> lis
 
 def _literal(typed: str, *, multirun: bool) -> str:
     key, equals, value = typed.partition("=")
-    if not equals or not LITERAL_KEYS.match(key) or value in ("", "null") or value[0] in "'\"":
+    if not equals or not LITERAL_KEYS.match(key) or value in ("", "null") or re.fullmatch(r"(['\"]).*\1", value):
         return typed
     if key == "dataset.path" and value.startswith("[") and value.endswith("]") and not Path(value).exists():
         return f"{key}=[{','.join(_quoted(item.strip()) for item in value[1:-1].split(','))}]"
@@ -272,9 +304,10 @@ def _literal(typed: str, *, multirun: bool) -> str:
 
 
 def _quoted(value: str) -> str:
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # OmegaConf's escape, which Hydra passes on
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", literal)
     trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return "'" + escaped.replace("${", "\\${") + "\\" * trailing + "'"
+    return "'" + escaped + "\\" * trailing + "'"
 
 
 def _explained(typed: Sequence[str], words: Sequence[str], error: Exception) -> ConfigError:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -345,10 +345,11 @@ class _Job:
             pages = [page for of, page in wanted if of == name]
             for start in range(0, len(pages), PAGES_PER_COMMAND):
                 batch = pages[start : start + PAGES_PER_COMMAND]
-                self._predict_batch(
-                    name, model, batch, lambda count, before=done: self._hear.advance(before + count, len(wanted))
-                )  # type: ignore[misc]
+                self._predict_batch(name, model, batch, partial(self._advance, done, len(wanted)))
                 done += len(batch)
+
+    def _advance(self, before: int, total: int, count: int) -> None:
+        self._hear.advance(before + count, total)
 
     def _predict_batch(
         self, name: str, model: Path, pages: Sequence[dict[str, Any]], advanced: Callable[[int], None]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from htr_exp import job
 from htr_exp.claim import Held
@@ -125,7 +126,7 @@ def record(runs: Sequence[RunDir], workspace: Path, uri: str | None) -> list[str
     return list(dict.fromkeys(row["problem"] for row in rows if row.get("problem")))
 
 
-def read_rows(text: str) -> list[dict[str, str | None]]:
+def read_rows(text: str) -> list[dict[str, Any]]:
     """Return the JSON list that a verb printed as its last line.
 
     Raises:
@@ -136,7 +137,7 @@ def read_rows(text: str) -> list[dict[str, str | None]]:
     last = [line for line in text.splitlines() if line.strip()][-1:]
     if not last:
         raise ValueError("it said nothing")
-    rows: list[dict[str, str | None]] = json.loads(last[0])
+    rows: list[dict[str, Any]] = json.loads(last[0])
     return rows
 
 

@@ -140,9 +140,9 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
         problems = [problem for problem in problems if not problem.startswith("model=none")] + [
             "model=none: choose a model to evaluate"
         ]
-    if base is not None and split is not None and not evaluate:
+    if base is not None and dataset is not None and split is not None and not evaluate:
         problems += _alphabet_problems(experiment, base, dataset, split)
-    if problems:
+    if problems or dataset is None or split is None or kraken is None:
         raise ConfigError("the experiment cannot run:", list(dict.fromkeys(problems)))
     if experiment.training.device not in memory.devices:
         memory.devices[experiment.training.device] = runtime.device(experiment.training.device)

@@ -64,7 +64,7 @@ def settings(run: RunDir) -> dict[str, Any]:
         return {prefix[:-1]: value}
 
     used = flat("", values)
-    if run.facts()["run"]["verb"] == "evaluate":
+    if run.facts()["run"].get("verb") == "evaluate":
         return {key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))}
     return used
 

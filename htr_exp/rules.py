@@ -74,6 +74,10 @@ def _numbers(experiment: Experiment) -> list[str]:
         for key in ("lrate", "gradient_clip_val")
         if getattr(training, key) <= 0
     ]
+    if training.leg_epochs > 10:
+        found.append(
+            f"training.leg_epochs={training.leg_epochs}: it must be at most 10, as kraken keeps checkpoints of ten epochs; 0 trains in one leg"
+        )
     if training.weight_decay < 0:
         found.append(f"training.weight_decay={training.weight_decay}: it must be at least 0")
     if training.time_budget_min is not None and training.time_budget_min <= 0:

@@ -150,8 +150,9 @@ class Command:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
-        for raw in self._process.stdout:
-            self._hear(raw.decode("utf-8", "replace").rstrip())
+        with self._process.stdout as said:
+            for raw in said:
+                self._hear(raw.decode("utf-8", "replace").rstrip())
 
     def poll(self) -> int | None:
         """Return the exit code once it has ended and been heard to its end, else None."""

@@ -340,7 +340,7 @@ def _yaml(path: Path) -> Mapping[str, Any]:
 
     try:
         text = path.read_text(encoding="utf-8-sig")
-        value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -164,8 +164,8 @@ def read_table(path: Path, *, page_column: str, column: str) -> dict[str, list[s
             sample = file.read(4096)
             file.seek(0)
             delimiter = max(",;\t", key=sample.partition("\n")[0].count)
-            rows = list(csv.DictReader(file, delimiter=delimiter))
-            columns = list(rows[0]) if rows else []
+            reader = csv.DictReader(file, delimiter=delimiter)
+            rows, columns = list(reader), list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: the table of pages cannot be read: {error}") from None
     absent = [name for name in (page_column, column) if name not in columns]

@@ -141,22 +141,20 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
             )
         )
         return
+    trained = "fine-tuned" if row["base_model"] else "trained"
+    shown = [
+        (name, word)
+        for name, word in (("base", "base"), ("best", trained))
+        if row["scores"]["test"].get(name) or row["scores"]["validation"].get(name)
+    ]
     table = Table(box=None, pad_edge=False)
-    for name in ("", "lines", "base CER", "fine-tuned CER" if row["base_model"] else "trained CER", "base WER", "WER"):
-        table.add_column(name, justify="left" if not name else "right")
-    for side in ("test", "validation"):
-        scores = row["scores"].get(side) or {}
-        base, best = scores.get("base"), scores.get("best")
-        if base or best:
-            either = best or base
-            table.add_row(
-                side,
-                str(either["lines"]),
-                percent(base and base["cer"]),
-                percent(best and best["cer"]),
-                percent(base and base["wer"]),
-                percent(best and best["wer"]),
-            )
+    for name in ("", "lines", *(f"{word} {figure}" for figure in ("CER", "WER") for _, word in shown)):
+        table.add_column(name, justify="right" if name else "left")
+    for side, scores in row["scores"].items():
+        scored = [scores[name] for name, _ in shown if scores.get(name)]
+        if scored:
+            figures = [percent((scores.get(name) or {}).get(figure)) for figure in ("cer", "wer") for name, _ in shown]
+            table.add_row(side, str(scored[0]["lines"]), *figures)
     out.print(table)
     if row["reason"]:
         out.print(Text(row["reason"], style="yellow"))

@@ -378,7 +378,7 @@ def _reach(uri: str) -> None:
         StoreTroubleError: it does not.
     """
     try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=SERVER_SECONDS):
+        with urllib.request.urlopen(f"{uri}/health", timeout=SERVER_SECONDS):  # noqa: S310 (sync calls it for http only)
             pass
     except urllib.error.HTTPError:
         pass  # it answers; whether it lets us in, MLflow finds out

@@ -202,10 +202,10 @@ def _outdated(db: sqlite3.Connection, workspace: Path) -> list[tuple[str, tuple[
     for table, key, column in columns:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
             continue  # a database whose making was cut short
-        for row, location in db.execute(f"SELECT {key}, {column} FROM {table} WHERE instr({column}, ?)", (mark,)):
+        for row, location in db.execute(f"SELECT {key}, {column} FROM {table} WHERE instr({column}, ?)", (mark,)):  # noqa: S608 (names of our own)
             right = f"{root}/{location.rpartition(mark)[2]}"
             if location != right:
-                found.append((f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (right, row)))
+                found.append((f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (right, row)))  # noqa: S608 (names of our own)
     return found
 
 

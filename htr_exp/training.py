@@ -70,11 +70,14 @@ def train(run: RunDir, material: Material, *, stop: Callable[[], str | None], he
     Raises:
         TrainingError: kraken ended without having finished, with its own last words.
     """
-    ended_by = None
+    ended_by, new_leg = None, False
     for number, (name, until) in enumerate(commands.legs(material.training)):
         leg = run.training / name
-        while ended_by is None and not _finished(leg, until, run):
-            ended_by = _leg(run, material, leg, until, _end_of_leg_before(run, number, material), stop, hear)
+        if _finished(leg, until, run, material.training):
+            continue
+        before = _end_of_leg_before(run, number, material)
+        ended_by = _leg(run, material, leg, until, before, new_leg, stop, hear)
+        new_leg = True
         if ended_by is not None:
             break
     records = run.epochs()
@@ -113,9 +116,12 @@ def clear(run: RunDir, *, keep: bool) -> None:
         shutil.rmtree(run.training, ignore_errors=True)
 
 
-def _finished(leg: Path, until: int | None, run: RunDir) -> bool:
+def _finished(leg: Path, until: int | None, run: RunDir, training: Training) -> bool:
     records = run.epochs()
-    return ketos.best_weights(leg) is not None and (until is None or len(records) >= until)
+    if ketos.best_weights(leg) is None:
+        return False
+    # a kill at the very end can leave weights without the record of the last epoch
+    return len(records) >= until if until is not None else _patience_spent(records, training)
 
 
 def _end_of_leg_before(run: RunDir, number: int, material: Material) -> tuple[Path, int] | None:
@@ -137,22 +143,23 @@ def _leg(
     leg: Path,
     until: int | None,
     before: tuple[Path, int] | None,
+    new_leg: bool,
     stop: Callable[[], str | None],
     hear: Hear,
 ) -> str | None:
     """Run kraken once. Return why the whole training is over, or None where the leg came to its own end."""
     training = material.training
-    checkpoint, done = _newest(leg) or before or (None, 0)
     records = run.epochs()
-    kept = [record for record in records if record["epoch"] < done]
-    lost = records[len(kept) :]
-    if lost:
-        run.write_epochs(kept)
+    checkpoint, done = _newest(leg, len(records)) or before or (None, 0)
+    kept, lost = records[:done], records[done:]
+    if records:
+        run.write_epochs(kept)  # also without a line that a full disk cut short
     for path in [path for epoch, path in ketos.checkpoints(leg).items() if epoch >= done]:
         path.unlink()  # of epochs that are trained again: kraken would keep both
-    first_of_leg = until is None or before is None
     if kept and (over := _over(kept, training)):
         return over
+    while (weights := ketos.best_weights(leg)) is not None:
+        weights.unlink()  # of an end whose last epoch is trained again
     seed = (
         material.seed + done
     )  # a seed that repeats would repeat the order of lines and the dropout of the first epochs
@@ -170,7 +177,7 @@ def _leg(
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "leg": leg.name,
-            "new_leg": checkpoint is not None and before is not None and checkpoint == before[0],
+            "new_leg": new_leg,
             "resumed_from": checkpoint.name if checkpoint else None,
             "first_epoch": done,
             "lost_epochs": len(lost),
@@ -181,18 +188,27 @@ def _leg(
         hear.note(
             f"goes on after epoch {done}; {len(lost)} epoch{'s' * (len(lost) != 1)} without a checkpoint must be trained again"
         )
-    elif checkpoint is not None and first_of_leg:
+    elif checkpoint is not None and not new_leg:
         hear.note(f"goes on after epoch {done}")
     leg.mkdir(parents=True, exist_ok=True)
-    return _Follower(run, material, leg, kept, stop, hear).follow(argv)
+    over = _Follower(run, material, leg, kept, stop, hear).follow(argv)
+    if over is None and until is not None and len(run.epochs()) != until:
+        raise TrainingError(
+            f"kraken ended after {until} epochs, of which only {len(run.epochs())} could be read from what it said: see {run.log}"
+        )
+    return over
 
 
-def _newest(leg: Path) -> tuple[Path, int] | None:
-    """Return the checkpoint to go on from and how many epochs it has behind it."""
+def _newest(leg: Path, recorded: int) -> tuple[Path, int] | None:
+    """Return the checkpoint to go on from and how many epochs it has behind it.
+
+    Never more than are recorded: kraken may have written a checkpoint whose validation nobody lived to hear.
+    """
     found = [(epoch + 1, False, path) for epoch, path in ketos.checkpoints(leg).items()]
     aborted = leg / ketos.ABORTED
     if aborted.exists() and (epochs := ketos.epochs_behind(aborted)) is not None:
         found.append((epochs, True, aborted))
+    found = [one for one in found if one[0] <= recorded]
     if not found:
         return None
     epochs, _, path = max(found)
@@ -300,7 +316,7 @@ class _Follower:
         left = (training.epochs - len(self._records)) * mean
         if training.time_budget_min is not None:
             left = min(left, training.time_budget_min * 60 - sum(record["seconds"] for record in self._records))
-        return max(left, 0.0)
+        return max(float(left), 0.0)
 
     def _cut(self) -> str | None:
         """Say why kraken must be stopped, where it would go on by itself."""
@@ -314,11 +330,14 @@ class _Follower:
         return None
 
     def _thin_out(self) -> None:
-        """Delete checkpoints that nobody will go on from: all but the best and the two newest (the newest may be half-written)."""
+        """Delete checkpoints that nobody will go on from: all but the best and the two newest (the newest may be half-written).
+
+        Those of epochs not heard of yet stay: kraken runs ahead of a process that was suspended.
+        """
         kept = ketos.checkpoints(self._leg)
         best = best_of(self._records)["epoch"] if self._records else None
         for epoch in sorted(kept)[:-2]:
-            if epoch != best and not self._is_best_of_leg(epoch, kept):
+            if epoch < len(self._records) and epoch != best and not self._is_best_of_leg(epoch, kept):
                 kept[epoch].unlink(missing_ok=True)
         aborted = self._leg / ketos.ABORTED
         if kept and aborted.exists() and kept[max(kept)].stat().st_mtime_ns > aborted.stat().st_mtime_ns:

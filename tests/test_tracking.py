@@ -537,7 +537,8 @@ def test_the_ui_answers_on_the_loopback_and_ends_with_an_interrupt(workspace: Pa
                 assert b"odalricus" in answer.read()
         finally:
             child.send_signal(signal.SIGINT)
-            child.wait(30)
+            rest, _ = child.communicate(timeout=60)
+    assert "MLflow ended" in rest
     assert child.returncode == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,61 @@
+"""Runs every benchmark, prints a line for each figure and writes them to benchmarks/results/table.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Run all benchmarks, or those named on the command line. Return 1 if one of them could not be run."""
+    wanted = sys.argv[1:] or sorted(path.stem for path in HERE.glob("bench_*.py"))
+    rows, failed = [], False
+    for name in wanted:
+        said = subprocess.run([sys.executable, str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True, check=False)
+        failed |= said.returncode != 0
+        for line in said.stdout.splitlines():
+            if line.startswith("{"):
+                rows.append(json.loads(line))
+                print(line, flush=True)
+    table = HERE / "results" / "table.md"
+    table.parent.mkdir(exist_ok=True)
+    table.write_text(_table(rows), encoding="utf-8")
+    print(f"written to {table}")
+    return int(failed)
+
+
+def _table(rows: list[dict[str, object]]) -> str:
+    lines = [
+        "# Speed and memory",
+        "",
+        f"CPU seconds of whole processes with their children, measured on {os.cpu_count()} cores that other work shares: read the ratios.",
+        "",
+        "| what | ours | peer | its figure | ratio | limit |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ours = _figure(row, "ours")
+        limit = row.get("limit", row.get("limit_cpu_s", row.get("limit_mb", "")))
+        ratio = row.get("ratio", "")
+        lines.append(
+            f"| {row['name']} | {ours} | {row.get('peer', '')} | {_figure(row, 'peer')} | "
+            f"{ratio if isinstance(ratio, str) else f'{ratio:.3f}'} | {limit} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _figure(row: dict[str, object], of: str) -> str:
+    for key, unit in ((f"{of}_cpu_s", "s"), (f"{of}_mb", "MB")):
+        value = row.get(key)
+        if isinstance(value, (int, float)):
+            return f"{value:.2f} {unit}"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The whole job with the real kraken, on a few of the demo's pages: trained, killed, resumed, scored, repeated."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from htr_exp.files import read_jsonl, sha256_file
+from htr_exp.rundir import RunDir
+
+DEMO = Path(__file__).parent.parent / "htr_exp" / "demo"
+
+pytestmark = [
+    pytest.mark.kraken,
+    pytest.mark.skipif(importlib.util.find_spec("kraken") is None, reason="kraken is not installed: `make install`"),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with six pages of the demo, shared by the tests of this file."""
+    folder = tmp_path_factory.mktemp("end-to-end")
+    pages = folder / "pages"
+    pages.mkdir()
+    for xml in sorted((DEMO / "pages").glob("*.xml"))[:6]:
+        shutil.copy(xml, pages)
+        shutil.copy(xml.with_suffix(".jpg"), pages)
+    return folder
+
+
+def words(place: Path, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "htr_exp", "train", f"dataset.path={place / 'pages'}", f"model.path={DEMO / 'base.mlmodel'}",
+        "training.device=cpu", "training.quit=fixed", *more,
+    ]  # fmt: skip
+
+
+def train(place: Path, *more: str) -> RunDir:
+    said = subprocess.run([*words(place, *more), "--json"], cwd=place, capture_output=True, text=True, timeout=1200, check=False)
+    assert said.returncode == 0, said.stdout + said.stderr
+    told = json.loads(said.stdout.splitlines()[-1])
+    assert told["state"] == "done", told
+    return RunDir(Path(told["run"]))
+
+
+@pytest.fixture(scope="module")
+def first(place: Path) -> RunDir:
+    return train(place, "training.epochs=2")
+
+
+def scores(run: RunDir) -> dict[str, Any]:
+    result = run.result()
+    assert result is not None
+    return {side: result[side] for side in ("test", "validation")}
+
+
+def test_a_run_trains_gains_and_accounts_for_every_line(first: RunDir, place: Path) -> None:
+    split = json.loads(first.split.read_text(encoding="utf-8"))
+    names = [page["page"] for side in ("train", "validation", "test") for page in split[side]]
+    assert sorted(names) == sorted(path.name for path in (place / "pages").glob("*.xml"))
+    facts = first.facts()
+    assert sum(page["lines"] for side in split.values() for page in side) == facts["dataset"]["lines"]
+    test = scores(first)["test"]
+    assert test["best"]["lines"] == sum(page["lines"] for page in split["test"]) == len(read_jsonl(first.predictions / "test.jsonl"))
+    assert test["best"]["cer"] < test["base"]["cer"]
+    assert [record["epoch"] for record in first.epochs()] == [0, 1]
+    assert not first.training.exists()  # the disk is not left full of checkpoints
+
+
+def test_cer_raw_is_the_figure_of_ketos_test(first: RunDir) -> None:
+    compiled = (first.live / "test.list").read_text(encoding="utf-8").strip()
+    said = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("ketos")), "-d", "cpu", "--workers", "0", "--threads", "1", "test", "-f", "binary", "-B", "1",
+            "--no-reorder", "--no-normalize-whitespace", "-m", str(first.best), "-e", str(first.live / "test.list"),
+        ],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    errors, characters = (int(re.search(rf"(\d+)\s+{word}", said.stdout)[1]) for word in ("Errors", "Characters"))  # type: ignore[index]
+    best = scores(first)["test"]["best"]
+    assert (best["errors_raw"], best["characters_raw"]) == (errors, characters), compiled
+
+
+def test_again_compiles_nothing_and_repeats_every_figure(first: RunDir, place: Path) -> None:
+    cache = place / "cache"
+    before = {path: (path.stat().st_mtime_ns, sha256_file(path)) for path in cache.glob("compiled/*.arrow")}
+    second = train(place, "training.epochs=2", "again=true")
+    assert second.path != first.path
+    assert {path: (path.stat().st_mtime_ns, sha256_file(path)) for path in cache.glob("compiled/*.arrow")} == before
+    assert json.loads(second.split.read_text()) == json.loads(first.split.read_text())
+    assert scores(second) == scores(first)
+    assert [record["errors"] for record in second.epochs()] == [record["errors"] for record in first.epochs()]
+
+
+def test_compiled_bytes_are_the_same_in_another_workspace(first: RunDir, place: Path, tmp_path: Path) -> None:
+    ketos = Path(sys.executable).with_name("ketos")
+    target = tmp_path / "again.arrow"
+    subprocess.run(
+        [str(ketos), "--workers", "0", "compile", "-f", "page", "-o", str(target), "-F", str(first.live / "test.pages")],
+        check=True, capture_output=True, timeout=600,
+    )  # fmt: skip
+    assert sha256_file(target) == sha256_file(Path((first.live / "test.list").read_text().strip()))
+
+
+def test_killed_and_terminated_a_run_ends_as_one_with_every_epoch_once(place: Path) -> None:
+    more = ("training.epochs=6", "training.leg_epochs=4", "tracking=none")
+    for number, kill_after in ((signal.SIGKILL, 2), (signal.SIGTERM, 4)):
+        process = subprocess.Popen(words(place, *more), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        _wait_for_epochs(place, kill_after, process)
+        process.send_signal(number)
+        process.wait(120)
+    run = train(place, *more)
+    assert [record["epoch"] for record in run.epochs()] == list(range(6))
+    assert len(list((place / "runs").glob(f"*-{run.key[:8]}*"))) == 1
+    starts = [start for start in read_jsonl(run.starts) if not start["new_leg"]]
+    assert len(starts) == 3
+    assert starts[1]["lost_epochs"] <= 1  # SIGKILL: the epoch whose checkpoint was being written at most
+    assert starts[2]["lost_epochs"] == 0  # SIGTERM: nothing that was finished
+
+
+def _wait_for_epochs(place: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 600
+    while time.monotonic() < end and process.poll() is None:
+        for metrics in (place / "runs").glob("*/metrics.jsonl"):
+            if not (metrics.parent / "results.json").exists() and len(read_jsonl(metrics)) >= count:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the training did not get so far")
+
+
+def test_a_model_from_scratch_records_the_network_that_trained(place: Path) -> None:
+    spec = "[1,12,0,1 Cr3,3,8 S1(1x0)1,3]"
+    said = subprocess.run(
+        [
+            sys.executable, "-m", "htr_exp", "train", "--json", f"dataset.path={place / 'pages'}", "model=none", f"architecture.spec={spec}",
+            "training.device=cpu", "training.quit=fixed", "training.epochs=1", "tracking=none",
+        ],
+        cwd=place, capture_output=True, text=True, timeout=1200, check=False,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stdout + said.stderr
+    result = RunDir(Path(json.loads(said.stdout.splitlines()[-1])["run"])).result()
+    assert result is not None
+    assert result["network"].startswith("[1,12,0,1 Cr{C_0}3,3,8")
+    assert result["test"]["base"] is None
+    assert result["test"]["best"]["lines"] > 0

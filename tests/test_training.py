@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from htr_exp import ketos, training
+from htr_exp.errors import TrainingError
+from htr_exp.files import read_jsonl
+from htr_exp.plan import Memory
+from htr_exp.rundir import RunDir
+
+
+@dataclass
+class Heard:
+    """Remembers what it is shown."""
+
+    epochs: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+        self.epochs.append(record["epoch"])
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class Trainer:
+    """One training in a folder of its own, started as often as a test likes."""
+
+    def __init__(self, folder: Path, program: Path, base: Path) -> None:
+        self.run = RunDir(folder)
+        self.run.live.mkdir(parents=True)
+        compiled = folder / "lines.arrow"
+        compiled.touch()
+        for side in ("train", "validation"):
+            (self.run.live / f"{side}.list").write_text(f"{compiled}\n")
+        self._program, self._base = str(program), str(base)
+        self.settings = replace(Memory().training_defaults(), device="cpu", quit="fixed", epochs=4)
+        self.heard = Heard()
+
+    def start(self, *, stop: Callable[[], str | None] = lambda: None, **changes: Any) -> training.Outcome:
+        self.settings = replace(self.settings, **changes)
+        self.heard = Heard()
+        live = self.run.live
+        material = training.Material(
+            self.settings, self._program, "cpu", 1, self._base, None, live / "train.list", live / "validation.list"
+        )
+        return training.train(self.run, material, stop=stop, hear=self.heard)
+
+    def killed(self, **changes: Any) -> None:
+        """Start, and expect that kraken ends by SIGKILL."""
+        with pytest.raises(TrainingError, match="exit code -9"):
+            self.start(**changes)
+
+    def after(self, epochs: int, word: str) -> Callable[[], str | None]:
+        """Ask for a stop once so many epochs are validated."""
+        return lambda: word if len(self.run.epochs()) >= epochs else None
+
+    @property
+    def curve(self) -> list[int]:
+        return [record["epoch"] for record in self.run.epochs()]
+
+    @property
+    def starts(self) -> list[dict[str, Any]]:
+        return read_jsonl(self.run.starts)
+
+    def kept(self, leg: str = "leg-01") -> list[int]:
+        return sorted(ketos.checkpoints(self.run.training / leg))
+
+
+@pytest.fixture
+def trainer(tmp_path: Path, workspace: Path, fake_kraken: Path, base_model: Path) -> Trainer:
+    return Trainer(tmp_path / "run", fake_kraken, base_model)
+
+
+def value(argv: list[str], option: str) -> str:
+    return argv[argv.index(option) + 1]
+
+
+def test_early_stopping_ends_after_lag_epochs_without_a_better_one(trainer: Trainer, scenario) -> None:
+    scenario.play(errors=[300, 200, 250, 260, 100])
+    outcome = trainer.start(quit="early", epochs=50, lag=2)
+    assert outcome == training.Outcome(ended_by="early", best_epoch=1, epochs=4)
+    assert [record["errors"] for record in trainer.run.epochs()] == [300, 200, 250, 260]
+    assert [record["val_cer"] for record in trainer.run.epochs()] == [0.3, 0.2, 0.25, 0.26]
+
+
+def test_early_stopping_waits_for_the_least_number_of_epochs(trainer: Trainer, scenario) -> None:
+    scenario.play(errors=[100, 200])
+    assert trainer.start(quit="early", epochs=50, lag=1, min_epochs=4).epochs == 4
+
+
+def test_fixed_training_goes_on_in_legs_with_a_seed_each(trainer: Trainer, scenario) -> None:
+    outcome = trainer.start(epochs=5, leg_epochs=2)
+    assert outcome == training.Outcome(ended_by="epochs", best_epoch=4, epochs=5)
+    first, second, third = scenario.calls("train")
+    assert [value(argv, "-N") for argv in (first, second, third)] == ["2", "4", "5"]
+    assert [value(argv, "-s") for argv in (first, second, third)] == ["1", "3", "5"]
+    assert [Path(value(argv, "-o")).name for argv in (first, second, third)] == ["leg-01", "leg-02", "leg-03"]
+    assert "--resume" not in first
+    assert Path(value(second, "--resume")).match("leg-01/checkpoint_01-*.ckpt")
+    assert Path(value(third, "--resume")).match("leg-02/checkpoint_03-*.ckpt")
+    assert trainer.curve == [0, 1, 2, 3, 4]
+    assert [start["new_leg"] for start in trainer.starts] == [False, True, True]
+
+
+def test_epochs_cap_early_stopping_which_kraken_has_no_cap_for(trainer: Trainer, scenario) -> None:
+    scenario.play(epoch_seconds=0.3)
+    outcome = trainer.start(quit="early", epochs=3, lag=10)
+    assert outcome == training.Outcome(ended_by="epochs", best_epoch=2, epochs=3)
+    assert "-N" not in scenario.calls("train")[0]
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, outcome.best_epoch)
+    assert (weights.name[:13], is_weights) == ("checkpoint_02", False)
+
+
+def test_time_budget_ends_a_training_that_has_a_best_epoch(trainer: Trainer, scenario) -> None:
+    scenario.play(epoch_seconds=0.3)
+    outcome = trainer.start(epochs=500, leg_epochs=0, time_budget_min=0.01)
+    assert outcome.ended_by == "time_budget"
+    assert 0 < outcome.epochs < 500
+    assert trainer.curve == list(range(outcome.epochs))
+
+
+def test_spent_time_budget_is_not_spent_again(trainer: Trainer, scenario) -> None:
+    scenario.play(epoch_seconds=0.3)
+    first = trainer.start(epochs=500, leg_epochs=0, time_budget_min=0.01)
+    records = [{**record, "seconds": 1.0} for record in trainer.run.epochs()]
+    trainer.run.write_epochs(records)
+    assert trainer.start() == first
+    assert len(scenario.calls("train")) == 1
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_killed_kraken_goes_on_and_every_epoch_stands_in_the_curve_once(trainer: Trainer, scenario, at: int) -> None:
+    scenario.play(die=signal.SIGKILL, at_epoch=at)
+    trainer.killed()
+    assert trainer.curve == list(range(at))
+    scenario.play()
+    assert trainer.start().epochs == 4
+    assert trainer.curve == [0, 1, 2, 3]
+    assert trainer.starts[1]["first_epoch"] == at
+    assert trainer.starts[1]["lost_epochs"] == 0
+    assert trainer.heard.epochs == list(range(at, 4))
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_killed_in_its_second_leg_it_goes_on_there(trainer: Trainer, scenario, at: int) -> None:
+    scenario.play(die=signal.SIGKILL, at_epoch=at)
+    trainer.killed(leg_epochs=2)
+    scenario.play()
+    trainer.start()
+    assert trainer.curve == [0, 1, 2, 3]
+    assert [start["new_leg"] for start in trainer.starts] == [False, True, False]
+    assert value(scenario.calls("train")[-1], "-s") == str(1 + at)
+
+
+def test_epochs_whose_checkpoint_kraken_dropped_are_trained_again(trainer: Trainer, scenario) -> None:
+    errors = [*range(500, 400, -10), *range(600, 800)]  # ten good epochs, none as good afterwards
+    scenario.play(errors=errors, die=signal.SIGKILL, at_epoch=14)
+    trainer.killed(quit="early", epochs=100, lag=6)
+    assert trainer.curve == list(range(14))
+    assert trainer.kept() == [8, 9]
+    scenario.play(errors=errors)
+    assert trainer.start() == training.Outcome(ended_by="early", best_epoch=9, epochs=16)
+    assert trainer.curve == list(range(16))
+    start = trainer.starts[1]
+    assert (start["first_epoch"], start["lost_epochs"], start["resumed_from"][:13]) == (10, 4, "checkpoint_09")
+    assert start["lost_seconds"] >= 0
+    assert "4 epochs without a checkpoint must be trained again" in trainer.heard.notes[0]
+
+
+def test_epoch_that_kraken_finished_unheard_is_trained_again(trainer: Trainer, scenario) -> None:
+    scenario.play(die=signal.SIGKILL, at_epoch=3)
+    trainer.killed()
+    trainer.run.write_epochs(trainer.run.epochs()[:2])  # as if this side had been killed before it heard of epoch 2
+    scenario.play()
+    trainer.start()
+    assert trainer.curve == [0, 1, 2, 3]
+    assert trainer.heard.epochs == [2, 3]
+    assert trainer.starts[1]["resumed_from"].startswith("checkpoint_01")
+
+
+@pytest.mark.parametrize("settings", [{}, {"quit": "early", "epochs": 50, "lag": 2}])
+def test_end_that_nobody_heard_is_trained_again_to_its_end(trainer: Trainer, scenario, settings: dict[str, Any]) -> None:
+    scenario.play(errors=[300, 200, 250, 260])
+    trainer.start(**settings)
+    before = trainer.run.epochs()
+    trainer.run.write_epochs(before[:-1])
+    assert trainer.start().epochs == 4
+    assert [record["errors"] for record in trainer.run.epochs()] == [record["errors"] for record in before]
+    assert len(list((trainer.run.training / "leg-01").glob("best_*"))) == 1
+
+
+def test_line_of_the_curve_that_was_cut_short_is_gone_after_a_restart(trainer: Trainer, scenario) -> None:
+    scenario.play(die=signal.SIGKILL, at_epoch=2)
+    trainer.killed()
+    with open(trainer.run.metrics, "a") as file:
+        file.write('{"epoch": 2, "val_c')
+    scenario.play()
+    trainer.start()
+    lines = trainer.run.metrics.read_text().splitlines()
+    assert [line[:11] for line in lines] == [f'{{"epoch": {epoch}' for epoch in range(4)]
+
+
+def test_killed_before_it_wrote_its_best_weights_nothing_is_trained_again(trainer: Trainer, scenario) -> None:
+    outcome = trainer.start()
+    for weights in (trainer.run.training / "leg-01").glob("best_*"):
+        weights.unlink()
+    assert trainer.start() == outcome
+    assert len(scenario.calls("train")) == 1
+
+
+def test_only_the_best_and_the_newest_checkpoints_take_space(trainer: Trainer, scenario) -> None:
+    scenario.play(errors=[300, 100, *[200] * 6], die=signal.SIGKILL, at_epoch=7)
+    trainer.killed(epochs=8)
+    assert trainer.kept() == [1, 5, 6]
+
+
+def test_of_equal_epochs_the_first_is_best(trainer: Trainer, scenario) -> None:
+    scenario.play(errors=[300, 200, 200, 200])
+    outcome = trainer.start()
+    assert outcome.best_epoch == 1
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, outcome.best_epoch)
+    assert is_weights
+    assert b'"epochs": 2,' in weights.read_bytes()  # kraken chose the same
+
+
+def test_best_epoch_of_an_earlier_leg_gives_that_legs_weights(trainer: Trainer, scenario) -> None:
+    scenario.play(errors=[300, 100, 200, 150])
+    outcome = trainer.start(leg_epochs=2)
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, outcome.best_epoch)
+    assert (outcome.best_epoch, weights.parent.name, weights.name, is_weights) == (1, "leg-01", "best_0.9000.mlmodel", True)
+
+
+@pytest.mark.parametrize("legs", [0, 2])
+def test_stop_by_signal_loses_no_finished_epoch(trainer: Trainer, scenario, legs: int) -> None:
+    scenario.play(epoch_seconds=0.4)
+    outcome = trainer.start(stop=trainer.after(3, "terminated"), epochs=6, leg_epochs=legs)
+    assert outcome.ended_by == "terminated"
+    before = trainer.curve
+    print(trainer.run.log.read_text(), list(trainer.run.training.rglob("*")), [ketos.epochs_behind(p) for p in trainer.run.training.rglob("*abort*")])
+    scenario.play()
+    assert trainer.start() == training.Outcome(ended_by="epochs", best_epoch=5, epochs=6)
+    assert trainer.starts[-2 if legs else -1]["resumed_from"] == ketos.ABORTED
+    assert trainer.starts[-2 if legs else -1]["first_epoch"] == len(before)
+    assert sum(start["lost_epochs"] for start in trainer.starts) == 0
+    assert trainer.curve == list(range(6))
+
+
+def test_state_of_a_stopped_training_is_deleted_once_a_checkpoint_is_newer(trainer: Trainer, scenario) -> None:
+    scenario.play(epoch_seconds=0.4)
+    trainer.start(stop=trainer.after(1, "terminated"))
+    assert (trainer.run.training / "leg-01" / ketos.ABORTED).exists()
+    scenario.play()
+    trainer.start()
+    assert not (trainer.run.training / "leg-01" / ketos.ABORTED).exists()
+
+
+def test_unreadable_state_of_a_stopped_training_is_left_aside(trainer: Trainer, scenario) -> None:
+    scenario.play(epoch_seconds=0.4)
+    trainer.start(stop=trainer.after(2, "terminated"))
+    (trainer.run.training / "leg-01" / ketos.ABORTED).write_bytes(b"cut short")
+    scenario.play()
+    trainer.start()
+    assert trainer.starts[1]["resumed_from"].startswith("checkpoint_")
+    assert trainer.curve == [0, 1, 2, 3]
+
+
+def test_finished_training_is_not_started_again(trainer: Trainer, scenario) -> None:
+    outcome = trainer.start()
+    assert trainer.start() == outcome
+    assert len(scenario.calls("train")) == 1
+
+
+def test_failing_kraken_has_the_last_word(trainer: Trainer, scenario) -> None:
+    scenario.play(fail="train", at_epoch=1, message="torch.OutOfMemoryError: CUDA out of memory")
+    with pytest.raises(TrainingError) as caught:
+        trainer.start()
+    assert "exit code 1" in caught.value.headline
+    assert caught.value.problems[-1] == "kraken says: torch.OutOfMemoryError: CUDA out of memory"
+    assert not any("validation run" in problem for problem in caught.value.problems)
+
+
+def test_everything_kraken_says_is_kept_in_the_log(trainer: Trainer, scenario) -> None:
+    scenario.play(die=signal.SIGKILL, at_epoch=2)
+    trainer.killed()
+    scenario.play()
+    trainer.start()
+    log = trainer.run.log.read_text()
+    assert log.count("validation run") == 4
+    assert log.count("$ ") == 2
