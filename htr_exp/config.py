@@ -19,6 +19,7 @@ from hydra.core.override_parser.types import Transformer
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
 
 from htr_exp.basemodel import kraken_file
 from htr_exp.errors import ConfigError
@@ -31,6 +32,10 @@ LITERAL_KEYS = re.compile(
     r"|runtime\.ketos|site\.\w+|tracking\.uri|name|question)$"
 )
 """Keys whose values are names, paths or VGSL specs: taken as typed, whatever Hydra's grammar makes of their characters."""
+
+
+UNREADABLE = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
+"""What is raised of files and values that make no experiment."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,9 @@ def options(config_dirs: Sequence[Path] = ()) -> dict[str, dict[str, str]]:
     for folder in (conf_dir(), *reversed(config_dirs)):
         for file in sorted(folder.glob("*/*.yaml")):
             lines = [
-                line for line in file.read_text(encoding="utf-8-sig").splitlines() if not line.startswith("# @package")
+                line
+                for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+                if not line.startswith("# @package")
             ]
             first = lines[0] if lines else ""
             found.setdefault(file.parent.name, {})[file.stem] = first.lstrip("# ") if first.startswith("#") else ""
@@ -104,7 +111,7 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
     with _hydra(config_dirs):
         try:
             composed = compose("config", overrides=words, return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
+        except UNREADABLE as error:
             raise _explained(overrides, words, error) from None
     swept = composed.hydra.sweeper.get("params")
     if swept:
@@ -147,13 +154,13 @@ def compose_sweep(
     # Hydra's basic sweeper leaves a multirun.yaml; the run folders say all that it would.
     with tempfile.TemporaryDirectory(prefix="htr_exp-sweep-") as scratch, _hydra(config_dirs):
         try:
-            GlobalHydra.instance().hydra.multirun(
+            GlobalHydra.instance().hydra.multirun(  # type: ignore[union-attr]
                 config_name="config",
                 task_function=points,
                 overrides=[*words, f"hydra.sweep.dir='{scratch}'"],
                 with_log_configuration=False,
             )
-        except (HydraException, OmegaConfBaseException) as error:
+        except UNREADABLE as error:
             raise _explained(overrides, words, error) from None
 
 
@@ -319,7 +326,7 @@ def _explained(typed: Sequence[str], words: Sequence[str], error: Exception) -> 
             continue
         try:
             compose("config", overrides=[*(group for group in groups if group != word and "," not in group), word])
-        except (HydraException, OmegaConfBaseException) as single:
+        except UNREADABLE as single:
             problems.append(f"{one}: {_first_line(single.__cause__ or single)}")
     return ConfigError("the experiment cannot be composed:", list(dict.fromkeys(problems)) or [_first_line(error)])
 
@@ -330,4 +337,6 @@ def _meant(word: str, known: Any) -> str:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem_mark.name}:{error.problem_mark.line + 1}: {error.problem}"
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

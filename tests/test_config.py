@@ -68,7 +68,9 @@ def test_names_are_taken_as_typed(name: str, workspace: Path) -> None:
 def test_vgsl_is_taken_as_typed(workspace: Path) -> None:
     spec = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
     assert compose_experiment(["model=none", f"architecture.spec={spec}"]).experiment.architecture.spec == spec
-    assert [point.experiment.architecture.spec for point in swept(f"architecture.spec={spec}", "seed=1,2")] == [spec] * 2
+    assert [point.experiment.architecture.spec for point in swept(f"architecture.spec={spec}", "seed=1,2")] == [
+        spec
+    ] * 2
 
 
 def test_quotes_around_a_value_are_hydras(workspace: Path) -> None:
@@ -234,10 +236,13 @@ def test_a_config_dir_that_is_none_is_refused(workspace: Path) -> None:
 def test_a_broken_file_of_the_user_is_an_error_in_words(workspace: Path) -> None:
     overlay(workspace / "conf")
     (workspace / "conf" / "dataset" / "mine.yaml").write_text("# Mine.\npath: [a\n")
-    with pytest.raises(ConfigError, match="mine"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml:3: expected"):
         compose_experiment(["dataset=mine"], overlays())
     (workspace / "conf" / "dataset" / "mine.yaml").write_text("# Mine.\ndefaults: [folder]\npth: a\n")
     with pytest.raises(ConfigError, match="pth"):
+        compose_experiment(["dataset=mine"], overlays())
+    (workspace / "conf" / "dataset" / "mine.yaml").write_bytes("# Mine.\nname: ſ".encode("utf-16"))
+    with pytest.raises(ConfigError, match="dataset=mine"):
         compose_experiment(["dataset=mine"], overlays())
 
 

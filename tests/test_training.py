@@ -243,7 +243,6 @@ def test_stop_by_signal_loses_no_finished_epoch(trainer: Trainer, scenario, legs
     outcome = trainer.start(stop=trainer.after(3, "terminated"), epochs=6, leg_epochs=legs)
     assert outcome.ended_by == "terminated"
     before = trainer.curve
-    print(trainer.run.log.read_text(), list(trainer.run.training.rglob("*")), [ketos.epochs_behind(p) for p in trainer.run.training.rglob("*abort*")])
     scenario.play()
     assert trainer.start() == training.Outcome(ended_by="epochs", best_epoch=5, epochs=6)
     assert trainer.starts[-2 if legs else -1]["resumed_from"] == ketos.ABORTED
@@ -269,6 +268,21 @@ def test_unreadable_state_of_a_stopped_training_is_left_aside(trainer: Trainer, 
     trainer.start()
     assert trainer.starts[1]["resumed_from"].startswith("checkpoint_")
     assert trainer.curve == [0, 1, 2, 3]
+
+
+def test_validation_that_was_stopped_half_way_is_done_again_from_its_epochs_start(trainer: Trainer, scenario) -> None:
+    scenario.play(validation_seconds=30, epoch_seconds=0.01)
+    seen: list[float] = []
+
+    def soon() -> str | None:  # once training has surely come to its validation
+        seen.append(0.2)
+        return "terminated" if (trainer.run.live / "log.txt").read_text().count("INFO") and len(seen) > 8 else None
+
+    trainer.start(stop=soon)
+    assert (trainer.run.training / "leg-01" / ketos.ABORTED).exists()
+    scenario.play()
+    trainer.start()
+    assert [record["characters"] for record in trainer.run.epochs()] == [1000] * 4
 
 
 def test_finished_training_is_not_started_again(trainer: Trainer, scenario) -> None:

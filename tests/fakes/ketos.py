@@ -6,11 +6,12 @@ It imitates what a training framework depends on:
 - `train -v` logs one line a validation, then writes a checkpoint, of which it keeps the ten best alone; `-q fixed` ends after
   -N epochs, `-q early` after --lag epochs without improvement and ignores -N; at its own end it writes best_ACCURACY.mlmodel;
 - `--resume` brings back the count of epochs and the patience, and the list of the best if the folder is the same;
-- SIGTERM ends a training at its next step, with checkpoint_abort.ckpt and exit code 0;
+- SIGTERM ends a training at its next step, also one of a validation, with checkpoint_abort.ckpt and exit code 0; going on from
+  one that was written within a validation, only the rest of it is done and logged;
 - `convert` refuses to overwrite.
 
-The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `compile_seconds`,
-`checkpoint_kb`, `fail` (compile, train, convert or ocr) with `message` and `at_epoch`, `die` (a signal) with `at_epoch`,
+The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`,
+`compile_seconds`, `checkpoint_kb`, `fail` (compile, train, convert or ocr) with `message` and `at_epoch`, `die` (a signal) with `at_epoch`,
 `drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name).
 """
 
@@ -93,6 +94,7 @@ class State:
         self.best: list[tuple[float, str]] = []  # of the ten kept
         self.best_accuracy = -1.0
         self.waited = 0
+        self.validating = False
 
     @classmethod
     def of(cls, checkpoint: Path, folder: Path) -> State:
@@ -101,20 +103,26 @@ class State:
         state = cls(folder)
         state.epochs = values["fake"]["epochs"]
         state.best_accuracy, state.waited = values["fake"]["best_accuracy"], values["fake"]["waited"]
+        state.validating = values["fake"]["validating"]
         if values["fake"]["folder"] == str(folder.absolute()):
             state.best = values["fake"]["best"]
         return state
 
     def write(self, path: Path, *, under_way: bool, accuracy: float, padding_kb: int) -> None:
         progress = {"ready": self.epochs + under_way, "started": self.epochs + under_way, "processed": self.epochs}
+        loop = {
+            "epoch_progress": {"current": {**progress, "completed": self.epochs}},
+            "epoch_loop.batch_progress": {"is_last_batch": self.validating},
+        }
         values = {
-            "loops": {"fit_loop": {"epoch_progress": {"current": {**progress, "completed": self.epochs}}}},
+            "loops": {"fit_loop": loop},
             "fake": {
                 "epochs": self.epochs,
                 "accuracy": accuracy,
                 "best": self.best,
                 "best_accuracy": self.best_accuracy,
                 "waited": self.waited,
+                "validating": self.validating,
                 "folder": str(self.folder.absolute()),
             },
         }
@@ -144,17 +152,26 @@ def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     padding = play.get("checkpoint_kb", 0)
     accuracy = state.best_accuracy
-    while not over(args, state):
-        fault(play, state.epochs)
-        for _ in range(4):  # training steps: a signal is obeyed between two of them, never in a validation
+
+    def steps(seconds: float) -> None:
+        for _ in range(4):
             if asked:
                 print("[rank: 0] Received SIGTERM: 15")
                 state.write(folder / "checkpoint_abort.ckpt", under_way=True, accuracy=accuracy, padding_kb=padding)
                 sys.exit(0)
-            time.sleep(play.get("epoch_seconds", 0.02) / 4)
-        errors = errors_of(play, state.epochs)
+            time.sleep(seconds / 4)
+
+    while not over(args, state):
+        fault(play, state.epochs)
+        share = 0.5 if state.validating else 1  # of the validation that is left to do
+        if not state.validating:
+            steps(play.get("epoch_seconds", 0.02))
+        state.validating = True
+        steps(play.get("validation_seconds", 0))
+        state.validating = False
+        errors = round(errors_of(play, state.epochs) * share)
         accuracy = 1 - errors / CHARACTERS
-        said = f"validation run: total chars {CHARACTERS:.1f} errors {errors:.1f} accuracy {accuracy!r}"
+        said = f"validation run: total chars {CHARACTERS * share:.1f} errors {errors:.1f} accuracy {accuracy!r}"
         print(f"[11/23/26 15:02:12] INFO     {said:90} vgsl.py:404", flush=True)
         validated(state, accuracy, padding)
     best = max(state.best, key=lambda one: one[0])
