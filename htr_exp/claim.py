@@ -54,9 +54,9 @@ def owner_of(claim: Path) -> Owner | None:
         values: dict[str, Any] = json.loads((claim / "owner.json").read_text())
         owner = Owner(str(values["host"]), int(values["pid"]), float(values["started"]))
         beat = (claim / "owner.json").stat().st_mtime
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, KeyError):
         return _owner_about_to_sign(claim)
-    except (OSError, ValueError, KeyError):
+    except OSError:
         return None
     if owner.is_gone() or _now_of(claim.parent) - beat > STALE_S:
         return None
@@ -146,7 +146,7 @@ def _beat(signed: Path, ended: threading.Event) -> None:
 
 
 def _owner_about_to_sign(claim: Path) -> Owner | None:
-    """A claim without a name in it is a moment old, or its maker died in that moment."""
+    """A claim without a whole name in it is a moment old, or its maker died in that moment."""
     try:
         age = _now_of(claim.parent) - claim.stat().st_mtime
     except OSError:

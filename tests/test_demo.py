@@ -72,7 +72,9 @@ def test_every_page_has_its_image_of_the_stated_size_and_whole_lines(path: Path)
     assert len({line[0] for line in lines}) == len(lines) == 15
     for _, baseline, polygon, text in lines:
         base, outline = points(baseline), points(polygon)
-        assert len(base) >= 2 and len(outline) >= 3 and text == text.strip() != ""
+        assert len(base) >= 2
+        assert len(outline) >= 3
+        assert text == text.strip() != ""
         assert all(0 <= x < size[0] and 0 <= y < size[1] for x, y in base + outline)
         assert (
             min(y for _, y in outline) < min(y for _, y in base) <= max(y for _, y in base) < max(y for _, y in outline)
@@ -98,7 +100,8 @@ def test_no_line_is_written_twice_and_pages_differ(hand: str, lines: int) -> Non
 
 def test_text_is_nfc_and_hand_b_lacks_the_signs_that_hand_a_has() -> None:
     a, b = "".join(texts("a")), "".join(texts("b"))
-    assert unicodedata.is_normalized("NFC", a) and unicodedata.is_normalized("NFC", b)
+    assert unicodedata.is_normalized("NFC", a)
+    assert unicodedata.is_normalized("NFC", b)
     assert {"ꝗ", "ꝝ", "ꝫ"} <= set(a) - set(b)
     assert set("⁊ꝑꝓꝙꝯꝰſāēīōū") <= set(a) & set(b)
 

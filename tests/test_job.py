@@ -1,9 +1,346 @@
 from __future__ import annotations
 
-from conftest import *
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-def test_x(htr_exp, scenario):
-    done = htr_exp.train("--json")
-    print(done)
-    print(scenario.calls())
-    assert done.code == 0
+import pytest
+
+from htr_exp import job, ketos, report
+from htr_exp.files import read_json, read_jsonl
+from htr_exp.rundir import RunDir, State
+
+
+class Quiet:
+    """Hears and says nothing; asks for a stop once so many epochs are validated."""
+
+    def __init__(self, stop: job.Stop | None = None, at_epoch: int = -1, word: str = "user") -> None:
+        self.stages: list[str] = []
+        self._stop, self._at, self._word = stop, at_epoch, word
+
+    def stage(self, name: str) -> None:
+        self.stages.append(name)
+
+    def advance(self, done: int, total: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+        if self._stop is not None and record["epoch"] + 1 >= self._at:
+            self._stop.asked = self._word
+
+
+def do(run: RunDir, *, word: str | None = None, at_epoch: int = 2) -> State:
+    """Do what is left of a run; with a word, ask for a stop after so many epochs."""
+    stop = job.Stop()
+    return job.run(run, stop=stop, hear=Quiet(stop if word else None, at_epoch, word or ""))
+
+
+def staged(run: RunDir, side: str) -> list[Path]:
+    return [Path(line) for line in (run.live / f"{side}.pages").read_text().splitlines()]
+
+
+def test_run_is_done_and_everything_is_in_its_folder(planned: Callable[..., RunDir], scenario) -> None:
+    run = planned()
+    assert do(run).state == "done"
+    result = read_json(run.results)
+    assert result["best_epoch"] == 2
+    assert result["test"]["best"]["cer"] < result["test"]["base"]["cer"]
+    assert result["test"]["best"]["lines"] == 3
+    assert result["val_source"] == "rescored"
+    assert [record["epoch"] for record in run.epochs()] == [0, 1, 2]
+    rows = read_jsonl(run.predictions / "test.jsonl")
+    assert len(rows) == 3
+    assert all(row["reference"].startswith("in principio") and row["base"] != row["best"] for row in rows)
+    assert not run.training.exists()  # checkpoints are not kept
+    assert not list(run.live.glob("predicting"))
+
+
+def test_natural_end_takes_krakens_own_best_weights(planned: Callable[..., RunDir], scenario) -> None:
+    run = planned()
+    do(run)
+    assert not scenario.calls("convert")
+    assert b'"epochs": 3,' in run.best.read_bytes()
+
+
+def test_done_run_starts_nothing(planned: Callable[..., RunDir], scenario) -> None:
+    run = planned()
+    do(run)
+    before = len(scenario.calls())
+    assert do(run).state == "done"
+    assert len(scenario.calls()) == before
+
+
+def test_stop_by_the_user_converts_the_best_checkpoint_and_scores_it(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(errors=[300, 100, 200, 250], epoch_seconds=0.4)
+    run = planned("training.epochs=50", "training.leg_epochs=0")
+    state = do(run, word="user")
+    assert (state.state, state.reason[:19]) == ("stopped", "stopped by the user")
+    assert Path(scenario.calls("convert")[0][-1]).name.startswith("checkpoint_01")
+    assert b'"epochs": 2,' in run.best.read_bytes()
+    assert read_json(run.results)["ended_by"] == "user"
+    assert read_json(run.results)["test"]["best"]["cer"] is not None
+
+
+def test_stopped_run_trains_on_and_nothing_is_compiled_or_recognised_twice(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(epoch_seconds=0.4)
+    run = planned("training.epochs=6", "training.leg_epochs=0")
+    assert do(run, word="user").state == "stopped"
+    scenario.play()
+    assert do(run).state == "done"
+    assert [record["epoch"] for record in run.epochs()] == list(range(6))
+    assert read_json(run.results)["epochs"] == 6
+    assert b'"epochs": 6,' in run.best.read_bytes()
+    assert len(scenario.calls("compile")) == 3  # train, validation, test
+    models = [argv[argv.index("-m") + 1] for argv in scenario.calls("ocr")]
+    assert len([model for model in models if model.endswith("base.mlmodel")]) == 1
+
+
+def test_stop_before_the_first_epoch_says_that_there_is_nothing_to_score(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(epoch_seconds=60)
+    run = planned()
+    stop = job.Stop()
+
+    class Impatient(Quiet):
+        def stage(self, name: str) -> None:
+            if name == "train":
+                stop.asked = "user"
+
+    state = job.run(run, stop=stop, hear=Impatient())
+    assert state.state == "interrupted"
+    assert "nothing to score yet" in state.reason
+    assert not run.results.exists()
+
+
+def test_termination_scores_nothing_and_the_next_start_loses_no_epoch(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(epoch_seconds=0.4)
+    run = planned("training.epochs=5")
+    assert do(run, word="terminated").state == "interrupted"
+    assert not scenario.calls("ocr")
+    heard = len(run.epochs())
+    scenario.play()
+    assert do(run).state == "done"
+    last = read_jsonl(run.starts)[-1]
+    assert (last["resumed_from"], last["first_epoch"], last["lost_epochs"]) == (ketos.ABORTED, heard, 0)
+    assert report.row(run)["restarts"] == 1
+
+
+def test_time_budget_ends_a_run_that_is_done(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(epoch_seconds=0.3)
+    run = planned("training.epochs=500", "training.leg_epochs=0", "training.time_budget_min=0.01")
+    assert do(run).state == "done"
+    assert read_json(run.results)["ended_by"] == "time_budget"
+    assert run.best.exists()
+
+
+def test_failing_kraken_is_the_reason_and_the_same_run_can_go_on(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(fail="train", at_epoch=1, message="torch.OutOfMemoryError: CUDA out of memory")
+    run = planned()
+    state = do(run)
+    assert (state.state, state.stage) == ("failed", "train")
+    assert "exit code 1" in state.reason
+    assert state.reason.endswith("kraken says: torch.OutOfMemoryError: CUDA out of memory")
+    scenario.play()
+    assert do(run).state == "done"
+    assert [record["epoch"] for record in run.epochs()] == [0, 1, 2]
+    assert len(scenario.calls("compile")) == 3
+
+
+@pytest.mark.parametrize(("stage", "word"), [("compile", "compiling"), ("ocr", "recognising"), ("convert", "converting")])
+def test_kraken_failing_in_any_stage_says_which(
+    planned: Callable[..., RunDir], scenario, stage: str, word: str
+) -> None:
+    scenario.play(fail=stage, message="OSError: no", epoch_seconds=0.2)
+    run = planned("training.epochs=2", "training.quit=early")  # which we end: then a checkpoint is converted
+    state = do(run)
+    assert state.state == "failed"
+    assert f"kraken failed while {word}" in state.reason
+    assert "kraken says: OSError: no" in state.reason
+    scenario.play()
+    assert do(run).state == "done"
+
+
+@pytest.mark.parametrize("number", [0, 5, -1])
+def test_line_that_kraken_left_out_names_its_page(planned: Callable[..., RunDir], scenario, number: int) -> None:
+    scenario.play(drop_line=number)
+    run = planned()
+    state = do(run)
+    assert (state.state, state.stage) == ("failed", "compile")
+    page = staged(run, "train")[(number % 12) // 3]
+    places = read_json(run.places)["pages"]
+    (name,) = (name for name, place in places.items() if place["staged"] == str(page))
+    assert state.reason.startswith(f"{name}: kraken took other lines from it than the 3 that are staged (11 of 12")
+    assert not list(Path(read_json(run.places)["cache"]).glob("compiled/*"))
+    scenario.play()
+    assert do(run).state == "done"
+
+
+def test_page_that_kraken_could_not_recognise_is_named(planned: Callable[..., RunDir], scenario) -> None:
+    run = planned()
+    (test_page,) = read_json(run.split)["test"]
+    scenario.play(ocr_missing_page=test_page["image"])
+    state = do(run)
+    assert (state.state, state.stage) == ("failed", "predict")
+    assert f"kraken could not recognise {test_page['page']}" in state.reason
+    scenario.play()
+    assert do(run).state == "done"
+    assert len(scenario.calls("train")) == 1
+
+
+def test_base_model_that_changed_since_the_plan_stops_the_run(
+    planned: Callable[..., RunDir], scenario, base_model: Path
+) -> None:
+    run = planned()
+    base_model.write_bytes(base_model.read_bytes() + b"\0")
+    state = do(run)
+    assert (state.state, state.stage) == ("failed", "verify")
+    assert f"{base_model}: the base model was changed since the run was planned" in state.reason
+    assert not scenario.calls("compile")
+
+
+def test_base_model_that_is_gone_stops_the_run(planned: Callable[..., RunDir], base_model: Path) -> None:
+    run = planned()
+    base_model.unlink()
+    assert do(run).reason == f"{base_model}: the base model is gone"
+
+
+def test_changed_and_missing_images_are_all_named(planned: Callable[..., RunDir], scenario, pages: Path) -> None:
+    run = planned()
+    (pages / "f02.png").write_bytes((pages / "f02.png").read_bytes() + b"\0")
+    (pages / "f03.png").unlink()
+    reason = do(run).reason
+    assert reason.startswith("the data is not what the run was planned with")
+    assert f"{pages / 'f02.png'}: the image was changed since the run was planned" in reason
+    assert f"{pages / 'f03.png'}: No such file or directory" in reason
+    assert not scenario.calls("compile")
+
+
+@pytest.mark.parametrize("name", ["experiment.yaml", "split.json", "provenance.json", "commands.sh"])
+def test_edited_record_stops_the_run(planned: Callable[..., RunDir], name: str) -> None:
+    run = planned()
+    with open(run.path / name, "a") as file:
+        file.write("\n")
+    state = do(run)
+    assert state.state == "failed"
+    assert state.reason == f"{run.path}: changed since it was written: {name}; start anew with again=true"
+
+
+def test_staged_page_that_is_gone_is_staged_again_by_the_same_command(planned: Callable[..., RunDir]) -> None:
+    run = planned()
+    page = staged(run, "train")[0]
+    page.unlink()
+    assert f"{page}: the staged page is gone; the same train command stages it again" in do(run).reason
+    assert planned().path == run.path
+    assert do(run).state == "done"
+
+
+def test_staged_page_that_was_edited_stops_the_run(planned: Callable[..., RunDir]) -> None:
+    run = planned()
+    page = staged(run, "test")[0]
+    page.write_text(page.read_text().replace("principio", "principia"))
+    assert f"{page}: the staged page was changed" in do(run).reason
+    assert planned().path == run.path
+    assert do(run).state == "done"
+
+
+def test_two_runs_over_one_split_compile_it_once(planned: Callable[..., RunDir], scenario) -> None:
+    first, second = planned("seed=1"), planned("seed=2")
+    assert first.path != second.path
+    assert do(first).state == do(second).state == "done"
+    assert len(scenario.calls("compile")) == 3
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, str], Path]]:
+    """Mount a file system of its own size; it takes root."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, options: str) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o {options} none {folder} 2>/dev/null"):
+            pytest.skip("mounting a small file system takes root")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        os.system(f"umount -l {folder}")
+
+
+@pytest.mark.parametrize("place", ["cache", "runs"])
+def test_full_disk_is_told_in_plain_words_and_the_same_command_finishes(
+    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path, place: str
+) -> None:
+    folder = small_disk(workspace / place, "size=600k")
+    ballast = folder / "ballast"
+    scenario.play(checkpoint_kb=1)
+    try:
+        with open(ballast, "wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+    except OSError:
+        pass
+    full = htr_exp.train()
+    assert full.code in (1, 2)
+    said = full.stdout + full.stderr
+    assert "the disk or the quota is full" in said
+    assert "Traceback" not in said
+    ballast.unlink()
+    assert htr_exp.train().code == 0
+    (run,) = htr_exp.runs
+    assert run.state().state == "done"
+    assert run.results.exists()
+
+
+@pytest.mark.parametrize("free_kb", [70, 120, 200])
+def test_disk_that_fills_up_while_training(
+    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path, free_kb: int
+) -> None:
+    folder = small_disk(workspace / "runs", "size=600k")
+    (folder / "ballast").write_bytes(bytes(1024 * (600 - free_kb)))
+    scenario.play(checkpoint_kb=40)
+    full = htr_exp.train("training.epochs=6")
+    assert full.code in (1, 2)
+    assert "Traceback" not in full.stderr
+    (folder / "ballast").unlink()
+    again = htr_exp.train("training.epochs=6")
+    assert (again.code, again.stderr) == (0, "")
+    (run,) = htr_exp.runs
+    assert [record["epoch"] for record in run.epochs()] == list(range(6))
+    assert [json.loads(line)["epoch"] for line in run.metrics.read_text().splitlines()] == list(range(6))
+
+
+def test_run_folder_that_cannot_be_written_is_told_in_plain_words(
+    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path
+) -> None:
+    folder = small_disk(workspace / "runs", "size=2m")
+    scenario.play(fail="train")
+    assert htr_exp.train().code == 1
+    scenario.play()
+    os.system(f"mount -o remount,ro {folder}")
+    done = htr_exp.train()
+    assert done.code == 2
+    assert "cannot be written (Read-only file system)" in done.stderr
+    assert "site.workspace=FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_program_that_kraken_started_ends_with_it(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(compile_seconds=60)
+    run = planned()
+    stop = job.Stop()
+
+    class Impatient(Quiet):
+        def note(self, text: str) -> None:
+            stop.asked = "user"
+
+    assert job.run(run, stop=stop, hear=Impatient()).state == "interrupted"
+    for pid in scenario.pids():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, signal.SIG_DFL)
+    assert not list(Path(read_json(run.places)["cache"]).glob("compiled/.*"))

@@ -154,12 +154,15 @@ def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
     accuracy = state.best_accuracy
 
     def steps(seconds: float) -> None:
-        for _ in range(4):
+        end = time.monotonic() + seconds
+        while True:
             if asked:
                 print("[rank: 0] Received SIGTERM: 15")
                 state.write(folder / "checkpoint_abort.ckpt", under_way=True, accuracy=accuracy, padding_kb=padding)
                 sys.exit(0)
-            time.sleep(seconds / 4)
+            if time.monotonic() >= end:
+                return
+            time.sleep(min(seconds, 0.02))
 
     while not over(args, state):
         fault(play, state.epochs)
@@ -167,6 +170,8 @@ def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
         if not state.validating:
             steps(play.get("epoch_seconds", 0.02))
         state.validating = True
+        if "validation_seconds" in play:
+            print("validates", flush=True)
         steps(play.get("validation_seconds", 0))
         state.validating = False
         errors = round(errors_of(play, state.epochs) * share)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from htr_exp import commands
+from htr_exp.plan import Memory
+from htr_exp.schema import Training
+
+SPEC = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
+GOLDEN = Path(__file__).parent / "data" / "commands"
+
+
+@pytest.fixture(scope="module")
+def training() -> Training:
+    return Memory().training_defaults()
+
+
+def script(training: Training, **changes: object) -> str:
+    return commands.script(
+        training,
+        **{
+            "version": "7.1.1", "device": "cpu", "seed": 1, "base": True, "spec": None,
+            "sides": ["train", "validation", "test"], "pad": 16,
+        } | changes,
+    )  # fmt: skip
+
+
+SCRIPTS = {
+    "early": ({}, {}),
+    "fixed_in_legs": ({"quit": "fixed", "epochs": 25, "normalization": "NFD", "augment": True}, {"seed": 7}),
+    "fixed_in_one_leg": ({"quit": "fixed", "epochs": 25, "leg_epochs": 0, "legacy_polygons": True}, {"device": "cuda:0"}),
+    "from_scratch": ({"optimizer": "SGD", "deterministic": True}, {"base": False, "spec": SPEC, "sides": ["train", "validation"]}),
+    "evaluate": ({}, {"sides": []}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_commands_are_what_they_were(name: str, training: Training) -> None:
+    """After a wanted change, write what is new to tests/data/commands/ and read the difference."""
+    settings, facts = SCRIPTS[name]
+    assert script(replace(training, **settings), **facts) == (GOLDEN / f"{name}.sh").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_commands_are_a_shell_script(name: str, training: Training, tmp_path: Path) -> None:
+    settings, facts = SCRIPTS[name]
+    (tmp_path / "commands.sh").write_text(script(replace(training, **settings), **facts))
+    said = subprocess.run(["sh", "-n", str(tmp_path / "commands.sh")], capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def played(folder: Path, text: str) -> list[list[str]]:
+    """Run a script where `ketos` and `kraken` only note their words, as one that trains would leave files."""
+    folder.mkdir()
+    live = folder / "live"
+    live.mkdir()
+    (live / "base_model.path").write_text("/models/a base's $HOME.mlmodel\n")
+    (live / "held-out.pages").write_text("/cache/pages/it's 1.xml\n/cache/pages/$2.xml\n")
+    bin_ = folder / "bin"
+    bin_.mkdir()
+    for name in ("ketos", "kraken"):
+        (bin_ / name).write_text(
+            f'#!/bin/sh\nprintf "%s\\n" {name} "$@" "" >> "{folder}/words"\n'
+            'out=; while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done\n'
+            'case "$out" in */leg-*) mkdir -p "$out"; n=${out##*leg-}; touch "$out/best_0.$n.mlmodel";\n'
+            'touch "$out/checkpoint_09-0.5.ckpt" "$out/checkpoint_19-0.6.ckpt";; esac\n'
+        )
+        (bin_ / name).chmod(0o755)
+    (folder / "commands.sh").write_text(text)
+    environment = {"PATH": f"{bin_}:/usr/bin:/bin", "OUT": "by hand"}
+    said = subprocess.run(["sh", "commands.sh"], cwd=folder, env=environment, capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")
+    return [call.split("\n") for call in (folder / "words").read_text().strip("\n").split("\n\n")]
+
+
+def test_names_with_spaces_quotes_and_dollars_arrive_whole(training: Training, tmp_path: Path) -> None:
+    calls = played(tmp_path / "a run's $folder", script(replace(training, quit="fixed", epochs=20)))
+    trained = [call for call in calls if "train" in call]
+    assert trained[0][trained[0].index("-i") + 1] == "/models/a base's $HOME.mlmodel"
+    assert trained[0][trained[0].index("-t") + 1] == "by hand/train.list"
+    assert trained[1][trained[1].index("--resume") + 1] == "by hand/train/leg-01/checkpoint_09-0.5.ckpt"
+    recognised = [call for call in calls if call[0] == "kraken"]
+    assert [call[call.index("-m") + 1] for call in recognised] == [
+        "/models/a base's $HOME.mlmodel",
+        "by hand/best.mlmodel",
+    ]
+    first = recognised[1].index("-i")
+    assert recognised[1][first : first + 6] == [
+        "-i", "/cache/pages/it's 1.xml", "by hand/best/it's 1.jsonl", "-i", "/cache/pages/$2.xml", "by hand/best/$2.jsonl",
+    ]  # fmt: skip
+
+
+def test_a_network_from_scratch_arrives_whole(training: Training, tmp_path: Path) -> None:
+    calls = played(tmp_path / "run", script(training, base=False, spec=SPEC))
+    (trained,) = [call for call in calls if "train" in call]
+    assert SPEC in trained
+    assert len([call for call in calls if call[0] == "kraken"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"quit": "early"}, [("leg-01", None)]),
+        ({"quit": "fixed", "epochs": 10}, [("leg-01", 10)]),
+        ({"quit": "fixed", "epochs": 21}, [("leg-01", 10), ("leg-02", 20), ("leg-03", 21)]),
+        ({"quit": "fixed", "epochs": 20}, [("leg-01", 10), ("leg-02", 20)]),
+        ({"quit": "fixed", "epochs": 4, "leg_epochs": 3}, [("leg-01", 3), ("leg-02", 4)]),
+        ({"quit": "fixed", "epochs": 21, "leg_epochs": 0}, [("leg-01", 21)]),
+    ],
+)
+def test_legs_end_where_checkpoints_are_left(
+    settings: dict[str, object], expected: list[tuple[str, int | None]], training: Training
+) -> None:
+    assert commands.legs(replace(training, **settings)) == expected

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from omegaconf import OmegaConf
+
+from htr_exp.config import compose_experiment
+from htr_exp.plan import Memory
+from htr_exp.rules import problems
+from htr_exp.schema import Experiment, Training
+
+Said = Callable[..., list[str]]
+
+FINE = ["dataset=demo", "model.path=base.mlmodel"]
+SCRATCH = ["dataset=demo", "model=none", "architecture=small"]
+
+
+@pytest.fixture(scope="module")
+def defaults() -> Training:
+    return Memory().training_defaults()
+
+
+@cache
+def chosen(*choices: str) -> Experiment:
+    return compose_experiment(choices).experiment
+
+
+@pytest.fixture
+def said(defaults: Training) -> Said:
+    """Compose the choices once for all tests, then set the values."""
+
+    def found(*words: str) -> list[str]:
+        values = [word for word in words if "." in word.partition("=")[0]]
+        experiment = OmegaConf.structured(chosen(*(word for word in words if word not in values)))
+        for key, _, value in (word.partition("=") for word in values):
+            OmegaConf.update(experiment, key, value)
+        return problems(OmegaConf.to_object(experiment), defaults)
+
+    return found
+
+
+def test_a_plain_experiment_breaks_no_rule(said: Said) -> None:
+    assert said(*FINE) == []
+    assert said(*SCRATCH) == []
+
+
+BAD = [
+    (["training.epochs=0"], "training.epochs=0: it must be at least 1"),
+    (["training.lag=0"], "training.lag=0: it must be at least 1"),
+    (["training.batch_size=0"], "training.batch_size=0: it must be at least 1"),
+    (["training.min_epochs=-1"], "training.min_epochs=-1: it must be at least 0"),
+    (["training.workers=-1"], "training.workers=-1: it must be at least 0"),
+    (["training.threads=0"], "training.threads=0: it must be at least 1"),
+    (["training.pad=-1"], "training.pad=-1: it must be at least 0"),
+    (["training.lrate=0"], "training.lrate=0.0: it must be above 0"),
+    (["training.lrate=-1e-3"], "training.lrate=-0.001: it must be above 0"),
+    (["training.weight_decay=-1"], "training.weight_decay=-1.0: it must be at least 0"),
+    (["training.time_budget_min=0"], "training.time_budget_min=0.0: it must be above 0, or null for no limit"),
+    (["training.quit=fixed", "training.leg_epochs=11"], "training.leg_epochs=11: it must be at most 10"),
+    (["split.validation=0"], "split.validation=0.0: it is a share of the lines, above 0 and below 1"),
+    (["split.test=1"], "split.test=1.0: it is a share of the lines, from 0 (no test set) to below 1"),
+    (["split.test=10"], "split.test=10.0: it is a share"),
+    (["split.validation=0.5", "split.test=0.5"], "leave nothing to train on"),
+    (["launch.jobs=0"], "launch.jobs=0: it must be at least 1"),
+    (["scores.pad=-1"], "scores.pad=-1: it must be at least 0"),
+    (["model.fetch_timeout_s=0"], "model.fetch_timeout_s=0: it must be at least 1"),
+    (["name=a/b"], "name=a/b: it names a folder"),
+    (["name=..",], "name=..: it names a folder"),
+    (["name='-x'"], "name=-x: it names a folder"),
+    (["name=''"], "name=: it names a folder"),
+    (["tracking=server"], "tracking=server needs an address: tracking.uri=http://HOST:PORT"),
+    (["split=lists"], "split=lists needs split.lists.train=FILE and split.lists.validation=FILE"),
+    (["split=lists", "split.lists.train=a"], "split=lists needs"),
+    (["split=table"], "split=table needs split.table=FILE"),
+    (["split.lists.test=a"], "choose split=lists to use them"),
+    (["split.table=a.csv"], "split.table=a.csv: choose split=table to use it"),
+    (["training.schedule=1cycle"], "training.schedule=1cycle plans its whole course ahead"),
+    (["training.schedule=1cycle", "training.quit=fixed"], "training.schedule=1cycle plans its whole course ahead"),
+    (["architecture=small"], "architecture=small: a base model keeps its own network"),
+    (["architecture.spec=[1,8,0,1 Cr3,3,4]"], "architecture=[1,8,0,1 Cr3,3,4]: a base model keeps its own network"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_what_cannot_run_is_said_with_the_value_as_typed(words: list[str], expected: str, said: Said) -> None:
+    found = said(*FINE, *words)
+    assert [problem for problem in found if expected in problem], found
+    assert len(found) == 1
+
+
+def test_everything_that_cannot_run_is_said_at_once(said: Said) -> None:
+    words = ["training.epochs=0", "training.lrate=0", "split.test=2", "launch.jobs=0", "name=a/b", "architecture=small"]
+    assert len(said(*FINE, *words)) == len(words)
+
+
+def test_dataset_and_model_have_to_be_chosen(said: Said) -> None:
+    found = said()
+    assert [problem.partition(":")[0] for problem in found] == ["dataset is not set", "model is not set"]
+
+
+def test_from_scratch_has_no_file(said: Said) -> None:
+    (problem,) = said(*SCRATCH, "model.path=base.mlmodel")
+    assert problem.startswith("model=none trains from scratch: remove model.path")
+
+
+INERT = [
+    ("training.quit=fixed", "lag=5", "training.lag=5 changes nothing with training.quit=fixed: remove it"),
+    ("training.quit=fixed", "min_epochs=5", "training.min_epochs=5 changes nothing with training.quit=fixed"),
+    ("training.quit=early", "leg_epochs=5", "training.leg_epochs=5 changes nothing with training.quit=early"),
+    ("training.schedule=constant", "gamma=0.5", "training.gamma=0.5 changes nothing with training.schedule=constant"),
+    ("training.schedule=cosine", "step_size=5", "training.step_size=5 changes nothing with training.schedule=cosine"),
+    (
+        "training.schedule=exponential",
+        "cos_max=5",
+        "training.cos_max=5 changes nothing with training.schedule=exponential",
+    ),
+    (
+        "training.schedule=step",
+        "sched_patience=2",
+        "training.sched_patience=2 changes nothing with training.schedule=step",
+    ),
+    ("training.optimizer=AdamW", "momentum=0.5", "training.momentum=0.5 changes nothing with training.optimizer=AdamW"),
+]
+
+
+@pytest.mark.parametrize(("choice", "word", "expected"), INERT)
+def test_a_key_that_would_change_nothing_is_refused(choice: str, word: str, expected: str, said: Said) -> None:
+    (problem,) = said(*FINE, choice, f"training.{word}")
+    assert problem.startswith(expected)
+
+
+def test_resize_changes_nothing_from_scratch(said: Said) -> None:
+    (problem,) = said(*SCRATCH, "training.resize=fail")
+    assert problem == "training.resize=fail changes nothing with model=none: remove it"
+
+
+def test_a_key_left_alone_is_not_refused(said: Said) -> None:
+    assert said(*FINE, "training.quit=fixed", "training.lag=10", "training.gamma=0.1") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["training.optimizer=SGD", "training.momentum=0.5"],
+        ["training.schedule=exponential", "training.gamma=0.5", "training.step_size=5"],
+        ["training.schedule=reduceonplateau", "training.gamma=0.5", "training.sched_patience=2"],
+        ["training.schedule=cosine", "training.cos_max=5", "training.cos_min_lr=1e-7"],
+        ["training.quit=fixed", "training.leg_epochs=5"],
+        ["training.quit=early", "training.lag=5", "training.min_epochs=5"],
+        ["training.schedule=1cycle", "training.quit=fixed", "training.leg_epochs=0"],
+        ["training.schedule=1cycle", "training.quit=fixed", "training.epochs=10"],
+        ["training.resize=fail"],
+    ],
+)
+def test_a_key_that_has_an_effect_is_allowed(words: list[str], said: Said) -> None:
+    assert said(*FINE, *words) == []
+
+
+def test_rules_judge_values_and_not_where_they_came_from(defaults: Training) -> None:
+    experiment: Experiment = compose_experiment(FINE).experiment
+    experiment.training = replace(experiment.training, epochs=0)
+    assert problems(experiment, defaults) == ["training.epochs=0: it must be at least 1"]
