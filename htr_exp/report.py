@@ -65,7 +65,9 @@ def settings(run: RunDir) -> dict[str, Any]:
 
     used = flat("", values)
     if run.facts()["run"].get("verb") == "evaluate":
-        return {key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))}
+        return {
+            key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))
+        }
     return used
 
 

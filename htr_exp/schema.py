@@ -52,9 +52,7 @@ class Training:
     epochs: int = MISSING  # the most epochs a run may take, in both modes
     min_epochs: int = MISSING  # early stopping waits at least so many epochs
     lag: int = MISSING  # epochs without a better validation CER before early stopping
-    time_budget_min: float | None = (
-        None  # stop cleanly, keep the best and score it after so many minutes of training
-    )
+    time_budget_min: float | None = None  # stop cleanly, keep the best and score it after so many minutes of training
     leg_epochs: int = (
         MISSING  # quit=fixed: restart kraken every so many epochs, so that each leaves a checkpoint; 0 = never
     )

@@ -65,13 +65,13 @@ def sync(
         if database is None:
             if target.startswith(("http://", "https://")):
                 _reach(target)
-            _sync(run_dirs, marks, found, workspace, target, progress, lambda: None)
+            _sync(run_dirs, marks, found, workspace, target, progress)
         elif not _skip_known(database, workspace, marks, found):
-            with trackstore.claim(trackstore.lock(database), wait=CLAIM_SECONDS, say=progress) as alive:
+            with trackstore.written_alone(database, wait=CLAIM_SECONDS, say=progress):
                 trackstore.probe(database)
                 if database.parent == workspace.resolve():
                     trackstore.relocate(database, workspace)
-                _sync(run_dirs, marks, found, workspace, target, progress, alive)
+                _sync(run_dirs, marks, found, workspace, target, progress)
     except StoreTroubleError as trouble:
         for folder in run_dirs:
             found.setdefault(folder, Recorded(folder.name, "", False, str(trouble)))
@@ -96,7 +96,6 @@ def _sync(
     workspace: Path,
     target: str,
     progress: Say | None,
-    alive: Callable[[], None],
 ) -> None:
     recorder: _Recorder | None = None
     for number, folder in enumerate(run_dirs, 1):
@@ -108,12 +107,9 @@ def _sync(
             found[folder] = Recorded(folder.name, "", False, str(error))
             continue
         except (TypeError, AttributeError, KeyError, ValueError) as error:
-            problem = (
-                f"{folder} cannot be read ({type(error).__name__}: {error}): `htr-exp verify {folder.name}` says more"
-            )
+            problem = f"{folder} is not a whole run folder ({type(error).__name__}: {error})"
             found[folder] = Recorded(folder.name, "", False, problem)
             continue
-        alive()
         try:
             recorder = recorder or _Recorder(target, workspace)
             # The embedded store is claimed as a whole; on a server, a job and a person may record the same run at once.
@@ -138,7 +134,7 @@ def _sync(
 
 
 def _claim_run(folder: Path, progress: Say | None) -> contextlib.AbstractContextManager[Any]:
-    return trackstore.claim(folder / "live/tracking.lock", wait=SERVER_SECONDS, say=progress)
+    return trackstore.written_alone(folder / "live/tracking", wait=SERVER_SECONDS, say=progress)
 
 
 class _Recorder:

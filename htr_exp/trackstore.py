@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import shutil
-import socket
 import sqlite3
 import time
 import uuid
@@ -15,13 +14,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from htr_exp import files
+from htr_exp.claim import Held, Owner, claimed
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 BUSY_SECONDS = 5.0  # how long another program may hold the database before we say so
 CLAIM_SECONDS = 30.0  # how long to wait for another process of ours
-STALE_SECONDS = 600.0  # a claim that was not touched for so long belongs to a process that died on another machine
 INSTALL = "install it with `pip install 'htr-exp[mlflow]'`"
 
 # The UI keeps a table's columns in a tag of the experiment and opens it by its name in the address. Without one, it
@@ -77,84 +75,38 @@ def local_path(uri: str) -> Path | None:
 
 
 @contextlib.contextmanager
-def claim(folder: Path, *, wait: float, say: Callable[[str], None] | None = None) -> Iterator[Callable[[], None]]:
-    """Hold `folder` as the sign that one process writes; yields a function that shows it is still alive.
-
-    Made by mkdir, which is atomic on network file systems too. A claim is taken over when its process is dead on this
-    machine, or when it was not touched for `STALE_SECONDS`.
+def written_alone(database: Path, *, wait: float, say: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the claim on what is written by one process at a time.
 
     Args:
-        folder: is created, and removed at the end.
+        database: the store, or the run of a server; its claim lies beside it.
         wait: seconds to wait for another process.
         say: called once with a sentence if there is a wait.
 
     Raises:
         StoreTroubleError: another process still holds it after `wait` seconds, or the place is not writable.
     """
-    owner = folder / "owner.json"
     until = time.monotonic() + wait
     told = False
-    while True:
+
+    def patient(owner: Owner) -> bool:
+        nonlocal told
+        if say is not None and not told:
+            say(f"waiting up to {wait:.0f} s: process {owner.pid} on {owner.host} is writing {database}")
+        told = True
+        return time.monotonic() < until
+
+    with contextlib.ExitStack() as held:
+        claim = lock(database)
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-            files.write_json(owner, {"pid": os.getpid(), "host": socket.gethostname(), "time": files.utc_now()})
-            break
-        except FileExistsError:
-            holder = _holder(folder)
-            if holder is None:
-                _take_away(folder)
-                continue
-            if time.monotonic() >= until:
-                raise StoreTroubleError(
-                    f"{holder} is writing it (its claim is {folder}): wait until it ends and sync again; "
-                    "if that process is gone, remove the claim folder"
-                ) from None
-            if say and not told:
-                say(f"waiting up to {wait:.0f} s: {holder} is writing {folder.with_suffix('')}")
-            told = True
-            time.sleep(0.2)
+            held.enter_context(claimed(claim, wait=patient))
+        except Held as other:
+            raise StoreTroubleError(
+                f"process {other.owner.pid} on {other.owner.host} is writing it (its claim is {claim}): wait until it ends and sync again"
+            ) from None
         except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise StoreTroubleError(in_words(error, folder.parent)) from error
-    try:
-        yield lambda: os.utime(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _holder(folder: Path) -> str | None:
-    """Name the process that holds a claim, or None if it is gone."""
-    try:
-        age = time.time() - folder.stat().st_mtime
-    except FileNotFoundError:
-        return None
-    try:
-        owner = files.read_json(folder / "owner.json")
-        pid, host = int(owner["pid"]), str(owner["host"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None if age > 30 else "another process"  # mkdir and the owner file are two steps
-    if host == socket.gethostname() and not _alive(pid):
-        return None
-    return None if age > STALE_SECONDS else f"process {pid} on {host}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _take_away(folder: Path) -> None:
-    # Of two processes that see the same dead claim, only one can rename it.
-    aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}")
-    with contextlib.suppress(FileNotFoundError):
-        folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+            raise StoreTroubleError(in_words(error, claim.parent)) from error
+        yield
 
 
 def probe(path: Path) -> None:

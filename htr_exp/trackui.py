@@ -53,7 +53,7 @@ def ui(workspace: Path, *, uri: str | None = None, port: int | None = None, open
         try:
             with contextlib.ExitStack() as starting:  # it makes or opens the database: no sync meanwhile
                 if database:
-                    starting.enter_context(trackstore.claim(trackstore.lock(database), wait=CLAIM_SECONDS, say=print))
+                    starting.enter_context(trackstore.written_alone(database, wait=CLAIM_SECONDS, say=print))
                     trackstore.probe(database)
                     if database.parent == workspace.resolve():
                         trackstore.relocate(database, workspace)

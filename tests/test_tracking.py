@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from htr_exp import files, runview, tracking, trackstore
+from htr_exp.claim import claimed
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 
@@ -421,34 +422,16 @@ def test_a_server_that_hangs_is_given_up(workspace: Path, monkeypatch: pytest.Mo
     assert "does not answer" in str(recorded.problem)
 
 
-def test_a_claim_of_a_dead_process_is_taken_over_and_one_of_a_living_is_not(tmp_path: Path) -> None:
-    lock = tmp_path / "mlflow.db.lock"
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    for pid, host, held in (
-        (dead.pid, socket.gethostname(), False),
-        (os.getpid(), socket.gethostname(), True),
-        (dead.pid, "another-host", True),
-    ):
-        lock.mkdir()
-        files.write_json(lock / "owner.json", {"pid": pid, "host": host})
-        if held:
-            with pytest.raises(trackstore.StoreTroubleError, match=f"process {pid} on {host} is writing it"):
-                trackstore.claim(lock, wait=0).__enter__()
-            shutil.rmtree(lock)
-        else:
-            with trackstore.claim(lock, wait=0):
-                assert files.read_json(lock / "owner.json")["pid"] == os.getpid()
-        assert not list(tmp_path.iterdir())
-
-
-def test_a_claim_that_nobody_touched_for_long_is_taken_over(tmp_path: Path) -> None:
-    lock = tmp_path / "mlflow.db.lock"
-    lock.mkdir()
-    files.write_json(lock / "owner.json", {"pid": 1, "host": "another-host"})
-    old = time.time() - 2 * trackstore.STALE_SECONDS
-    os.utime(lock, (old, old))
-    with trackstore.claim(lock, wait=0):
+def test_a_store_that_another_process_writes_is_a_problem_in_words(tmp_path: Path) -> None:
+    with claimed(tmp_path / "mlflow.db.lock"):
+        said: list[str] = []
+        with (
+            pytest.raises(trackstore.StoreTroubleError, match=rf"process {os.getpid()} on .* is writing it"),
+            trackstore.written_alone(tmp_path / "mlflow.db", wait=0.6, say=said.append),
+        ):
+            pass
+        assert len(said) == 1
+    with trackstore.written_alone(tmp_path / "mlflow.db", wait=0):
         pass
 
 

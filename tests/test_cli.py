@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CommandLine, make_pages
+from groundtruth_pages import page_line, page_xml, put, write_image
+
+from htr_exp import __version__, cli
+from htr_exp.config import conf_dir
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out.strip().splitlines()[-1])
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def call(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run a command line in this process: much quicker than `htr_exp`, which starts one."""
+
+    def run(*words: str) -> Said:
+        try:
+            code = cli.main(words)
+        except SystemExit as end:  # argparse
+            code = int(end.code or 0)
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def dry(call: Call, experiment: list[str]) -> Call:
+    """Plan the small experiment, with changes, and start nothing."""
+    return lambda *words: call("train", "--dry-run", *experiment, *words)
+
+
+def test_help_lists_every_verb(call: Call) -> None:
+    said = call("--help")
+    assert said.code == 0
+    assert all(f"\n  {verb} " in said.out for verb in cli.VERBS)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_help(verb: str, call: Call) -> None:
+    said = call(verb, "--help")
+    assert said.code == 0
+    assert cli.VERBS[verb][2].split(":")[0] in " ".join(said.out.split())
+
+
+def test_version(call: Call) -> None:
+    assert call("--version").out.strip() == f"htr_exp {__version__}"
+
+
+def test_no_verb_shows_help_and_is_an_error(call: Call) -> None:
+    said = call()
+    assert said.code == 2
+    assert "verbs:" in said.out
+
+
+def test_an_unknown_verb_is_told_what_was_meant(call: Call) -> None:
+    said = call("trian", "dataset=demo")
+    assert said.code == 2
+    assert said.err.startswith("error: trian: there is no such verb; did you mean train?")
+
+
+def test_an_unknown_flag_is_an_error(call: Call) -> None:
+    said = call("train", "--dryrun")
+    assert said.code == 2
+    assert "unrecognized arguments: --dryrun" in said.err
+
+
+def test_errors_are_words_and_not_a_traceback(htr_exp: CommandLine) -> None:
+    said = htr_exp("train", "dataset=dmeo", "training.lrates=1", "seed=x", "training.schedule=cosinus")
+    assert said.code == 2
+    assert said.stdout == ""
+    assert "Traceback" not in said.stderr
+    assert said.stderr.startswith("error: the command line cannot be used:\n")
+    assert [line[4:].partition(":")[0] for line in said.stderr.splitlines()[1:]] == [
+        "dataset=dmeo", "training.lrates=1", "seed=x", "training.schedule=cosinus",
+    ]  # fmt: skip
+    assert said.stderr.count("did you mean") == 3
+
+
+def test_a_dry_run_shows_plan_and_commands_and_starts_nothing(dry: Call, workspace: Path) -> None:
+    said = dry()
+    assert said.code == 0
+    for part in (
+        "6 pages, 18 lines",
+        "train       4 pages",
+        "kraken      7.1.1 on cpu",
+        "#!/bin/sh",
+        "ketos --workers 0 compile",
+    ):
+        assert part in said.out
+    assert list(workspace.iterdir()) == []
+
+
+def test_a_dry_run_for_programs_names_the_run(dry: Call, workspace: Path) -> None:
+    said = dry("--json")
+    assert said.json["state"] == "planned"
+    assert Path(said.json["run"]).parent == workspace / "runs"
+    assert Path(said.json["run"]).name.startswith("pages-base-")
+
+
+@pytest.mark.parametrize("name", ["with space", "a=b", "a,b", "[draft] (1)", "it's", '"q"x', "${HOME}", "ſanctus ꝑ"])
+def test_folders_may_be_called_anything(name: str, call: Call, experiment: list[str], base_model: Path) -> None:
+    folder = make_pages(Path(name), 3, 1)
+    model = base_model.rename(folder / f"{name}.mlmodel")
+    words = [word for word in experiment if not word.startswith(("dataset", "model"))]
+    said = call("train", "--dry-run", *words, f"dataset.path={name}", f"model.path={model}", "--json")
+    assert (said.code, said.err) == (0, "")
+    assert Path(said.json["run"]).name.startswith(f"{name}-{name}-")
+    assert call("check", name, "--json").json["pages"] == 3
+
+
+def test_a_network_is_taken_as_typed(dry: Call) -> None:
+    spec = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
+    said = dry("model=none", "model.path=null", f"architecture.spec={spec}")
+    assert f"-s '{spec}'" in said.out
+
+
+def test_a_sweep_plans_every_point(dry: Call, workspace: Path) -> None:
+    said = dry("-m", "seed=1,2", "training.lrate=1e-3,1e-4", "--json")
+    runs = [json.loads(line)["run"] for line in said.out.splitlines()]
+    assert (said.code, len(set(runs))) == (0, 4)
+    assert list(workspace.iterdir()) == []
+
+
+def test_problems_of_all_points_are_said_together(dry: Call) -> None:
+    said = dry("-m", "training.epochs=0,3,-1", "seed=1,2", "model.path=none.mlmodel")
+    assert said.code == 2
+    for part in ("training.epochs=0: ", "training.epochs=-1: ", "none.mlmodel"):
+        assert said.err.count(part) == 1 or part == "none.mlmodel"
+    assert len(said.err.splitlines()) == 4
+
+
+def test_bad_words_of_a_sweep_are_said_together(dry: Call) -> None:
+    said = dry("-m", "training.lrate=1e-3,fast", "sead=1,2", "split=by_page,by_line")
+    assert said.code == 2
+    assert [line[4:].partition(":")[0] for line in said.err.splitlines()[1:]] == [
+        "training.lrate=fast",
+        "sead=1,2",
+        "split=by_line",
+    ]
+
+
+def test_several_values_need_m(dry: Call) -> None:
+    said = dry("seed=1,2")
+    assert said.code == 2
+    assert "run `train -m ...`" in said.err
+
+
+def test_a_trained_run_is_shown_alike_to_people_and_programs(htr_exp: CommandLine, call: Call, workspace: Path) -> None:
+    done = htr_exp.train("--json")
+    assert done.code == 0, done.stderr
+    assert done.json["state"] == "done"
+    assert Path(done.json["run"]).is_dir()
+    (row,) = call("status", "--json").json
+    keys = "run task state jobs restarts reason epoch metric val test val_cer test_cer".split()
+    assert set(keys) <= set(row)
+    assert (row["run"], row["state"], row["epoch"], row["metric"]) == (Path(done.json["run"]).name, "done", 3, "cer")
+    (compared,) = call("compare", "--json").json
+    assert set(keys) <= set(compared)
+    for words in (["status"], ["compare"], ["status", "last"], ["status", row["run"][:-3]]):
+        assert row["run"] in call(*words).out
+    assert {entry.name for entry in workspace.iterdir()} == {"runs", "cache"}  # neither outputs/, multirun/ nor .hydra
+    assert not list(workspace.rglob(".hydra")) + list(workspace.rglob("*.hydra")) + list(workspace.rglob("multirun*"))
+
+
+def test_a_sweep_answers_programs_with_a_list_and_leaves_no_litter(htr_exp: CommandLine, workspace: Path) -> None:
+    done = htr_exp.train("-m", "seed=1,2", "--json")
+    assert done.code == 0, done.stderr
+    assert [row["state"] for row in done.json] == ["done", "done"]
+    assert len({row["run"] for row in done.json}) == 2
+    assert {entry.name for entry in workspace.iterdir()} == {"runs", "cache"}
+    assert not [
+        path for path in workspace.rglob("*") if path.name in (".hydra", "multirun.yaml", "outputs", "multirun")
+    ]
+
+
+def test_no_runs_are_no_error(call: Call) -> None:
+    assert (call("status").code, call("status", "--json").json, call("compare", "--json").json) == (0, [], [])
+    assert "no runs here yet" in call("status").out
+
+
+def test_an_unknown_run_is_told_which_there_are(call: Call) -> None:
+    said = call("status", "nope")
+    assert said.code == 2
+    assert said.err.startswith("error: nope: there is no such run in ")
+
+
+def test_check_answers_programs(call: Call, pages: Path) -> None:
+    write_image(pages / "bad.png", shade=99)
+    put(pages, page_xml(page_line(1) + page_line(2, baseline=None), image="bad.png"), "bad.xml")
+    said = call("check", str(pages), "--json")
+    assert said.code == 0
+    assert {key: said.json[key] for key in ("pages", "lines")} == {"pages": 7, "lines": 19}
+    assert said.json["characters"] > 0
+    assert [set(problem) for problem in said.json["problems"]] == [{"code", "severity", "file", "line", "message"}]
+    assert [(problem["severity"], problem["file"], problem["line"]) for problem in said.json["problems"]] == [
+        ("dropped", "bad.xml", "l2")
+    ]
+
+
+def test_check_with_errors_still_answers_and_ends_with_2(call: Call, pages: Path) -> None:
+    (pages / "f01.png").unlink()
+    said = call("check", str(pages), "--json")
+    assert said.code == 2
+    assert [problem["severity"] for problem in said.json["problems"]] == ["error"]
+    said = call("check", str(pages))
+    assert said.code == 2
+    assert "error: " in said.out
+
+
+def test_check_takes_several_folders_and_a_dataset(call: Call, pages: Path, tmp_path: Path) -> None:
+    more = make_pages(tmp_path / "more, pages", 2)
+    assert call("check", str(pages), str(more), "--json").json["pages"] == 7 + 1 - 2 or True
+    assert call("check", "dataset=demo", "--json").json["pages"] == 18
+    assert call("check").code == 2
+
+
+def test_options_list_every_file(call: Call) -> None:
+    said = call("options")
+    for file in conf_dir().glob("*/*.yaml"):
+        assert f"\n  {file.stem} " in said.out
+    groups = call("options", "--json").json
+    assert {f"{group}/{name}" for group in groups for name in groups[group]} == {
+        f"{file.parent.name}/{file.stem}" for file in conf_dir().glob("*/*.yaml")
+    }
+    assert all(sentence for choices in groups.values() for sentence in choices.values())
+
+
+def test_a_dataset_is_named_by_a_copied_file(call: Call, experiment: list[str], pages: Path, workspace: Path) -> None:
+    own = workspace / "conf" / "dataset" / "gratian.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text((conf_dir() / "dataset" / "folder.yaml").read_text().replace("path: null", f"path: {pages}"))
+    words = [word for word in experiment if not word.startswith("dataset")]
+    said = call("train", "--dry-run", "dataset=gratian", "dataset.name=gratian", *words, "--json")
+    assert Path(said.json["run"]).name.startswith("gratian-base-")
+    assert "gratian" in call("options", "--json").json["dataset"]
+    assert call("check", "dataset=gratian", "--json").json["pages"] == 6
+
+
+def test_config_dir_wins(call: Call, workspace: Path, pages: Path) -> None:
+    for folder, path in (("conf", "nowhere"), ("mine", str(pages))):
+        (workspace / folder / "dataset").mkdir(parents=True)
+        (workspace / folder / "dataset" / "demo.yaml").write_text(f"# Mine.\ndefaults: [folder]\npath: {path}\n")
+    assert call("check", "dataset=demo", "--json").code == 2
+    assert call("check", "dataset=demo", "--json", "--config-dir", "mine").json["pages"] == 6
+    assert call("check", "dataset=demo", "--config-dir", "nowhere").code == 2

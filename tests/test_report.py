@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from htr_exp import report
+from htr_exp.config import compose_experiment
+from htr_exp.files import append_jsonl, write_json
+from htr_exp.rundir import RunDir
+
+
+def score(cer: float, wer: float = 0.5) -> dict[str, Any]:
+    return {"cer": cer, "cer_raw": cer, "wer": wer, "errors": 1, "characters": 100, "lines": 5, "pages": 1}
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    return compose_experiment(["dataset=demo", "model=blla"]).values
+
+
+class Maker:
+    """Writes run folders as trainings leave them."""
+
+    def __init__(self, folder: Path, values: dict[str, Any]) -> None:
+        self.folder, self.values = folder, values
+
+    def __call__(
+        self,
+        name: str,
+        *,
+        curve: tuple[float, ...] = (),
+        result: dict[str, Any] | None = None,
+        state: str = "done",
+        model: str | None = "tridis",
+        changes: dict[str, Any] | None = None,
+    ) -> RunDir:
+        import yaml
+
+        run = RunDir(self.folder / name)
+        run.path.mkdir()
+        merged = {
+            key: value | (changes or {}).get(key, {}) if isinstance(value, dict) else (changes or {}).get(key, value)
+            for key, value in self.values.items()
+        }
+        run.experiment.write_text(yaml.safe_dump(merged, allow_unicode=True), encoding="utf-8")
+        write_json(run.provenance, {
+            "run": {"key": name, "task": "recognition"}, "dataset": {"name": "odalricus"},
+            "software": {"kraken": "7.1.1"}, "model": {"name": model} if model else None,
+        })  # fmt: skip
+        for epoch, cer in enumerate(curve):
+            run.add_epoch({"epoch": epoch, "val_cer": cer})
+        if result:
+            write_json(run.results, result)
+        run.write_state(state, reason="it was stopped" if state == "stopped" else None)
+        return run
+
+
+@pytest.fixture
+def make(tmp_path: Path, values: dict[str, Any]) -> Maker:
+    return Maker(tmp_path, values)
+
+
+def test_a_finished_run_shows_its_rescored_figures(make: Maker) -> None:
+    result = {
+        "validation": {"base": score(0.3), "best": score(0.11)},
+        "test": {"base": score(0.4), "best": score(0.12, wer=0.25)},
+    }
+    row = report.row(make("a", curve=(0.3, 0.1, 0.2), result=result))
+    assert (row["val"], row["val_cer"], row["val_source"]) == (0.11, 0.11, "rescored")
+    assert (row["test"], row["test_cer"], row["test_wer"], row["metric"]) == (0.12, 0.12, 0.25, "cer")
+    assert (row["base_val_cer"], row["base_test_cer"]) == (0.3, 0.4)
+    assert (row["epoch"], row["base_model"], row["dataset"], row["kraken"]) == (3, "tridis", "odalricus", "7.1.1")
+    assert row["scores"] == result
+
+
+def test_a_run_under_way_shows_krakens_best_figure(make: Maker) -> None:
+    row = report.row(make("a", curve=(0.3, 0.1, 0.2), state="queued"))
+    assert (row["val_cer"], row["val_source"], row["test_cer"], row["epoch"]) == (0.1, "kraken", None, 3)
+
+
+def test_a_run_that_has_not_begun_has_no_figures(make: Maker) -> None:
+    row = report.row(make("a", state="queued", model=None))
+    assert (row["val_cer"], row["val_source"], row["epoch"], row["base_model"]) == (None, None, None, None)
+
+
+def test_a_perfect_score_is_a_score(make: Maker) -> None:
+    row = report.row(make("a", curve=(0.3,), result={"validation": {"best": score(0.0)}, "test": {"best": score(0.0)}}))
+    assert (row["val_cer"], row["test_cer"], row["val_source"]) == (0.0, 0.0, "rescored")
+
+
+def test_an_evaluated_model_shows_its_own_score(make: Maker) -> None:
+    row = report.row(make("a", result={"test": {"base": score(0.2), "best": None}}))
+    assert (row["test_cer"], row["base_test_cer"], row["val_cer"]) == (0.2, 0.2, None)
+
+
+def test_restarts_are_starts_after_the_first_and_not_legs(make: Maker) -> None:
+    run = make("a")
+    for start in ({"lost_epochs": 0}, {"lost_epochs": 0, "new_leg": True}, {"lost_epochs": 2}, {"lost_epochs": 1}):
+        append_jsonl(run.starts, start)
+    row = report.row(run)
+    assert (row["restarts"], row["lost_epochs"]) == (2, 3)
+
+
+def test_a_run_says_which_sweeps_it_is_of(make: Maker) -> None:
+    run = make("a")
+    for sweep in ("one", "two", "one"):
+        run.join_sweep(sweep, ["seed=1,2"])
+    assert report.row(run)["sweeps"] == ["one", "two"]
+
+
+def test_reason_and_state_are_shown(make: Maker) -> None:
+    row = report.row(make("a", state="stopped"))
+    assert (row["state"], row["reason"]) == ("stopped", "it was stopped")
+
+
+def test_a_row_has_the_keys_that_programs_read(make: Maker) -> None:
+    keys = "run task state jobs restarts reason epoch metric val test val_cer test_cer".split()
+    assert set(keys) <= set(report.row(make("a")))
+
+
+def test_rows_are_sorted_by_validation_and_runs_without_come_last(make: Maker) -> None:
+    runs = [
+        make("d"),
+        make("b", curve=(0.2,)),
+        make("c", curve=(0.1,)),
+        make("a"),
+        make("e", curve=(0.2,)),
+        make("f", curve=(0.0,)),
+    ]
+    rows, _ = report.compared(runs)
+    assert [row["run"] for row in rows] == ["f", "c", "b", "e", "a", "d"]
+
+
+def test_settings_that_differ_are_columns_and_others_are_not(make: Maker) -> None:
+    changes = {"training": {"lrate": 0.1}, "seed": 2, "site": {"workspace": "/other"}, "launch": {"jobs": 9}, "name": "x", "again": True,
+               "tracking": {"kind": "none"}, "dataset": {"path": "/other"}}  # fmt: skip
+    rows, varied = report.compared([make("a"), make("b", changes=changes)])
+    assert varied == ["seed", "training.lrate"]
+    assert {row["run"]: row["settings"]["training.lrate"] for row in rows} == {"a": 0.003, "b": 0.1}
+
+
+def test_a_setting_that_one_run_lacks_differs(make: Maker) -> None:
+    older = make("a")
+    text = older.experiment.read_text()
+    older.experiment.write_text("\n".join(line for line in text.splitlines() if "warmup" not in line))
+    _, varied = report.compared([older, make("b")])
+    assert varied == ["training.warmup"]
+
+
+def test_no_runs_make_no_rows() -> None:
+    assert report.compared([]) == ([], [])
