@@ -195,9 +195,9 @@ def check(args: argparse.Namespace) -> int:
 
     folders = [word for word in args.overrides if "=" not in word or Path(word).is_dir()]
     overrides = [word for word in args.overrides if word not in folders]
-    if folders:
-        overrides.append(f"dataset.path={folders[0]}" if len(folders) == 1 else f"dataset.path=[{','.join(folders)}]")
     experiment = compose_experiment(overrides, overlays(args.config_dir)).experiment
+    if folders:
+        experiment.dataset.path = folders
     if not dataset_folders(experiment):
         raise ConfigError("nothing to check: name a folder, or dataset=NAME")
     dataset = groundtruth.examine(

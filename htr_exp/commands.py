@@ -10,8 +10,7 @@ from htr_exp.schema import Training
 
 HEADER = """\
 #!/bin/sh
-# What this run does, in kraken {version}'s own commands. It repeats the run in a folder of its own, $OUT; compiled data that
-# is cached is compiled again.{stopping}
+# What this run does, in kraken {version}'s own commands. It repeats the run in a folder of its own, $OUT.{stopping}
 set -eu
 cd "$(dirname "$0")"
 OUT=${{OUT:-by-hand}}
@@ -79,7 +78,7 @@ def _stopping(training: Training) -> str:
 
 
 def _compilation(training: Training, sides: Sequence[str]) -> list[str]:
-    lines = ["# one compiled file for each side of the split"]
+    lines = ["# one compiled file for each side of the split; what the cache holds already is compiled again"]
     for side in sides:
         command = ketos.compile_command(
             "ketos", pages=f"live/{side}.pages", output=f"$OUT/{side}.arrow", legacy_polygons=training.legacy_polygons

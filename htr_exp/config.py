@@ -304,6 +304,8 @@ def _literal(typed: str, *, multirun: bool) -> str:
     if not equals or not LITERAL_KEYS.match(key) or value in ("", "null") or re.fullmatch(r"(['\"]).*\1", value):
         return typed
     if key == "dataset.path" and value.startswith("[") and value.endswith("]") and not Path(value).exists():
+        if re.search(r"[\[,]\s*(['\"]).*\1\s*[,\]]", value):
+            return typed  # whoever quotes an item has a comma in it
         return f"{key}=[{','.join(_quoted(item.strip()) for item in value[1:-1].split(','))}]"
     if multirun and key != "architecture.spec" and not Path(value).exists():
         return f"{key}={','.join(_quoted(item) for item in value.split(','))}"

@@ -208,7 +208,9 @@ class _Job:
                 problems.append(f"{image}: {error.strerror or error}")
             try:
                 if sha256_file(Path(place["staged"])) != place["sha256"]:
-                    problems.append(f"{place['staged']}: the staged page was changed")
+                    problems.append(
+                        f"{place['staged']}: the staged page was changed; the same train command stages it again"
+                    )
             except OSError:
                 problems.append(f"{place['staged']}: the staged page is gone; the same train command stages it again")
         known.save()

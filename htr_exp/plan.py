@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 
@@ -17,7 +17,7 @@ from htr_exp.config import Composed, conf_dir, word_problems
 from htr_exp.errors import ConfigError, HtrExpError
 from htr_exp.files import digest_json, sha256_file
 from htr_exp.rundir import Places
-from htr_exp.schema import Experiment, Training
+from htr_exp.schema import Experiment, Split, Training
 from htr_exp.weights import ModelHeader, read_header
 
 
@@ -67,13 +67,13 @@ class Plan:
     def key(self) -> str:
         """The run's identity: all that decides its result, and nothing that only says where it runs and what it is called."""
         values = self.composed.values
+        learnt = {"training": values["training"], "seed": values["seed"]}
+        read = {"training": {key: values["training"][key] for key in ("device", "precision", "threads")}}
         return digest_json(
             {
                 "task": values["task"],
-                "evaluate": self.evaluate,
-                "training": values["training"],
+                **(read if self.evaluate else learnt),
                 "scores": values["scores"],
-                "seed": values["seed"],
                 "question": values["question"],
                 "split": self.split.digest,
                 "model": self.base.sha256 if self.base else None,
@@ -94,14 +94,21 @@ class Memory:
     bases: dict[Any, Base] = field(default_factory=dict)
     krakens: dict[Any, runtime.Kraken] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
-    defaults: Training | None = None
+    defaults: Experiment | None = None
 
-    def training_defaults(self) -> Training:
-        """Return the shipped values of training."""
+    def shipped(self) -> Experiment:
+        """Return the shipped values of training and split."""
         if self.defaults is None:
-            values = OmegaConf.merge(Training, OmegaConf.load(conf_dir() / "training" / "recognition.yaml"))
-            self.defaults = OmegaConf.to_object(values)  # type: ignore[assignment]
-        return self.defaults  # type: ignore[return-value]
+            files = {
+                "training": conf_dir() / "training" / "recognition.yaml",
+                "split": conf_dir() / "split" / "by_page.yaml",
+            }
+            values: Any = OmegaConf.structured(Experiment)
+            for section, file in files.items():
+                values[section] = OmegaConf.merge(values[section], OmegaConf.load(file))
+            training, split = (OmegaConf.to_object(values[section]) for section in files)
+            self.defaults = Experiment(training=cast(Training, training), split=cast(Split, split))
+        return self.defaults
 
 
 def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = False) -> Plan:
@@ -118,7 +125,7 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     memory = memory or Memory()
     experiment = composed.experiment
     problems = word_problems(composed.values)
-    problems += rules.problems(experiment, memory.training_defaults())
+    problems += rules.problems(experiment, memory.shipped())
     places = places_of(experiment)
 
     def attempt(step: Callable[[], Any]) -> Any:
@@ -249,9 +256,11 @@ def _kraken(experiment: Experiment, memory: Memory) -> runtime.Kraken:
     return memory.krakens[key]
 
 
-def _training_characters(experiment: Experiment, dataset: groundtruth.Dataset, split: splits.Split) -> Counter[str]:
-    """Count the code points of the training lines as kraken will see them."""
-    form, wanted = experiment.training.normalization, set(split.pages["train"])
+def _training_characters(
+    experiment: Experiment, dataset: groundtruth.Dataset, split: splits.Split, form: str | None
+) -> Counter[str]:
+    """Count the code points of the training lines as kraken sees them in a normal form, or as they are."""
+    wanted = set(split.pages["train"])
     found: Counter[str] = Counter()
     for page in dataset.pages:
         if page.name in wanted:
@@ -274,7 +283,7 @@ def _alphabet_problems(
     if experiment.training.resize != "fail" or base.header.alphabet is None:
         return []
     known = set("".join(base.header.alphabet))
-    counts = _training_characters(experiment, dataset, split)
+    counts = _training_characters(experiment, dataset, split, experiment.training.normalization)
     unknown = sorted(char for char in counts if char not in known)
     if not unknown:
         return []
@@ -288,10 +297,20 @@ def _warnings(
     experiment: Experiment, base: Base | None, dataset: groundtruth.Dataset, split: splits.Split
 ) -> list[str]:
     found = []
-    if base is not None and base.header.alphabet is not None and experiment.training.resize == "new":
-        counts = _training_characters(experiment, dataset, split)
-        lost = sorted(set("".join(base.header.alphabet)) - set(counts))
-        if lost and not set(counts) <= set("".join(base.header.alphabet)):
+    if base is not None and base.header.alphabet is not None:
+        form = experiment.training.normalization
+        known = set("".join(base.header.alphabet))
+        unknown = {
+            form: set(_training_characters(experiment, dataset, split, form)) - known for form in (form, "NFC", "NFD")
+        }
+        nearest = min(unknown, key=lambda form: len(unknown[form]))
+        if len(unknown[nearest]) < len(unknown[form]):
+            found.append(
+                f"{base.name} does not know {len(unknown[form])} characters of the training lines as they are, "
+                f"{len(unknown[nearest])} in the form it writes itself: consider training.normalization={nearest}"
+            )
+        lost = sorted(known - set(_training_characters(experiment, dataset, split, form)))
+        if experiment.training.resize == "new" and lost and unknown[form]:
             found.append(f"training.resize=new deletes {len(lost)} characters that {base.name} knows: {_spelled(lost)}")
     if not split.pages["test"]:
         found.append("there is no test set: only a validation score will be given, which is optimistic")

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from htr_exp.schema import Experiment, Training
+from collections.abc import Iterator
 
-INERT: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("training.quit=fixed", ("lag", "min_epochs")),
-    ("training.quit=early", ("leg_epochs",)),
-    ("training.schedule", ("gamma", "step_size", "sched_patience", "cos_max", "cos_min_lr")),
-    ("training.optimizer", ("momentum",)),
-    ("model=none", ("resize",)),
-)
-"""Under which choice a key of training may have no effect."""
+from htr_exp.schema import Experiment
 
 _SCHEDULE_KEYS = {
     "exponential": {"gamma", "step_size"},
     "step": {"gamma", "step_size"},
-    "reduceonplateau": {"gamma", "sched_patience"},
+    "reduceonplateau": {"sched_patience"},  # kraken 7.1 decays by 0.1 there, whatever -g says
     "cosine": {"cos_max", "cos_min_lr"},
 }
 
 
-def problems(experiment: Experiment, defaults: Training) -> list[str]:
+def problems(experiment: Experiment, defaults: Experiment) -> list[str]:
     """Return every reason why `experiment` cannot run as configured; empty if it can.
 
     Args:
         experiment: as composed, its words checked.
-        defaults: the values of training in conf/: a key that has no effect is refused unless it was left alone.
+        defaults: the shipped values of training and split: a key that has no effect is refused unless it was left alone.
     """
     return [*_choices(experiment), *_numbers(experiment), *_inert(experiment, defaults), *_combinations(experiment)]
 
@@ -97,39 +90,46 @@ def _numbers(experiment: Experiment) -> list[str]:
     return found
 
 
-def _inert(experiment: Experiment, defaults: Training) -> list[str]:
-    training = experiment.training
-    holds = {
-        "training.quit=fixed": training.quit == "fixed",
-        "training.quit=early": training.quit == "early",
-        "training.schedule": True,
-        "training.optimizer": training.optimizer not in ("SGD", "RMSprop"),
-        "model=none": experiment.model.name == "none",
-    }
-    used = _SCHEDULE_KEYS.get(training.schedule, set())
-    found = []
-    for choice, keys in INERT:
-        for key in keys:
-            value = getattr(training, key)
-            if (
-                holds[choice]
-                and not (choice == "training.schedule" and key in used)
-                and value != getattr(defaults, key)
-            ):
-                said = {
-                    "training.schedule": f"training.schedule={training.schedule}",
-                    "training.optimizer": f"training.optimizer={training.optimizer}",
-                }
-                found.append(f"training.{key}={value} changes nothing with {said.get(choice, choice)}: remove it")
-    return found
+def _inert(experiment: Experiment, defaults: Experiment) -> list[str]:
+    return [
+        f"{key}={_value(experiment, key)} changes nothing with {choice}: remove it"
+        for key, choice in _without_effect(experiment)
+        if _value(experiment, key) != _value(defaults, key)
+    ]
+
+
+def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Yield each key that has no effect, and the choice that takes it away."""
+    training, split = experiment.training, experiment.split
+    for key in ("lag", "min_epochs") if training.quit == "fixed" else ("leg_epochs",):
+        yield f"training.{key}", f"training.quit={training.quit}"
+    for key in sorted(
+        {key for keys in _SCHEDULE_KEYS.values() for key in keys} - _SCHEDULE_KEYS.get(training.schedule, set())
+    ):
+        yield f"training.{key}", f"training.schedule={training.schedule}"
+    if training.optimizer not in ("SGD", "RMSprop"):
+        yield "training.momentum", f"training.optimizer={training.optimizer}"
+    if experiment.model.name == "none":
+        yield "training.resize", "model=none"
+    if split.kind != "page":
+        for key in ("seed", "validation", "test"):
+            yield f"split.{key}", f"split={split.kind}"
+
+
+def _value(experiment: Experiment, key: str) -> object:
+    section, _, name = key.partition(".")
+    return getattr(getattr(experiment, section), name)
 
 
 def _combinations(experiment: Experiment) -> list[str]:
     training, split = experiment.training, experiment.split
     found = []
-    if training.schedule == "1cycle" and (training.quit != "fixed" or 0 < training.leg_epochs < training.epochs):
+    in_legs = 0 < training.leg_epochs < training.epochs
+    by_batches = training.batch_size * training.accumulate_grad_batches > 1
+    if training.schedule == "1cycle" and (training.quit != "fixed" or in_legs or by_batches):
         found.append(
-            "training.schedule=1cycle plans its whole course ahead: use it with training.quit=fixed and training.leg_epochs=0"
+            "training.schedule=1cycle plans its whole course ahead, and kraken 7.1 counts lines for it, not batches: "
+            "use it with training.quit=fixed, training.leg_epochs=0 and training.batch_size=1"
         )
     if split.kind == "lists" and not (split.lists.train and split.lists.validation):
         found.append(

@@ -65,7 +65,7 @@ class Training:
     accumulate_grad_batches: int = MISSING
     warmup: int = MISSING  # steps over which the rate rises to lrate
     schedule: str = MISSING
-    gamma: float = MISSING  # decay of schedule=exponential, step and reduceonplateau
+    gamma: float = MISSING  # decay of schedule=exponential and step
     step_size: int = MISSING  # epochs between two decays of schedule=exponential and step
     sched_patience: int = MISSING  # epochs without improvement before schedule=reduceonplateau decays
     cos_max: int = MISSING  # epoch of the lowest rate of schedule=cosine

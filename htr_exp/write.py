@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from htr_exp import commands, groundtruth, ketos, provenance
+from htr_exp.claim import claimed
 from htr_exp.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.plan import Plan
 from htr_exp.rundir import RunDir, plainly, runs_in
@@ -41,18 +42,27 @@ def write(plan: Plan, *, command: Sequence[str], again: bool = False) -> tuple[R
         HtrExpError: the folder cannot be written.
     """
     known = find(plan)
+    if known is not None and known.state().state == "done" and not again:
+        return known, False  # nothing is written: a finished run may lie where nothing can be
     try:
-        if known is not None and not (again and known.state().state == "done"):
-            if known.state().state != "done":
-                _place(known, plan)
-            return known, False
-        run = RunDir(_free_folder(plan))
-        _place(run, plan)
-        run.write_state("queued")
-        run.seal(_sealed(plan, run, command))
-        return run, True
+        # of two commands at once for one experiment, the second takes the first one's run
+        with claimed(plan.places.runs / f".{plan.key[:16]}.claim", wait=lambda owner: True):
+            return _written(plan, command, again)
     except OSError as error:
         raise plainly(error, plan.places.runs) from None
+
+
+def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, bool]:
+    known = find(plan)
+    if known is not None and not (again and known.state().state == "done"):
+        if known.state().state != "done":
+            _place(known, plan)
+        return known, False
+    run = RunDir(_free_folder(plan))
+    _place(run, plan)
+    run.write_state("queued")
+    run.seal(_sealed(plan, run, command))
+    return run, True
 
 
 def script_of(plan: Plan) -> str:
@@ -126,7 +136,7 @@ def _dataset_facts(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.dataset_name,
         "digest": dataset.digest,
-        "folders": [str(folder) for folder in plan.folders],
+        "folders": [_rooted(folder, plan) for folder in plan.folders],
         "read": dataset.read,
         "pages": len(dataset.pages),
         "lines": dataset.lines,
@@ -134,6 +144,14 @@ def _dataset_facts(plan: Plan) -> dict[str, Any]:
         "dropped": dict(sorted(Counter(problem.code for problem in dataset.dropped).items())),
         "unused_pages": sorted(set(plan.pages) - set(used)),
     }
+
+
+def _rooted(folder: Path, plan: Plan) -> str:
+    """Name a folder from the workspace or the home folder where it lies below one: both move, the record stays true."""
+    for root, name in ((plan.places.workspace, "."), (Path.home(), "~")):
+        if folder.is_relative_to(root):
+            return str(Path(name) / folder.relative_to(root))
+    return str(folder)
 
 
 def _side_facts(plan: Plan, side: str) -> dict[str, int]:
@@ -206,6 +224,6 @@ def _stage(page: groundtruth.GroundTruthPage, cache: Path) -> tuple[Path, str]:
     content = groundtruth.staged_xml(page)
     digest = sha256_bytes(content)
     staged = cache / "pages" / f"{page.digest[:32]}-{sha256_bytes(str(page.image).encode())[:8]}.xml"
-    if not staged.exists() or staged.stat().st_size != len(content):
+    if not staged.exists() or staged.read_bytes() != content:
         write_atomically(staged, content)
     return staged, digest

@@ -24,8 +24,8 @@ from htr_exp.write import write
 FAKES = Path(__file__).parent / "fakes"
 sys.path.insert(0, str(FAKES))
 
-from groundtruth_pages import page_line, page_xml  # noqa: E402
-from scenario import weights  # noqa: E402
+from groundtruth_pages import page_line, page_xml
+from scenario import weights
 
 TIMEOUT_S = 300
 """How long anything may take before a test gives up: generous, since nothing here measures speed."""
@@ -89,7 +89,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(tmp_path / "home" / name))
     for name in [name for name in os.environ if name.startswith(("MLFLOW_", "SLURM_", "HYDRA_", "HTR_EXP_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES.parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(FAKES.parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    )
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(folder)
     return folder

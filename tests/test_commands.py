@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parent / "data" / "commands"
 
 @pytest.fixture(scope="module")
 def training() -> Training:
-    return Memory().training_defaults()
+    return Memory().shipped().training
 
 
 def script(training: Training, **changes: object) -> str:
@@ -64,14 +64,14 @@ def played(folder: Path, text: str) -> list[list[str]]:
     bin_.mkdir()
     for name in ("ketos", "kraken"):
         (bin_ / name).write_text(
-            f'#!/bin/sh\nprintf "%s\\n" {name} "$@" "" >> "{folder}/words"\n'
+            f'#!/bin/sh\nprintf "%s\\n" {name} "$@" "" >> "$WORDS"\n'
             'out=; while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done\n'
             'case "$out" in */leg-*) mkdir -p "$out"; n=${out##*leg-}; touch "$out/best_0.$n.mlmodel";\n'
             'touch "$out/checkpoint_09-0.5.ckpt" "$out/checkpoint_19-0.6.ckpt";; esac\n'
         )
         (bin_ / name).chmod(0o755)
     (folder / "commands.sh").write_text(text)
-    environment = {"PATH": f"{bin_}:/usr/bin:/bin", "OUT": "by hand"}
+    environment = {"PATH": f"{bin_}:/usr/bin:/bin", "OUT": "by hand", "WORDS": str(folder / "words")}
     said = subprocess.run(["sh", "commands.sh"], cwd=folder, env=environment, capture_output=True, text=True)
     assert (said.returncode, said.stderr) == (0, "")
     return [call.split("\n") for call in (folder / "words").read_text().strip("\n").split("\n\n")]

@@ -42,7 +42,7 @@ def test_every_choice_composes_and_breaks_no_rule(file: Path, workspace: Path) -
     assert isinstance(composed.experiment, Experiment)
     assert word_problems(composed.values) == []
     user_s = ("split=", "tracking=server needs", "model is not set", "model=none needs", "dataset is not set")
-    said = problems(composed.experiment, Memory().training_defaults())
+    said = problems(composed.experiment, Memory().shipped())
     assert [problem for problem in said if not problem.startswith(user_s)] == []
 
 
@@ -54,7 +54,7 @@ def test_every_experiment_composes_all_its_points(file: Path, workspace: Path) -
     assert len({str(point.values) for point in points}) == len(points) > 1
     assert {point.experiment.question for point in points} == {file.stem}
     for point in points:
-        assert problems(point.experiment, Memory().training_defaults()) == []
+        assert problems(point.experiment, Memory().shipped()) == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)

@@ -79,7 +79,13 @@ def test_quotes_around_a_value_are_hydras(workspace: Path) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "path"),
-    [("[a b,c=d]", ["a b", "c=d"]), ("[one]", ["one"]), ("[a, it's]", ["a", "it's"]), ("[${x},y]", ["${x}", "y"])],
+    [
+        ("[a b,c=d]", ["a b", "c=d"]),
+        ("[one]", ["one"]),
+        ("[a, it's]", ["a", "it's"]),
+        ("[${x},y]", ["${x}", "y"]),
+        ("['a, b',c]", ["a, b", "c"]),
+    ],
 )
 def test_several_folders_are_a_list(typed: str, path: list[str], workspace: Path) -> None:
     assert compose_experiment([f"dataset.path={typed}"]).experiment.dataset.path == path
@@ -209,12 +215,14 @@ def test_a_conf_of_another_hydra_program_is_left_alone(workspace: Path) -> None:
 def test_config_dir_is_stronger_than_conf_and_than_what_is_shipped(workspace: Path) -> None:
     overlay(workspace / "conf", "weak")
     given = overlay(workspace / "given", "strong")
+    (workspace / "conf" / "dataset" / "mine.yaml").write_text("# Weak.\ndefaults: [folder]\npath: weak\n")
     (given / "architecture").mkdir()
     (given / "architecture" / "small.yaml").write_text("# Ours.\nname: ours\nspec: '[1,8,0,1 Cr3,3,4]'\n")
     folders = overlays(str(given))
     experiment = compose_experiment(["dataset=mine", "architecture=small"], folders).experiment
     assert (experiment.dataset.path, experiment.architecture.name) == ("strong", "ours")
-    assert config.options(folders)["architecture"]["small"] == "Ours."
+    said = config.options(folders)
+    assert (said["architecture"]["small"], said["dataset"]["mine"]) == ("Ours.", "Mine.")
     points = swept("dataset=mine", "architecture=small", "seed=1,2", folders=tuple(folders))
     assert [point.experiment.dataset.path for point in points] == ["strong", "strong"]
 

@@ -46,7 +46,9 @@ def words(place: Path, *more: str) -> list[str]:
 
 
 def train(place: Path, *more: str) -> RunDir:
-    said = subprocess.run([*words(place, *more), "--json"], cwd=place, capture_output=True, text=True, timeout=1200, check=False)
+    said = subprocess.run(
+        [*words(place, *more), "--json"], cwd=place, capture_output=True, text=True, timeout=1200, check=False
+    )
     assert said.returncode == 0, said.stdout + said.stderr
     told = json.loads(said.stdout.splitlines()[-1])
     assert told["state"] == "done", told
@@ -71,7 +73,11 @@ def test_a_run_trains_gains_and_accounts_for_every_line(first: RunDir, place: Pa
     facts = first.facts()
     assert sum(page["lines"] for side in split.values() for page in side) == facts["dataset"]["lines"]
     test = scores(first)["test"]
-    assert test["best"]["lines"] == sum(page["lines"] for page in split["test"]) == len(read_jsonl(first.predictions / "test.jsonl"))
+    assert (
+        test["best"]["lines"]
+        == sum(page["lines"] for page in split["test"])
+        == len(read_jsonl(first.predictions / "test.jsonl"))
+    )
     assert test["best"]["cer"] < test["base"]["cer"]
     assert [record["epoch"] for record in first.epochs()] == [0, 1]
     assert not first.training.exists()  # the disk is not left full of checkpoints

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,10 @@ from typing import Any
 import pytest
 
 from htr_exp import job, ketos, report
+from htr_exp import write as write_module
+from htr_exp.config import compose_experiment
 from htr_exp.files import read_json, read_jsonl
+from htr_exp.plan import plan
 from htr_exp.rundir import RunDir, State
 
 
@@ -87,7 +92,9 @@ def test_stop_by_the_user_converts_the_best_checkpoint_and_scores_it(planned: Ca
     assert read_json(run.results)["test"]["best"]["cer"] is not None
 
 
-def test_stopped_run_trains_on_and_nothing_is_compiled_or_recognised_twice(planned: Callable[..., RunDir], scenario) -> None:
+def test_stopped_run_trains_on_and_nothing_is_compiled_or_recognised_twice(
+    planned: Callable[..., RunDir], scenario
+) -> None:
     scenario.play(epoch_seconds=0.4)
     run = planned("training.epochs=6", "training.leg_epochs=0")
     assert do(run, word="user").state == "stopped"
@@ -101,7 +108,9 @@ def test_stopped_run_trains_on_and_nothing_is_compiled_or_recognised_twice(plann
     assert len([model for model in models if model.endswith("base.mlmodel")]) == 1
 
 
-def test_stop_before_the_first_epoch_says_that_there_is_nothing_to_score(planned: Callable[..., RunDir], scenario) -> None:
+def test_stop_before_the_first_epoch_says_that_there_is_nothing_to_score(
+    planned: Callable[..., RunDir], scenario
+) -> None:
     scenario.play(epoch_seconds=60)
     run = planned()
     stop = job.Stop()
@@ -151,7 +160,9 @@ def test_failing_kraken_is_the_reason_and_the_same_run_can_go_on(planned: Callab
     assert len(scenario.calls("compile")) == 3
 
 
-@pytest.mark.parametrize(("stage", "word"), [("compile", "compiling"), ("ocr", "recognising"), ("convert", "converting")])
+@pytest.mark.parametrize(
+    ("stage", "word"), [("compile", "compiling"), ("ocr", "recognising"), ("convert", "converting")]
+)
 def test_kraken_failing_in_any_stage_says_which(
     planned: Callable[..., RunDir], scenario, stage: str, word: str
 ) -> None:
@@ -246,6 +257,33 @@ def test_staged_page_that_was_edited_stops_the_run(planned: Callable[..., RunDir
     assert f"{page}: the staged page was changed" in do(run).reason
     assert planned().path == run.path
     assert do(run).state == "done"
+
+
+def test_two_that_write_one_experiment_at_once_get_one_run(experiment: list[str], workspace: Path, monkeypatch) -> None:
+    made = plan(compose_experiment(experiment))
+    meet = threading.Barrier(2)
+    find = write_module.find
+
+    def find_together(plan: Any) -> RunDir | None:
+        found = find(plan)
+        if meet.n_waiting < 2 and not meet.broken:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                meet.wait(timeout=2)
+        return found
+
+    monkeypatch.setattr(write_module, "find", find_together)
+    written: list[tuple[RunDir, bool]] = []
+    writers = [
+        threading.Thread(target=lambda: written.append(write_module.write(made, command=["train"]))) for _ in range(2)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(new for _, new in written) == [False, True]
+    assert len({run.path for run, _ in written}) == 1
+    assert not written[0][0].broken_seals()
+    assert [path.name for path in (workspace / "runs").iterdir()] == [written[0][0].name]
 
 
 def test_two_runs_over_one_split_compile_it_once(planned: Callable[..., RunDir], scenario) -> None:

@@ -38,7 +38,11 @@ def test_a_real_set_is_split_trained_scored_and_recorded(name: str, tmp_path: Pa
     facts, result = run.facts(), run.result()
     split = json.loads(run.split.read_text(encoding="utf-8"))
     pages, lines, characters = SETS[name]
-    assert (facts["dataset"]["pages"], facts["dataset"]["lines"], facts["dataset"]["characters"]) == (pages, lines, characters)
+    assert (facts["dataset"]["pages"], facts["dataset"]["lines"], facts["dataset"]["characters"]) == (
+        pages,
+        lines,
+        characters,
+    )
     sides = [{page["page"] for page in split[side]} for side in ("train", "validation", "test")]
     assert sum(len(side) for side in sides) == len(set.union(*sides)) == pages
     assert sum(page["lines"] for side in split.values() for page in side) == lines

@@ -116,7 +116,20 @@ def test_reason_and_state_are_shown(make: Maker) -> None:
 
 
 def test_a_row_has_the_keys_that_programs_read(make: Maker) -> None:
-    keys = "run task state jobs restarts reason epoch metric val test val_cer test_cer".split()
+    keys = [
+        "run",
+        "task",
+        "state",
+        "jobs",
+        "restarts",
+        "reason",
+        "epoch",
+        "metric",
+        "val",
+        "test",
+        "val_cer",
+        "test_cer",
+    ]
     assert set(keys) <= set(report.row(make("a")))
 
 

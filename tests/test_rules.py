@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from htr_exp.config import compose_experiment
 from htr_exp.plan import Memory
 from htr_exp.rules import problems
-from htr_exp.schema import Experiment, Training
+from htr_exp.schema import Experiment
 
 Said = Callable[..., list[str]]
 
@@ -19,8 +19,8 @@ SCRATCH = ["dataset=demo", "model=none", "architecture=small"]
 
 
 @pytest.fixture(scope="module")
-def defaults() -> Training:
-    return Memory().training_defaults()
+def defaults() -> Experiment:
+    return Memory().shipped()
 
 
 @cache
@@ -29,7 +29,7 @@ def chosen(*choices: str) -> Experiment:
 
 
 @pytest.fixture
-def said(defaults: Training) -> Said:
+def said(defaults: Experiment) -> Said:
     """Compose the choices once for all tests, then set the values."""
 
     def found(*words: str) -> list[str]:
@@ -112,6 +112,11 @@ INERT = [
     ("training.quit=fixed", "lag=5", "training.lag=5 changes nothing with training.quit=fixed: remove it"),
     ("training.quit=fixed", "min_epochs=5", "training.min_epochs=5 changes nothing with training.quit=fixed"),
     ("training.quit=early", "leg_epochs=5", "training.leg_epochs=5 changes nothing with training.quit=early"),
+    (
+        "training.schedule=reduceonplateau",
+        "gamma=0.5",
+        "training.gamma=0.5 changes nothing with training.schedule=reduceonplateau",
+    ),
     ("training.schedule=constant", "gamma=0.5", "training.gamma=0.5 changes nothing with training.schedule=constant"),
     ("training.schedule=cosine", "step_size=5", "training.step_size=5 changes nothing with training.schedule=cosine"),
     (
@@ -148,20 +153,27 @@ def test_a_key_left_alone_is_not_refused(said: Said) -> None:
     [
         ["training.optimizer=SGD", "training.momentum=0.5"],
         ["training.schedule=exponential", "training.gamma=0.5", "training.step_size=5"],
-        ["training.schedule=reduceonplateau", "training.gamma=0.5", "training.sched_patience=2"],
+        ["training.schedule=reduceonplateau", "training.sched_patience=2"],
         ["training.schedule=cosine", "training.cos_max=5", "training.cos_min_lr=1e-7"],
         ["training.quit=fixed", "training.leg_epochs=5"],
         ["training.quit=early", "training.lag=5", "training.min_epochs=5"],
-        ["training.schedule=1cycle", "training.quit=fixed", "training.leg_epochs=0"],
-        ["training.schedule=1cycle", "training.quit=fixed", "training.epochs=10"],
+        ["training.schedule=1cycle", "training.quit=fixed", "training.leg_epochs=0", "training.batch_size=1"],
+        ["training.schedule=1cycle", "training.quit=fixed", "training.epochs=10", "training.batch_size=1"],
         ["training.resize=fail"],
+        ["split.seed=3", "split.test=0.2"],
     ],
 )
 def test_a_key_that_has_an_effect_is_allowed(words: list[str], said: Said) -> None:
     assert said(*FINE, *words) == []
 
 
-def test_rules_judge_values_and_not_where_they_came_from(defaults: Training) -> None:
+def test_rules_judge_values_and_not_where_they_came_from(defaults: Experiment) -> None:
     experiment: Experiment = compose_experiment(FINE).experiment
     experiment.training = replace(experiment.training, epochs=0)
     assert problems(experiment, defaults) == ["training.epochs=0: it must be at least 1"]
+
+
+def test_a_given_split_is_drawn_by_no_seed(said: Said) -> None:
+    lists = ["split=lists", "split.lists.train=a", "split.lists.validation=b"]
+    assert said(*FINE, *lists) == []
+    assert said(*FINE, *lists, "split.seed=3") == ["split.seed=3 changes nothing with split=lists: remove it"]

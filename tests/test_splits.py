@@ -158,6 +158,11 @@ def test_a_thousand_pages_come_within_a_line_of_their_share() -> None:
         assert abs(sum(lines[name] for name in split.pages[side]) - 0.1 * sum(lines.values())) < 1
 
 
+def test_a_share_of_nearly_all_leaves_a_page_to_train_on() -> None:
+    split = draw([leaf(f"{number}.xml") for number in range(4)], seed=0, validation=0.95, test=0)
+    assert [len(split.pages[side]) for side in NAMES] == [1, 3, 0]
+
+
 def test_three_pages_are_one_each() -> None:
     split = draw([leaf("a.xml"), leaf("b.xml", 90), leaf("c.xml")], seed=0, validation=0.1, test=0.1)
     assert [len(split.pages[side]) for side in NAMES] == [1, 1, 1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,12 +41,14 @@ class Trainer:
         for side in ("train", "validation"):
             (self.run.live / f"{side}.list").write_text(f"{compiled}\n")
         self._program, self._base = str(program), str(base)
-        self.settings = replace(Memory().training_defaults(), device="cpu", quit="fixed", epochs=4)
+        self.settings = replace(Memory().shipped().training, device="cpu", quit="fixed", epochs=4)
         self.heard = Heard()
 
-    def start(self, *, stop: Callable[[], str | None] = lambda: None, **changes: Any) -> training.Outcome:
+    def start(
+        self, *, stop: Callable[[], str | None] = lambda: None, heard: Heard | None = None, **changes: Any
+    ) -> training.Outcome:
         self.settings = replace(self.settings, **changes)
-        self.heard = Heard()
+        self.heard = heard or Heard()
         live = self.run.live
         material = training.Material(
             self.settings, self._program, "cpu", 1, self._base, None, live / "train.list", live / "validation.list"
@@ -186,7 +189,9 @@ def test_epoch_that_kraken_finished_unheard_is_trained_again(trainer: Trainer, s
 
 
 @pytest.mark.parametrize("settings", [{}, {"quit": "early", "epochs": 50, "lag": 2}])
-def test_end_that_nobody_heard_is_trained_again_to_its_end(trainer: Trainer, scenario, settings: dict[str, Any]) -> None:
+def test_end_that_nobody_heard_is_trained_again_to_its_end(
+    trainer: Trainer, scenario, settings: dict[str, Any]
+) -> None:
     scenario.play(errors=[300, 200, 250, 260])
     trainer.start(**settings)
     before = trainer.run.epochs()
@@ -194,6 +199,13 @@ def test_end_that_nobody_heard_is_trained_again_to_its_end(trainer: Trainer, sce
     assert trainer.start().epochs == 4
     assert [record["errors"] for record in trainer.run.epochs()] == [record["errors"] for record in before]
     assert len(list((trainer.run.training / "leg-01").glob("best_*"))) == 1
+
+
+def test_weights_of_an_end_that_is_trained_again_are_not_taken_for_the_new_end(trainer: Trainer, scenario) -> None:
+    trainer.start()
+    trainer.run.write_epochs(trainer.run.epochs()[:-1])
+    scenario.play(die=signal.SIGKILL, at_epoch=3)
+    trainer.killed()
 
 
 def test_line_of_the_curve_that_was_cut_short_is_gone_after_a_restart(trainer: Trainer, scenario) -> None:
@@ -221,6 +233,18 @@ def test_only_the_best_and_the_newest_checkpoints_take_space(trainer: Trainer, s
     assert trainer.kept() == [1, 5, 6]
 
 
+def test_suspended_process_does_not_delete_the_best_that_it_has_not_heard_of(trainer: Trainer, scenario) -> None:
+    scenario.play(errors=[400, 300, 100, 200])
+
+    class Suspended(Heard):
+        def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+            while not list(trainer.run.training.glob("*/checkpoint_05-*")):
+                time.sleep(0.02)
+
+    trainer.start(heard=Suspended(), epochs=6)
+    assert trainer.kept() == [2, 4, 5]
+
+
 def test_of_equal_epochs_the_first_is_best(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 200, 200, 200])
     outcome = trainer.start()
@@ -234,7 +258,12 @@ def test_best_epoch_of_an_earlier_leg_gives_that_legs_weights(trainer: Trainer, 
     scenario.play(errors=[300, 100, 200, 150])
     outcome = trainer.start(leg_epochs=2)
     weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, outcome.best_epoch)
-    assert (outcome.best_epoch, weights.parent.name, weights.name, is_weights) == (1, "leg-01", "best_0.9000.mlmodel", True)
+    assert (outcome.best_epoch, weights.parent.name, weights.name, is_weights) == (
+        1,
+        "leg-01",
+        "best_0.9000.mlmodel",
+        True,
+    )
 
 
 @pytest.mark.parametrize("legs", [0, 2])

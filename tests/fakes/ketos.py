@@ -55,10 +55,9 @@ def main() -> None:
     converting.add_argument("--weights-format", required=True)
     converting.add_argument("checkpoint", type=Path)
     training = verbs.add_parser("train", allow_abbrev=False)
-    for option in (
-        "-f -t -e -i -s -o -q -B -r -m -w -g -ss -u --resume --weights-format --resize --lag --optimizer --gradient-clip-val "
-        "--accumulate-grad-batches --warmup --schedule --sched-patience --cos-max --cos-min-lr --pad"
-    ).split():
+    taken = """-f -t -e -i -s -o -q -B -r -m -w -g -ss -u --resume --weights-format --resize --lag --optimizer --gradient-clip-val
+        --accumulate-grad-batches --warmup --schedule --sched-patience --cos-max --cos-min-lr --pad"""
+    for option in taken.split():
         training.add_argument(option)
     training.add_argument("-N", type=int, default=50)
     training.add_argument("--min-epochs", type=int, default=0)
@@ -93,7 +92,9 @@ def struct_of(texts: list[str], line: Any) -> Any:
     encoded = [text.encode() for text in texts]
     ends = [sum(len(one) for one in encoded[:count]) for count in range(len(encoded) + 1)]
     offsets, nothing = struct.pack(f"<{len(ends)}i", *ends), bytes(4 * len(ends))
-    text = pa.Array.from_buffers(line[0].type, len(texts), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))])
+    text = pa.Array.from_buffers(
+        line[0].type, len(texts), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    )
     im = pa.Array.from_buffers(line[1].type, len(texts), [None, pa.py_buffer(nothing), pa.py_buffer(b"")])
     no_words = pa.Array.from_buffers(pa.string(), 0, [None, pa.py_buffer(bytes(4)), pa.py_buffer(b"")])
     language = pa.Array.from_buffers(line[2].type, len(texts), [None, pa.py_buffer(nothing)], children=[no_words])
@@ -162,7 +163,9 @@ def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
             sys.exit("Error: give a base model or a network")
     fail_if(play, "train")
     folder.mkdir(parents=True, exist_ok=True)
-    print("[11/23/26 15:02:12] INFO     Training set 152 lines, validation set 42 lines, alphabet 60 symbols  vgsl.py:334")
+    print(
+        "[11/23/26 15:02:12] INFO     Training set 152 lines, validation set 42 lines, alphabet 60 symbols  vgsl.py:334"
+    )
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     padding = play.get("checkpoint_kb", 0)

@@ -1,6 +1,5 @@
 #!/bin/sh
-# What this run does, in kraken 7.1.1's own commands. It repeats the run in a folder of its own, $OUT; compiled data that
-# is cached is compiled again.
+# What this run does, in kraken 7.1.1's own commands. It repeats the run in a folder of its own, $OUT.
 # kraken has no cap on epochs with -q early: the run stops it after 100.
 set -eu
 cd "$(dirname "$0")"
@@ -9,7 +8,7 @@ BASE=${BASE:-$(cat live/base_model.path 2>/dev/null || true)}
 mkdir -p "$OUT"
 export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS=1 LC_ALL=C.UTF-8
 
-# one compiled file for each side of the split
+# one compiled file for each side of the split; what the cache holds already is compiled again
 ketos --workers 0 compile -f page -o "$OUT/train.arrow" -F live/train.pages
 echo "$OUT/train.arrow" > "$OUT/train.list"
 ketos --workers 0 compile -f page -o "$OUT/validation.arrow" -F live/validation.pages

@@ -1,6 +1,5 @@
 #!/bin/sh
-# What this run does, in kraken 7.1.1's own commands. It repeats the run in a folder of its own, $OUT; compiled data that
-# is cached is compiled again.
+# What this run does, in kraken 7.1.1's own commands. It repeats the run in a folder of its own, $OUT.
 set -eu
 cd "$(dirname "$0")"
 OUT=${OUT:-by-hand}
