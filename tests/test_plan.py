@@ -213,6 +213,10 @@ def test_an_evaluation_takes_every_page_and_trains_nothing(
     ]
 
 
+DRAWN_AS_SHIPPED = ("split.validation=0.1", "split.test=0.1")
+"""A given split takes no shares: those of the small experiment are put back."""
+
+
 def test_given_lists_are_files_beside_where_one_stands(planned: Planned, workspace: Path) -> None:
     for side, names in (("train", "f01\nf02"), ("validation", "f03"), ("test", "f04.xml")):
         (workspace / f"{side}.txt").write_text(names)
@@ -221,13 +225,16 @@ def test_given_lists_are_files_beside_where_one_stands(planned: Planned, workspa
         "split.lists.train=train.txt",
         "split.lists.validation=validation.txt",
         "split.lists.test=test.txt",
+        *DRAWN_AS_SHIPPED,
     )
     assert made.split.pages == {"train": ("f01.xml", "f02.xml"), "validation": ("f03.xml",), "test": ("f04.xml",)}
 
 
 def test_a_table_gives_the_split(planned: Planned, workspace: Path) -> None:
     (workspace / "split.csv").write_text("folio;part\nf01;train\nf02;val\nf03;test\n")
-    made = planned("split=table", "split.table=split.csv", "split.page_column=folio", "split.column=part")
+    made = planned(
+        "split=table", "split.table=split.csv", "split.page_column=folio", "split.column=part", *DRAWN_AS_SHIPPED
+    )
     assert made.split.pages == {"train": ("f01.xml",), "validation": ("f02.xml",), "test": ("f03.xml",)}
 
 
