@@ -16,7 +16,9 @@ def main() -> int:
     wanted = sys.argv[1:] or sorted(path.stem for path in HERE.glob("bench_*.py"))
     rows, failed = [], False
     for name in wanted:
-        said = subprocess.run([sys.executable, str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True, check=False)
+        said = subprocess.run(
+            [sys.executable, str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True, check=False
+        )
         failed |= said.returncode != 0
         for line in said.stdout.splitlines():
             if line.startswith("{"):

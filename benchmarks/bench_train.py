@@ -59,18 +59,34 @@ def main() -> None:
         shutil.rmtree(run / "by-hand")
         print(
             json.dumps(
-                {"name": "train, recording included", "ours_cpu_s": ours, "peer": "sh commands.sh", "peer_cpu_s": peer, "ratio": ours / peer, "limit": 1.05}
+                {
+                    "name": "train, recording included",
+                    "ours_cpu_s": ours,
+                    "peer": "sh commands.sh",
+                    "peer_cpu_s": peer,
+                    "ratio": ours / peer,
+                    "limit": 1.05,
+                }
             ),
             flush=True,
         )
         cached = cpu([*train, "again=true"], folder)
         print(
             json.dumps(
-                {"name": "train, compiled data in the cache", "ours_cpu_s": cached, "peer": "sh commands.sh", "peer_cpu_s": peer, "ratio": cached / peer, "limit": 1.0}
+                {
+                    "name": "train, compiled data in the cache",
+                    "ours_cpu_s": cached,
+                    "peer": "sh commands.sh",
+                    "peer_cpu_s": peer,
+                    "ratio": cached / peer,
+                    "limit": 1.0,
+                }
             ),
             flush=True,
         )
-        print(json.dumps({"name": "our own process while kraken trains", "ours_mb": peak[0], "limit_mb": 150}), flush=True)
+        print(
+            json.dumps({"name": "our own process while kraken trains", "ours_mb": peak[0], "limit_mb": 150}), flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        print("error: the folder you stand in was deleted or moved: go to another one", file=sys.stderr)
+        return 2
     try:
         args = (
             parser.parse_intermixed_args(words)

@@ -48,7 +48,7 @@ ENDED = frozenset(state for state, status in STATUS.items() if status not in ("S
 PARAM_LENGTH, TAG_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 8000, 250, 36
 CUT = " ... (cut; whole in experiment.yaml)"
 
-COUNTS = frozenset({"errors", "characters", "lines", "pages"})
+COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages"})
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
 
 
