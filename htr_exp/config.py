@@ -28,7 +28,7 @@ from htr_exp.schema import CHOICES, Experiment
 PACKAGE = Path(__file__).resolve().parent
 
 LITERAL_KEYS = re.compile(
-    r"(dataset\.(path|pattern|name)|model\.(path|file|name|doi)|architecture\.spec|split\.(lists\.\w+|table|page_column|column)"
+    r"(dataset\.(path|pattern|exclude|name)|model\.(path|file|name|doi)|architecture\.spec|split\.(lists\.\w+|table|page_column|column)"
     r"|runtime\.ketos|site\.\w+|tracking\.uri|name|question)$"
 )
 """Keys whose values are names, paths or VGSL specs: taken as typed, whatever Hydra's grammar makes of their characters."""
@@ -303,7 +303,14 @@ def _literal(typed: str, *, multirun: bool) -> str:
     key, equals, value = typed.partition("=")
     if not equals or not LITERAL_KEYS.match(key) or value in ("", "null") or re.fullmatch(r"(['\"]).*\1", value):
         return typed
-    if key == "dataset.path" and value.startswith("[") and value.endswith("]") and not Path(value).exists():
+    if key == "dataset.exclude" and not value.startswith("["):
+        return f"{key}=[{_quoted(value)}]"
+    if (
+        key in ("dataset.path", "dataset.exclude")
+        and value.startswith("[")
+        and value.endswith("]")
+        and not Path(value).exists()
+    ):
         if re.search(r"[\[,]\s*(['\"]).*\1\s*[,\]]", value):
             return typed  # whoever quotes an item has a comma in it
         return f"{key}=[{','.join(_quoted(item.strip()) for item in value[1:-1].split(','))}]"

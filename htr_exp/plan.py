@@ -132,9 +132,8 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
         try:
             return step()
         except HtrExpError as error:
-            problems.extend(
-                [str(error)] if not error.problems else [f"{error.headline} {problem}" for problem in error.problems]
-            )
+            about = error.headline.rstrip(":")
+            problems.extend([f"{about}: {problem}" for problem in error.problems] or [about])
             return None
 
     folders = dataset_folders(experiment)
