@@ -1,0 +1,27 @@
+#!/bin/sh
+# What this run does, in kraken 7.1.1's own commands. It repeats the run in a folder of its own, $OUT.
+set -eu
+cd "$(dirname "$0")"
+OUT=${OUT:-by-hand}
+BASE=${BASE:-$(cat live/base_model.path 2>/dev/null || true)}
+mkdir -p "$OUT"
+export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS=1 LC_ALL=C.UTF-8
+
+# one compiled file for each side of the split; what the cache holds already is compiled again
+ketos --workers 0 compile -f page -o "$OUT/train.arrow" -F live/train.pages
+echo "$OUT/train.arrow" > "$OUT/train.list"
+ketos --workers 0 compile -f page -o "$OUT/validation.arrow" -F live/validation.pages
+echo "$OUT/validation.arrow" > "$OUT/validation.list"
+ketos --workers 0 compile -f page -o "$OUT/test.arrow" -F live/test.pages
+echo "$OUT/test.arrow" > "$OUT/test.list"
+
+# training
+ketos -v -d cpu --precision 32-true -s 1 --workers 0 --threads 1 --no-deterministic train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/leg-01" --weights-format coreml -s '[1,48,0,1 Cr3,3,16 Mp2,2 Cr3,3,32 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]' -q fixed -N 10 --min-epochs 0 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --gradient-clip-val 1.0 --accumulate-grad-batches 1 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --cos-min-lr 1e-06 --pad 16 --no-augment --normalize-whitespace
+# the best of all legs: its score is in its name
+cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ '{print $NF "\t" $0}' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"
+
+# predictions on the held-out lines
+mkdir -p "$OUT/best"
+set --
+while read -r page; do set -- "$@" -i "$page" "$OUT/best/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+kraken -d cpu --precision 32-true --threads 1 -f page -t predict.jinja --no-subline-segmentation "$@" ocr -m "$OUT/best.mlmodel" -B 1 --pad 16 --no-reorder --num-line-workers 0
