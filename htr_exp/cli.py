@@ -79,7 +79,8 @@ def _launched(
     points: Sequence[Composed], args: argparse.Namespace, sweep: str | None, *, verb: str = "train"
 ) -> tuple[int, list[Any]]:
     """Plan all points, then write and run them. Return the exit code and each point's validation CER."""
-    from htr_exp import job, launch, report, terminal
+    from htr_exp import launch, report, terminal
+    from htr_exp.stop import Stop
     from htr_exp.write import find, write
 
     out = terminal.console()
@@ -98,7 +99,7 @@ def _launched(
             run.join_sweep(sweep, args.overrides)
         runs.append(run)
     experiment, workspace = plans[0].experiment, plans[0].places.workspace
-    stop = job.Stop()
+    stop = Stop()
     finished: list[RunDir] = []
 
     def ended(run: RunDir, state: Any) -> None:

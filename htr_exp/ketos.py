@@ -5,6 +5,7 @@ Supported: 7.1.x. Every setting is passed explicitly, so that a default of krake
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import re
 import zipfile
@@ -167,13 +168,19 @@ def validation_of(line: str) -> Validation | None:
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:
-    """Return epoch -> checkpoint of a training folder; of two for one epoch the newer, as a resumed training left it."""
-    found: dict[int, Path] = {}
-    for path in sorted(folder.glob("checkpoint_*.ckpt"), key=lambda path: path.stat().st_mtime_ns):
+    """Return epoch -> checkpoint of a training folder; of two for one epoch the newer, as a resumed training left it.
+
+    A checkpoint that a kill or a full disk cut short counts as none.
+    """
+    found: dict[int, tuple[int, Path]] = {}
+    for path in folder.glob("checkpoint_*.ckpt"):
         match = _CHECKPOINT.match(path.name)
         if match:
-            found[int(match[1])] = path
-    return found
+            with contextlib.suppress(FileNotFoundError):  # kraken deletes its own, too
+                if zipfile.is_zipfile(path):
+                    epoch, written = int(match[1]), path.stat().st_mtime_ns
+                    found[epoch] = max(found.get(epoch, (0, path)), (written, path))
+    return {epoch: path for epoch, (_, path) in found.items()}
 
 
 def epochs_behind(aborted: Path) -> int | None:

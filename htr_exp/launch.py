@@ -14,6 +14,7 @@ from typing import Any
 from htr_exp import job
 from htr_exp.claim import Held
 from htr_exp.rundir import RunDir, State
+from htr_exp.stop import Stop
 from htr_exp.terminal import Progress, console
 
 
@@ -21,7 +22,7 @@ def launch(
     runs: Sequence[RunDir],
     *,
     jobs: int,
-    stop: job.Stop,
+    stop: Stop,
     quiet: bool,
     ended: Callable[[RunDir, State], None],
 ) -> None:
@@ -45,7 +46,7 @@ def launch(
     _side_by_side(list(runs), jobs=jobs, stop=stop, quiet=quiet, ended=ended)
 
 
-def run_here(run: RunDir, *, stop: job.Stop, quiet: bool) -> State:
+def run_here(run: RunDir, *, stop: Stop, quiet: bool) -> State:
     """Do one run in this process; one that another process works in is left to it."""
     out = None if quiet else console()
     if out is not None:
@@ -60,7 +61,7 @@ def run_here(run: RunDir, *, stop: job.Stop, quiet: bool) -> State:
 
 
 def _side_by_side(
-    runs: list[RunDir], *, jobs: int, stop: job.Stop, quiet: bool, ended: Callable[[RunDir, State], None]
+    runs: list[RunDir], *, jobs: int, stop: Stop, quiet: bool, ended: Callable[[RunDir, State], None]
 ) -> None:
     out = None if quiet else console()
     working: dict[RunDir, subprocess.Popen[bytes]] = {}
@@ -143,7 +144,7 @@ def read_rows(text: str) -> list[dict[str, Any]]:
 
 def main() -> int:
     """Do the run named on the command line, in a process of its own."""
-    stop = job.Stop()
+    stop = Stop()
     with stop.listening():
         return 0 if run_here(RunDir(Path(sys.argv[1])), stop=stop, quiet=False).state in ("done", "stopped") else 1
 

@@ -115,7 +115,7 @@ def fake_kraken(tmp_path: Path, scenario: Scenario) -> Path:
     folder.mkdir(parents=True)
     for name in ("ketos", "kraken"):
         program = folder / name
-        path = str(FAKES / f"{name}.py")
+        path = str(FAKES / f"fake_{name}.py")
         program.write_text(
             f"#!{sys.executable}\nimport runpy, sys\nsys.path.insert(0, {str(FAKES)!r})\n"
             f"runpy.run_path({path!r}, run_name='__main__')\n"

@@ -14,13 +14,13 @@ PACKAGE = Path(htr_exp.__file__).parent
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "htr_exp_sweep" / "__init__.py"
 
 ORDER = """
-errors schema
+errors schema stop
 files
 claim weights splits ketos runtime scores provenance demo
 groundtruth rundir basemodel commands rules trackstore
-runview training config report trackui
-tracking plan job
-write terminal
+runview training config report trackui inputs
+tracking plan recognition
+write terminal job
 launch
 cli
 __main__

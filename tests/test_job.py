@@ -17,12 +17,13 @@ from htr_exp.config import compose_experiment
 from htr_exp.files import read_json, read_jsonl
 from htr_exp.plan import plan
 from htr_exp.rundir import RunDir, State
+from htr_exp.stop import Stop
 
 
 class Quiet:
     """Hears and says nothing; asks for a stop once so many epochs are validated."""
 
-    def __init__(self, stop: job.Stop | None = None, at_epoch: int = -1, word: str = "user") -> None:
+    def __init__(self, stop: Stop | None = None, at_epoch: int = -1, word: str = "user") -> None:
         self.stages: list[str] = []
         self._stop, self._at, self._word = stop, at_epoch, word
 
@@ -42,7 +43,7 @@ class Quiet:
 
 def do(run: RunDir, *, word: str | None = None, at_epoch: int = 2) -> State:
     """Do what is left of a run; with a word, ask for a stop after so many epochs."""
-    stop = job.Stop()
+    stop = Stop()
     return job.run(run, stop=stop, hear=Quiet(stop if word else None, at_epoch, word or ""))
 
 
@@ -113,7 +114,7 @@ def test_stop_before_the_first_epoch_says_that_there_is_nothing_to_score(
 ) -> None:
     scenario.play(epoch_seconds=60)
     run = planned()
-    stop = job.Stop()
+    stop = Stop()
 
     class Impatient(Quiet):
         def stage(self, name: str) -> None:
@@ -347,7 +348,7 @@ def test_disk_that_fills_up_while_training(
     assert "Traceback" not in full.stderr
     (folder / "ballast").unlink()
     again = htr_exp.train("training.epochs=6")
-    assert (again.code, again.stderr) == (0, "")
+    assert (again.code, again.stderr) == (0, ""), again.stdout
     (run,) = htr_exp.runs
     assert [record["epoch"] for record in run.epochs()] == list(range(6))
     assert [json.loads(line)["epoch"] for line in run.metrics.read_text().splitlines()] == list(range(6))
@@ -371,7 +372,7 @@ def test_run_folder_that_cannot_be_written_is_told_in_plain_words(
 def test_program_that_kraken_started_ends_with_it(planned: Callable[..., RunDir], scenario) -> None:
     scenario.play(compile_seconds=60)
     run = planned()
-    stop = job.Stop()
+    stop = Stop()
 
     class Impatient(Quiet):
         def note(self, text: str) -> None:

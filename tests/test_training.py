@@ -331,3 +331,17 @@ def test_everything_kraken_says_is_kept_in_the_log(trainer: Trainer, scenario) -
     log = trainer.run.log.read_text()
     assert log.count("validation run") == 4
     assert log.count("$ ") == 2
+
+
+def test_a_checkpoint_that_was_cut_short_is_not_gone_on_from(trainer: Trainer, scenario) -> None:
+    scenario.play(epoch_seconds=0.3)
+    trainer.start(epochs=6, stop=trainer.after(3, "terminated"))
+    leg = trainer.run.training / "leg-01"
+    (leg / ketos.ABORTED).unlink(missing_ok=True)
+    newest = max(trainer.kept())
+    whole = ketos.checkpoints(leg)[newest]
+    whole.write_bytes(whole.read_bytes()[:-30])
+    assert newest not in trainer.kept()
+    trainer.start(epochs=6)
+    assert trainer.curve == [0, 1, 2, 3, 4, 5]
+    assert trainer.starts[1]["first_epoch"] == newest

@@ -1,0 +1,118 @@
+"""What a job knows: its run folder and the files that names by digest, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from htr_exp.errors import DatasetError, ModelError, TrainingError
+from htr_exp.files import read_json, sha256_file
+from htr_exp.groundtruth import FileFacts
+from htr_exp.rundir import RunDir
+from htr_exp.schema import Experiment
+from htr_exp.splits import NAMES
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A run folder, read."""
+
+    run: RunDir
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The configuration."""
+        values = OmegaConf.merge(Experiment, OmegaConf.load(self.run.experiment))
+        return OmegaConf.to_object(values)  # type: ignore[return-value]
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """provenance.json."""
+        return self.run.facts()
+
+    @cached_property
+    def places(self) -> dict[str, Any]:
+        """Where everything is on this machine."""
+        values: dict[str, Any] = read_json(self.run.places)
+        return values
+
+    @cached_property
+    def split(self) -> dict[str, list[dict[str, Any]]]:
+        """split.json."""
+        values: dict[str, list[dict[str, Any]]] = read_json(self.run.split)
+        return values
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is learnt; else the base model is evaluated."""
+        return bool(self.split["train"])
+
+    @property
+    def cache(self) -> Path:
+        """The folder that runs share, by content."""
+        return Path(self.places["cache"])
+
+    def pages(self, *sides: str) -> list[dict[str, Any]]:
+        """Return the pages of some sides, ordered by content."""
+        return sorted((page for side in sides for page in self.split[side]), key=lambda page: str(page["digest"]))
+
+    def staged(self, page: dict[str, Any]) -> Path:
+        """Return the page file that kraken sees."""
+        return Path(self.places["pages"][page["page"]]["staged"])
+
+    def models(self) -> dict[str, Path]:
+        """Return the models that are scored: base where there is one, best where there was a training."""
+        found = {"base": Path(self.places["base_model"])} if self.facts["model"] else {}
+        return found | ({"best": self.run.best} if self.trains else {})
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        return {name: sha256_file(path) for name, path in self.models().items()}
+
+    def verify(self) -> None:
+        """Make sure that everything is what the plan saw, byte for byte.
+
+        Raises:
+            TrainingError: the run folder was changed.
+            DatasetError: images or staged pages were, or are gone.
+            ModelError: the base model was, or is.
+        """
+        broken = self.run.broken_seals()
+        if broken:
+            raise TrainingError(
+                f"{self.run.path}: changed since it was written: {', '.join(broken)}; start anew with again=true"
+            )
+        problems = []
+        known = FileFacts.of_user()
+        for page in self.pages(*NAMES):
+            place = self.places["pages"][page["page"]]
+            image = Path(place["image"])
+            try:
+                if known.image(str(image.parent), image.name).sha256 != page["image_digest"]:
+                    problems.append(f"{image}: the image was changed since the run was planned")
+            except OSError as error:
+                problems.append(f"{image}: {error.strerror or error}")
+            try:
+                if sha256_file(Path(place["staged"])) != place["sha256"]:
+                    problems.append(
+                        f"{place['staged']}: the staged page was changed; the same train command stages it again"
+                    )
+            except OSError:
+                problems.append(f"{place['staged']}: the staged page is gone; the same train command stages it again")
+        known.save()
+        if problems:
+            more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
+            raise DatasetError("the data is not what the run was planned with:", problems[:10] + more)
+        model = self.facts["model"]
+        if model is not None:
+            path = Path(self.places["base_model"])
+            if not path.is_file():
+                raise ModelError(f"{path}: the base model is gone")
+            if sha256_file(path) != model["sha256"]:
+                raise ModelError(
+                    f"{path}: the base model was changed since the run was planned; give it its own name, or run the command anew"
+                )
