@@ -25,7 +25,7 @@ $(VENV)/.installed: requirements/all.txt requirements/uv.txt pyproject.toml
 
 demo: install ## fine-tune the demo model on the synthetic demo pages, and show what was gained
 	@echo "The demo's pages are synthetic: drawn by a program, to show the whole job in minutes."
-	$(BIN)/python -m htr_exp train dataset=demo model=demo training.quit=fixed training.epochs=10 site.workspace=$(DEMO)
+	$(BIN)/python -m htr_exp train dataset=demo model=demo training.quit=fixed training.epochs=8 site.workspace=$(DEMO)
 	@echo "Look at it in MLflow: make ui"
 
 ui: install ## open the MLflow UI of the demo on this machine
