@@ -8,24 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scenario import field, varint
 
 from htr_exp.errors import ModelError
 from htr_exp.weights import read_header
 
 SPEC = "[1,12,0,1 Cr{C_0}3,3,8 S{S_1}1(1x0)1,3 O{O_2}1c4]"
 CODEC = {"b": [2], "a": [1], "q\u0303": [3]}
-
-
-def varint(value: int) -> bytes:
-    out = b""
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(number: int, content: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def coreml(user_defined: dict[str, str], *, weights: int = 200_000) -> bytes:

@@ -40,19 +40,22 @@ def fail_if(play: dict[str, Any], stage: str) -> None:
         sys.exit(1)
 
 
+def varint(value: int) -> bytes:
+    """Return a number as protobuf writes it."""
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number: int, content: bytes) -> bytes:
+    """Return a protobuf field that holds bytes."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
 def weights(**meta: Any) -> bytes:
     """Return a tiny CoreML file as kraken writes it; the metadata makes each one's bytes its own."""
-
-    def varint(value: int) -> bytes:
-        out = b""
-        while value > 0x7F:
-            out += bytes([value & 0x7F | 0x80])
-            value >>= 7
-        return out + bytes([value])
-
-    def field(number: int, content: bytes) -> bytes:
-        return varint(number << 3 | 2) + varint(len(content)) + content
-
     meta = {
         "model_type": "recognition",
         "seg_type": "baselines",
