@@ -55,7 +55,7 @@ def train(args: argparse.Namespace) -> int:
     from htr_exp.config import compose_experiment, compose_sweep, overlays
 
     folders = overlays(args.config_dir)
-    words = [word for word in args.overrides]
+    words = args.overrides
     if not args.multirun:
         return _launched([compose_experiment(words, folders)], args, sweep=None)[0]
     codes: list[int] = []
@@ -100,10 +100,8 @@ def _launched(
         runs.append(run)
     experiment, workspace = plans[0].experiment, plans[0].places.workspace
     stop = Stop()
-    finished: list[RunDir] = []
 
     def ended(run: RunDir, state: Any) -> None:
-        finished.append(run)
         if experiment.tracking.kind != "none":
             for problem in launch.record([run], workspace, experiment.tracking.uri):
                 terminal.show_warnings(terminal.console(stderr=True), [problem])

@@ -23,7 +23,6 @@ from htr_exp.files import (
 )
 
 SEALED = ("experiment.yaml", "provenance.json", "split.json", "commands.sh", "predict.jinja", "uncommitted.diff")
-UNFINISHED = ("queued", "running", "failed", "cancelled", "stopped", "timed_out", "interrupted")
 
 
 @dataclass(frozen=True)

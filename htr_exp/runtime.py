@@ -27,7 +27,6 @@ class Kraken:
 
     version: str
     folder: Path  # of its programs ketos and kraken
-    interpreter_python: bool  # it is the one beside the running Python
 
     def program(self, name: str) -> str:
         """Return the path of `ketos` or `kraken`."""
@@ -69,7 +68,7 @@ def find(ketos: str | None, wanted: str | None) -> Kraken:
         raise RuntimeUnavailableError(
             f"{path} is kraken {version}: supported is 7.1.x; install it with `pip install 'htr-exp[kraken]'`"
         )
-    return Kraken(version, path.parent.absolute(), own)
+    return Kraken(version, path.parent.absolute())
 
 
 def _installed_version() -> str | None:
