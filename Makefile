@@ -6,7 +6,7 @@ DEMO := demo-run
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help install demo ui test lint bench lock clean
+.PHONY: help install demo ui test cluster cluster-stop test-slurm lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,21 @@ ui: install ## open the MLflow UI of the demo on this machine
 
 test: install ## run the tests; HTR_EXP_REAL_DATA=FOLDER adds those on real ground truth
 	$(PYTEST) -n 2 --dist worksteal
+
+cluster: ## start a real Slurm on this machine, for the tests (root on Debian; tests/cluster/start)
+	@tests/cluster/start
+
+cluster-stop: ## stop it
+	@tests/cluster/stop
+
+# Whatever happens, the cluster is stopped again.
+test-slurm: install ## run the tests that need a real Slurm, on a cluster started for them (root on Debian)
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "skipped: the Slurm tests start a cluster, which takes root on Debian 12; as root, or in a container of debian:12, run make test-slurm"; \
+	  exit 0; \
+	fi; \
+	trap 'tests/cluster/stop' EXIT; trap 'exit 130' INT TERM; \
+	tests/cluster/start && HTR_EXP_CLUSTER=1 $(PYTEST) tests/slurm -m slurm -n 0
 
 lint: install ## check style and types
 	$(BIN)/ruff check .
