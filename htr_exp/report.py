@@ -9,18 +9,25 @@ import yaml
 
 from htr_exp.files import read_jsonl
 from htr_exp.rundir import RunDir
+from htr_exp.standing import Standing, of_folder
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def row(run: RunDir) -> dict[str, Any]:
+def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
     """Return one run's row.
 
     Shares, not percent. `val_cer` is the best model's re-scored validation CER once there is one, before that kraken's own
-    figure while training; `val_source` says which.
+    figure while training; `val_source` says which. `epochs` and `training_left_s` (at most) are of runs under way.
+
+    Args:
+        run: its folder.
+        standing: how it stands, as `standing.look` says; without it the folder alone is asked.
     """
-    facts, state, epochs, result = run.facts(), run.state(), run.epochs(), run.result()
-    starts = [start for start in read_jsonl(run.starts) if not start.get("new_leg")]
+    standing = standing or of_folder(run)
+    facts, state, epochs, result = run.facts(), standing.state, run.epochs(), run.result()
+    starts = read_jsonl(run.starts)
+    under_way = _training(run) if state.state == "running" else None  # reading YAML costs more than all the rest
     scores = {side: (result or {}).get(side) or {} for side in ("test", "validation")}
     test, validation = (scores[side].get("best") or scores[side].get("base") for side in ("test", "validation"))
     training = min((record["val_cer"] for record in epochs), default=None)
@@ -33,10 +40,17 @@ def row(run: RunDir) -> dict[str, Any]:
         "state": state.state,
         "stage": state.stage,
         "reason": state.reason,
-        "jobs": [],
-        "restarts": max(len(starts) - 1, 0),
-        "lost_epochs": sum(start["lost_epochs"] for start in starts),
+        "jobs": list(standing.jobs),
+        "job": standing.job,
+        "node": standing.node,
+        "left_s": standing.left_s,
+        "training_left_s": _training_left_s(under_way, epochs) if under_way else None,
+        "restarts": _restarts(starts),
+        "requeued": standing.requeued,
+        "lost_epochs": sum(start.get("lost_epochs", 0) for start in starts),
+        "job_log": str(standing.log) if standing.log else None,
         "epoch": len(epochs) or None,
+        "epochs": under_way["epochs"] if under_way else None,
         "metric": "cer",
         "val": val_cer,
         "test": test["cer"] if test else None,
@@ -52,6 +66,29 @@ def row(run: RunDir) -> dict[str, Any]:
         "sweeps": [member["sweep"] for member in read_jsonl(run.sweeps)],
         "scores": scores,
     }
+
+
+def _restarts(starts: Sequence[dict[str, Any]]) -> int:
+    """Return how often the run was begun again; before rows said so, each training that went on was one."""
+    begun = [start for start in starts if "start" in start]
+    return max(len(begun or [start for start in starts if not start.get("new_leg")]) - 1, 0)
+
+
+def _training_left_s(training: dict[str, Any], epochs: Sequence[dict[str, Any]]) -> float | None:
+    """Return how long training may take at most from here, by its curve; None before the first epoch."""
+    seconds = [record["seconds"] for record in epochs if record.get("seconds") is not None]
+    if not seconds:
+        return None
+    left = float(sum(seconds) / len(seconds) * max(training["epochs"] - len(epochs), 0))
+    budget = training.get("time_budget_min")
+    return left if budget is None else min(left, max(60.0 * budget - sum(seconds), 0.0))
+
+
+def _training(run: RunDir) -> dict[str, Any]:
+    """Return the `training` group of a run's configuration."""
+    values = yaml.load(run.experiment.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+    training: dict[str, Any] = values["training"]
+    return training
 
 
 def settings(run: RunDir) -> dict[str, Any]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +23,7 @@ from htr_exp.splits import NAMES
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
     from htr_exp.groundtruth import Dataset
     from htr_exp.plan import Plan
+    from htr_exp.schema import Slurm
 
 STAGES = {
     "verify": "verifies data and base model",
@@ -115,7 +124,8 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
             rows.append((side, f"{len(pages)} pages, {lines} lines ({lines / dataset.lines:.0%})"))
     rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
     rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
-    rows.append(("kraken", f"{plan.kraken.version} on {plan.device} ({plan.kraken.folder})"))
+    device = "CUDA where the node has it, else the CPU" if plan.device == "auto" else plan.device
+    rows.append(("kraken", f"{plan.kraken.version} on {device} ({plan.kraken.folder})"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -129,6 +139,22 @@ def show_warnings(out: Console, warnings: Sequence[str]) -> None:
     """Print each warning once."""
     for warning in dict.fromkeys(warnings):
         out.print(Text(f"warning: {warning}", style="yellow"))
+
+
+def show_submitted(out: Console, jobs: Mapping[Path, str], settings: Slurm) -> None:
+    """Say which jobs runs were given to."""
+    arrays: dict[str, set[str]] = {}
+    for job in jobs.values():
+        arrays.setdefault(job.partition("_")[0], set()).add(job)
+    for number, members in arrays.items():
+        many = f", {len(members)} jobs, {settings.array_parallelism} at a time" if len(members) > 1 else ""
+        runs = f"{len(jobs)} runs" if len(jobs) > 1 else "1 run"
+        limit = duration(60.0 * (settings.time_min or 0))
+        out.print(
+            Text(
+                f"submitted {runs} as job {number}{many}: {settings.partition}, at most {limit} each, requeued up to {settings.max_requeues} times"
+            )
+        )
 
 
 def show_result(out: Console, row: dict[str, Any]) -> None:
@@ -182,26 +208,162 @@ def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[st
 
 def show_status(out: Console, rows: Sequence[dict[str, Any]]) -> None:
     """Print how runs stand."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("run", "state", "epoch", "val CER", "test CER", "restarts", "reason"):
-        table.add_column(name, overflow="fold")
+    out.print(_status(rows, out.width))
+
+
+def watch_status(
+    out: Console,
+    look: Callable[[], tuple[Sequence[dict[str, Any]], Sequence[str]]],
+    *,
+    every_s: float,
+) -> None:
+    """Show how runs stand until none of them is at work or waits for Slurm.
+
+    On a terminal the table is drawn again each time; elsewhere each change is a line.
+
+    Args:
+        out: where it is shown.
+        look: returns the rows of all runs, and notes.
+        every_s: the time between two looks, seconds.
+    """
+    told: dict[str, str] = {}
+    with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
+        while True:
+            rows, notes = look()
+            if live is not None:
+                live.update(_watched(rows, notes, told, out.width), refresh=True)
+            for row in rows:
+                line = _status_line(row)
+                if not _is_active(row) and row["run"] not in told:
+                    continue
+                if live is None and told.get(row["run"]) != line:
+                    out.print(Text(f"{datetime.now():%H:%M:%S} {line}"))
+                told[row["run"]] = line
+            if not any(_is_active(row) for row in rows):
+                if not told and live is None:
+                    show_status(out, rows)
+                return
+            time.sleep(every_s)
+
+
+def _is_active(row: dict[str, Any]) -> bool:
+    """Say whether something may change without anybody doing anything."""
+    return row["state"] == "running" or bool(row["state"] == "queued" and row["job"])
+
+
+def _watched(rows: Sequence[dict[str, Any]], notes: Sequence[str], seen: Mapping[str, str], width: int) -> Group:
+    """Return the runs at work and those that ended while one watched, and how many there are of each kind."""
+    shown = [row for row in rows if _is_active(row) or row["run"] in seen] or rows
+    counts = Counter(row["state"] for row in rows)
+    summary = ", ".join(f"{number} {state}" for state, number in counts.most_common())
+    return Group(
+        _status(shown, width),
+        Text(f"{datetime.now():%H:%M:%S}  {summary}", style="dim"),
+        *(Text(note) for note in notes),
+    )
+
+
+def _status_line(row: dict[str, Any]) -> str:
+    words = [f"{row['run']}: {row['state']}"]
+    if row["stage"] and row["state"] == "running":
+        words.append(STAGES.get(row["stage"], row["stage"]))
+    if row["epoch"]:
+        words.append(f"epoch {_epoch(row)}, validation CER {percent(row['val_cer'])}")
+    if row["test_cer"] is not None:
+        words.append(f"test CER {percent(row['test_cer'])}")
+    if row["job"]:
+        words.append(f"job {_job(row)}")
+    return ", ".join([*words, *([row["reason"]] if row["reason"] else [])])
+
+
+STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "timed_out": "yellow", "interrupted": "yellow"}
+
+
+def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
+    """Return a table of runs, and below it why they stand so: each reason once, since many runs may wait for the same."""
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "run": lambda row: str(row["run"]),
+        "state": lambda row: f"running: {row['stage']}" if row["state"] == "running" and row["stage"] else row["state"],
+        "epoch": _epoch,
+        "val CER": lambda row: percent(row["val_cer"]),
+        "test CER": lambda row: percent(row["test_cer"]),
+        "job": _job,
+        "job left": lambda row: duration(row["left_s"]) if row["left_s"] is not None else "",
+        "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
+        "restarts": lambda row: str(max(row["restarts"], row["requeued"]) or ""),
+    }
+    always = ("run", "state", "epoch", "val CER", "test CER")
+    cells = {name: [cell(row) for row in rows] for name, cell in columns.items()}
+    cells = {name: column for name, column in cells.items() if name in always or any(column)}
+    styles = [STATE_STYLES.get(row["state"], "") for row in rows]
+    table = _lines(cells, styles, width) or _folded(cells, styles)
+    reasons: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        epoch = "" if row["epoch"] is None else str(row["epoch"])
-        table.add_row(
-            *(
-                Text(cell)
-                for cell in (
-                    row["run"],
-                    row["state"],
-                    epoch,
-                    percent(row["val_cer"]),
-                    percent(row["test_cer"]),
-                    str(row["restarts"]),
-                    row["reason"] or "",
-                )
-            )
+        if row["reason"]:
+            own = row["jobs"][-1] if row["jobs"] else "-"
+            reasons.setdefault(row["reason"].replace(f"job {own}", "job"), []).append(row)
+    lines = [Padding(_reason(reason, of), (0, 0, 0, 2)) for reason, of in reasons.items()]
+    return Group(table, *lines)
+
+
+def _lines(cells: Mapping[str, Sequence[str]], styles: Sequence[str], width: int) -> Text | None:
+    """Return a table of cells that need no folding, or None: rich takes seconds over one of thousands of rows."""
+    widths = {name: max(len(name), *map(len, column)) for name, column in cells.items()}
+    if sum(widths.values()) + 2 * (len(widths) - 1) > width:
+        return None
+
+    def line(values: Sequence[str]) -> list[str]:
+        return [
+            value.rjust(room) if _is_figure(name) else value.ljust(room) for value, (name, room) in zip(values, widths.items())
+        ]  # fmt: skip
+
+    text = Text("  ".join(line(list(cells))).rstrip(), style="bold", no_wrap=True)
+    for values, style in zip(zip(*cells.values()), styles):
+        name, state, *rest = line(values)
+        text.append(f"\n{name}  ", style="not bold")
+        text.append(state, style=f"not bold {style}")
+        text.append(f"  {'  '.join(rest)}".rstrip(), style="not bold")
+    return text
+
+
+def _folded(cells: Mapping[str, Sequence[str]], styles: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in cells:
+        right = _is_figure(name)
+        table.add_column(
+            name, overflow="fold", justify="right" if right else "left", no_wrap=name not in ("run", "job")
         )
-    out.print(table)
+    for values, style in zip(zip(*cells.values()), styles):
+        table.add_row(
+            *(Text(value, style=style if name == "state" else "") for name, value in zip(cells, values))
+        )  # fmt: skip
+    return table
+
+
+def _is_figure(column: str) -> bool:
+    return "CER" in column or "left" in column
+
+
+def _reason(reason: str, rows: Sequence[dict[str, Any]]) -> Text:
+    """Return why runs stand as they do; for a single one with its job, and with the commands to be copied."""
+    if len(rows) == 1:
+        reason = re.sub(r"`(resume|logs|cancel) RUN\b", rf"`\1 {rows[0]['run']}", rows[0]["reason"])
+    return Text.assemble((_several([row["run"] for row in rows]), "bold"), f": {reason}")
+
+
+def _several(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} others"
+
+
+def _epoch(row: dict[str, Any]) -> str:
+    if row["epoch"] is None:
+        return ""
+    return f"{row['epoch']}/{row['epochs']}" if row["epochs"] else str(row["epoch"])
+
+
+def _job(row: dict[str, Any]) -> str:
+    job = row["job"] or (row["jobs"][-1] if row["jobs"] else "")
+    return f"{job}@{row['node']}" if row["node"] else job
 
 
 def show_check(out: Console, dataset: Dataset) -> None:

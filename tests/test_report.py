@@ -8,7 +8,8 @@ import pytest
 from htr_exp import report
 from htr_exp.config import compose_experiment
 from htr_exp.files import append_jsonl, write_json
-from htr_exp.rundir import RunDir
+from htr_exp.rundir import RunDir, State
+from htr_exp.standing import Standing
 
 
 def score(cer: float, wer: float = 0.5) -> dict[str, Any]:
@@ -101,6 +102,36 @@ def test_restarts_are_starts_after_the_first_and_not_legs(make: Maker) -> None:
         append_jsonl(run.starts, start)
     row = report.row(run)
     assert (row["restarts"], row["lost_epochs"]) == (2, 3)
+
+
+def test_rows_of_starts_are_counted_and_rows_of_legs_are_not(make: Maker) -> None:
+    run = make("a")
+    for row in ({"start": 0}, {"leg": 1, "lost_epochs": 0}, {"start": 1}, {"leg": 2, "lost_epochs": 3}, {"leg": 3, "lost_epochs": 0, "new_leg": True}):  # fmt: skip
+        append_jsonl(run.starts, row)
+    row = report.row(run)
+    assert (row["restarts"], row["lost_epochs"]) == (1, 3)
+
+
+def test_what_is_left_is_told_of_a_run_under_way_alone(make: Maker) -> None:
+    run = make("a", state="done", changes={"training": {"epochs": 10, "time_budget_min": None}})
+    for epoch in range(4):
+        run.add_epoch({"epoch": epoch, "val_cer": 0.2, "seconds": 30.0})
+    under_way = Standing(State("running"), job="12", node="gpu1", left_s=60.0, requeued=2, jobs=("11", "12"))
+    row = report.row(run, under_way)
+    assert (row["epochs"], row["training_left_s"]) == (10, 180.0)
+    assert [row[key] for key in ("jobs", "job", "node", "left_s", "requeued")] == [["11", "12"], "12", "gpu1", 60.0, 2]
+    row = report.row(run)
+    assert (row["epochs"], row["training_left_s"], row["left_s"], row["jobs"]) == (None, None, None, [])
+
+
+def test_a_time_budget_limits_what_is_left(make: Maker) -> None:
+    run = make("a", changes={"training": {"epochs": 100, "time_budget_min": 3}})
+    assert report.row(run, Standing(State("running")))["training_left_s"] is None
+    run.add_epoch({"epoch": 0, "val_cer": 0.2, "seconds": 30.0})
+    assert report.row(run, Standing(State("running")))["training_left_s"] == 150.0
+    for epoch in range(1, 9):
+        run.add_epoch({"epoch": epoch, "val_cer": 0.2, "seconds": 30.0})
+    assert report.row(run, Standing(State("running")))["training_left_s"] == 0.0
 
 
 def test_a_run_says_which_sweeps_it_is_of(make: Maker) -> None:

@@ -1,0 +1,263 @@
+"""How runs stand: what their folders say, together with what Slurm knows of their jobs."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from htr_exp import slurm
+from htr_exp.claim import Held
+from htr_exp.failures import of_job
+from htr_exp.files import read_jsonl
+from htr_exp.rundir import RunDir, State
+from htr_exp.slurm import Job, SlurmSilent
+
+SETTLED = frozenset(("done", "failed", "cancelled", "stopped", "timed_out"))
+"""States that a run's own folder decides, whatever Slurm says of its job."""
+
+SKEW_S = 30.0
+"""How far the clocks of a node and of Slurm may be apart."""
+
+TAIL = 16384  # bytes of a log that are read for its last words
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands."""
+
+    state: State
+    job: str | None = None  # that works or waits for it now; None where none does
+    node: str | None = None
+    left_s: float | None = None  # until the job's time limit
+    requeued: int = 0  # how often its newest job was started again
+    log: Path | None = None  # what Slurm kept of its newest job's output
+    jobs: tuple[str, ...] = ()  # all that it ever had, oldest first
+
+
+def look(runs: Sequence[RunDir]) -> tuple[dict[Path, Standing], list[str]]:
+    """Return how runs stand, by folder, and what a reader must know of it.
+
+    squeue is asked once, sacct at most once, and neither if no run waits for Slurm.
+    """
+    found: dict[Path, Standing] = {}
+    open_: dict[Path, tuple[RunDir, dict[str, Any]]] = {}
+    for run in runs:
+        records = run.jobs
+        found[run.path] = _of(run, run.state(), records)
+        if records and found[run.path].state.state not in SETTLED:
+            open_[run.path] = (run, records[-1])
+    if not open_:
+        return found, []
+    notes: list[str] = []
+    try:
+        jobs = slurm.queue({record["by"] for _, record in open_.values() if record.get("by")})
+    except SlurmSilent as silent:
+        unsure = {path: replace(found[path], job=record["job"]) for path, (_, record) in open_.items()}
+        return found | unsure, [f"Slurm does not answer ({silent}): this is what the run folders say"]
+    accounts = _accounts([record for _, record in open_.values()], jobs, notes)
+    for path, (run, record) in open_.items():
+        found[path] = _with_slurm(run, found[path], record, jobs, accounts)
+    return found, notes
+
+
+def of_folder(run: RunDir) -> Standing:
+    """Return how a run stands by its folder alone."""
+    return _of(run, run.state(), run.jobs)
+
+
+def _of(run: RunDir, state: State, records: Sequence[Mapping[str, Any]]) -> Standing:
+    if not records:
+        return Standing(state)
+    last = records[-1]
+    begun = [start["restart"] for start in read_jsonl(run.starts) if start.get("job") == last["job"]]
+    return Standing(
+        state,
+        requeued=max([*begun, sum(record.get("job") == last["job"] for record in read_jsonl(run.requeues))]),
+        log=Path(last["log"]) if last.get("log") else None,
+        jobs=tuple(record["job"] for record in records),
+    )
+
+
+def _accounts(records: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job], notes: list[str]) -> dict[str, Job] | None:
+    """Ask sacct for jobs that squeue does not show, or does not say by whom they were cancelled; None if it cannot say."""
+    wanted = [
+        record
+        for record in records
+        if (job := jobs.get(record["job"])) is None or (job.state == "CANCELLED" and job.by is None)
+    ]
+    ids = [id for record in wanted for id in (record["job"], record.get("compile_job")) if id]
+    if not ids:
+        return {}
+    try:
+        return slurm.accounts(ids, min(record["time"] for record in wanted))
+    except SlurmSilent as silent:
+        if any(record["job"] not in jobs for record in wanted):
+            notes.append(f"how ended jobs ended is not known ({silent})")
+        return None
+
+
+def _with_slurm(
+    run: RunDir,
+    before: Standing,
+    record: Mapping[str, Any],
+    jobs: Mapping[str, Job],
+    accounts: Mapping[str, Job] | None,
+) -> Standing:
+    id, settings = record["job"], record.get("slurm") or {}
+    job, waited = jobs.get(id), record.get("compile_job")
+    if job is not None and not job.ended:
+        requeued = max(before.requeued, job.restarts or 0)
+        state = _of_live(run, before.state, job, record)
+        return replace(before, state=state, job=id, node=job.node, left_s=job.left_s, requeued=requeued)
+    remembered = (accounts or {}).get(id)
+    if job is None:
+        job = remembered
+    elif remembered is not None and remembered.ended:
+        job = replace(job, by=remembered.by)
+    # The job may have ended between the look into the folder and squeue's answer: only now is its last word there.
+    state = run.state()
+    if state.state in SETTLED or _at_work_here(run):
+        return replace(before, state=state)
+    if job is None and record.get("by") not in (None, getpass.getuser()):  # whose jobs Slurm may hide from us
+        return replace(before, state=state, job=id)
+    if job is None and state.state == "interrupted":
+        return replace(before, state=state)
+    if job is None:
+        lost = f"its job {id} is no longer in the queue, and "
+        lost += "accounting is off" if accounts is None else "accounting does not know it"
+        return replace(before, state=State("interrupted", f"{lost}: `resume RUN` goes on", state.stage, state.since))
+    if not job.ended:  # accounting is behind the queue
+        return replace(before, state=state, job=id)
+    if _later(state.since, job.ended_at):  # somebody began or tried something since
+        return replace(before, state=state)
+    compiled = (jobs.get(waited) or (accounts or {}).get(waited)) if waited else None
+    log = compile_log(record) if compiled is not None and job.state == "CANCELLED" else before.log
+    word, reason = of_job(job, tail(log), settings, compiled)
+    known = State(word, reason, state.stage, job.ended_at or state.since)
+    requeued = max(before.requeued, job.restarts or 0)
+    return replace(before, state=_written(run, known, state), node=job.node, requeued=requeued)
+
+
+def _written(run: RunDir, known: State, before: State) -> State:
+    """Write a state learnt from Slurm into the folder, where that can be done; return how the run stands."""
+    if known.state == before.state == "interrupted" and known.reason == before.reason:
+        return before
+    try:
+        # Holding the run asks the file server for the folder's newest state, and keeps out whoever begins the run now.
+        with run.held():
+            now = run.state()  # who holds the run is ourselves: "running" is what the job that is gone wrote
+            if now.state in SETTLED:
+                return now
+            if now.since == before.since:
+                run.write_state(known.state, reason=known.reason, stage=known.stage)
+                return run.state()
+        return run.state()
+    except (Held, OSError):
+        return known
+
+
+def _of_live(run: RunDir, state: State, job: Job, record: Mapping[str, Any]) -> State:
+    """Return the state of a run whose job Slurm still has."""
+    if job.state in ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "RESIZING"):
+        reason = state.reason if state.state == "queued" else None
+        return State("running", reason, state.stage, state.since)
+    if job.state in ("SUSPENDED", "STOPPED"):
+        return State("running", f"job {job.id} is suspended: Slurm lets it go on", state.stage, state.since)
+    compiles = record.get("compile_job")
+    if state.state == "running" and compiles and (owner := run.owner()) is not None and owner.job == compiles:
+        return State("running", f"job {compiles} compiles its data", state.stage, state.since)
+    if job.state == "CONFIGURING":
+        return State("queued", "its node is made ready", state.stage, state.since)
+    return State("queued", why_waiting(job, record), state.stage, state.since)
+
+
+def why_waiting(job: Job, record: Mapping[str, Any]) -> str:
+    """Say in plain words why a job has not begun."""
+    reason, settings = job.reason or "None", record.get("slurm") or {}
+    values = {
+        "job": job.id,
+        "compile": record.get("compile_job") or "before it",
+        "partition": settings.get("partition"),
+        "time": settings.get("time_min"),
+        "parallel": settings.get("array_parallelism"),
+        "reason": reason,
+    }
+    again = "after a requeue" if job.restarts else "its begin time has not come"
+    for pattern, words in WAITS:
+        if re.match(pattern, reason, re.IGNORECASE):
+            said = words.format(again=again, **values)
+            break
+    else:
+        said = f"waits: Slurm says {reason}"
+    if job.starts_at and "never" not in said:
+        said += f"; begins about {job.starts_at[:16].replace('T', ' ')} UTC"
+    return said
+
+
+NEVER = "job {job} never begins: "
+CHANGE = ": `cancel RUN`, then `resume RUN` with another "
+
+WAITS: tuple[tuple[str, str], ...] = (
+    (r"None$", "waits for Slurm to look at it"),
+    (r"Resources|Nodes required for job are DOWN", "waits for a free node"),
+    (r"Priority", "waits behind jobs of higher priority"),
+    (r"DependencyNeverSatisfied",
+     NEVER + "the job that compiles its data ({compile}) did not end well: `cancel RUN`, then `resume RUN`"),
+    (r"Dependency", "waits for job {compile}, which compiles its data"),
+    (r"BeginTime", "waits to begin: {again}"),
+    (r"JobArrayTaskLimit", "waits for its turn (slurm.array_parallelism={parallel})"),
+    (r"JobHeldUser", "is held: `scontrol release {job}` lets it begin"),
+    (r"JobHeldAdmin", "is held by the administrators of the cluster: ask them"),
+    (r"JobHoldMaxRequeue|launch failed|job_requeued_in_held|RequeueHold|SpecialExit",
+     "is held after it was requeued ({reason}): `scontrol release {job}` lets it begin"),
+    (r"ReqNodeNotAvail", "waits: the nodes it asks for are down, drained or reserved ({reason})"),
+    (r"PartitionTimeLimit", NEVER + "slurm.time_min={time} is more than slurm.partition={partition} allows" + CHANGE + "slurm.time_min"),
+    (r"PartitionDown|PartitionInactive", "waits: slurm.partition={partition} is closed now"),
+    (r"PartitionNodeLimit|BadConstraints|PartitionConfig|NodeDown",
+     NEVER + "no node of slurm.partition={partition} has what it asks for ({reason})" + CHANGE + "slurm.gres, slurm.constraint or slurm.mem_gb"),
+    (r"(?:QOS|Assoc)\w*(?:PerJob|WallDuration|PerNode|NotAllowed)", NEVER + "it asks for more than your account or QOS allows ({reason})" + CHANGE + "slurm setting"),
+    (r"QOS|Assoc|MaxJob|MaxMem", "waits: the limit of your account or QOS is reached ({reason})"),
+    (r"AccountNotAllowed|InvalidAccount", NEVER + "its account may not use slurm.partition={partition}" + CHANGE + "slurm.account"),
+    (r"InvalidQOS", NEVER + "its QOS is not valid" + CHANGE + "slurm.qos"),
+    (r"Reservation", "waits for its reservation, or for one to end"),
+    (r"Licenses", "waits for a license"),
+    (r"Cleaning|NodeCleaning|Prolog", "waits for Slurm to tidy up after its last start"),
+)  # fmt: skip
+"""squeue's reason -> what it means; the first that matches."""
+
+
+def compile_log(record: Mapping[str, Any]) -> Path | None:
+    """Return Slurm's output file of the job that compiles for a submission: it stands beside the submission's own."""
+    before, log = record.get("compile_job"), record.get("log")
+    return Path(log).with_name(Path(log).name.replace(record["job"], before, 1)) if before and log else None
+
+
+def tail(log: Path | None, size: int = TAIL) -> str:
+    """Return the end of a log, "" where there is none."""
+    if log is None:
+        return ""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(file.seek(0, 2) - size, 0))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _at_work_here(run: RunDir) -> bool:
+    """Say whether a process that is no job's works in the run: its user went on without Slurm."""
+    owner = run.owner()
+    return owner is not None and owner.job is None
+
+
+def _later(since: str, ended: str | None) -> bool:
+    try:
+        form = "%Y-%m-%dT%H:%M:%SZ"
+        return datetime.strptime(since, form) > datetime.strptime(ended or "", form) + timedelta(seconds=SKEW_S)
+    except ValueError:
+        return False

@@ -1,0 +1,34 @@
+#!/bin/sh
+# What this run does, in kraken 7.1.1's own commands. It repeats the run in a folder of its own, $OUT.
+# kraken has no cap on epochs with -q early: the run stops it after 100.
+set -eu
+cd "$(dirname "$0")"
+OUT=${OUT:-by-hand}
+BASE=${BASE:-$(cat live/base_model.path 2>/dev/null || true)}
+mkdir -p "$OUT"
+export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS=1 LC_ALL=C.UTF-8
+DEVICE=${DEVICE:-$(nvidia-smi -L 2>/dev/null | grep -q ^GPU && echo cuda:0 || echo cpu)}
+WORKERS=${WORKERS:-0} # processes that load lines; with a GPU the run takes one less than its CPUs
+
+# one compiled file for each side of the split; what the cache holds already is compiled again
+ketos --workers 0 compile -f page -o "$OUT/train.arrow" -F live/train.pages
+echo "$OUT/train.arrow" > "$OUT/train.list"
+ketos --workers 0 compile -f page -o "$OUT/validation.arrow" -F live/validation.pages
+echo "$OUT/validation.arrow" > "$OUT/validation.list"
+ketos --workers 0 compile -f page -o "$OUT/test.arrow" -F live/test.pages
+echo "$OUT/test.arrow" > "$OUT/test.list"
+
+# training
+ketos -v -d "$DEVICE" --precision 32-true -s 1 --workers "$WORKERS" --threads 1 --no-deterministic train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/leg-01" --weights-format coreml -i "$BASE" --resize union -q early --lag 10 --min-epochs 0 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --gradient-clip-val 1.0 --accumulate-grad-batches 1 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --cos-min-lr 1e-06 --pad 16 --no-augment --normalize-whitespace
+# the best of all legs: its score is in its name
+cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ '{print $NF "\t" $0}' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"
+
+# predictions on the held-out lines
+mkdir -p "$OUT/base"
+set --
+while read -r page; do set -- "$@" -i "$page" "$OUT/base/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+kraken -d "$DEVICE" --precision 32-true --threads 1 -f page -t predict.jinja --no-subline-segmentation "$@" ocr -m "$BASE" -B 1 --pad 16 --no-reorder --num-line-workers 0
+mkdir -p "$OUT/best"
+set --
+while read -r page; do set -- "$@" -i "$page" "$OUT/best/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+kraken -d "$DEVICE" --precision 32-true --threads 1 -f page -t predict.jinja --no-subline-segmentation "$@" ocr -m "$OUT/best.mlmodel" -B 1 --pad 16 --no-reorder --num-line-workers 0

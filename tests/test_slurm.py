@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_slurm_site import Site, site, squeue_row
+
+from htr_exp import slurm
+from htr_exp.slurm import Job, SlurmSilent
+
+DATA = Path(__file__).parent / "data" / "slurm"
+SETTINGS: dict[str, Any] = {
+    "partition": "nope", "time_min": 9000, "gres": "gpu:9", "constraint": "none such", "cpus_per_task": 64, "mem_gb": 900,
+    "account": "acc", "qos": "fast", "nodelist": "nonode", "mail_type": "XX", "extra": {"frobnicate": 1},
+}  # fmt: skip
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return site(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def recorded(cluster: Site) -> Site:
+    for program in ("squeue", "sacct", "sinfo"):
+        cluster.says(program, (DATA / f"{program}.txt").read_text())
+    return cluster
+
+
+def test_recorded_queue_is_read(recorded: Site) -> None:
+    jobs = slurm.queue()
+    assert jobs["65"] == Job("65", "PENDING", reason="Resources", restarts=0)
+    assert jobs["63"] == Job("63", "RUNNING", node="gpu1", left_s=59 * 60 + 56, restarts=0)
+    assert jobs["39_3"].state == "COMPLETED"
+    assert (jobs["39_3"].node, jobs["39_3"].exit_code, jobs["39_3"].ended_at) == ("gpu1", "0:0", "2026-11-23T20:34:08Z")
+    assert (jobs["53"].exit_code, jobs["50"].exit_code) == ("3:0", "0:9")
+    assert (jobs["4"].state, jobs["4"].reason, jobs["4"].ended) == ("CANCELLED", "DependencyNeverSatisfied", True)
+    assert jobs["55"].restarts == 1
+
+
+def test_the_queue_is_asked_once_for_all_of_one_user(recorded: Site) -> None:
+    slurm.queue(["nobody-of-this-name", pwd.getpwuid(os.getuid()).pw_name])
+    (call,) = recorded.calls()
+    words = call["argv"]
+    assert words[words.index("-u") + 1] == f"{os.getuid()},{pwd.getpwuid(os.getuid()).pw_name}"
+    assert "all" in words
+    assert "-r" in words
+
+
+def test_ones_own_formats_do_not_change_what_is_read(recorded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUEUE_FORMAT", "%i")
+    monkeypatch.setenv("SACCT_FORMAT", "JobID")
+    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
+    slurm.queue()
+    (call,) = recorded.calls()
+    assert call["env"] == {
+        "TZ": "UTC", "LC_ALL": "C.UTF-8", "SQUEUE_FORMAT": None, "SACCT_FORMAT": None, "SLURM_TIME_FORMAT": "standard",
+    }  # fmt: skip
+
+
+def test_a_reason_may_hold_anything(cluster: Site) -> None:
+    cluster.queue({"JobArrayID": "7", "Reason": "ReqNodeNotAvail, UnavailableNodes:gpu[1-3]|x"})
+    assert slurm.queue()["7"].reason == "ReqNodeNotAvail, UnavailableNodes:gpu[1-3]|x"
+
+
+def test_a_thousand_tasks_are_read_in_a_moment() -> None:
+    text = "".join(squeue_row(JobArrayID=f"5_{task}", Reason="Priority") for task in range(1000))
+    began = time.process_time()
+    assert len(list(slurm._rows_of_queue(text))) == 1000
+    assert time.process_time() - began < 0.5
+
+
+def test_recorded_accounts_are_read(recorded: Site) -> None:
+    jobs = slurm.accounts(["1", "5_4", "5_5", "64"], "2026-11-23T20:25:20Z")
+    assert (jobs["1"].state, jobs["1"].node, jobs["1"].ended_at) == ("TIMEOUT", "cpu1", "2026-11-23T20:26:20Z")
+    assert (jobs["5_4"].state, jobs["5_4"].by) == ("CANCELLED", pwd.getpwuid(0).pw_name)
+    assert (jobs["5_5"].state, jobs["5_5"].ended_at) == ("RUNNING", None)
+    assert (jobs["6"].exit_code, jobs["13"].exit_code, jobs["14"].exit_code) == ("0:53", "9:0", "0:9")
+    assert (jobs["3"].by, jobs["3"].node) == (None, None)
+    assert not jobs["31"].ended
+    assert jobs["64"].state == "PREEMPTED"
+    (call,) = recorded.calls("sacct")
+    assert call["argv"][-1] == "1,5,64"
+    assert "2026-11-23T19:25:20" in call["argv"]
+
+
+def test_waiting_tasks_of_an_array_are_told_apart(cluster: Site) -> None:
+    cluster.accounts(
+        "9_[4-6,8%2]|PENDING|0:0|2026-11-23T20:25:20|Unknown|None assigned",
+        "9_3|COMPLETED|0:0|2026-11-23T20:25:20|Unknown|n",
+    )
+    jobs = slurm.accounts(["9_4"], "2026-11-23T20:25:20Z")
+    assert {id: job.state for id, job in jobs.items()} == {
+        "9_3": "COMPLETED", "9_4": "PENDING", "9_5": "PENDING", "9_6": "PENDING", "9_8": "PENDING",
+    }  # fmt: skip
+
+
+def test_of_two_records_the_newer_counts(cluster: Site) -> None:
+    newer = "7|COMPLETED|0:0|2026-11-23T20:25:20|2026-11-23T20:26:20|n"
+    older = "7|FAILED|1:0|2025-01-01T00:00:00|2025-01-01T00:00:09|n"
+    for rows in ((newer, older), (older, newer)):
+        cluster.accounts(*rows)
+        assert slurm.accounts(["7"], "2026-11-23T20:25:20Z")["7"].state == "COMPLETED"
+
+
+def test_nothing_is_asked_about_no_job(cluster: Site) -> None:
+    assert slurm.accounts([], "2026-11-23T20:25:20Z") == {}
+    assert cluster.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"err": "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n", "code": 1},
+         "squeue: Unable to contact slurm controller (connect failure)"),
+        ({"err": "squeue: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\nsqueue: error: fetch_config: DNS SRV "
+          "lookup failed\nsqueue: fatal: Could not establish a configuration source\n", "code": 1},
+         "squeue: Could not establish a configuration source"),
+        ({"code": 1}, "squeue: exit code 1"),
+    ],
+)  # fmt: skip
+def test_a_queue_that_does_not_answer_says_why(cluster: Site, answer: dict[str, Any], words: str) -> None:
+    cluster.says("squeue", **answer)
+    with pytest.raises(SlurmSilent) as silent:
+        slurm.queue()
+    assert str(silent.value).replace("slurm_load_jobs error: ", "") == words
+
+
+def test_an_answer_with_a_warning_is_an_answer(cluster: Site) -> None:
+    cluster.says("squeue", squeue_row(JobArrayID="7"), err="squeue: warning: this cluster will be down on Monday\n")
+    assert set(slurm.queue()) == {"7"}
+
+
+def test_slow_programs_are_given_up(cluster: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "TIMEOUT_S", 0.2)
+    cluster.says("squeue", sleep_s=20)
+    with pytest.raises(SlurmSilent, match=r"squeue: no answer within 0\.2 s"):
+        slurm.queue()
+
+
+def test_a_machine_without_slurm_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SlurmSilent, match="squeue: there is no such program here"):
+        slurm.queue()
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_site_without_accounting_says_so(cluster: Site, code: int) -> None:
+    cluster.says("sacct", err="Slurm accounting storage is disabled\n", code=code)
+    with pytest.raises(SlurmSilent, match="sacct: Slurm accounting storage is disabled"):
+        slurm.accounts(["1"], "2026-11-23T20:25:20Z")
+
+
+def test_cancelling_what_has_ended_is_no_fault(cluster: Site) -> None:
+    cluster.says("scancel", err="scancel: error: Kill job error on job id 12: Invalid job id specified\n", code=1)
+    assert slurm.cancel(["12", "13_4"]) is None
+    assert cluster.calls("scancel")[0]["argv"] == ["12", "13_4"]
+
+
+def test_cancelling_what_is_anothers_is_told(cluster: Site) -> None:
+    cluster.says("scancel", err="scancel: error: Kill job error on job id 12: Access/permission denied\n", code=1)
+    assert slurm.cancel(["12"]) == "Kill job error on job id 12: Access/permission denied"
+
+
+def test_cancelling_without_a_controller_is_told(cluster: Site) -> None:
+    words = "scancel: error: Kill job error on job id 5: Unable to contact slurm controller (connect failure)\n"
+    cluster.says("scancel", err=words, code=1)
+    with pytest.raises(SlurmSilent, match="Unable to contact"):
+        slurm.cancel(["5"])
+
+
+def test_many_jobs_are_cancelled_in_several_calls(cluster: Site) -> None:
+    slurm.cancel([str(number) for number in range(1200)])
+    assert [len(call["argv"]) for call in cluster.calls("scancel")] == [500, 500, 200]
+
+
+def test_a_requeue_that_is_refused_is_told(cluster: Site) -> None:
+    assert slurm.requeue("12_3") is None
+    assert cluster.calls("scontrol")[0]["argv"] == ["requeue", "12_3"]
+    cluster.says("scontrol", err="Invalid job id specified for job 999999\n", code=1)
+    assert slurm.requeue("999999") == "Invalid job id specified for job 999999"
+
+
+def test_recorded_partitions_are_read(recorded: Site) -> None:
+    found = slurm.partitions()
+    assert set(found) == {"public", "publicgpu", "grantgpu"}
+    assert found["publicgpu"] == slurm.Partition("publicgpu", "up", 1440, 3, 8, 15.6, ("gputc",), ("gpu:1",))
+    assert (found["public"].features, found["public"].gres, found["grantgpu"].max_time_min) == ((), (), None)
+
+
+def test_a_partition_of_several_kinds_of_nodes_shows_the_largest(cluster: Site) -> None:
+    cluster.says("sinfo", "p|up|30:00|2|8|16000|gpu:a100:2(S:0-1)|x,y\np|up|30:00|1|64+|256000|(null)|z\n")
+    assert slurm.partitions()["p"] == slurm.Partition("p", "up", 30, 3, 64, 250.0, ("x", "y", "z"), ("gpu:a100:2",))
+
+
+def test_sbatch_is_asked_with_the_script(cluster: Site) -> None:
+    cluster.says(
+        "sbatch",
+        err="sbatch: Job 16 to start at 2026-11-23T21:25:27 using 1 processors on nodes cpu1 in partition public\n",
+    )
+    assert slurm.test("#!/bin/sh\ntrue\n") is None
+    (call,) = cluster.calls("sbatch")
+    assert (call["argv"], call["stdin"]) == (["--test-only"], "#!/bin/sh\ntrue\n")
+
+
+def test_all_that_sbatch_refuses_is_told(cluster: Site) -> None:
+    cluster.says(
+        "sbatch",
+        err="sbatch: error: invalid partition specified: nope\nallocation failure: Invalid partition name specified\n",
+        code=1,
+    )
+    assert (
+        slurm.test("#!/bin/sh\n")
+        == "invalid partition specified: nope; allocation failure: Invalid partition name specified"
+    )
+
+
+REFUSALS = [json.loads(line) for line in (DATA / "refusals.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: " ".join(refusal["text"].split()[-6:]))
+def test_a_refusal_names_the_key_and_what_to_change(recorded: Site, refusal: dict[str, Any]) -> None:
+    settings = SETTINGS
+    if "15.6" in str(refusal["words"]) or "gputc" in str(refusal["words"]) or "1440" in str(refusal["words"]):
+        settings = SETTINGS | {"partition": "publicgpu"}
+    said = slurm.meaning(refusal["text"], settings)
+    own = refusal["text"].strip().splitlines()[0].removeprefix("sbatch: ").removeprefix("error: ")
+    assert own in said
+    assert [word for word in refusal["words"] if word not in said] == []
+
+
+def test_a_refusal_is_explained_where_sinfo_is_silent(cluster: Site) -> None:
+    cluster.says("sinfo", code=1)
+    assert "`sinfo -o %P` lists them" in slurm.meaning("Invalid partition name specified", SETTINGS)
+    assert "choose less" in slurm.meaning("Requested time limit is invalid", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("1-02:03:04", 93784), ("02:03:04", 7384), ("3:04", 184), ("UNLIMITED", None), ("infinite", None), ("INVALID", None), ("", None)],
+)  # fmt: skip
+def test_times_are_read_as_slurm_writes_them(text: str, found: float | None) -> None:
+    assert slurm.seconds(text) == found
+
+
+def test_a_process_outside_slurm_has_no_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert slurm.allocation() is None
+
+
+def test_a_task_of_an_array_knows_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"SLURM_JOB_ID": "15", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURMD_NODENAME": "gpu1",
+              "SLURM_RESTART_COUNT": "2", "SLURM_CPUS_PER_TASK": "4", "SLURM_CPUS_ON_NODE": "8"}  # fmt: skip
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    assert slurm.allocation() == slurm.Allocation("12_3", "15", "gpu1", 2, 4)
+
+
+def test_a_job_with_few_variables_still_has_an_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SLURM")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SLURM_JOB_ID", "15")
+    given = slurm.allocation()
+    assert given is not None
+    assert (given.job, given.node, given.restarts) == ("15", None, 0)
+    assert given.cpus >= 1
