@@ -1,7 +1,7 @@
 """How much CPU the command line costs where nothing is trained: what one waits for, and what a login node allows.
 
-CPU seconds of the child process, the best of three, against the libraries that any such tool has to import. Prints one JSON
-line a measurement.
+CPU seconds of the child process, the best of three, against the libraries that any such tool has to import. Slurm's programs
+are shell scripts that answer at once: theirs is not our time. Prints one JSON line a measurement.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ POINTS = 40
 TIMES = 3
 LIMIT_S = 1.5
 LIMIT_OF_A_POINT_S = 0.15
+SUBMITTED_RUNS = 1000
+LIMIT_OF_SLURM_S = 2.0
 PEER = (sys.executable, "-c", "import hydra, omegaconf, rich")
 
 
@@ -57,6 +59,47 @@ def make_ketos(folder: Path) -> Path:
     ketos.write_text("#!/bin/sh\necho 'ketos, version 7.1.1'\n")
     ketos.chmod(0o755)
     return ketos
+
+
+def make_slurm(folder: Path) -> None:
+    """Write programs that answer as those of a cluster do, with half of `SUBMITTED_RUNS` in the queue."""
+    folder.mkdir(parents=True)
+    widths = (40, 20, 20, 24, 8, 12, 80, 200)  # as htr_exp.slurm asks squeue
+    running = ("RUNNING", "3:00:00", "N/A", "0", "0", "gpu-07", "None")
+    jobs = [(f"7_{number}", *running) for number in range(SUBMITTED_RUNS // 2)]
+    queue = "\n".join("".join(word.ljust(width) for word, width in zip(job, widths)) for job in jobs)
+    (folder / "queue.txt").write_text(queue + "\n")
+    ended = [
+        f"7_{number}|FAILED|1:0|2026-01-02T03:04:05|2026-01-02T04:04:05|gpu-07" for number in range(SUBMITTED_RUNS)
+    ]
+    (folder / "accounts.txt").write_text("\n".join(ended) + "\n")
+    for name, answer in {
+        "sbatch": 'case "$1" in --test-only) cat > /dev/null;; *) echo "Submitted batch job 9";; esac',
+        "srun": "exit 1",
+        "sinfo": "echo 'publicgpu|up|1-00:00:00|4|8|64000|gpu:1|gputc'",
+        "squeue": f"cat '{folder}/queue.txt'",
+        "sacct": f"cat '{folder}/accounts.txt'",
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (folder / name).chmod(0o755)
+
+
+def make_submitted(folder: Path) -> None:
+    """Make run folders look submitted: half of them running, half ended without a word of their own."""
+    for number, run in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
+        record = {
+            "time": "2026-01-02T03:04:05Z",
+            "job": f"7_{number}",
+            "compile_job": None,
+            "log": str(run / "job.out"),
+            "packed": 1,
+        }
+        append_jsonl(run / "live/jobs.jsonl", record | {"slurm": {"partition": "publicgpu", "time_min": 300}})
+        state = "running" if number < SUBMITTED_RUNS // 2 else "queued"
+        write_json(
+            run / "live/state.json", {"state": state, "reason": None, "stage": "train", "since": "2026-01-02T03:04:05Z"}
+        )
+        (run / "results.json").unlink()
 
 
 def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
@@ -122,6 +165,22 @@ def main() -> int:
         one = cpu_s([*ours, *dry, "-m", "seed=1"], folder)
         many = cpu_s([*ours, *dry, "-m", f"seed=range(1,{POINTS + 1})"], folder)
         report(f"a point of a sweep of {POINTS}", (many - one) / (POINTS - 1), LIMIT_OF_A_POINT_S, peer)
+
+        make_slurm(folder / "slurm")
+        os.environ["PATH"] = f"{folder / 'slurm'}{os.pathsep}{os.environ['PATH']}"
+        submitted = [word for word in dry if word != "--dry-run"] + [
+            "slurm=publicgpu",
+            f"site.workspace={folder / 'submitting'}",
+        ]
+        report("a run submitted", cpu_s([*ours, *submitted], folder), LIMIT_OF_SLURM_S, peer)
+        one = cpu_s([*ours, *submitted, "-m", "seed=1"], folder)
+        many = cpu_s([*ours, *submitted, "-m", f"seed=range(1,{POINTS + 1})"], folder)
+        report(f"a point of a submitted sweep of {POINTS}", (many - one) / (POINTS - 1), LIMIT_OF_A_POINT_S, peer)
+        for number in range(SUBMITTED_RUNS):
+            make_run(folder / "cluster" / "runs", number, values)
+        make_submitted(folder / "cluster" / "runs")
+        status = [*ours, "status", f"--workspace={folder / 'cluster'}"]
+        report(f"status of {SUBMITTED_RUNS} submitted runs", cpu_s(status, folder), LIMIT_OF_SLURM_S, peer)
     return int(missed)
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,14 @@ class Owner:
     host: str
     pid: int
     started: float  # the process's own start, seconds since 1970: a process number comes back, this does not
+    job: str | None = None  # Slurm's number of the job it runs in
+    restart: int = 0  # how often Slurm had started that job again
 
     def is_gone(self) -> bool:
         """Say whether the process has surely ended; False where it cannot be known from here."""
+        job, restart = _slurm_job()
+        if job is not None and self.job == job and self.restart < restart:
+            return True  # Slurm ends a job everywhere before it starts it again
         if self.host != socket.gethostname():
             return False
         try:
@@ -52,7 +57,13 @@ def owner_of(claim: Path) -> Owner | None:
     """Return the live owner of a claim, or None where there is none (no claim, an ended process, a heart that stopped)."""
     try:
         values: dict[str, Any] = json.loads((claim / "owner.json").read_text())
-        owner = Owner(str(values["host"]), int(values["pid"]), float(values["started"]))
+        owner = Owner(
+            str(values["host"]),
+            int(values["pid"]),
+            float(values["started"]),
+            values.get("job"),
+            values.get("restart", 0),
+        )
         beat = (claim / "owner.json").stat().st_mtime
     except (FileNotFoundError, ValueError, KeyError):
         return _owner_about_to_sign(claim)
@@ -75,7 +86,7 @@ def claimed(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False)
         Held: another process holds it, and `wait` gave up.
         OSError: the parent folder cannot be written.
     """
-    me = Owner(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+    me = Owner(socket.gethostname(), os.getpid(), psutil.Process().create_time(), *_slurm_job())
     claim.parent.mkdir(parents=True, exist_ok=True)
     while True:
         try:
@@ -90,7 +101,7 @@ def claimed(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False)
             else:
                 time.sleep(0.5)
     signed = claim / "owner.json"
-    signed.write_text(json.dumps({"host": me.host, "pid": me.pid, "started": me.started}))
+    signed.write_text(json.dumps(asdict(me)))
     ended = threading.Event()
     heart = threading.Thread(target=_beat, args=(signed, ended), daemon=True)
     heart.start()
@@ -135,6 +146,11 @@ def made_once(
             else:
                 aside.unlink(missing_ok=True)
     return True
+
+
+def _slurm_job() -> tuple[str | None, int]:
+    restart = os.environ.get("SLURM_RESTART_COUNT", "0")
+    return os.environ.get("SLURM_JOB_ID"), int(restart) if restart.isdigit() else 0
 
 
 def _beat(signed: Path, ended: threading.Event) -> None:

@@ -19,6 +19,9 @@ mkdir -p "$OUT"
 export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS={threads} LC_ALL=C.UTF-8
 """
 
+DEVICE = "DEVICE=${DEVICE:-$(nvidia-smi -L 2>/dev/null | grep -q ^GPU && echo cuda:0 || echo cpu)}\n"
+WORKERS = "WORKERS=${WORKERS:-0} # processes that load lines; with a GPU the run takes one less than its CPUs\n"
+
 
 def legs(training: Training) -> list[tuple[str, int | None]]:
     """Return the legs of a training: a folder's name each, and the count of epochs it ends at (None: kraken stops itself).
@@ -49,16 +52,24 @@ def script(
     Args:
         training: every setting.
         version: of kraken.
-        device: as kraken names it.
+        device: as kraken names it, or `auto` where only the machine that runs it knows.
         seed: of training.
         base: whether there is a base model.
         spec: the network from scratch, or None with a base model.
         sides: what is compiled: train, validation and, where there is one, test; nothing where nothing is trained.
         pad: of scoring, pixels.
     """
-    lines = [HEADER.format(version=version, threads=training.threads, stopping=_stopping(training) if sides else "")]
+    header = HEADER.format(version=version, threads=training.threads, stopping=_stopping(training) if sides else "")
+    workers = str(training.workers)
+    if training.workers is None:
+        workers = "0" if device == "cpu" else "$WORKERS"
+    if device == "auto":
+        device, header = "$DEVICE", header + DEVICE
+    if sides and workers == "$WORKERS":
+        header += WORKERS
+    lines = [header]
     if sides:
-        lines += _compilation(training, sides) + _legs(training, device, seed, spec)
+        lines += _compilation(training, sides) + _legs(training, device, workers, seed, spec)
     lines.append("\n# predictions on the held-out lines")
     if base:
         lines += _prediction("$BASE", "base", device, training, pad)
@@ -87,14 +98,14 @@ def _compilation(training: Training, sides: Sequence[str]) -> list[str]:
     return lines
 
 
-def _legs(training: Training, device: str, seed: int, spec: str | None) -> list[str]:
+def _legs(training: Training, device: str, workers: str, seed: int, spec: str | None) -> list[str]:
     lines = ["\n# training"]
     before: tuple[str, int] | None = None
     for folder, until in legs(training):
         output = f"$OUT/train/{folder}"
         if before is None:
             command = ketos.train_command(
-                "ketos", training, device=device, seed=seed, train="$OUT/train.list", validation="$OUT/validation.list",
+                "ketos", training, device=device, workers=workers, seed=seed, train="$OUT/train.list", validation="$OUT/validation.list",
                 output=output, base=None if spec else "$BASE", spec=spec, until_epoch=until,
             )  # fmt: skip
         else:
@@ -103,6 +114,7 @@ def _legs(training: Training, device: str, seed: int, spec: str | None) -> list[
                 "ketos",
                 training,
                 device=device,
+                workers=workers,
                 seed=seed + before[1],
                 checkpoint=checkpoint,
                 output=output,

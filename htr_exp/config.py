@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -23,16 +23,20 @@ from yaml import MarkedYAMLError, YAMLError
 
 from htr_exp.basemodel import kraken_file
 from htr_exp.errors import ConfigError
-from htr_exp.schema import CHOICES, Experiment
+from htr_exp.schema import CHOICES, Experiment, Slurm
 
 PACKAGE = Path(__file__).resolve().parent
 
 LITERAL_KEYS = re.compile(
     r"(dataset\.(path|pattern|exclude|name)|model\.(path|file|name|doi)|architecture\.spec|split\.(lists\.\w+|table|page_column|column)"
-    r"|runtime\.ketos|site\.\w+|tracking\.uri|name|question)$"
+    r"|runtime\.ketos|site\.\w+|tracking\.uri|name|question"
+    r"|slurm\.(partition|gres|constraint|account|qos|mail_type|mail_user|nodelist|exclude|compile_partition|extra\.[\w-]+))$"
 )
 """Keys whose values are names, paths or VGSL specs: taken as typed, whatever Hydra's grammar makes of their characters."""
 
+
+WHOLE_KEYS = ("architecture.spec", "slurm.mail_type", "slurm.nodelist", "slurm.exclude")
+"""Those of them whose values hold commas: never several values of a sweep."""
 
 UNREADABLE = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
 """What is raised of files and values that make no experiment."""
@@ -181,6 +185,27 @@ def resolve(config: DictConfig) -> Composed:
     return Composed(experiment, values)  # type: ignore[arg-type]
 
 
+def slurm_settings(known: Slurm, words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Slurm:
+    """Return settings of Slurm, changed by `slurm=CHOICE` and `slurm.KEY=VALUE`.
+
+    Raises:
+        ConfigError: with every bad key and value.
+    """
+    if not words:
+        return known
+    if any(word.startswith("slurm=") for word in words):
+        return compose_experiment(words, config_dirs).experiment.slurm
+    changed = {word.partition("=")[0].removeprefix("slurm.").partition(".")[0] for word in words}
+    if not known.submit:
+        raise ConfigError(
+            "the settings cannot be used:", [f"{word}: the run was not submitted; add slurm=CHOICE" for word in words]
+        )
+    template = ["slurm=template", "slurm.partition=unknown", "slurm.time_min=1"]
+    kept = [word for word in template if word.partition("=")[0].removeprefix("slurm.") not in changed]
+    given = compose_experiment([*kept, *words], config_dirs).experiment.slurm
+    return replace(known, **{key: getattr(given, key) for key in changed})
+
+
 def word_problems(values: dict[str, Any]) -> list[str]:
     """Return what is wrong with each key that takes one of a few words."""
     problems = []
@@ -237,7 +262,7 @@ def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun:
             problems.append(f"{typed}: {_first_line(error)}; write KEY=VALUE")
             continue
         key = override.key_or_group
-        if key.startswith("hydra"):
+        if key.startswith(("hydra", "slurm.extra.")):
             continue
         if override.type is not None and override.type.name != "CHANGE":
             problems += _key_problem(typed, key, groups) or [
@@ -314,7 +339,11 @@ def _literal(typed: str, *, multirun: bool) -> str:
         if re.search(r"[\[,]\s*(['\"]).*\1\s*[,\]]", value):
             return typed  # whoever quotes an item has a comma in it
         return f"{key}=[{','.join(_quoted(item.strip()) for item in value[1:-1].split(','))}]"
-    if multirun and key != "architecture.spec" and not Path(value).exists():
+    if key.startswith("slurm.extra."):
+        key = f"++{key}"  # a dictionary: sbatch knows which of its keys there are
+        if value in ("true", "false"):  # an option without a value
+            return f"{key}={value}"
+    if multirun and key not in WHOLE_KEYS and not Path(value).exists():
         return f"{key}={','.join(_quoted(item) for item in value.split(','))}"
     return f"{key}={_quoted(value)}"
 

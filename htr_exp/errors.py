@@ -5,7 +5,9 @@
     ├── DatasetError             ground truth that cannot be used as it is
     ├── ModelError               a base model that is missing, unreadable or of the wrong kind
     ├── RuntimeUnavailableError  kraken cannot be started here
+    ├── SubmissionError          Slurm does not take the job
     └── TrainingError            kraken, or a stage around it, failed
+        └── KilledError          somebody or something killed kraken
 
 `cli.main` catches these and nothing else: any other exception is a defect and keeps its traceback.
 """
@@ -48,5 +50,13 @@ class RuntimeUnavailableError(HtrExpError):
     """kraken cannot be started where the run needs it."""
 
 
+class SubmissionError(HtrExpError):
+    """Slurm does not take the job."""
+
+
 class TrainingError(HtrExpError):
     """kraken, or a stage around it, failed."""
+
+
+class KilledError(TrainingError):
+    """Somebody or something, and not we, killed kraken: it may do better when it starts again."""

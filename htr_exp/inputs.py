@@ -9,10 +9,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from htr_exp import runtime
 from htr_exp.errors import DatasetError, ModelError, TrainingError
 from htr_exp.files import read_json, sha256_file
 from htr_exp.groundtruth import FileFacts
-from htr_exp.rundir import RunDir
+from htr_exp.rundir import RunDir, compiled_file
 from htr_exp.schema import Experiment
 from htr_exp.splits import NAMES
 
@@ -46,6 +47,16 @@ class Inputs:
         values: dict[str, list[dict[str, Any]]] = read_json(self.run.split)
         return values
 
+    @cached_property
+    def device(self) -> str:
+        """The device that `training.device` means on this machine."""
+        return runtime.device(str(self.facts["device"]))
+
+    @property
+    def workers(self) -> int:
+        """The loader processes that `training.workers` means on this machine."""
+        return runtime.workers(self.experiment.training.workers, self.device)
+
     @property
     def trains(self) -> bool:
         """Whether anything is learnt; else the base model is evaluated."""
@@ -59,6 +70,20 @@ class Inputs:
     def pages(self, *sides: str) -> list[dict[str, Any]]:
         """Return the pages of some sides, ordered by content."""
         return sorted((page for side in sides for page in self.split[side]), key=lambda page: str(page["digest"]))
+
+    def compiled(self, side: str) -> Path:
+        """Return where the cache holds the compiled lines of a side."""
+        return compiled_file(
+            self.cache,
+            [page["digest"] for page in self.pages(side)],
+            kraken=self.facts["software"]["kraken"],
+            legacy_polygons=self.experiment.training.legacy_polygons,
+        )
+
+    def to_compile(self) -> list[Path]:
+        """Return the compiled files that training needs and the cache does not hold yet."""
+        sides = [side for side in NAMES if self.split[side]] if self.trains else []
+        return [path for path in map(self.compiled, sides) if not path.exists()]
 
     def staged(self, page: dict[str, Any]) -> Path:
         """Return the page file that kraken sees."""
@@ -78,6 +103,7 @@ class Inputs:
 
         Raises:
             TrainingError: the run folder was changed.
+            RuntimeUnavailableError: kraken is not here, or another one than the plan's.
             DatasetError: images or staged pages were, or are gone.
             ModelError: the base model was, or is.
         """
@@ -86,6 +112,7 @@ class Inputs:
             raise TrainingError(
                 f"{self.run.path}: changed since it was written: {', '.join(broken)}; start anew with again=true"
             )
+        runtime.find(self.places["ketos"], self.facts["software"]["kraken"])
         problems = []
         known = FileFacts.of_user()
         for page in self.pages(*NAMES):

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from htr_exp import training
-from htr_exp.errors import HtrExpError, TrainingError
+from htr_exp import failures, slurm, training
+from htr_exp.errors import HtrExpError, KilledError, TrainingError
+from htr_exp.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.inputs import Inputs
+from htr_exp.provenance import code_digest
 from htr_exp.recognition import Hear, Recognition
 from htr_exp.rundir import RunDir, State, plainly
 from htr_exp.runtime import Command
 from htr_exp.stop import Interrupted, Stop
 
+LOOK_S = 2.0  # between two looks whether the run was cancelled
 
-def run(run: RunDir, *, stop: Stop, hear: Hear) -> State:
+ENDED_BY = {
+    "user": "stopped by a signal; the same command goes on from here",
+    "terminated": "stopped by a signal; the same command goes on from here",
+    "make_room": "stopped for its time limit or for another job; goes on from here when it starts again",
+    "cancelled": "cancelled",
+}
+"""What a word of `stop` means for a run that it ended."""
+
+
+def run(run: RunDir, *, stop: Stop, hear: Hear, last_stage: str | None = None, patience_s: float = 0.0) -> State:
     """Do all that is left to do in a run.
 
     Args:
         run: a sealed run folder.
         stop: asked between and within stages.
         hear: shown the progress.
+        last_stage: end after this stage, `compile`, and leave the rest queued.
+        patience_s: how long to wait for another process that works in the run, seconds.
 
     Returns:
         How the run stands afterwards; a failure is told in its reason, not raised.
@@ -30,23 +47,26 @@ def run(run: RunDir, *, stop: Stop, hear: Hear) -> State:
         Held: another process works in the run.
         HtrExpError: the run folder cannot be written.
     """
+    until = time.monotonic() + patience_s
     try:
-        with run.held():
-            return _Job(run, stop, hear).do()
+        with run.held(wait=lambda owner: time.monotonic() < until and stop() is None):
+            return _Job(run, stop, hear, last_stage).do()
     except OSError as error:
         raise plainly(error, run.path) from None
 
 
 class _Job:
-    def __init__(self, run: RunDir, stop: Stop, hear: Hear) -> None:
-        self._run, self._stop, self._hear = run, stop, hear
-        self._ended_by: tuple[str, ...] = ()
+    def __init__(self, run: RunDir, stop: Stop, hear: Hear, last_stage: str | None) -> None:
+        self._run, self._signalled, self._hear, self._last_stage = run, stop, hear, last_stage
+        self._looked, self._cancelled = time.monotonic(), False
+        self._goes_on_after: tuple[str, ...] = ()
         self._inputs = Inputs(run)
 
     def do(self) -> State:
         run = self._run
-        if run.state().state == "done":
+        if run.state().state in ("done", "cancelled"):
             return run.state()
+        self._begin()
         started = time.monotonic()
         task = Recognition(self._inputs, self._call, self._stop, self._hear)
         try:
@@ -54,8 +74,10 @@ class _Job:
             outcome = None
             if self._inputs.trains:
                 self._stage("compile", task.compile)
+                if self._last_stage == "compile":
+                    return self._ended("queued", None)
                 outcome = self._stage("train", task.train)
-                if outcome.ended_by == "terminated":
+                if outcome.ended_by in ("terminated", "make_room", "cancelled"):
                     raise Interrupted
                 if outcome.epochs == 0:
                     return self._ended(
@@ -65,9 +87,9 @@ class _Job:
             self._stage("predict", task.predict)
             self._stage("score", lambda: task.score(outcome))
         except (Interrupted, KeyboardInterrupt):
-            return self._ended("interrupted", "stopped by a signal; the same command goes on from here")
+            return self._ended("interrupted", ENDED_BY[self._stop() or "user"])
         except HtrExpError as error:
-            return self._ended("failed", "; ".join([error.headline, *error.problems]))
+            return self._ended("failed", self._why(error))
         except OSError as error:
             wrong = plainly(error, run.path)
             try:
@@ -83,19 +105,70 @@ class _Job:
         training.clear(run, keep=False)
         return self._ended("done", None)
 
+    def _stop(self) -> str | None:
+        """Return what signals, or `cancel` from another process, ask."""
+        if not self._cancelled and time.monotonic() - self._looked > LOOK_S:
+            self._looked, self._cancelled = time.monotonic(), self._run.cancelled() is not None
+        return self._signalled() or ("cancelled" if self._cancelled else None)
+
+    def _begin(self) -> None:
+        """Record the start."""
+        before = [start for start in read_jsonl(self._run.starts) if "start" in start]
+        given = slurm.allocation()
+        append_jsonl(
+            self._run.starts,
+            {
+                **({"last_stage": self._last_stage} if self._last_stage else {"start": len(before)}),
+                "time": utc_now(),
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "code": code_digest(),
+                "node": given.node if given else None,
+                "job": given.job if given else None,
+                "restart": given.restarts if given else 0,
+            },
+        )
+
+    def _why(self, error: HtrExpError) -> str:
+        said = [error.headline, *error.problems]
+        known = failures.in_words("\n".join(said), slurm=asdict(self._inputs.experiment.slurm))
+        return "; ".join([f"{known.sentence}: {known.remedy}", *said] if known else said)
+
+    def _note(self, text: str) -> None:
+        with open(self._run.log, "a", encoding="utf-8") as log:
+            log.write(f"# {utc_now()} {text}\n")
+
     def _ended(self, state: str, reason: str | None) -> State:
         stage = self._run.state().stage
         self._run.write_state(state, reason=reason, stage=None if state == "done" else stage)
+        self._note(f"{state}: {reason}" if reason else state)
         return self._run.state()
 
     def _stage(self, name: str, work: Callable[[], Any]) -> Any:
         # Ctrl-C before there is a model ends the job; afterwards it means: score what there is
-        self._ended_by = ("terminated", "user") if name in ("verify", "compile") else ("terminated",)
-        if self._stop() in self._ended_by:
-            raise Interrupted
+        self._goes_on_after = () if name in ("verify", "compile") else ("user",)
+        self._stop_here()
         self._run.write_state("running", stage=name)
+        self._note(name)
         self._hear.stage(name)
-        return work()
+        killed_after: int | None = None
+        while True:
+            try:
+                return work()
+            except (
+                KilledError
+            ) as error:  # every stage goes on from what it left; twice in one epoch is a reason to stop
+                done = len(self._run.epochs())
+                if done == killed_after or self._stop() is not None:
+                    raise
+                killed_after = done
+                self._note(f"{error.headline}: starts it again")
+                self._hear.note(f"{error.headline}: starts it again")
+
+    def _stop_here(self) -> None:
+        word = self._stop()
+        if word is not None and word not in self._goes_on_after:
+            raise Interrupted
 
     def _call(self, argv: Sequence[str], doing: str, watch: Callable[[], None] = lambda: None) -> None:
         """Run one of kraken's programs to its end; its exit code says little, so callers look at what it made."""
@@ -111,12 +184,12 @@ class _Job:
             try:
                 while (code := command.wait(0.2)) is None:
                     watch()
-                    if self._stop() in self._ended_by:
-                        raise Interrupted
+                    self._stop_here()
             except BaseException:
                 command.kill()
                 raise
         if code:
-            raise TrainingError(
+            kind = KilledError if code < 0 else TrainingError
+            raise kind(
                 f"kraken failed while {doing} (exit code {code})", [f"kraken says: {line}" for line in last[-6:]]
             )

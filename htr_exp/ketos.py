@@ -58,6 +58,7 @@ def train_command(
     training: Training,
     *,
     device: str,
+    workers: str,
     seed: int,
     train: str,
     validation: str,
@@ -72,6 +73,7 @@ def train_command(
         ketos: the program.
         training: every setting.
         device: as kraken names it.
+        workers: processes that load lines.
         seed: of everything random in training.
         train: a file that lists the compiled training data.
         validation: a file that lists the compiled validation data.
@@ -81,7 +83,7 @@ def train_command(
         until_epoch: stop after so many epochs; default: as `training.quit` says.
     """
     argv = [
-        *_group(ketos, training, device, seed),
+        *_group(ketos, training, device, workers, seed),
         "train",
         "-f",
         "binary",
@@ -115,6 +117,7 @@ def resume_command(
     training: Training,
     *,
     device: str,
+    workers: str,
     seed: int,
     checkpoint: str,
     output: str,
@@ -122,7 +125,7 @@ def resume_command(
 ) -> list[str]:
     """Return the command that goes on from a checkpoint, with its optimiser, data and counts of epochs."""
     argv = [
-        *_group(ketos, training, device, seed),
+        *_group(ketos, training, device, workers, seed),
         "train",
         "--resume",
         checkpoint,
@@ -239,9 +242,9 @@ def best_weights(folder: Path) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime_ns) if found else None
 
 
-def _group(ketos: str, training: Training, device: str, seed: int) -> list[str]:
+def _group(ketos: str, training: Training, device: str, workers: str, seed: int) -> list[str]:
     argv = [ketos, "-v", "-d", device, "--precision", training.precision, "-s", str(seed)]
-    argv += ["--workers", str(training.workers), "--threads", str(training.threads)]
+    argv += ["--workers", workers, "--threads", str(training.threads)]
     return [*argv, "-r" if training.deterministic else "--no-deterministic"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,12 +14,12 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
-from htr_exp import basemodel, groundtruth, rules, runtime, splits
+from htr_exp import basemodel, groundtruth, rules, runtime, sbatch, slurm, splits
 from htr_exp.config import Composed, conf_dir, word_problems
 from htr_exp.errors import ConfigError, HtrExpError
 from htr_exp.files import digest_json, sha256_file
-from htr_exp.rundir import Places
-from htr_exp.schema import Experiment, Split, Training
+from htr_exp.rundir import Places, compiled_file
+from htr_exp.schema import Experiment, Slurm, Split, Training
 from htr_exp.weights import ModelHeader, read_header
 
 
@@ -64,6 +66,20 @@ class Plan:
         return {page.name: page for page in self.dataset.pages}
 
     @cached_property
+    def compiled(self) -> dict[str, Path]:
+        """Where the cache holds, or will hold, the compiled lines of each side of the split."""
+        return {
+            side: compiled_file(
+                self.places.cache,
+                sorted(self.pages[name].digest for name in names),
+                kraken=self.kraken.version,
+                legacy_polygons=self.experiment.training.legacy_polygons,
+            )
+            for side, names in self.split.pages.items()
+            if names and not self.evaluate
+        }
+
+    @cached_property
     def key(self) -> str:
         """The run's identity: all that decides its result, and nothing that only says where it runs and what it is called."""
         values = self.composed.values
@@ -94,6 +110,7 @@ class Memory:
     bases: dict[Any, Base] = field(default_factory=dict)
     krakens: dict[Any, runtime.Kraken] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
+    slurm: dict[str, list[str]] = field(default_factory=dict)
     defaults: Experiment | None = None
 
     def shipped(self) -> Experiment:
@@ -126,6 +143,7 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     experiment = composed.experiment
     problems = word_problems(composed.values)
     problems += rules.problems(experiment, memory.shipped())
+    problems += slurm_problems(experiment, memory)
     places = places_of(experiment)
 
     def attempt(step: Callable[[], Any]) -> Any:
@@ -150,8 +168,6 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
         problems += _alphabet_problems(experiment, base, dataset, split)
     if problems or dataset is None or split is None or kraken is None:
         raise ConfigError("the experiment cannot run:", list(dict.fromkeys(problems)))
-    if experiment.training.device not in memory.devices:
-        memory.devices[experiment.training.device] = runtime.device(experiment.training.device)
     return Plan(
         composed=composed,
         places=places,
@@ -161,7 +177,7 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
         split=split,
         base=base,
         kraken=kraken,
-        device=memory.devices[experiment.training.device],
+        device=_device(experiment, memory),
         warnings=() if evaluate else tuple(_warnings(experiment, base, dataset, split)),
         evaluate=evaluate,
     )
@@ -249,10 +265,57 @@ def _base(experiment: Experiment, places: Places, memory: Memory) -> Base:
 
 
 def _kraken(experiment: Experiment, memory: Memory) -> runtime.Kraken:
-    key = (experiment.runtime.ketos, experiment.runtime.kraken)
+    ketos, version = experiment.runtime.ketos, experiment.runtime.kraken
+    key = (ketos, version, experiment.slurm.submit)
     if key not in memory.krakens:
-        memory.krakens[key] = runtime.find(*key)
+        elsewhere = experiment.slurm.submit and version is not None
+        memory.krakens[key] = runtime.stated(ketos, str(version)) if elsewhere else runtime.find(ketos, version)
     return memory.krakens[key]
+
+
+def _device(experiment: Experiment, memory: Memory) -> str:
+    asked = experiment.training.device
+    if experiment.slurm.submit:
+        return asked  # `auto` is for the node to say
+    if asked not in memory.devices:
+        memory.devices[asked] = runtime.device(asked)
+    return memory.devices[asked]
+
+
+def slurm_problems(experiment: Experiment, memory: Memory) -> list[str]:
+    """Return what Slurm would refuse, or take and never start; each setting is asked for once a command."""
+    settings = experiment.slurm
+    if not settings.submit or settings.partition is None or settings.time_min is None:
+        return []
+    if repr(settings) not in memory.slurm:
+        memory.slurm[repr(settings)] = _asked_slurm(settings)
+    return memory.slurm[repr(settings)]
+
+
+def _asked_slurm(settings: Slurm) -> list[str]:
+    if shutil.which("sbatch") is None:
+        return [
+            f"slurm={settings.name}: there is no sbatch here; run this on the cluster's login node, or here with slurm=none"
+        ]
+    try:
+        partitions = slurm.partitions()
+        found = []
+        for key, name in (("partition", settings.partition), ("compile_partition", settings.compile_partition)):
+            if name is None:
+                continue
+            known = [partitions.get(one) for one in name.split(",")]
+            if None in known:
+                found.append(
+                    f"slurm.{key}={name}: there is no such partition; choose one of {', '.join(sorted(partitions))}"
+                )
+            # Slurm takes such a job and leaves it waiting for ever, unless the site has it otherwise
+            longest = max((one.max_time_min or math.inf for one in known if one), default=math.inf)
+            if settings.time_min is not None and key == "partition" and settings.time_min > longest:
+                found.append(f"slurm.time_min={settings.time_min}: {name} allows {longest:.0f} minutes")
+        words = None if found else slurm.test(sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1))
+        return found + ([slurm.meaning(words, vars(settings))] if words else [])
+    except slurm.SlurmSilent as silent:
+        return [f"slurm={settings.name}: {silent}; try again when Slurm answers, or run here with slurm=none"]
 
 
 def _training_characters(

@@ -1,7 +1,8 @@
-"""Where a run comes from: code, software and machine, as they are when it is written."""
+"""Where a run comes from: code, software and machine, as they are when it is written; and a copy of the code to run it with."""
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -15,18 +16,50 @@ from typing import Any
 import psutil
 
 from htr_exp import __version__
+from htr_exp.claim import made_once
+from htr_exp.files import digest_json, sha256_file
 
 PACKAGES = ("hydra-core", "omegaconf", "lxml", "rapidfuzz", "regex", "pillow", "mlflow", "mlflow-skinny", "submitit", "kraken", "torch", "torchvision",
             "lightning", "numpy", "pyarrow", "coremltools")  # fmt: skip
 
 
-def code() -> tuple[dict[str, Any], str]:
-    """Return version, commit and state of the running code, and its uncommitted changes as a diff.
+PACKAGE = Path(__file__).resolve().parent
 
-    Commit and diff are those of the checkout the package lies in; an installed wheel has its version alone.
+
+@functools.cache
+def code_digest() -> str:
+    """Return the SHA-256 of the running package's source: its Python files, by name and content."""
+    return digest_json({path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in PACKAGE.rglob("*.py")})
+
+
+def keep_code(cache: Path) -> Path:
+    """Copy the package's source, by content, to where jobs import it from, and return that folder.
+
+    A job that waits for hours then runs what was submitted, whatever was edited or updated since.
+
+    Raises:
+        OSError: the cache cannot be written.
     """
-    found: dict[str, Any] = {"version": __version__, "commit": None, "dirty": None}
-    folder = Path(__file__).resolve().parent.parent
+    folder = cache / "code" / code_digest()[:16]
+
+    def copy(aside: Path) -> None:
+        for path in PACKAGE.rglob("*.py"):
+            target = aside / PACKAGE.name / path.relative_to(PACKAGE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made_once(folder, copy)
+    return folder
+
+
+def code() -> tuple[dict[str, Any], str]:
+    """Return version, digest, commit and state of the running code, and its uncommitted changes as a diff.
+
+    Commit and diff are those of the checkout the package lies in; an installed wheel has its version and digest alone.
+    """
+    found: dict[str, Any] = {"version": __version__, "digest": code_digest(), "commit": None, "dirty": None}
+    folder = PACKAGE.parent
     if not (folder / ".git").exists() or shutil.which("git") is None:
         return found, ""
 

@@ -17,7 +17,7 @@ from htr_exp.files import digest_json, read_jsonl, utc_now, write_json, write_js
 from htr_exp.inputs import Inputs
 from htr_exp.scores import LinePair, score
 from htr_exp.splits import NAMES
-from htr_exp.stop import Interrupted, Stop
+from htr_exp.stop import Interrupted
 from htr_exp.weights import read_header
 
 PAGES_PER_COMMAND = 200
@@ -50,19 +50,9 @@ class Recognition:
         hear: shown the progress.
     """
 
-    def __init__(self, inputs: Inputs, call: Call, stop: Stop, hear: Hear) -> None:
+    def __init__(self, inputs: Inputs, call: Call, stop: Callable[[], str | None], hear: Hear) -> None:
         self._inputs, self._call, self._stop, self._hear = inputs, call, stop, hear
         self._run = inputs.run
-
-    def _compiled(self, side: str) -> Path:
-        key = digest_json(
-            {
-                "pages": [page["digest"] for page in self._inputs.pages(side)],
-                "kraken": self._inputs.facts["software"]["kraken"],
-                "legacy_polygons": self._inputs.experiment.training.legacy_polygons,
-            }
-        )
-        return self._inputs.cache / "compiled" / f"{key[:32]}.arrow"
 
     def compile(self) -> None:
         """Compile each side of the split, unless the cache holds it.
@@ -75,7 +65,7 @@ class Recognition:
         for side in NAMES:
             if not self._inputs.split[side]:
                 continue
-            target = self._compiled(side)
+            target = self._inputs.compiled(side)
 
             def make(aside: Path, side: str = side) -> None:
                 self._hear.note(f"compiles {len(self._inputs.split[side])} pages for {side}")
@@ -125,7 +115,8 @@ class Recognition:
         material = training.Material(
             training=experiment.training,
             ketos=self._inputs.places["ketos"],
-            device=self._inputs.facts["device"],
+            device=self._inputs.device,
+            workers=self._inputs.workers,
             seed=experiment.seed,
             base=self._inputs.places["base_model"],
             spec=None if self._inputs.facts["model"] else experiment.architecture.spec,
@@ -157,7 +148,7 @@ class Recognition:
             {
                 "model": model_digest,
                 "kraken": self._inputs.facts["software"]["kraken"],
-                "device": self._inputs.facts["device"].partition(":")[0],
+                "device": self._inputs.device.partition(":")[0],
                 "precision": self._inputs.experiment.training.precision,
                 "threads": self._inputs.experiment.training.threads,
                 "pad": self._inputs.experiment.scores.pad,
@@ -193,7 +184,7 @@ class Recognition:
             pages=[(str(self._inputs.staged(page)), str(outputs[page["page"]])) for page in pages],
             model=str(model),
             template=str(self._run.template),
-            device=self._inputs.facts["device"],
+            device=self._inputs.device,
             precision=self._inputs.experiment.training.precision,
             threads=self._inputs.experiment.training.threads,
             pad=self._inputs.experiment.scores.pad,
@@ -244,7 +235,7 @@ class Recognition:
                 "ended_by": outcome.ended_by,
                 "val_cer_while_training": training.best_of(records)["val_cer"],
             }
-        results |= {"val_source": "rescored", "device": self._inputs.facts["device"], "polygons": "legacy" if self._inputs.experiment.training.legacy_polygons else "new",
+        results |= {"val_source": "rescored", "device": self._inputs.device, "polygons": "legacy" if self._inputs.experiment.training.legacy_polygons else "new",
                     "time": utc_now()}  # fmt: skip
         write_json(self._run.results, results)
 

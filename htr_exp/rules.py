@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 from htr_exp.schema import Experiment
 
+OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "mem", "nodes", "ntasks",
+               "ntasks-per-node", "open-mode", "output", "requeue", "no-requeue", "signal", "time")  # fmt: skip
+"""Options of sbatch that a job lives by."""
+
 _SCHEDULE_KEYS = {
     "exponential": {"gamma", "step_size"},
     "step": {"gamma", "step_size"},
@@ -21,7 +25,13 @@ def problems(experiment: Experiment, defaults: Experiment) -> list[str]:
         experiment: as composed, its words checked.
         defaults: the shipped values of training and split: a key that has no effect is refused unless it was left alone.
     """
-    return [*_choices(experiment), *_numbers(experiment), *_inert(experiment, defaults), *_combinations(experiment)]
+    return [
+        *_choices(experiment),
+        *_numbers(experiment),
+        *_inert(experiment, defaults),
+        *_combinations(experiment),
+        *job_problems(experiment),
+    ]
 
 
 def _choices(experiment: Experiment) -> list[str]:
@@ -60,7 +70,7 @@ def _numbers(experiment: Experiment) -> list[str]:
         f"training.{key}={getattr(training, key)}: it must be at least {least}"
         for key, least in (("epochs", 1), ("min_epochs", 0), ("lag", 1), ("leg_epochs", 0), ("batch_size", 1), ("accumulate_grad_batches", 1),
                            ("warmup", 0), ("step_size", 1), ("sched_patience", 1), ("cos_max", 1), ("pad", 0), ("workers", 0), ("threads", 1))
-        if getattr(training, key) < least
+        if (value := getattr(training, key)) is not None and value < least
     ]  # fmt: skip
     found += [
         f"training.{key}={getattr(training, key)}: it must be above 0"
@@ -141,4 +151,52 @@ def _combinations(experiment: Experiment) -> list[str]:
         found.append("split.lists.*: choose split=lists to use them")
     if split.kind != "table" and split.table:
         found.append(f"split.table={split.table}: choose split=table to use it")
+    return found
+
+
+def job_problems(experiment: Experiment) -> list[str]:
+    """Return what is wrong with what a job asks of Slurm."""
+    slurm, training = experiment.slurm, experiment.training
+    if not slurm.submit:
+        return [
+            f"slurm.{key}={value} changes nothing with slurm={slurm.name}: choose slurm=publicgpu, slurm=grantgpu or slurm=template, or remove it"
+            for key, value in vars(slurm).items()
+            if key not in ("name", "submit") and value not in (None, {})
+        ]
+    found = []
+    for key, least in (("time_min", 1), ("cpus_per_task", 1), ("array_parallelism", 1), ("runs_per_gpu", 1),
+                       ("max_requeues", 0), ("signal_delay_s", 1)):  # fmt: skip
+        value = getattr(slurm, key)
+        if value is None:
+            found.append(f"slurm.{key} is not set: give slurm.{key}=NUMBER")
+        elif value < least:
+            found.append(f"slurm.{key}={value}: it must be at least {least}")
+    if slurm.partition is None:
+        found.append("slurm.partition is not set: give slurm.partition=NAME, as in `sinfo`")
+    if found:
+        return found
+    time_min, cpus, delay_s = slurm.time_min or 0, slurm.cpus_per_task or 0, slurm.signal_delay_s or 0
+    if slurm.mem_gb is not None and slurm.mem_gb <= 0:
+        found.append(f"slurm.mem_gb={slurm.mem_gb}: it must be above 0, or null for the partition's default")
+    if delay_s >= time_min * 60:
+        found.append(
+            f"slurm.signal_delay_s={slurm.signal_delay_s}: it must be shorter than slurm.time_min={slurm.time_min}"
+        )
+    for key in ("workers", "threads"):
+        asked = getattr(training, key)
+        if asked is not None and asked > cpus:
+            found.append(
+                f"training.{key}={asked}: a run gets {cpus} CPUs (slurm.cpus_per_task); more processes than CPUs only slow it down"
+            )
+    if training.device.startswith("cuda") and slurm.gres is None and not any("gpu" in key for key in slurm.extra):
+        found.append(f"training.device={training.device}: the job asks for no GPU; give slurm.gres=gpu:1")
+    if experiment.launch.jobs != 1:
+        found.append(
+            f"launch.jobs={experiment.launch.jobs} changes nothing with slurm={slurm.name}: use slurm.array_parallelism={experiment.launch.jobs}"
+        )
+    for key in slurm.extra:
+        if key.replace("_", "-") in OWN_OPTIONS:
+            found.append(f"slurm.extra.{key}: htr_exp sets it itself; it cannot be given")
+        elif key.replace("-", "_") in vars(slurm):
+            found.append(f"slurm.extra.{key}: write slurm.{key.replace('-', '_')}={slurm.extra[key]}")
     return found

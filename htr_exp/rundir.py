@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from htr_exp.claim import Owner, claimed, owner_of
 from htr_exp.errors import ConfigError, HtrExpError
 from htr_exp.files import (
     append_jsonl,
+    digest_json,
     read_json,
     read_jsonl,
     sha256_file,
@@ -121,6 +122,16 @@ class RunDir:
         return self.live / "sweeps.jsonl"
 
     @property
+    def submissions(self) -> Path:
+        """One record for each time the run was given to Slurm."""
+        return self.live / "jobs.jsonl"
+
+    @property
+    def requeues(self) -> Path:
+        """One record for each time a job of the run met its time limit and goes on in a new one."""
+        return self.live / "requeues.jsonl"
+
+    @property
     def claim(self) -> Path:
         return self.live / "claim"
 
@@ -172,6 +183,8 @@ class RunDir:
             found = State(values["state"], values["reason"], values["stage"], values["since"])
         except (OSError, ValueError, KeyError):
             found = State("queued")
+        if found.state != "done" and (cancelled := self.cancelled()) is not None:
+            return State("cancelled", f"cancelled by {cancelled['by']}", found.stage, cancelled["time"])
         if found.state == "running" and owner_of(self.claim) is None:
             return State(
                 "interrupted",
@@ -181,19 +194,39 @@ class RunDir:
             )
         return found
 
+    def cancel(self, by: str) -> None:
+        """Mark the run as cancelled: whatever works in it ends, and no job begins it again until `revive`.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        write_json(self.live / "cancelled.json", {"by": by, "time": utc_now()})
+
+    def cancelled(self) -> dict[str, Any] | None:
+        """Return who cancelled the run and when, or None."""
+        try:
+            values: dict[str, Any] = read_json(self.live / "cancelled.json")
+        except (OSError, ValueError):
+            return None
+        return values
+
+    def revive(self) -> None:
+        """Take the mark of `cancel` away."""
+        (self.live / "cancelled.json").unlink(missing_ok=True)
+
     def owner(self) -> Owner | None:
         """Return the process that works in this run, if one does."""
         return owner_of(self.claim)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Work in this run alone.
+    def held(self, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
+        """Work in this run alone; `wait` as for `claimed`.
 
         Raises:
             Held: another process works in it.
             OSError: the folder cannot be written.
         """
-        with claimed(self.claim):
+        with claimed(self.claim, wait=wait):
             yield
 
     def epochs(self) -> list[dict[str, Any]]:
@@ -215,10 +248,26 @@ class RunDir:
             return None
         return values
 
+    def add_submission(self, record: dict[str, Any]) -> None:
+        """Record that the run was given to Slurm: `job` (as squeue shows it: 123 or 123_4), `compile_job` (which it waits for, or
+        null), `log` (Slurm's own output file), `time`, and `slurm`, the settings."""
+        append_jsonl(self.submissions, record)
+
+    @property
+    def jobs(self) -> list[dict[str, Any]]:
+        """The records of `add_submission`, oldest first."""
+        return read_jsonl(self.submissions)
+
     def join_sweep(self, sweep: str, overrides: Sequence[str]) -> None:
         """Record that the run is a point of a sweep, once."""
         if all(member.get("sweep") != sweep for member in read_jsonl(self.sweeps)):
             append_jsonl(self.sweeps, {"sweep": sweep, "overrides": list(overrides), "time": utc_now()})
+
+
+def compiled_file(cache: Path, page_digests: Sequence[str], *, kraken: str, legacy_polygons: bool) -> Path:
+    """Return where the cache holds the compiled lines of some pages, in this order, for a version of kraken."""
+    key = digest_json({"pages": list(page_digests), "kraken": kraken, "legacy_polygons": legacy_polygons})
+    return cache / "compiled" / f"{key[:32]}.arrow"
 
 
 def runs_in(folder: Path) -> list[RunDir]:

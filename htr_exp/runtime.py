@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import importlib.metadata
 import os
 import re
@@ -71,6 +72,23 @@ def find(ketos: str | None, wanted: str | None) -> Kraken:
     return Kraken(version, path.parent.absolute())
 
 
+def stated(ketos: str | None, version: str) -> Kraken:
+    """Return a kraken that is not here but where the run goes, as the configuration says; the job verifies it.
+
+    Args:
+        ketos: runtime.ketos; default: beside the running Python, which the job uses too, else on the node's PATH.
+        version: runtime.kraken.
+
+    Raises:
+        RuntimeUnavailableError: that version is not supported.
+    """
+    if not SUPPORTED.match(version):
+        raise RuntimeUnavailableError(f"runtime.kraken={version}: supported is 7.1.x")
+    beside = Path(sys.executable).parent
+    named = Path(ketos).expanduser().parent if ketos else beside if (beside / "ketos").exists() else Path()
+    return Kraken(version, named.absolute() if str(named) != "." else named)
+
+
 def _installed_version() -> str | None:
     try:
         return importlib.metadata.version("kraken")
@@ -78,6 +96,7 @@ def _installed_version() -> str | None:
         return None
 
 
+@functools.cache
 def _version_said_by(ketos: Path) -> str:
     try:
         said = subprocess.run(
@@ -100,6 +119,27 @@ def device(asked: str) -> str:
     if smi and subprocess.run([smi, "-L"], capture_output=True, text=True).stdout.startswith("GPU"):
         return "cuda:0"
     return "cpu"
+
+
+def workers(asked: int | None, device: str) -> int:
+    """Return how many processes load lines for a training.
+
+    On the CPU they cost 2 to 11 times the time of the training itself; a GPU waits for them. More than eight were never of use.
+
+    Args:
+        asked: training.workers.
+        device: as kraken names it.
+    """
+    if asked is not None:
+        return asked
+    return 0 if device.startswith("cpu") else max(min(_cpus() - 1, 8), 0)
+
+
+def _cpus() -> int:
+    """Return the CPUs that this process may use: those of its Slurm job, where it is in one."""
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(int(given), allowed) if given.isdigit() else allowed
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -141,7 +181,7 @@ class Command:
             env=environment(threads),
             cwd=folder,
             start_new_session=True,  # Ctrl-C reaches us alone, and we decide what it means
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_as_our_child if sys.platform == "linux" else None,
         )
         self.pid = self._process.pid
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -184,5 +224,7 @@ class Command:
             os.killpg(self.pid, number)
 
 
-def _die_with_parent() -> None:
+def _as_our_child() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG of linux/prctl.h
+    # Slurm sends this to every process of a job; kraken would die of it while we make it write its checkpoint
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)

@@ -81,7 +81,7 @@ class Training:
     deterministic: bool = MISSING
     precision: str = MISSING
     device: str = MISSING  # auto (CUDA, else CPU), cpu, cuda:0
-    workers: int = MISSING  # processes that load lines
+    workers: int | None = None  # processes that load lines; null: none on the CPU, with a GPU the job's CPUs but one
     threads: int = MISSING  # of one process
 
 
@@ -126,9 +126,28 @@ class Runtime:
 
 @dataclass
 class Slurm:
-    """Whether the run is submitted to a Slurm cluster."""
+    """What a job asks of Slurm; keys that sbatch has too keep sbatch's name and meaning."""
 
-    submit: bool = MISSING
+    name: str | None = None
+    submit: bool = MISSING  # False: runs here, and no other key of this group has an effect
+    partition: str | None = None
+    time_min: int | None = None  # limit of one job, minutes
+    gres: str | None = None
+    constraint: str | None = None
+    cpus_per_task: int | None = None  # of one run
+    mem_gb: float | None = None  # of one run; null: the partition's default
+    account: str | None = None
+    qos: str | None = None
+    mail_type: str | None = None
+    mail_user: str | None = None  # null: whoever submits
+    nodelist: str | None = None
+    exclude: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)  # other options of sbatch
+    array_parallelism: int | None = None  # jobs of a sweep at a time
+    runs_per_gpu: int | None = None  # runs of a sweep that share one job
+    max_requeues: int | None = None  # how often a job that meets its time limit goes on in a new one
+    signal_delay_s: int | None = None  # so long before the limit the job is told to make its checkpoint, seconds
+    compile_partition: str | None = None  # where the data of a sweep is compiled; null: in the runs' own partition
 
 
 @dataclass
@@ -136,7 +155,7 @@ class Launch:
     """How a list of runs is started on this machine."""
 
     jobs: int = MISSING  # runs at a time
-    wait: bool = MISSING  # return only when they have ended
+    wait: bool = MISSING  # also of submitted runs: return only when they have ended
 
 
 @dataclass

@@ -13,8 +13,12 @@ class Interrupted(Exception):
     """The job was told to stop at once."""
 
 
+SIGNALS = {signal.SIGINT: "user", signal.SIGTERM: "terminated", signal.SIGUSR2: "make_room"}
+"""What each signal asks: stop and score; stop at once; stop at once, since the job's time is up or another needs the node."""
+
+
 class Stop:
-    """What the world has asked of this process: Ctrl-C means stop and score, SIGTERM means stop at once."""
+    """What the world has asked of this process: a word of `SIGNALS`, or None."""
 
     def __init__(self) -> None:
         self.asked: str | None = None
@@ -29,12 +33,13 @@ class Stop:
         def hear(number: int, frame: FrameType | None) -> None:
             if number == signal.SIGINT and self.asked is not None:
                 raise KeyboardInterrupt
-            self.asked = "user" if number == signal.SIGINT else "terminated"
+            if self.asked in (None, "user"):
+                self.asked = SIGNALS[signal.Signals(number)]
 
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, hear) for number in SIGNALS}
         try:
             yield
         finally:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import shutil
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from htr_exp import commands, ketos
-from htr_exp.errors import TrainingError
+from htr_exp.errors import KilledError, TrainingError
 from htr_exp.files import append_jsonl, utc_now, write_json
 from htr_exp.rundir import RunDir
 from htr_exp.runtime import Command
@@ -37,6 +35,7 @@ class Material:
     training: Training
     ketos: str
     device: str
+    workers: int
     seed: int
     base: str | None
     spec: str | None
@@ -163,7 +162,9 @@ def _leg(
     seed = (
         material.seed + done
     )  # a seed that repeats would repeat the order of lines and the dropout of the first epochs
-    common: dict[str, Any] = {"device": material.device, "seed": seed, "output": str(leg), "until_epoch": until}
+    common: dict[str, Any] = {
+        "device": material.device, "workers": str(material.workers), "seed": seed, "output": str(leg), "until_epoch": until,
+    }  # fmt: skip
     if checkpoint is not None:
         argv = ketos.resume_command(material.ketos, training, checkpoint=str(checkpoint), **common)
     else:
@@ -174,9 +175,9 @@ def _leg(
         run.starts,
         {
             "time": utc_now(),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
             "leg": leg.name,
+            "device": material.device,
+            "workers": material.workers,
             "new_leg": new_leg,
             "resumed_from": checkpoint.name if checkpoint else None,
             "first_epoch": done,
@@ -277,9 +278,8 @@ class _Follower:
         if over is None and ketos.best_weights(self._leg) is None:
             over = self._stop()
             if over is None:
-                raise TrainingError(
-                    f"kraken ended while training (exit code {code}) without having finished", self._words()
-                )
+                kind = KilledError if code is not None and code < 0 else TrainingError
+                raise kind(f"kraken ended while training (exit code {code}) without having finished", self._words())
         return over
 
     def _take_in(self, log: Any) -> None:

@@ -35,6 +35,7 @@ SCRIPTS = {
     "fixed_in_one_leg": ({"quit": "fixed", "epochs": 25, "leg_epochs": 0, "legacy_polygons": True}, {"device": "cuda:0"}),
     "from_scratch": ({"optimizer": "SGD", "deterministic": True}, {"base": False, "spec": SPEC, "sides": ["train", "validation"]}),
     "evaluate": ({}, {"sides": []}),
+    "on_a_node": ({}, {"device": "auto"}),
 }  # fmt: skip
 
 

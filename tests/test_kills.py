@@ -84,7 +84,7 @@ def test_killed_at_ten_random_moments_it_is_one_run_with_every_epoch_once(
     assert result["epochs"] == 14
     assert result["test"]["best"]["lines"] == 3
     assert f'"epochs": {result["best_epoch"] + 1},'.encode() in run.best.read_bytes()
-    assert sum(start["lost_epochs"] for start in read_jsonl(run.starts)) <= 10  # at most the one under way, each time
+    assert sum(start.get("lost_epochs", 0) for start in read_jsonl(run.starts)) <= 10  # at most the one under way, each time
     cache = Path(read_json(run.places)["cache"])
     assert len(list(cache.glob("compiled/*.arrow"))) == 3
     assert not list(cache.glob("compiled/.*"))
@@ -163,7 +163,7 @@ def test_termination_ends_in_143_and_the_same_command_goes_on(htr_exp: CommandLi
     assert run_of(htr_exp).state().state == "interrupted"
     scenario.play()
     assert htr_exp.train("training.epochs=5").code == 0
-    assert sum(start["lost_epochs"] for start in read_jsonl(run_of(htr_exp).starts)) == 0
+    assert sum(start.get("lost_epochs", 0) for start in read_jsonl(run_of(htr_exp).starts)) == 0
 
 
 def test_second_command_for_a_run_under_way_says_who_works_on_it(htr_exp: CommandLine, scenario: Scenario) -> None:
@@ -173,7 +173,7 @@ def test_second_command_for_a_run_under_way_says_who_works_on_it(htr_exp: Comman
     assert second.code == 0
     assert f"process {process.pid} on " in second.stdout
     assert "is working on it" in second.stdout
-    assert len(scenario.calls("train")) == 1
+    assert len([row for row in read_jsonl(run_of(htr_exp).starts) if "start" in row]) == 1
     process.kill()
     process.communicate()
 
@@ -185,7 +185,7 @@ def test_two_commands_at_once_for_one_run_make_one_folder(htr_exp: CommandLine, 
     assert [done.code for done in both] == [0, 0]
     assert run_of(htr_exp).state().state == "done"
     assert [record["epoch"] for record in run_of(htr_exp).epochs()] == [0, 1, 2, 3]
-    assert len(scenario.calls("train")) == 1
+    assert len([row for row in read_jsonl(run_of(htr_exp).starts) if "start" in row]) == 1
 
 
 def test_two_runs_started_at_once_over_one_split_compile_it_once(htr_exp: CommandLine, scenario: Scenario) -> None:

@@ -51,7 +51,7 @@ class Trainer:
         self.heard = heard or Heard()
         live = self.run.live
         material = training.Material(
-            self.settings, self._program, "cpu", 1, self._base, None, live / "train.list", live / "validation.list"
+            self.settings, self._program, "cpu", 0, 1, self._base, None, live / "train.list", live / "validation.list"
         )
         return training.train(self.run, material, stop=stop, hear=self.heard)
 

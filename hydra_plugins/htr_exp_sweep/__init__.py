@@ -41,6 +41,7 @@ class SweepLauncher(Launcher):
         self.config: DictConfig
         self.context: HydraContext
         self.launch_points: TaskFunction
+        self.groups: dict[str, bool] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.context, self.launch_points = config, hydra_context, task_function
@@ -82,4 +83,7 @@ class SweepLauncher(Launcher):
         return config
 
     def _is_group(self, name: str) -> bool:
-        return bool(self.context.config_loader.get_group_options(name))
+        # Hydra reads its whole search path anew for each answer
+        if name not in self.groups:
+            self.groups[name] = bool(self.context.config_loader.get_group_options(name))
+        return self.groups[name]

@@ -1,0 +1,176 @@
+"""What a Slurm job does on its node: its runs, each in a process of its own, through whatever Slurm does to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from htr_exp import launch, slurm
+from htr_exp.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.inputs import Inputs
+from htr_exp.provenance import PACKAGE
+from htr_exp.rundir import RunDir
+from htr_exp.stop import Stop
+
+LONGEST_GRACE_S = 900.0
+"""How long a job that was told to end waits for Slurm to kill it. It must not end by itself: Slurm requeues a pre-empted
+job that it had to kill, and takes one that ended before for failed."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a job was submitted with; plain values, as they are pickled.
+
+    Attributes:
+        code: the folder that the job must import us from.
+        time_min: its time limit, minutes.
+        signal_delay_s: how long before the limit it is told, seconds.
+        max_requeues: how often it may go on in a new one after that.
+    """
+
+    code: str
+    time_min: int
+    signal_delay_s: int
+    max_requeues: int
+
+
+def work(paths: Sequence[str], terms: Terms) -> None:
+    """Do the runs of one job, all at once. Ends the process by its exit code: 1 if one of them failed.
+
+    Args:
+        paths: their folders.
+        terms: what the job was submitted with.
+    """
+    runs = _there(paths, terms)
+    given = slurm.allocation()
+    share = {"SLURM_CPUS_PER_TASK": str(max(given.cpus // len(paths), 1))} if given else {}
+
+    def start(todo: Sequence[RunDir], stop: Stop) -> None:
+        launch.side_by_side(todo, jobs=len(todo), stop=stop, quiet=False, ended=_told, environment=os.environ | share)
+
+    def unfinished(run: RunDir) -> bool:
+        return run.state().state in ("queued", "running", "interrupted")
+
+    _survive(runs, terms, start, unfinished)
+    failed = any(run.state().state in ("failed", "timed_out") for run in runs)
+    sys.exit(1 if failed or len(runs) < len(paths) else 0)
+
+
+def compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
+    """Compile what runs need before they can train, once for each group of runs with the same data. Ends the process: 1 if all failed.
+
+    Args:
+        groups: run folders; the first that is there of each group does the work, the others learn of its failure.
+        terms: what the job was submitted with.
+    """
+    runs = _there([next(filter(_is_there, group), group[0]) for group in groups], terms)
+
+    def start(todo: Sequence[RunDir], stop: Stop) -> None:
+        launch.side_by_side(todo, jobs=1, stop=stop, quiet=False, ended=_told, last_stage="compile")
+
+    def unfinished(run: RunDir) -> bool:
+        return run.state().state != "failed" and bool(Inputs(run).to_compile())
+
+    _survive(runs, terms, start, unfinished)
+    failed = [run for run in runs if run.state().state in ("failed", "timed_out")]
+    for first in failed:
+        (group,) = (group for group in groups if str(first.path) in group)
+        for path in group:
+            if path != str(first.path) and _is_there(path):
+                reason = f"its data could not be compiled: {first.state().reason}"
+                RunDir(Path(path)).write_state("failed", reason=reason, stage="compile")
+    # Slurm ends all that waits for this job where it fails: those whose data is there shall begin
+    sys.exit(1 if len(failed) == len(runs) else 0)
+
+
+def _there(paths: Sequence[str], terms: Terms) -> list[RunDir]:
+    if not PACKAGE.is_relative_to(terms.code):
+        sys.exit(
+            f"htr_exp was submitted as {terms.code} and is imported from {PACKAGE}: something on the node changes PYTHONPATH"
+        )
+    runs = [RunDir(Path(path)) for path in paths]
+    for run in runs:
+        if not run.manifest.exists():
+            _say(
+                f"{run.path}: the run folder is gone: moved or deleted since it was submitted; resume it where it is now"
+            )
+    return [run for run in runs if run.manifest.exists()]
+
+
+def _is_there(path: str) -> bool:
+    return RunDir(Path(path)).manifest.exists()
+
+
+def _survive(
+    runs: Sequence[RunDir],
+    terms: Terms,
+    start: Callable[[Sequence[RunDir], Stop], None],
+    unfinished: Callable[[RunDir], bool],
+) -> None:
+    """Start the runs and return when all have ended by themselves; where Slurm ends the job before, so does this process."""
+    began, stop = time.monotonic(), Stop()
+    # a submitted run is queued: one that failed did so in this job's earlier start, or in the job that compiles for it
+    todo = [run for run in runs if run.state().state not in ("done", "cancelled", "failed")]
+    with stop.listening():
+        start(todo, stop)
+        left = [run for run in todo if unfinished(run) and run.cancelled() is None]
+        if left and stop() is not None:
+            if stop() == "make_room":
+                _requeue(left, terms, began)
+            _say("waits for Slurm to end this job")
+            until = time.monotonic() + LONGEST_GRACE_S
+            while time.monotonic() < until:
+                time.sleep(1)  # a signal more does not end it
+            sys.exit("Slurm told this job to end and never ended it")
+    for run in left:
+        if run.owner() is not None:
+            continue  # another process works in it
+        run.write_state(
+            "failed",
+            reason="its process on the node was killed, most likely for want of memory: resume it with more, slurm.mem_gb=...",
+            stage=run.state().stage,
+        )
+
+
+def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
+    """Ask Slurm for another start: near the time limit a counted one, before it one that makes room for another job."""
+    given = slurm.allocation()
+    job = given.job if given else ""
+    # Slurm looks at limits every 30 s and may speak up to a minute early
+    near_limit = time.monotonic() - began > terms.time_min * 60 - terms.signal_delay_s - 90
+    if near_limit:
+        used = max(sum(record["job"] == job for record in read_jsonl(run.requeues)) for run in runs)
+        if used >= terms.max_requeues:
+            for run in runs:
+                run.write_state(
+                    "timed_out",
+                    reason=f"its time limit of {terms.time_min} minutes was over, after {used} requeues (slurm.max_requeues): "
+                    "resume it, with slurm.time_min=... for more at a time",
+                    stage=run.state().stage,
+                )
+            sys.exit(1)
+    for run in runs:
+        if near_limit:
+            append_jsonl(run.requeues, {"time": utc_now(), "job": job})
+        why = "its time limit was near" if near_limit else "it made room for another job"
+        run.write_state("queued", reason=f"requeued, as {why}; goes on from its checkpoint", stage=run.state().stage)
+    try:
+        refused = slurm.requeue(job)
+    except slurm.SlurmSilent as silent:
+        refused = str(silent)
+    if refused is None:
+        _say("starts again in a while")
+        sys.exit(0)
+    _say(f"another start was refused: {refused}")  # as where Slurm is requeueing it already
+
+
+def _told(run: RunDir, state: object) -> None:
+    """What became of a run stands in its folder, which is all that anyone looks at."""
+
+
+def _say(text: str) -> None:
+    print(f"{utc_now()} {text}", flush=True)

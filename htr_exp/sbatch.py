@@ -1,0 +1,116 @@
+"""The sbatch script of a job and its submission, through submitit."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from htr_exp.schema import Slurm
+
+
+class RefusedError(Exception):
+    """sbatch does not take the job; the text is its own words."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What jobs are asked for.
+
+    Attributes:
+        slurm: the settings.
+        name: as squeue shows it.
+        folder: where submitit keeps its files; both the submitting machine and the nodes see it.
+        code: the folder from which the jobs import us.
+        packed: runs that share a job.
+        after: a job that must have ended well before these begin.
+    """
+
+    slurm: Slurm
+    name: str
+    folder: Path
+    code: Path
+    packed: int = 1
+    after: str | None = None
+
+
+def script(work: Work, jobs: int) -> str:
+    """Return the sbatch script exactly as `submit` sends it.
+
+    Args:
+        work: what is asked for.
+        jobs: how many; more than one make an array.
+    """
+    executor = _executor(work)
+    if jobs > 1:
+        executor.parameters["map_count"] = jobs
+    return str(executor._make_submission_file_text(executor._submitit_command_str, ""))
+
+
+def submit(work: Work, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Submit one job for each call, as an array where there are several, and return their numbers as squeue shows them.
+
+    Args:
+        work: what is asked for.
+        function: what each job does; pickled by its name, so that it is imported from `work.code`.
+        calls: its arguments, one tuple a job: plain values.
+
+    Raises:
+        RefusedError: sbatch does not take it.
+        OSError: the folder cannot be written.
+    """
+    executor = _executor(work)
+    try:
+        if len(calls) == 1:
+            return [executor.submit(function, *calls[0]).job_id]
+        return [job.job_id for job in executor.map_array(function, *zip(*calls))]
+    except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError) as error:
+        raise RefusedError(str(error)) from None
+
+
+def log_of(work: Work, job: str) -> Path:
+    """Return the file that gets everything a job's processes say."""
+    return work.folder / f"{job}_0_log.out"
+
+
+def _executor(work: Work) -> submitit.SlurmExecutor:
+    settings = work.slurm
+    executor = submitit.SlurmExecutor(folder=work.folder)
+    cpus = (settings.cpus_per_task or 1) * work.packed
+    more: dict[str, Any] = {"requeue": True, "chdir": str(work.folder)}
+    if work.after is not None:
+        more["kill-on-invalid-dep"] = "yes"
+    wanted = {
+        "job_name": work.name,
+        "partition": settings.partition,
+        "time": settings.time_min,
+        "nodes": 1,
+        "ntasks_per_node": 1,
+        "gres": settings.gres,
+        "constraint": settings.constraint,
+        "cpus_per_task": cpus,
+        "mem": f"{round(settings.mem_gb * 1024 * work.packed)}M" if settings.mem_gb else None,
+        "account": settings.account,
+        "qos": settings.qos,
+        "mail_type": settings.mail_type,
+        "mail_user": settings.mail_user,
+        "nodelist": settings.nodelist,
+        "exclude": settings.exclude,
+        "signal_delay_s": settings.signal_delay_s,
+        "array_parallelism": settings.array_parallelism,
+        "dependency": f"afterok:{work.after}" if work.after else None,
+        "wckey": None,
+        "stderr_to_stdout": True,
+        # since 22.05 srun no longer takes it from sbatch, and a step would get one CPU
+        "srun_args": [f"--cpus-per-task={cpus}"],
+        "setup": [f"export PYTHONPATH={shlex.quote(str(work.code))}${{PYTHONPATH:+:$PYTHONPATH}}"],
+        "additional_parameters": more | {key: value for key, value in settings.extra.items() if value not in (None, False)},
+    }  # fmt: skip
+    executor.update_parameters(**wanted)
+    return executor

@@ -1,0 +1,285 @@
+"""Plans, writes and starts runs, here or through Slurm, and shows their end: what train, evaluate and resume have in common."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from htr_exp import launch, provenance, recording, report, rules, standing, submission, terminal, write
+from htr_exp.config import Composed, slurm_settings
+from htr_exp.errors import ConfigError
+from htr_exp.inputs import Inputs
+from htr_exp.plan import Memory, Plan, plan, slurm_problems
+from htr_exp.rundir import RunDir, State
+from htr_exp.schema import Experiment, Slurm
+from htr_exp.stop import Stop
+from htr_exp.submission import Wanted
+
+LOOK_S = 10.0
+"""Between two looks at submitted runs that are waited for."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks for, beside its experiments.
+
+    Attributes:
+        verb: train, evaluate or resume.
+        words: of the command line, for the record.
+        sweep: the sweep that the runs belong to, or None.
+        json: for programs, not for people.
+        wait: return only when submitted runs have ended.
+    """
+
+    verb: str
+    words: Sequence[str]
+    sweep: str | None = None
+    json: bool = False
+    wait: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run that is written down, and where it is to run."""
+
+    run: RunDir
+    to_compile: tuple[Path, ...]  # what the cache lacks of it
+    experiment: Experiment
+    cache: Path
+    workspace: Path
+    label: str  # of its dataset, for the name of an array
+
+
+def start(points: Sequence[Composed], request: Request) -> tuple[int, list[Any]]:
+    """Plan all points, then write and start them.
+
+    Returns:
+        The exit code, and each point's validation CER where it is known.
+
+    Raises:
+        ConfigError: with all problems of all points; nothing is written then.
+        HtrExpError: a run folder cannot be written, or Slurm does not take the runs.
+    """
+    plans = planned(points, request, fetch=True)
+    if not request.json:
+        terminal.show_warnings(terminal.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
+    command = ["htr_exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
+    ready = []
+    for point in plans:
+        run, _ = write.write(point, command=command, again=point.experiment.again)
+        if request.sweep:
+            run.join_sweep(request.sweep, request.words)
+        ready.append(
+            Ready(
+                run, _lacking(point), point.experiment, point.places.cache, point.places.workspace, point.dataset_name
+            )
+        )
+    return _started(ready, request)
+
+
+def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path], request: Request) -> int:
+    """Start runs again that ended before they were done, with other settings of Slurm where `words` gives them.
+
+    Args:
+        runs: of one workspace.
+        words: `slurm.KEY=VALUE` or `slurm=CHOICE`.
+        folders: the user's config folders.
+        request: what else the command line asks for.
+
+    Raises:
+        ConfigError: a setting cannot be used.
+    """
+    ready, problems = [], []
+    memory = Memory()
+    for run in runs:
+        inputs = Inputs(run)
+        experiment = replace(inputs.experiment, slurm=slurm_settings(inputs.experiment.slurm, words, folders))
+        problems += rules.job_problems(experiment) + slurm_problems(experiment, memory)
+        workspace = Path(inputs.places["workspace"])
+        lacking = tuple(inputs.to_compile())
+        ready.append(Ready(run, lacking, experiment, inputs.cache, workspace, inputs.facts["dataset"]["name"]))
+    if problems:
+        raise ConfigError("the runs cannot be resumed so:", list(dict.fromkeys(problems)))
+    return _started(ready, request)[0]
+
+
+def dry_run(points: Sequence[Composed], request: Request) -> None:
+    """Show what `start` would do: plans, kraken's commands and the sbatch scripts.
+
+    Raises:
+        ConfigError: with all problems of all points.
+    """
+    plans = planned(points, request, fetch=False)
+    known = [write.find(point) for point in plans]
+    folders = [
+        one.path if one else point.places.runs / f"{point.name}-{point.key[:8]}" for one, point in zip(known, plans)
+    ]
+    scripts = _scripts(plans, known, folders, request)
+    out = terminal.console()
+    for point, one, folder in zip(plans, known, folders):
+        state = one.state().state if one else "planned"
+        if request.json:
+            print(json.dumps({"run": str(folder), "state": state, "sbatch": scripts}))
+            continue
+        terminal.show_plan(out, point, folder=f"{folder} ({state if one else 'new'})")
+        out.print()
+        out.print(write.script_of(point), markup=False, soft_wrap=True)
+    if not request.json:
+        for script in scripts:
+            out.print("the sbatch script:", style="bold")
+            out.print(script, markup=False, soft_wrap=True)
+
+
+def planned(points: Sequence[Composed], request: Request, *, fetch: bool) -> list[Plan]:
+    """Plan every point; all problems of all points are raised together.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    memory = Memory(fetch=fetch, progress=None if request.json else reading)
+    plans, problems = [], []
+    for point in points:
+        try:
+            plans.append(plan(point, memory, evaluate=request.verb == "evaluate"))
+        except ConfigError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise ConfigError("the experiment cannot run:", problems)
+    return plans
+
+
+def reading(done: int, total: int) -> None:
+    """Show on a terminal how much of a large ground truth is read."""
+    if total >= 200 and sys.stderr.isatty():
+        print(
+            f"\rreads ground truth: {done} of {total} files",
+            end="" if done < total else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _scripts(
+    plans: Sequence[Plan], known: Sequence[RunDir | None], folders: Sequence[Path], request: Request
+) -> list[str]:
+    scripts = []
+    for settings, members in _by_settings(list(zip(plans, known, folders)), lambda one: one[0].experiment.slurm):
+        wanted = [
+            Wanted(folder, _lacking(point))
+            for point, run, folder in members
+            if run is None or run.state().state in submission.TO_SUBMIT
+        ]
+        if wanted:
+            first = members[0][0]
+            name = _name([folder.name for _, _, folder in members], first.dataset_name, request.sweep)
+            code = first.places.cache / "code" / provenance.code_digest()[:16]
+            arranged = submission.arrange(wanted, settings, name=name, cache=first.places.cache, code=code)
+            scripts += arranged.scripts()
+    return scripts
+
+
+def _by_settings(items: Sequence[Any], settings_of: Any) -> list[tuple[Slurm, list[Any]]]:
+    """Group what is submitted by what it asks of Slurm: the jobs of an array ask all the same."""
+    groups: dict[str, tuple[Slurm, list[Any]]] = {}
+    for item in items:
+        settings = settings_of(item)
+        if settings.submit:
+            groups.setdefault(repr(settings), (settings, []))[1].append(item)
+    return list(groups.values())
+
+
+def _lacking(point: Plan) -> tuple[Path, ...]:
+    return tuple(path for path in point.compiled.values() if not path.exists())
+
+
+def _name(runs: Sequence[str], dataset: str, sweep: str | None) -> str:
+    return runs[0] if len(runs) == 1 else f"{dataset}-{sweep or 'runs'}"
+
+
+def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
+    submitted = {one.run.path for one in ready if one.experiment.slurm.submit}
+    for settings, members in _by_settings(ready, lambda one: one.experiment.slurm):
+        wanted = list({one.run.path: Wanted(one.run.path, one.to_compile) for one in members}.values())
+        name = _name([run.path.name for run in wanted], members[0].label, request.sweep)
+        jobs = submission.submit(wanted, settings, name=name, cache=members[0].cache)
+        if not request.json and jobs:
+            terminal.show_submitted(terminal.console(), jobs, settings)
+    stop = Stop()
+    here = [one for one in ready if one.run.path not in submitted]
+    with stop.listening():
+        if here:
+            _run_here(here, stop, request)
+        if submitted and request.wait:
+            _wait_for([one.run for one in ready], stop)
+    runs = [one.run for one in ready]
+    found, notes = standing.look(runs)
+    rows = [report.row(run, found[run.path]) for run in runs]
+    _show_end(rows, request, runs, notes, all_submitted=len(submitted) == len({run.path for run in runs}))
+    failed = any(
+        row["state"] == "failed" and (row["folder"] not in {str(path) for path in submitted} or request.wait)
+        for row in rows
+    )
+    code = 130 if stop() == "user" else 143 if stop() else int(failed)
+    return code, [row["val_cer"] for row in rows]
+
+
+def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
+    workspace = ready[0].workspace
+
+    def ended(run: RunDir, state: State) -> None:
+        for problem in recording.record_ended(run, workspace):
+            terminal.show_warnings(terminal.console(stderr=True), [problem])
+
+    runs = list(dict.fromkeys(one.run for one in ready if one.run.state().state != "done"))
+    found, _ = standing.look(runs)
+    for run in runs:
+        if found[run.path].job is None:
+            run.revive()
+    waiting = [run for run in runs if found[run.path].job is None]
+    launch.launch(waiting, jobs=ready[0].experiment.launch.jobs, stop=stop, quiet=request.json, ended=ended)
+
+
+def _wait_for(runs: Sequence[RunDir], stop: Stop) -> None:
+    while stop() is None:
+        found, _ = standing.look(runs)
+        if all(one.state.state not in ("queued", "running") for one in found.values()):
+            return
+        until = time.monotonic() + LOOK_S
+        while stop() is None and time.monotonic() < until:
+            time.sleep(0.2)
+
+
+def _show_end(
+    rows: Sequence[dict[str, Any]],
+    request: Request,
+    runs: Sequence[RunDir],
+    notes: Sequence[str],
+    *,
+    all_submitted: bool,
+) -> None:
+    if request.json:
+        keys = ("state", "reason", "val_cer", "test_cer", "jobs")
+        said = [{"run": row["folder"], **{key: row[key] for key in keys}} for row in rows]
+        print(json.dumps(said if request.sweep or len(said) > 1 else said[0], ensure_ascii=False))
+        return
+    out = terminal.console()
+    terminal.show_warnings(terminal.console(stderr=True), notes)
+    if all_submitted and any(row["state"] in ("queued", "running") for row in rows):
+        terminal.show_status(out, rows)
+        what = f" {request.sweep}" if request.sweep else f" {rows[0]['run']}" if len(rows) == 1 else ""
+        out.print(f"`python -m htr_exp status{what} --watch` follows it", markup=False)
+        return
+    if len(rows) > 1:
+        compared, varied = report.compared(runs)
+        terminal.show_table(out, compared, varied)
+        for row in rows:
+            if row["state"] != "done":
+                terminal.show_result(out, row)
+    else:
+        terminal.show_result(out, rows[0])
+    out.print("`python -m htr_exp ui` shows it in MLflow; `python -m htr_exp compare` lists all runs", markup=False)

@@ -1,0 +1,147 @@
+"""Gives runs to Slurm: as one job or one array, after a job that compiles what several of them need."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from htr_exp import node, provenance, sbatch, slurm, standing
+from htr_exp.claim import claimed
+from htr_exp.errors import SubmissionError
+from htr_exp.files import utc_now
+from htr_exp.rundir import RunDir, plainly
+from htr_exp.schema import Slurm
+
+TO_SUBMIT = ("queued", "failed", "cancelled", "stopped", "timed_out", "interrupted")
+"""States from which a run that no job works for is given to Slurm."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run to be submitted: its folder, and the compiled files that it lacks."""
+
+    path: Path
+    to_compile: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Which jobs a list of runs becomes.
+
+    Attributes:
+        packs: the runs of each job.
+        work: what those jobs are asked for.
+        groups: runs that need the same data compiled beforehand.
+        compiling: what the job that does so is asked for, or None where it is not needed.
+    """
+
+    packs: list[list[Path]]
+    work: sbatch.Work
+    groups: list[list[Path]]
+    compiling: sbatch.Work | None
+
+    def scripts(self) -> list[str]:
+        """Return the sbatch scripts in the order in which they are sent."""
+        if self.compiling is None:
+            return [sbatch.script(self.work, len(self.packs))]
+        waiting = replace(self.work, after="NUMBER_OF_THE_JOB_ABOVE")
+        return [sbatch.script(self.compiling, 1), sbatch.script(waiting, len(self.packs))]
+
+
+def arrange(runs: Sequence[Wanted], settings: Slurm, *, name: str, cache: Path, code: Path) -> Arrangement:
+    """Say which jobs runs become; nothing is written.
+
+    Args:
+        runs: at least one.
+        settings: what each of them asks for.
+        name: of the jobs, as squeue shows it.
+        cache: the workspace's cache, where submitit keeps its files.
+        code: the folder from which jobs import us.
+    """
+    size = settings.runs_per_gpu or 1
+    packs = [[run.path for run in runs[start : start + size]] for start in range(0, len(runs), size)]
+    work = sbatch.Work(settings, name, cache / "jobs", code, packed=min(size, len(runs)))
+    by_data: dict[tuple[Path, ...], list[Path]] = {}
+    for run in runs:
+        if run.to_compile:
+            by_data.setdefault(run.to_compile, []).append(run.path)
+    compiling = None
+    if by_data and (len(packs) > 1 or settings.compile_partition):
+        elsewhere = settings.compile_partition
+        asked = replace(settings, partition=elsewhere, gres=None, constraint=None) if elsewhere else settings
+        compiling = sbatch.Work(asked, f"{name}-compile", cache / "jobs", code)
+    return Arrangement(packs, work, list(by_data.values()) if compiling else [], compiling)
+
+
+def submit(wanted: Sequence[Wanted], settings: Slurm, *, name: str, cache: Path) -> dict[Path, str]:
+    """Give those of some runs to Slurm that are neither done nor under way, and return the job of each.
+
+    Args:
+        wanted: runs of one workspace.
+        settings: what each of them asks for.
+        name: of the jobs, as squeue shows it.
+        cache: the workspace's cache.
+
+    Raises:
+        SubmissionError: sbatch refuses.
+        HtrExpError: the workspace cannot be written.
+    """
+    try:
+        # of two commands at once, the second sees what the first has submitted
+        with claimed(wanted[0].path.parent / ".submission.claim", wait=lambda owner: True):
+            todo = _waiting(wanted)
+            return _submit(todo, settings, name, cache) if todo else {}
+    except OSError as error:
+        raise plainly(error, cache) from None
+
+
+def _waiting(wanted: Sequence[Wanted]) -> list[Wanted]:
+    found, _ = standing.look([RunDir(run.path) for run in wanted])
+    return [run for run in wanted if found[run.path].job is None and found[run.path].state.state in TO_SUBMIT]
+
+
+def _submit(wanted: Sequence[Wanted], settings: Slurm, name: str, cache: Path) -> dict[Path, str]:
+    code = provenance.keep_code(cache)
+    terms = node.Terms(str(code), settings.time_min or 0, settings.signal_delay_s or 0, settings.max_requeues or 0)
+    runs = [RunDir(run.path) for run in wanted]
+    for run in runs:
+        run.revive()
+        run.write_state("queued")  # before the job may start and say otherwise
+    compile_job: str | None = None
+    plan = arrange(wanted, settings, name=name, cache=cache, code=code)
+    try:
+        work = plan.work
+        if plan.compiling is not None:
+            groups = [[str(path) for path in group] for group in plan.groups]
+            (compile_job,) = sbatch.submit(plan.compiling, node.compile_data, [(groups, terms)])
+            work = replace(work, after=compile_job)
+        jobs = sbatch.submit(work, node.work, [([str(path) for path in pack], terms) for pack in plan.packs])
+    except sbatch.RefusedError as error:
+        if compile_job is not None:
+            slurm.cancel([compile_job])
+        why = slurm.meaning(str(error), asdict(settings))
+        for run in runs:
+            run.write_state("interrupted", reason=f"not submitted: {why}; the same command tries again")
+        raise SubmissionError("Slurm did not take the runs:", [why]) from None
+    given: dict[Path, str] = {}
+    for job, pack in zip(jobs, plan.packs):
+        for path in pack:
+            given[path] = job
+            RunDir(path).add_submission(_record(job, compile_job, work, len(pack)))
+    return given
+
+
+def _record(job: str, compile_job: str | None, work: sbatch.Work, packed: int) -> dict[str, Any]:
+    settings = {key: value for key, value in asdict(work.slurm).items() if value not in (None, {})}
+    return {
+        "time": utc_now(),
+        "by": getpass.getuser(),
+        "job": job,
+        "compile_job": compile_job,
+        "log": str(sbatch.log_of(work, job)),
+        "packed": packed,
+        "slurm": settings,
+    }
