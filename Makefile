@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 DEMO := demo-run
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest
+# Where this is set, every start of kraken compiles its modules anew, which takes as long again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo ui test cluster cluster-stop test-slurm lint bench lock clean
 

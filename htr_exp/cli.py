@@ -15,8 +15,10 @@ from htr_exp.errors import ConfigError, HtrExpError
 
 if TYPE_CHECKING:
     from htr_exp.config import Composed
-    from htr_exp.plan import Plan
     from htr_exp.rundir import Places, RunDir
+
+WATCH_S = 10.0
+"""How often `status --watch` looks, seconds."""
 
 # Modules are imported by the verb that needs them: `--help` and `status` start in a moment on a login node.
 
@@ -51,145 +53,63 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Plan, write and run an experiment, or every point of a sweep."""
+    """Plan, write and run or submit an experiment, or every point of a sweep."""
     from htr_exp.config import compose_experiment, compose_sweep, overlays
 
     folders = overlays(args.config_dir)
-    words = args.overrides
     if not args.multirun:
-        return _launched([compose_experiment(words, folders)], args, sweep=None)[0]
+        return _start([compose_experiment(args.overrides, folders)], args, "train")[0]
     codes: list[int] = []
+    # a sweeper that learns from values needs them
+    learns = any(word.startswith("hydra/sweeper=") for word in args.overrides)
 
     def launch_points(points: list[Composed]) -> list[Any]:
-        code, values = _launched(points, args, sweep=_sweep_id(words))
+        code, values = _start(points, args, "train", sweep=_sweep_id(args.overrides), wait=learns)
         codes.append(code)
         return values
 
-    compose_sweep(words, launch_points, folders)
+    compose_sweep(args.overrides, launch_points, folders)
     return max(codes, default=0)
 
 
 def _sweep_id(words: Sequence[str]) -> str:
     from htr_exp.files import digest_json
 
-    return digest_json(sorted(word for word in words if not word.startswith(("launch.", "site", "tracking"))))[:8]
+    elsewhere = ("launch.", "site", "tracking", "slurm")
+    return digest_json(sorted(word for word in words if not word.startswith(elsewhere)))[:8]
 
 
-def _launched(
-    points: Sequence[Composed], args: argparse.Namespace, sweep: str | None, *, verb: str = "train"
+def _start(
+    points: Sequence[Composed], args: argparse.Namespace, verb: str, *, sweep: str | None = None, wait: bool = False
 ) -> tuple[int, list[Any]]:
-    """Plan all points, then write and run them. Return the exit code and each point's validation CER."""
-    from htr_exp import launch, report, terminal
-    from htr_exp.stop import Stop
-    from htr_exp.write import find, write
+    from htr_exp import start
 
-    out = terminal.console()
-    plans = _planned(points, args, verb=verb)
+    wait = wait or points[0].experiment.launch.wait
+    request = start.Request(verb, args.overrides, sweep, args.json, wait)
     if args.dry_run:
-        for plan in plans:
-            _show_dry_run(out, plan, find(plan), as_json=args.json)
-        return 0, [None] * len(plans)
-    if not args.json:
-        terminal.show_warnings(terminal.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
-    command = ["htr_exp", verb, *(["-m"] if sweep else []), *args.overrides]
-    runs = []
-    for plan in plans:
-        run, _ = write(plan, command=command, again=plan.experiment.again)
-        if sweep:
-            run.join_sweep(sweep, args.overrides)
-        runs.append(run)
-    experiment, workspace = plans[0].experiment, plans[0].places.workspace
-    stop = Stop()
-
-    def ended(run: RunDir, state: Any) -> None:
-        if experiment.tracking.kind != "none":
-            for problem in launch.record([run], workspace, experiment.tracking.uri):
-                terminal.show_warnings(terminal.console(stderr=True), [problem])
-
-    waiting = list(dict.fromkeys(run for run in runs if run.state().state != "done"))
-    with stop.listening():
-        launch.launch(waiting, jobs=experiment.launch.jobs, stop=stop, quiet=args.json, ended=ended)
-    rows = [report.row(run) for run in runs]
-    _show_end(out, rows, args, sweep, runs)
-    failed = any(row["state"] == "failed" for row in rows)
-    code = 130 if stop() == "user" else 143 if stop() == "terminated" else int(failed)
-    return code, [row["val_cer"] for row in rows]
-
-
-def _planned(points: Sequence[Composed], args: argparse.Namespace, *, verb: str) -> list[Plan]:
-    """Plan every point; all problems of all points are raised together."""
-    from htr_exp.plan import Memory, plan
-
-    memory = Memory(fetch=not args.dry_run, progress=None if args.json else _reading)
-    plans, problems = [], []
-    for point in points:
-        try:
-            plans.append(plan(point, memory, evaluate=verb == "evaluate"))
-        except ConfigError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
-    if problems:
-        raise ConfigError("the experiment cannot run:", problems)
-    return plans
-
-
-def _reading(done: int, total: int) -> None:
-    if total >= 200 and sys.stderr.isatty():
-        print(
-            f"\rreads ground truth: {done} of {total} files",
-            end="" if done < total else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def _show_dry_run(out: Any, plan: Plan, known: RunDir | None, *, as_json: bool) -> None:
-    from htr_exp import terminal, write
-
-    folder = str(known.path) if known else str(plan.places.runs / f"{plan.name}-{plan.key[:8]}")
-    if as_json:
-        print(json.dumps({"run": folder, "state": known.state().state if known else "planned"}))
-        return
-    terminal.show_plan(out, plan, folder=f"{folder} ({known.state().state if known else 'new'})")
-    out.print()
-    out.print(write.script_of(plan), markup=False, soft_wrap=True)
-
-
-def _show_end(
-    out: Any, rows: Sequence[dict[str, Any]], args: argparse.Namespace, sweep: str | None, runs: Sequence[RunDir]
-) -> None:
-    from htr_exp import report, terminal
-
-    if args.json:
-        said = [
-            {
-                "run": row["folder"],
-                "state": row["state"],
-                "reason": row["reason"],
-                "val_cer": row["val_cer"],
-                "test_cer": row["test_cer"],
-            }
-            for row in rows
-        ]
-        print(json.dumps(said if sweep else said[0], ensure_ascii=False))
-        return
-    if sweep:
-        compared, varied = report.compared(runs)
-        terminal.show_table(out, compared, varied)
-        for row in rows:
-            if row["state"] != "done":
-                terminal.show_result(out, row)
-    else:
-        terminal.show_result(out, rows[0])
-    out.print("`python -m htr_exp ui` shows it in MLflow; `python -m htr_exp compare` lists all runs", markup=False)
+        start.dry_run(points, request)
+        return 0, [None] * len(points)
+    return start.start(points, request)
 
 
 def evaluate(args: argparse.Namespace) -> int:
     """Score a model on all pages of a dataset, and record it."""
     from htr_exp.config import compose_experiment, overlays
 
-    return _launched(
-        [compose_experiment(args.overrides, overlays(args.config_dir))], args, sweep=None, verb="evaluate"
-    )[0]
+    return _start([compose_experiment(args.overrides, overlays(args.config_dir))], args, "evaluate")[0]
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on with runs that ended before they were done: here, or as new jobs."""
+    from htr_exp import start
+    from htr_exp.config import overlays
+
+    words = [word for word in args.runs if word.startswith(("slurm=", "slurm."))]
+    args.runs = [word for word in args.runs if word not in words]
+    if not any(not word.startswith(("site=", "site.")) for word in args.runs):
+        raise ConfigError("nothing to resume: name runs, or a sweep")
+    request = start.Request("resume", args.runs, json=args.json)
+    return start.resume(_chosen(args), words, overlays(args.config_dir), request)
 
 
 def check(args: argparse.Namespace) -> int:
@@ -197,6 +117,7 @@ def check(args: argparse.Namespace) -> int:
     from htr_exp import groundtruth, terminal
     from htr_exp.config import compose_experiment, overlays
     from htr_exp.plan import dataset_folders
+    from htr_exp.start import reading
 
     folders = [word for word in args.overrides if "=" not in word or Path(word).is_dir()]
     overrides = [word for word in args.overrides if word not in folders]
@@ -211,7 +132,7 @@ def check(args: argparse.Namespace) -> int:
         exclude=experiment.dataset.exclude,
         task=experiment.task.name,  # type: ignore[arg-type]
         digests=groundtruth.FileFacts.of_user(),
-        progress=None if args.json else _reading,
+        progress=None if args.json else reading,
     )
     if args.json:
         print(
@@ -234,23 +155,103 @@ def check(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """Say how runs stand."""
-    from htr_exp import report, terminal
+    from htr_exp import report, standing, terminal
 
-    rows = [report.row(run) for run in _chosen(args)]
+    every_s = _watched(args)
+    runs = _chosen(args)
+    if args.sync:
+        _record_new(args, runs)
+
+    def look() -> tuple[list[dict[str, Any]], list[str]]:
+        found, notes = standing.look(runs)
+        return [report.row(run, found[run.path]) for run in runs], notes
+
+    if every_s is not None and runs:
+        try:
+            terminal.watch_status(terminal.console(), look, every_s=every_s)
+        except KeyboardInterrupt:  # as `watch` does: who only looks has nothing to interrupt
+            return 0
+        return 0
+    rows, notes = look()
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:
         terminal.show_status(terminal.console(), rows)
     else:
         print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     return 0
+
+
+def _watched(args: argparse.Namespace) -> float | None:
+    """Return the seconds of `--watch`, None without it; a word that is no number is the run that follows it."""
+    if args.watch is None:
+        return None
+    if args.json:
+        raise ConfigError("--watch is for people: ask for --json again and again instead")
+    try:
+        return max(float(args.watch), 1.0)
+    except ValueError:
+        args.runs.append(args.watch)
+        return WATCH_S
+
+
+def logs(args: argparse.Namespace) -> int:
+    """Show a run's log."""
+    from htr_exp import follow
+
+    if not args.runs:
+        args.runs = ["last"]
+    run, *others = _chosen(args)
+    if others:
+        names = ", ".join([run.name, *(other.name for other in others)])
+        raise ConfigError(f"logs shows one run at a time: choose one of {names}")
+    if not args.follow:
+        lines = follow.last_lines(run, args.lines)
+        print("\n".join(lines) if lines else f"{run.name}: {run.state().state}: it has not said anything yet")
+        return 0
+    try:
+        follow.follow(
+            run,
+            lambda text: print(text, end="", flush=True),
+            lambda text: print(f"== {text}", file=sys.stderr, flush=True),
+            lines=args.lines,
+        )
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def cancel(args: argparse.Namespace) -> int:
+    """End runs."""
+    from htr_exp import follow
+    from htr_exp.rundir import plainly
+
+    if not [word for word in args.runs if not word.startswith(("site=", "site."))]:
+        raise ConfigError("cancel which runs? Name them, or a sweep; `python -m htr_exp status` lists them")
+    runs = _chosen(args)
+    try:
+        done, problems = follow.cancel(runs)
+    except OSError as error:
+        raise plainly(error, runs[0].path) from None
+    if args.json:
+        print(json.dumps([{"run": str(one.run.path), "state": one.state} for one in done], ensure_ascii=False))
+    else:
+        for one in done:
+            print(one.said)
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def compare(args: argparse.Namespace) -> int:
     """Put runs side by side, best validation CER first."""
     from htr_exp import report, terminal
 
-    rows, varied = report.compared(_chosen(args))
+    runs = _chosen(args)
+    _record_new(args, runs)
+    rows, varied = report.compared(runs)
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:
@@ -261,41 +262,59 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def sync(args: argparse.Namespace) -> int:
-    """Record run folders in MLflow; doing it again changes nothing."""
-    from htr_exp import tracking
+    """Record run folders in MLflow, each where its experiment says; doing it again changes nothing."""
+    from htr_exp import standing, tracking
 
-    runs = _chosen(args)
+    workspace, runs = _places(args).workspace, _chosen(args)
+    standing.look(runs)  # what Slurm alone knows of a run's end goes into its folder
+    paths = [run.path for run in runs]
+    asked_for = args.uri is not None or bool(_names(args))
+    if not asked_for:
+        paths = [path for path in paths if tracking.store_of(path, workspace)]
     say = None if args.json else lambda text: print(text, flush=True)
-    done = tracking.sync([run.path for run in runs], workspace=_places(args).workspace, uri=args.uri, progress=say)
+    done = tracking.sync(paths, workspace=workspace, uri=args.uri, ask=asked_for, progress=say)
     if args.json:
-        print(
-            json.dumps(
-                [
-                    {"run": one.run, "run_id": one.run_id, "changed": one.changed, "problem": one.problem}
-                    for one in done
-                ],
-                ensure_ascii=False,
-            )
-        )
+        keys = ("run", "run_id", "changed", "problem", "store")
+        print(json.dumps([{key: getattr(one, key) for key in keys} for one in done], ensure_ascii=False))
     else:
-        changed = sum(one.changed for one in done)
-        print(f"{len(done)} runs, {changed} changed in {tracking.store_uri(_places(args).workspace, args.uri)}")
+        for store in dict.fromkeys(one.store for one in done):
+            there = [one for one in done if one.store == store]
+            print(f"{len(there)} runs, {sum(one.changed for one in there)} changed in {store}")
+        if not done:
+            print("no runs to record")
+        if len(paths) < len(runs):
+            print(f"{len(runs) - len(paths)} runs have tracking=none: name them, and they are recorded too")
     problems = list(dict.fromkeys(one.problem for one in done if one.problem))
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
+def _record_new(args: argparse.Namespace, runs: Sequence[RunDir]) -> None:
+    """Bring MLflow up to date with runs before they are shown; whatever goes wrong there is a warning."""
+    from htr_exp import recording
+
+    recording.record_new(runs, _places(args).workspace)
+
+
 def ui(args: argparse.Namespace) -> int:
     """Record what is new, then show the MLflow UI on this machine until Ctrl-C."""
     from htr_exp import tracking, trackui
 
-    workspace = _places(args).workspace
-    if args.uri is None:
-        for one in tracking.sync([run.path for run in _chosen(args)], workspace=workspace):
+    workspace, uri = _places(args).workspace, args.uri
+    if uri is None:
+        runs = _chosen(args)
+        paths = [run.path for run in runs if _names(args) or tracking.store_of(run.path, workspace)]
+        done = tracking.sync(paths, workspace=workspace, ask=False)
+        for one in done:
             if one.problem:
                 print(f"warning: {one.run}: {one.problem}", file=sys.stderr)
-    trackui.ui(workspace, uri=args.uri, port=args.port, open_browser=args.open)
+        servers = [store for store in dict.fromkeys(one.store for one in done) if store.startswith("http")]
+        if len(servers) == 1 and all(one.store in servers for one in done):
+            (uri,) = servers
+        elif servers:
+            print(f"other runs are at {', '.join(servers)}")
+    trackui.ui(workspace, uri=uri, port=args.port, open_browser=args.open)
     return 0
 
 
@@ -327,20 +346,38 @@ def _places(args: argparse.Namespace) -> Places:
     return Places(here, here / "runs", here / "cache", here / "models")
 
 
+def _names(args: argparse.Namespace) -> list[str]:
+    """Return the words of the command line that mean runs."""
+    return [word for word in args.runs if not word.startswith(("site=", "site."))]
+
+
 def _chosen(args: argparse.Namespace) -> list[RunDir]:
-    """Return the runs named on the command line (by run, or by sweep), or all."""
+    """Return the runs named on the command line (by run, or by sweep), or all.
+
+    Raises:
+        ConfigError: some name means no run, or several; all such names at once.
+    """
     from htr_exp.files import read_jsonl
     from htr_exp.rundir import named, runs_in
 
     folder = _places(args).runs
-    names = [word for word in args.runs if not word.startswith(("site=", "site."))]
+    names = _names(args)
     if not names:
         return runs_in(folder)
+    of_sweep: dict[str, list[RunDir]] = {}
+    for run in runs_in(folder):
+        for sweep in {member["sweep"] for member in read_jsonl(run.sweeps)}:
+            of_sweep.setdefault(sweep, []).append(run)
     chosen: dict[Path, RunDir] = {}
+    unknown: list[str] = []
     for name in names:
-        of_sweep = [run for run in runs_in(folder) if any(member["sweep"] == name for member in read_jsonl(run.sweeps))]
-        for run in of_sweep or [named(folder, name)]:
-            chosen[run.path] = run
+        try:
+            for run in of_sweep.get(name) or [named(folder, name)]:
+                chosen[run.path] = run
+        except ConfigError as error:
+            unknown.append(str(error))
+    if unknown:
+        raise ConfigError(unknown[0]) if len(unknown) == 1 else ConfigError("some names mean no run:", unknown)
     return list(chosen.values())
 
 
@@ -351,8 +388,11 @@ VERBS: dict[str, tuple[Any, str, str]] = {
         "check, split, compile, train, score and record: train dataset=... model=... [-m KEY=A,B]",
     ),
     "evaluate": (evaluate, "experiment", "score a model on all pages of a dataset: evaluate model=... dataset=..."),
+    "resume": (resume, "runs", "go on with runs that ended before they were done: resume RUN... [slurm.time_min=600]"),
     "check": (check, "check", "say everything that is wrong with ground truth: check FOLDER, check dataset=..."),
-    "status": (status, "runs", "say how runs stand"),
+    "status": (status, "runs", "say how runs stand: status [RUN...] [--watch]"),
+    "logs": (logs, "runs", "show what a run said: logs RUN [-f]"),
+    "cancel": (cancel, "runs", "end runs: cancel RUN... or a sweep"),
     "compare": (compare, "runs", "put runs side by side: compare [RUN or SWEEP ...]"),
     "sync": (sync, "store", "record run folders in MLflow; doing it again changes nothing"),
     "ui": (ui, "ui", "show the MLflow UI of the workspace on this machine"),
@@ -416,8 +456,23 @@ def _verb_parser(verb: str) -> argparse.ArgumentParser:
             "runs", nargs="*", metavar="RUN", help="names, prefixes of names, sweeps, or `last`; default: all"
         )
         parser.add_argument("--workspace", default=".", metavar="FOLDER", help="default: the folder one stands in")
+    if verb == "status":
+        parser.add_argument(
+            "--watch",
+            nargs="?",
+            const=str(WATCH_S),
+            metavar="SECONDS",
+            help="look again, every 10 s, until all have ended",
+        )
+        parser.add_argument("--sync", action="store_true", help="record in MLflow first what is new")
+    if verb == "logs":
+        parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until the run has ended")
+        parser.add_argument("--lines", type=int, default=50, metavar="N", help="how many of the last lines (50)")
     if family in ("store", "ui"):
-        parser.add_argument("--uri", help="an MLflow server or store; default: mlflow.db of the workspace")
+        parser.add_argument(
+            "--uri",
+            help="an MLflow server or store; default: each run's own, mlflow.db of the workspace unless tracking=server",
+        )
     if family == "ui":
         parser.add_argument("--port", type=int, help="default: 5000, or the next free one")
         parser.add_argument("--open", action="store_true", help="open the browser")

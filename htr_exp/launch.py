@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from htr_exp import job
-from htr_exp.claim import Held
+from htr_exp import job, recording, runview, slurm
+from htr_exp.claim import STALE_S, Held
+from htr_exp.inputs import Inputs
 from htr_exp.rundir import RunDir, State
-from htr_exp.stop import Stop
+from htr_exp.stop import SIGNALS, Stop
 from htr_exp.terminal import Progress, console
 
 
@@ -43,33 +44,57 @@ def launch(
             if stop() is None:
                 ended(run, run_here(run, stop=stop, quiet=quiet))
         return
-    _side_by_side(list(runs), jobs=jobs, stop=stop, quiet=quiet, ended=ended)
+    side_by_side(runs, jobs=jobs, stop=stop, quiet=quiet, ended=ended)
 
 
-def run_here(run: RunDir, *, stop: Stop, quiet: bool) -> State:
-    """Do one run in this process; one that another process works in is left to it."""
+def run_here(run: RunDir, *, stop: Stop, quiet: bool, last_stage: str | None = None, patience_s: float = 0.0) -> State:
+    """Do one run in this process; one that another process works in is left to it. For the arguments see `job.run`."""
     out = None if quiet else console()
     if out is not None:
         out.print(f"run {run.path}", markup=False)
     try:
-        with Progress(out) as progress:
-            return job.run(run, stop=stop, hear=progress)
+        with Progress(out) as progress, _reported(run, last_stage):
+            return job.run(run, stop=stop, hear=progress, last_stage=last_stage, patience_s=patience_s)
     except Held as held:
         if out is not None:
             out.print(f"  process {held.owner.pid} on {held.owner.host} is working on it", markup=False)
         return run.state()
 
 
-def _side_by_side(
-    runs: list[RunDir], *, jobs: int, stop: Stop, quiet: bool, ended: Callable[[RunDir, State], None]
+def _reported(run: RunDir, last_stage: str | None) -> contextlib.AbstractContextManager[None]:
+    """Report a whole run as it goes, where its experiment says that it has a tracking server."""
+    kind, uri = runview.tracked(run.path)
+    if kind == "server" and last_stage is None:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # the job says what is wrong with its folder
+            return recording.reporting(run, Path(Inputs(run).places["workspace"]), uri)
+    return contextlib.nullcontext()
+
+
+def side_by_side(
+    runs: Sequence[RunDir],
+    *,
+    jobs: int,
+    stop: Stop,
+    quiet: bool,
+    ended: Callable[[RunDir, State], None],
+    last_stage: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
+    """Run all, each in a process of its own; what signals ask of us is passed on to them.
+
+    Args:
+        runs, jobs, stop, quiet, ended: as for `launch`.
+        last_stage: as for `job.run`.
+        environment: variables of the processes; default: our own.
+    """
     out = None if quiet else console()
+    runs = list(runs)
     working: dict[RunDir, subprocess.Popen[bytes]] = {}
     told: str | None = None
     while runs or working:
         while runs and len(working) < jobs and stop() is None:
             run = runs.pop(0)
-            working[run] = _started(run)
+            working[run] = _started(run, last_stage, environment)
             if out is not None:
                 out.print(f"run {run.path}", markup=False)
         if stop() is not None:
@@ -77,7 +102,7 @@ def _side_by_side(
             if told != stop():
                 told = stop()
                 for process in working.values():
-                    process.send_signal(signal.SIGINT if told == "user" else signal.SIGTERM)
+                    process.send_signal(next(number for number, word in SIGNALS.items() if word == told))
         for run, process in list(working.items()):
             if process.poll() is not None:
                 del working[run]
@@ -88,14 +113,16 @@ def _side_by_side(
         time.sleep(0.2)
 
 
-def _started(run: RunDir) -> subprocess.Popen[bytes]:
+def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
     def ends_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG of linux/prctl.h
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # Slurm may send it before the process can hear it
 
     run.live.mkdir(exist_ok=True)
     with open(run.live / "terminal.txt", "ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "htr_exp.launch", str(run.path)],
+            [sys.executable, "-m", "htr_exp.launch", str(run.path), *([last_stage] if last_stage else [])],
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
@@ -104,49 +131,20 @@ def _started(run: RunDir) -> subprocess.Popen[bytes]:
         )
 
 
-def record(runs: Sequence[RunDir], workspace: Path, uri: str | None) -> list[str]:
-    """Record runs in MLflow through a short process of its own; return what did not work, in plain words.
-
-    MLflow's import alone takes 150 MB, and a training must never fail because of it.
-    """
-    argv = [
-        sys.executable,
-        "-m",
-        "htr_exp",
-        "sync",
-        "--json",
-        f"--workspace={workspace}",
-        *([f"--uri={uri}"] if uri else []),
-        *(str(run.path) for run in runs),
-    ]
-    try:
-        said = subprocess.run(argv, capture_output=True, text=True, timeout=600)
-        rows = read_rows(said.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        return [f"not recorded in MLflow: {error}; `python -m htr_exp sync` tries again"]
-    return list(dict.fromkeys(row["problem"] for row in rows if row.get("problem")))
-
-
-def read_rows(text: str) -> list[dict[str, Any]]:
-    """Return the JSON list that a verb printed as its last line.
-
-    Raises:
-        ValueError: there is none.
-    """
-    import json
-
-    last = [line for line in text.splitlines() if line.strip()][-1:]
-    if not last:
-        raise ValueError("it said nothing")
-    rows: list[dict[str, Any]] = json.loads(last[0])
-    return rows
-
-
 def main() -> int:
     """Do the run named on the command line, in a process of its own."""
     stop = Stop()
+    # after a node failed, the claim of the job's earlier start may have to grow old
+    patience_s = STALE_S + 30 if slurm.allocation() else 0.0
     with stop.listening():
-        return 0 if run_here(RunDir(Path(sys.argv[1])), stop=stop, quiet=False).state in ("done", "stopped") else 1
+        run_here(
+            RunDir(Path(sys.argv[1])),
+            stop=stop,
+            quiet=False,
+            last_stage=sys.argv[2] if len(sys.argv) > 2 else None,
+            patience_s=patience_s,
+        )
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from htr_exp.schema import Experiment
@@ -190,6 +191,10 @@ def job_problems(experiment: Experiment) -> list[str]:
             )
     if training.device.startswith("cuda") and slurm.gres is None and not any("gpu" in key for key in slurm.extra):
         found.append(f"training.device={training.device}: the job asks for no GPU; give slurm.gres=gpu:1")
+    if slurm.nodelist is not None and re.search(r",|\[[^\]]*[-,]", slurm.nodelist):
+        found.append(
+            f"slurm.nodelist={slurm.nodelist}: a job takes one node: name one, or leave the others out with slurm.exclude=NODES"
+        )
     if experiment.launch.jobs != 1:
         found.append(
             f"launch.jobs={experiment.launch.jobs} changes nothing with slurm={slurm.name}: use slurm.array_parallelism={experiment.launch.jobs}"

@@ -7,15 +7,16 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from htr_exp import files
+from htr_exp.rundir import RunDir, State
 
-VIEW = 1  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 2  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 # What the fingerprint reads; all small. The rest is known by its size and time.
 READ = (
@@ -27,6 +28,8 @@ READ = (
     "live/state.json",
     "live/sweeps.jsonl",
     "live/starts.jsonl",
+    "live/jobs.jsonl",
+    "live/requeues.jsonl",
 )
 SEALED = ("experiment.yaml", "provenance.json", "split.json", "commands.sh", "uncommitted.diff")
 FINAL = ("results.json", "best.mlmodel")
@@ -37,7 +40,7 @@ STATUS = {
     "running": "RUNNING",
     "done": "FINISHED",
     "failed": "FAILED",
-    "timed_out": "FAILED",
+    "timed_out": "KILLED",
     "cancelled": "KILLED",
     "stopped": "KILLED",
     "interrupted": "KILLED",
@@ -122,7 +125,9 @@ def fingerprint(folder: Path) -> str:
             parts.append([name, files.sha256_bytes((folder / name).read_bytes())])
         except OSError:
             parts.append([name, None])
-    ended = _state(folder).get("state") in ENDED
+    state = _state(folder).state  # not only what the file says: nobody writes there that a process was killed
+    parts.append(state)
+    ended = state in ENDED
     for name, path in artifacts(folder).items():
         # A log that still grows is shown as it is; its size is part of the record only once it stands still.
         if name not in GROWING.values() or ended:
@@ -163,9 +168,8 @@ def read(folder: Path, workspace: Path) -> RunView:
     split = _json(folder / "split.json")
     created = _milliseconds(provenance.get("created")) or 0
     started = next((_milliseconds(start.get("time")) for start in files.read_jsonl(folder / "live/starts.jsonl")), None)
-    name = str(state.get("state") or "running")
-    since = _milliseconds(state.get("since"))
-    ended = since if name in ENDED else None
+    since = _milliseconds(state.since)
+    ended = since or created if state.state in ENDED else None
     membership = files.read_jsonl(folder / "live/sweeps.jsonl")
     sweep = None
     if membership and membership[-1].get("sweep"):
@@ -176,7 +180,7 @@ def read(folder: Path, workspace: Path) -> RunView:
         uuid=uuid,
         name=folder.name,
         question=str(provenance["run"].get("question") or "default"),
-        state=name,
+        state=state.state,
         started=started or created,
         ended=ended,
         params=flat_params(experiment),
@@ -186,6 +190,22 @@ def read(folder: Path, workspace: Path) -> RunView:
         sweep=sweep,
         artifacts=artifacts(folder),
     )
+
+
+def tracked(folder: Path) -> tuple[str, str | None]:
+    """Return where a run's own experiment wants it recorded: `tracking.kind` and `tracking.uri`.
+
+    Reads these few lines alone: parsing a whole experiment takes milliseconds, and a workspace may have thousands of runs.
+    """
+    try:
+        text = (folder / "experiment.yaml").read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        text = ""
+    block = re.search(r"^tracking:.*\n(?:[ \t]+.*\n?)*", text, re.MULTILINE)
+    values = _parsed(block[0]).get("tracking") if block else None
+    if not isinstance(values, Mapping):
+        return "embedded", None
+    return str(values.get("kind") or "embedded"), str(values["uri"]) if values.get("uri") else None
 
 
 def flat_params(experiment: Mapping[str, Any]) -> dict[str, str]:
@@ -237,7 +257,7 @@ def _tags(
     folder: Path,
     workspace: Path,
     provenance: Mapping[str, Any],
-    state: Mapping[str, Any],
+    state: State,
     results: Mapping[str, Any],
     epochs: int,
 ) -> dict[str, str]:
@@ -250,8 +270,8 @@ def _tags(
         "htr_exp.key": run.get("key"),
         "htr_exp.name": run.get("name"),
         "htr_exp.task": run.get("task"),
-        "htr_exp.state": state.get("state"),
-        "htr_exp.reason": state.get("reason"),
+        "htr_exp.state": state.state,
+        "htr_exp.reason": state.reason,
         "htr_exp.folder": shown,
         "htr_exp.model": model.get("name") or ("none" if provenance.get("model", 0) is None else None),
         "htr_exp.model_sha256": model.get("sha256"),
@@ -262,6 +282,7 @@ def _tags(
         "htr_exp.commit": code.get("commit"),
         "htr_exp.best_epoch": results.get("best_epoch"),
         "htr_exp.host": (provenance.get("machine") or {}).get("host"),
+        **_slurm_tags(folder),
         "htr_exp.version": code.get("version"),
         "htr_exp.best_model": f"{shown}/best.mlmodel" if (folder / "best.mlmodel").is_file() else None,
         "mlflow.note.content": _note(folder, shown, provenance, state, results, epochs),
@@ -273,11 +294,36 @@ def _tags(
     return {key: str(value)[:TAG_LENGTH] for key, value in tags.items() if value not in (None, "")}
 
 
+def _slurm_tags(folder: Path) -> dict[str, Any]:
+    """Return where and how often a run was begun: the start is its own, the rest only on Slurm."""
+    run = RunDir(folder)
+    rows = files.read_jsonl(run.starts)
+    starts = [row for row in rows if "start" in row]
+    legs = [row for row in rows if "leg" in row]
+    given = run.jobs
+    jobs = [str(record["job"]) for record in given if record.get("job")]
+    return {
+        "htr_exp.jobs": _listed(jobs),
+        "htr_exp.nodes": _listed(str(start.get("node") or start["host"]) for start in starts if start.get("host")),
+        "htr_exp.partition": _listed(
+            str(settings["partition"]) for record in given if (settings := record.get("slurm") or {}).get("partition")
+        ),
+        "htr_exp.device": legs[-1].get("device") if legs else None,
+        "htr_exp.restarts": len(starts) - 1 if starts else None,
+        "htr_exp.requeues": len(files.read_jsonl(run.requeues)) if jobs else None,
+        "htr_exp.lost_epochs": sum(leg.get("lost_epochs") or 0 for leg in legs) if legs else None,
+    }
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
 def _note(
     folder: Path,
     shown: str,
     provenance: Mapping[str, Any],
-    state: Mapping[str, Any],
+    state: State,
     results: Mapping[str, Any],
     epochs: int,
 ) -> str:
@@ -291,7 +337,7 @@ def _note(
     if best is not None:
         before = f"{base:.2%} before, " if base is not None else ""
         lines.append(f"Test CER: {before}**{best:.2%}** after training ({where}).")
-    said = f"State: {state.get('state') or 'unknown'}" + (f" ({state['reason']})" if state.get("reason") else "")
+    said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")
     epoch = results.get("best_epoch")
     counted = f", the best is epoch {epoch} (the first is 0)." if epoch is not None else "."
     lines.append(f"{said}. Epochs: {epochs}{counted}")
@@ -322,8 +368,23 @@ def _shown(folder: Path, workspace: Path) -> str:
         return folder.resolve().as_posix()
 
 
-def _state(folder: Path) -> Mapping[str, Any]:
-    return _json(folder / "live/state.json")
+def _state(folder: Path) -> State:
+    """Return how a run stands, by its folder alone.
+
+    A job of Slurm's that was killed without a word is shown as waiting, since Slurm starts it again: KILLED would have an
+    end, and RUNNING a process. Where Slurm does not, `status` finds out and writes it into the folder.
+    """
+    run = RunDir(folder)
+    state = run.state()
+    killed = state.state == "interrupted" and _json(folder / "live/state.json").get("state") == "running"
+    if killed and _begun_by_slurm(run):
+        return replace(state, state="queued", reason="its job was killed; Slurm may start it again")
+    return state
+
+
+def _begun_by_slurm(run: RunDir) -> bool:
+    starts = [row for row in files.read_jsonl(run.starts) if "start" in row]
+    return bool(starts and starts[-1].get("job"))
 
 
 def _json(path: Path) -> Mapping[str, Any]:
@@ -336,12 +397,18 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        return _parsed(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
     import yaml  # type: ignore[import-untyped, unused-ignore]
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
         value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe)
-    except (OSError, ValueError, yaml.YAMLError):
+    except yaml.YAMLError:
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,9 +213,9 @@ def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
     with stop.listening():
         if here:
             _run_here(here, stop, request)
-        if submitted and request.wait:
-            _wait_for([one.run for one in ready], stop)
-    runs = [one.run for one in ready]
+    runs = list(dict.fromkeys(one.run for one in ready))
+    if submitted and request.wait and stop() is None:
+        _wait_for(runs, request)
     found, notes = standing.look(runs)
     rows = [report.row(run, found[run.path]) for run in runs]
     _show_end(rows, request, runs, notes, all_submitted=len(submitted) == len({run.path for run in runs}))
@@ -225,7 +224,8 @@ def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
         for row in rows
     )
     code = 130 if stop() == "user" else 143 if stop() else int(failed)
-    return code, [row["val_cer"] for row in rows]
+    known = {row["folder"]: row["val_cer"] for row in rows}
+    return code, [known[str(one.run.path)] for one in ready]
 
 
 def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
@@ -244,14 +244,18 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
     launch.launch(waiting, jobs=ready[0].experiment.launch.jobs, stop=stop, quiet=request.json, ended=ended)
 
 
-def _wait_for(runs: Sequence[RunDir], stop: Stop) -> None:
-    while stop() is None:
-        found, _ = standing.look(runs)
-        if all(one.state.state not in ("queued", "running") for one in found.values()):
-            return
-        until = time.monotonic() + LOOK_S
-        while stop() is None and time.monotonic() < until:
-            time.sleep(0.2)
+def _wait_for(runs: Sequence[RunDir], request: Request) -> None:
+    """Return when no run is at work or waits for Slurm any more; Ctrl-C ends the waiting alone."""
+
+    def look() -> tuple[list[dict[str, Any]], list[str]]:
+        found, notes = standing.look(runs)
+        return [report.row(run, found[run.path]) for run in runs], notes
+
+    try:
+        terminal.watch_status(terminal.console(stderr=request.json), look, every_s=LOOK_S)
+    except KeyboardInterrupt:
+        print("the jobs go on without us: `python -m htr_exp status --watch` follows them", file=sys.stderr)
+        raise
 
 
 def _show_end(

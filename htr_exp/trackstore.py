@@ -19,7 +19,7 @@ from htr_exp.claim import Held, Owner, claimed
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 BUSY_SECONDS = 5.0  # how long another program may hold the database before we say so
-CLAIM_SECONDS = 30.0  # how long to wait for another process of ours
+CLAIM_SECONDS = 120.0  # how long to wait for another process of ours, which may have many runs to record
 INSTALL = "install it with `pip install 'htr-exp[mlflow]'`"
 
 # The UI keeps a table's columns in a tag of the experiment and opens it by its name in the address. Without one, it
@@ -46,6 +46,10 @@ TABLE_COLUMNS = {
 
 class StoreTroubleError(Exception):
     """The store cannot be written now; the text says why and what to do."""
+
+
+class BusyError(StoreTroubleError):
+    """Another process of ours is writing it."""
 
 
 def store_uri(workspace: Path, uri: str | None = None) -> str:
@@ -84,7 +88,8 @@ def written_alone(database: Path, *, wait: float, say: Callable[[str], None] | N
         say: called once with a sentence if there is a wait.
 
     Raises:
-        StoreTroubleError: another process still holds it after `wait` seconds, or the place is not writable.
+        BusyError: another process still holds it after `wait` seconds.
+        StoreTroubleError: the place is not writable.
     """
     until = time.monotonic() + wait
     told = False
@@ -101,7 +106,7 @@ def written_alone(database: Path, *, wait: float, say: Callable[[str], None] | N
         try:
             held.enter_context(claimed(claim, wait=patient))
         except Held as other:
-            raise StoreTroubleError(
+            raise BusyError(
                 f"process {other.owner.pid} on {other.owner.host} is writing it (its claim is {claim}): wait until it ends and sync again"
             ) from None
         except OSError as error:

@@ -14,14 +14,18 @@ PACKAGE = Path(htr_exp.__file__).parent
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "htr_exp_sweep" / "__init__.py"
 
 ORDER = """
-errors schema stop
-files
-claim weights splits ketos runtime scores provenance demo
-groundtruth rundir basemodel commands rules trackstore
-runview training config report trackui inputs
-tracking plan recognition
-write terminal job
-launch
+errors schema stop slurm
+files failures
+claim weights splits ketos runtime scores sbatch demo
+provenance groundtruth rundir basemodel commands rules trackstore
+runview training config standing trackui inputs
+trackwrite plan recognition report follow
+tracking
+write terminal job recording
+launch livetracking
+node
+submission
+start
 cli
 __main__
 """.strip().split("\n")
@@ -31,9 +35,9 @@ LAYER = {name: number for number, layer in enumerate(ORDER) for name in layer.sp
 
 ONE_PLACE = {
     "hydra": {"config", "hydra_plugins"},
-    "mlflow": {"tracking"},
+    "mlflow": {"trackwrite"},
     "lxml": {"groundtruth"},
-    "submitit": {"launch"},
+    "submitit": {"sbatch"},
     "rich": {"terminal"},
     "rapidfuzz": {"scores"},
     "regex": {"scores"},

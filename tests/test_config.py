@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from htr_exp import config
-from htr_exp.config import Composed, compose_experiment, compose_sweep, overlays
+from htr_exp.config import Composed, compose_experiment, compose_sweep, overlays, slurm_settings
 from htr_exp.errors import ConfigError
 
 HOSTILE = [
@@ -265,3 +265,61 @@ def test_composing_leaves_nothing_behind(workspace: Path) -> None:
     compose_experiment(["dataset=demo"])
     swept("dataset=demo", "seed=1,2")
     assert list(workspace.iterdir()) == []
+
+
+def test_words_of_sbatch_are_taken_as_typed(workspace: Path) -> None:
+    words = [
+        "slurm.mail_type=END,FAIL",
+        "slurm.nodelist=gpu[1-3],gpu7",
+        "slurm.gres=gpu:a100:1",
+        "slurm.partition=publicgpu",
+    ]
+    for composed in (compose_experiment([*words, "slurm=publicgpu"]), *swept("slurm=publicgpu", "seed=1,2", *words)):
+        slurm = composed.experiment.slurm
+        assert (slurm.mail_type, slurm.nodelist) == ("END,FAIL", "gpu[1-3],gpu7")
+        assert (slurm.gres, slurm.partition) == ("gpu:a100:1", "publicgpu")
+
+
+def test_a_sweep_over_partitions_is_one(workspace: Path) -> None:
+    points = swept("slurm=publicgpu", "slurm.partition=publicgpu,grantgpu")
+    assert [point.experiment.slurm.partition for point in points] == ["publicgpu", "grantgpu"]
+
+
+def test_sbatch_has_more_options_than_we_name(workspace: Path) -> None:
+    composed = compose_experiment(
+        ["slurm=publicgpu", "slurm.extra.reservation=my=project", "slurm.extra.hold=true", "slurm.extra.mem-per-cpu=2G"]
+    )
+    assert composed.experiment.slurm.extra == {"reservation": "my=project", "hold": True, "mem-per-cpu": "2G"}
+
+
+def test_settings_of_a_job_are_changed_key_by_key(workspace: Path) -> None:
+    known = compose_experiment(["slurm=publicgpu", "slurm.mem_gb=3"]).experiment.slurm
+    assert slurm_settings(known, ()) is known
+    changed = slurm_settings(known, ["slurm.time_min=600", "slurm.extra.comment=again"])
+    assert (changed.time_min, changed.extra) == (600, {"comment": "again"})
+    assert (changed.mem_gb, changed.partition) == (3, "publicgpu")
+    assert slurm_settings(known, ["slurm=grantgpu"]).partition == "grantgpu"
+    assert not slurm_settings(known, ["slurm=none"]).submit
+    assert slurm_settings(known, ["slurm.partition=grantgpu"]).time_min == 300
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("slurm.time=5", "there is no key `time` in slurm"),
+        ("slurm.time_min=soon", "slurm.time_min=soon"),
+        ("slurm=elsewhere", "there is no such slurm"),
+    ],
+)
+def test_settings_of_a_job_that_cannot_be_are_refused(word: str, said: str, workspace: Path) -> None:
+    known = compose_experiment(["slurm=publicgpu"]).experiment.slurm
+    with pytest.raises(ConfigError) as refused:
+        slurm_settings(known, [word])
+    assert said in refused.value.problems[0]
+
+
+def test_settings_of_a_run_that_was_not_submitted_need_a_choice(workspace: Path) -> None:
+    known = compose_experiment([]).experiment.slurm
+    with pytest.raises(ConfigError) as refused:
+        slurm_settings(known, ["slurm.time_min=5"])
+    assert refused.value.problems == ["slurm.time_min=5: the run was not submitted; add slurm=CHOICE"]

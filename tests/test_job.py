@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from htr_exp import job, ketos, report
+from htr_exp import job, ketos, report, runtime
 from htr_exp import write as write_module
 from htr_exp.config import compose_experiment
 from htr_exp.files import read_json, read_jsonl
+from htr_exp.inputs import Inputs
 from htr_exp.plan import plan
+from htr_exp.provenance import code_digest
 from htr_exp.rundir import RunDir, State
 from htr_exp.stop import Stop
 
@@ -383,3 +385,82 @@ def test_program_that_kraken_started_ends_with_it(planned: Callable[..., RunDir]
         with pytest.raises(ProcessLookupError):
             os.kill(pid, signal.SIG_DFL)
     assert not list(Path(read_json(run.places)["cache"]).glob("compiled/.*"))
+
+
+def test_a_killed_kraken_is_started_again_from_its_newest_checkpoint(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(die=signal.SIGKILL, at_epoch=2, once=True)
+    run = planned("training.epochs=5")
+    assert do(run).state == "done"
+    assert [record["epoch"] for record in run.epochs()] == list(range(5))
+    assert len(scenario.calls("train")) == 2
+    assert "exit code -9" in run.log.read_text()
+    assert report.row(run)["restarts"] == 0
+
+
+def test_a_kraken_that_is_killed_twice_in_one_epoch_fails(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(die=signal.SIGKILL, at_epoch=2)
+    run = planned("training.epochs=5")
+    state = do(run)
+    assert state.state == "failed"
+    assert "exit code -9" in state.reason
+    assert len(scenario.calls("train")) == 2
+    assert [record["epoch"] for record in run.epochs()] == [0, 1]
+
+
+def test_a_run_that_is_cancelled_meanwhile_ends_as_cancelled(planned: Callable[..., RunDir], scenario) -> None:
+    scenario.play(epoch_seconds=0.3)
+    run = planned("training.epochs=20", "training.leg_epochs=0")
+
+    class Cancels(Quiet):
+        def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+            if record["epoch"] == 1:
+                run.cancel("ada")
+
+    state = job.run(run, stop=Stop(), hear=Cancels())
+    assert (state.state, state.reason) == ("cancelled", "cancelled by ada")
+    assert job.run(run, stop=Stop(), hear=Quiet()).state == "cancelled"
+    assert len([row for row in read_jsonl(run.starts) if "start" in row]) == 1
+    run.revive()
+    scenario.play()
+    assert do(run).state == "done"
+    assert [record["epoch"] for record in run.epochs()] == list(range(20))
+
+
+def test_each_start_is_recorded_with_its_code_and_its_job(
+    planned: Callable[..., RunDir], scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario.play(epoch_seconds=0.3)
+    run = planned("training.epochs=5")
+    do(run, word="make_room")
+    assert run.state().reason.startswith("stopped for its time limit or for another job")
+    for name, value in {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3",
+                        "SLURM_RESTART_COUNT": "1", "SLURMD_NODENAME": "gpu-07"}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    scenario.play()
+    assert do(run).state == "done"
+    first, second = (row for row in read_jsonl(run.starts) if "start" in row)
+    assert (first["start"], first["job"], first["node"]) == (0, None, None)
+    assert (second["start"], second["job"], second["restart"], second["node"]) == (1, "12_3", 1, "gpu-07")
+    assert first["code"] == second["code"] == code_digest()
+
+
+def test_data_can_be_compiled_and_the_rest_left_queued(planned: Callable[..., RunDir], scenario) -> None:
+    run = planned()
+    assert len(Inputs(run).to_compile()) == 3
+    assert job.run(run, stop=Stop(), hear=Quiet(), last_stage="compile").state == "queued"
+    assert Inputs(run).to_compile() == []
+    assert not scenario.calls("train")
+    assert do(run).state == "done"
+    assert len(scenario.calls("compile")) == 3
+    assert report.row(run)["restarts"] == 0
+
+
+def test_another_kraken_than_the_plans_is_refused_where_it_would_run(
+    planned: Callable[..., RunDir], scenario, fake_kraken: Path
+) -> None:
+    run = planned()
+    fake_kraken.write_text("#!/bin/sh\necho 'ketos, version 7.1.9'\n")
+    runtime._version_said_by.cache_clear()
+    state = do(run)
+    assert state.state == "failed"
+    assert "is kraken 7.1.9" in state.reason

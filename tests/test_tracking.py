@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp import files, runview, tracking, trackstore
+from htr_exp import files, runview, tracking, trackstore, trackwrite
 from htr_exp.claim import claimed
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
@@ -30,6 +30,10 @@ def epoch_line(epoch: int, cer: float) -> dict[str, Any]:
     return {
         "epoch": epoch, "val_cer": cer, "errors": 10, "characters": 100, "seconds": 55.5, "time": time_of_it,
     }  # fmt: skip
+
+
+def state_of(state: str) -> dict[str, Any]:
+    return {"state": state, "reason": None, "stage": None, "since": "2026-03-01T11:00:00Z"}
 
 
 def make_run(
@@ -66,7 +70,10 @@ def make_run(
     files.write_json(folder / "split.json", {"train": pages[:2], "validation": pages[2:3], "test": pages[3:]})
     (folder / "commands.sh").write_text("ketos train\n")
     files.write_jsonl(folder / "metrics.jsonl", [epoch_line(n, cer) for n, cer in enumerate(curve)])
-    files.write_json(folder / "live/state.json", {"state": state, "reason": None, "since": "2026-03-01T11:00:00Z"})
+    files.write_json(folder / "live/state.json", state_of(state))
+    if state == "running":
+        signed = {"host": "gpu-07", "pid": 1, "started": 0.0}
+        files.write_json(folder / "live/claim/owner.json", signed)
     files.append_jsonl(folder / "live/starts.jsonl", {"time": "2026-03-01T10:00:00Z", "host": "gpu-07", "pid": 1})
     if sweep:
         files.append_jsonl(folder / "live/sweeps.jsonl", {"sweep": sweep, "name": "rates", "overrides": []})
@@ -108,7 +115,7 @@ def workspace(tmp_path: Path, empty_database: Path) -> Path:
 
 
 def client_of(workspace: Path, uri: str | None = None) -> Any:
-    return tracking._client(tracking.store_uri(workspace, uri))
+    return trackwrite.client(tracking.store_uri(workspace, uri))
 
 
 def only(recorded: list[tracking.Recorded]) -> tracking.Recorded:
@@ -263,7 +270,13 @@ def test_more_epochs_than_one_batch_holds(workspace: Path) -> None:
 
 @pytest.mark.parametrize(
     ("state", "status"),
-    [("queued", "SCHEDULED"), ("running", "RUNNING"), ("failed", "FAILED"), ("cancelled", "KILLED")],
+    [
+        ("queued", "SCHEDULED"),
+        ("running", "RUNNING"),
+        ("failed", "FAILED"),
+        ("cancelled", "KILLED"),
+        ("timed_out", "KILLED"),
+    ],
 )
 def test_every_state_has_a_status(workspace: Path, state: str, status: str) -> None:
     folder = make_run(workspace, state=state)
@@ -273,11 +286,11 @@ def test_every_state_has_a_status(workspace: Path, state: str, status: str) -> N
 
 def test_a_reason_that_is_gone_is_not_shown(workspace: Path) -> None:
     folder = make_run(workspace, state="failed")
-    state = {"state": "failed", "reason": "out of memory", "since": "2026-03-01T11:00:00Z"}
+    state = state_of("failed") | {"reason": "out of memory"}
     files.write_json(folder / "live/state.json", state)
     run_id = only(tracking.sync([folder], workspace=workspace)).run_id
     assert client_of(workspace).get_run(run_id).data.tags["htr_exp.reason"] == "out of memory"
-    files.write_json(folder / "live/state.json", state | {"state": "running", "reason": None})
+    files.write_json(folder / "live/state.json", state_of("queued"))
     only(tracking.sync([folder], workspace=workspace))
     assert "htr_exp.reason" not in client_of(workspace).get_run(run_id).data.tags
 
@@ -397,9 +410,9 @@ def test_what_a_disk_says_is_put_in_words(error: Exception, words: str) -> None:
 
 
 def test_without_the_whole_of_mlflow_the_extra_is_named(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find_spec = tracking.importlib.util.find_spec
+    find_spec = trackwrite.importlib.util.find_spec
     monkeypatch.setattr(
-        tracking.importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else find_spec(name)
+        trackwrite.importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else find_spec(name)
     )
     recorded = tracking.sync([make_run(workspace)], workspace=workspace)[0]
     assert "pip install 'htr-exp[mlflow]'" in str(recorded.problem)
@@ -442,7 +455,7 @@ def test_relative_sqlite_paths_lie_in_the_workspace(tmp_path: Path) -> None:
 
 
 def test_a_password_in_the_uri_does_not_reach_the_run_folder(workspace: Path) -> None:
-    recorder = tracking._Recorder("http://me:secret@127.0.0.1:1", workspace)
+    recorder = trackwrite.Writer("http://me:secret@127.0.0.1:1", workspace)
     assert recorder.key == "http://127.0.0.1:1"
 
 
@@ -532,3 +545,120 @@ def test_the_params_of_an_experiment_are_its_scalars_under_dotted_keys() -> None
     flat = runview.flat_params({"a": {"b": 1, "c": {}}, "d": None, "e": [1, "é"], "f": True, "g": "1e-3", "h:": 1e-05})
     assert flat == {"a.b": "1", "e": '[1, "é"]', "f": "true", "g": "1e-3", "h_": "1e-05"}
     assert all(re.fullmatch(r"[\w.\- /]+", key) for key in flat)
+
+
+def tracked(folder: Path, kind: str, uri: str | None = None) -> Path:
+    """Write into a run folder where its experiment wants it recorded, and seal it."""
+    with open(folder / "experiment.yaml", "a") as experiment:
+        experiment.write(f"tracking:\n  kind: {kind}\n  uri: {uri or 'null'}\nseed: 1\n")
+    files.write_json(folder / "manifest.json", {})
+    return folder
+
+
+def command(workspace: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "htr_exp", *words, f"--workspace={workspace}"], capture_output=True, text=True
+    )
+
+
+def test_every_run_goes_where_its_own_experiment_says(workspace: Path) -> None:
+    port = free_port()
+    here, away, nowhere = (make_run(workspace, name) for name in ("here", "away", "nowhere"))
+    tracked(here, "embedded")
+    tracked(away, "server", f"http://me:secret@127.0.0.1:{port}")
+    tracked(nowhere, "none")
+    assert tracking.store_of(nowhere, workspace) is None
+    assert tracking.due([here, away, nowhere], workspace) == [here, away]
+    said = command(workspace, "sync", "--json")
+    rows = {row["run"]: row for row in json.loads(said.stdout)}
+    assert set(rows) == {"here", "away"}
+    assert (rows["here"]["changed"], rows["here"]["problem"]) == (True, None)
+    assert rows["here"]["store"] == tracking.store_uri(workspace)
+    assert f"the tracking server http://127.0.0.1:{port} does not answer" in rows["away"]["problem"]
+    assert (said.returncode, "secret" in said.stdout + said.stderr) == (1, False)
+    assert tracking.due([here, away, nowhere], workspace) == [away]
+    (named,) = json.loads(command(workspace, "sync", "--json", "nowhere").stdout)
+    assert (named["changed"], named["store"]) == (True, tracking.store_uri(workspace))
+
+
+def test_marks_of_a_server_are_believed_unless_it_is_to_be_asked(workspace: Path) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    folder = tracked(make_run(workspace), "server", uri)
+    mark = {"run_id": "of-the-server", "fingerprint": runview.fingerprint(folder)}
+    files.write_json(folder / tracking.MARKS, {uri: mark})
+    assert tracking.due([folder], workspace) == []
+    assert only(tracking.sync([folder], workspace=workspace, ask=False)).run_id == "of-the-server"
+    assert "does not answer" in str(tracking.sync([folder], workspace=workspace)[0].problem)
+    assert "no runs" not in command(workspace, "sync").stdout
+
+
+@pytest.mark.parametrize("words", [("compare",), ("status", "--sync")])
+def test_runs_are_recorded_before_they_are_shown(workspace: Path, words: tuple[str, ...]) -> None:
+    folder = tracked(make_run(workspace), "embedded")
+    first = command(workspace, *words, "--json")
+    assert (first.returncode, first.stderr) == (0, "records 1 run in MLflow\n")
+    assert json.loads(first.stdout)[0]["run"] == folder.name
+    assert tracking.due([folder], workspace) == []
+    assert command(workspace, *words, "--json").stderr == ""
+
+
+def test_a_store_that_fails_is_one_warning_of_compare(workspace: Path) -> None:
+    runs = [tracked(make_run(workspace, name), "embedded") for name in ("a", "b")]
+    (workspace / "mlflow.db").write_bytes(b"no database at all" * 100)
+    said = command(workspace, "compare", "--json")
+    assert said.returncode == 0
+    assert len(json.loads(said.stdout)) == len(runs)
+    records, warning = said.stderr.splitlines()
+    assert records == "records 2 runs in MLflow"
+    assert warning.startswith("warning: ")
+    assert "is not an SQLite database" in warning
+
+
+def test_two_syncs_at_once_record_twenty_runs_once(workspace: Path) -> None:
+    runs = [tracked(make_run(workspace, f"run-{n:02d}"), "embedded") for n in range(20)]
+    argv = [sys.executable, "-m", "htr_exp", "sync", "--json", f"--workspace={workspace}"]
+    both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    rows = [json.loads(sync.communicate(timeout=300)[0]) for sync in both]
+    assert [row["problem"] for said in rows for row in said] == [None] * 40
+    assert sum(row["changed"] for said in rows for row in said) == len(runs)
+    with sqlite3.connect(workspace / "mlflow.db") as db:
+        assert db.execute("SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'").fetchone() == (20,)
+        assert db.execute("SELECT count(*) FROM metrics WHERE key = 'val_cer'").fetchone() == (20 * len(EPOCHS),)
+    db.close()
+
+
+def test_what_slurm_adds_is_shown(workspace: Path) -> None:
+    folder = make_run(workspace)
+    slurm = {"partition": "publicgpu", "time_min": 600}
+    for job in ("41_3", "57"):
+        files.append_jsonl(folder / "live/jobs.jsonl", {"job": job, "slurm": slurm})
+    files.append_jsonl(folder / "live/requeues.jsonl", {"job": "41_3"})
+    (folder / "live/starts.jsonl").unlink()
+    for number, node in enumerate(["gpu-2", "gpu-2", "gpu-5"]):
+        start = {"start": number, "time": "2026-03-01T10:00:00Z", "host": f"{node}.local", "node": node, "job": "41_3"}
+        files.append_jsonl(folder / "live/starts.jsonl", start)
+        leg = {"leg": "leg-01", "device": "cuda:0", "first_epoch": number, "lost_epochs": number}
+        files.append_jsonl(folder / "live/starts.jsonl", leg)
+    tags = runview.read(folder, workspace).tags
+    shown = {key: tags[f"htr_exp.{key}"] for key in ("jobs", "nodes", "partition", "device", "restarts", "requeues")}
+    assert shown == {
+        "jobs": "41_3, 57", "nodes": "gpu-2, gpu-5", "partition": "publicgpu", "device": "cuda:0", "restarts": "2",
+        "requeues": "1",
+    }  # fmt: skip
+    assert tags["htr_exp.lost_epochs"] == "3"
+    before = runview.fingerprint(folder)
+    files.append_jsonl(folder / "live/requeues.jsonl", {"job": "57"})
+    assert runview.fingerprint(folder) != before
+
+
+@pytest.mark.parametrize(("job", "status"), [(None, "KILLED"), ("41", "SCHEDULED")])
+def test_a_run_whose_process_was_killed_waits_only_where_slurm_starts_it_again(
+    workspace: Path, job: str | None, status: str
+) -> None:
+    folder = make_run(workspace, state="running")
+    files.append_jsonl(folder / "live/starts.jsonl", {"start": 0, "time": "2026-03-01T10:00:00Z", "job": job})
+    at_work = runview.fingerprint(folder)
+    assert runview.read(folder, workspace).status == "RUNNING"
+    shutil.rmtree(folder / "live/claim")
+    assert runview.read(folder, workspace).status == status
+    assert runview.fingerprint(folder) != at_work

@@ -11,7 +11,7 @@ It imitates what a training framework depends on:
 - `convert` refuses to overwrite.
 
 The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`,
-`compile_seconds`, `checkpoint_kb`, `fail` (compile, train, convert or ocr) with `message` and `at_epoch`, `die` (a signal) with `at_epoch`,
+`compile_seconds`, `checkpoint_kb`, `fail` (compile, train, convert or ocr) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
 `drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name).
 """
 
@@ -223,6 +223,11 @@ def fault(play: dict[str, Any], epoch: int) -> None:
         print(play.get("message", "RuntimeError: something went wrong"))
         sys.exit(1)
     if "die" in play:
+        if play.get("once"):
+            died = Path(os.environ["FAKE_KETOS"]).with_name("died")
+            if died.exists():
+                return
+            died.touch()
         os.kill(os.getpid(), play["die"])
 
 

@@ -1,0 +1,157 @@
+"""Recording in MLflow by processes of their own: MLflow's import alone takes 150 MB, and no training may fail or wait because of it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from htr_exp import tracking
+from htr_exp.files import utc_now
+from htr_exp.rundir import RunDir
+
+END_S = 5.0
+"""How long a run that has ended waits for its last record; `sync` adds what a slower server missed."""
+
+LEAVE_S = 1.0
+"""How long its reporter may then take to give up what it holds."""
+
+SYNC_S = 600.0
+"""How long a `sync` of other runs may take."""
+
+FILE = "sqlite:"
+"""How a store begins that one process at a time writes, on one machine."""
+
+LATER = "`python -m htr_exp sync` records it"
+
+
+def record(runs: Sequence[RunDir], workspace: Path) -> list[str]:
+    """Record runs where their experiments say, by a short process; return what did not work, in plain words."""
+    argv = [sys.executable, "-m", "htr_exp", "sync", "--json", f"--workspace={workspace}"]
+    try:
+        said = subprocess.run(
+            [*argv, *(str(run.path) for run in runs)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SYNC_S,
+        )
+        rows = _rows(said.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        return [f"not recorded in MLflow: {error}; `python -m htr_exp sync` tries again"]
+    return list(dict.fromkeys(row["problem"] for row in rows if row.get("problem")))
+
+
+def record_new(runs: Sequence[RunDir], workspace: Path) -> None:
+    """Record those runs that MLflow does not show as they are, saying so; what does not work is a warning."""
+    new = [RunDir(path) for path in tracking.due([run.path for run in runs], workspace)]
+    if not new:
+        return
+    print(f"records {len(new)} run{'s' * (len(new) != 1)} in MLflow", file=sys.stderr, flush=True)
+    problems = record(new, workspace)
+    if problems:
+        more = f" (and {len(problems) - 1} more like it: `python -m htr_exp sync`)" if len(problems) > 1 else ""
+        print(f"warning: {problems[0]}{more}", file=sys.stderr, flush=True)
+
+
+def record_ended(run: RunDir, workspace: Path) -> list[str]:
+    """Record a run that ended here, unless it reported itself; return what did not work, in plain words."""
+    store = tracking.store_of(run.path, workspace)
+    if store is None:
+        return []
+    if store.startswith(FILE):
+        return record([run], workspace)
+    # it was accompanied to its end; if that did not do, trying again now would make the next run wait
+    return (
+        [f"{run.name} is not wholly in MLflow (see {run.log}): {LATER}"] if tracking.due([run.path], workspace) else []
+    )
+
+
+@contextmanager
+def reporting(run: RunDir, workspace: Path, uri: str | None) -> Iterator[None]:
+    """Report a run to a tracking server while the body works in it; the body never waits for it, nor for its end long.
+
+    Args:
+        run: the run; nothing is reported before this process holds it.
+        workspace: paths are shown relative to it.
+        uri: the server; None: report nothing. An SQLite file is none: jobs on several machines would spoil it.
+    """
+    if uri is None or uri.startswith(FILE):
+        yield
+        return
+    try:
+        reporter = _reporter(run, workspace, uri)
+    except OSError as error:
+        note(run, f"{error}")
+        yield
+        return
+    try:
+        yield
+    finally:
+        _end(reporter, run)
+
+
+def note(run: RunDir, why: str) -> None:
+    """Say in the run's log that it is not reported; a log that cannot be written either is no reason to fail."""
+    with contextlib.suppress(OSError), open(run.log, "a", encoding="utf-8") as log:
+        log.write(f"# {utc_now()} not reported live: {why.partition('; the run folders')[0]}; {LATER}\n")
+
+
+def _reporter(run: RunDir, workspace: Path, uri: str) -> subprocess.Popen[bytes]:
+    """Start the process that reports a run until its standard input ends, which it does with us."""
+    run.live.mkdir(exist_ok=True)
+    reporter = subprocess.Popen(
+        [sys.executable, "-m", "htr_exp.livetracking", str(run.path), str(workspace)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C reaches us alone
+        preexec_fn=_as_our_child if sys.platform == "linux" else None,
+    )
+    assert reporter.stdin is not None  # noqa: S101 - opened as a pipe above
+    with contextlib.suppress(OSError):  # it died at once; nobody misses it before the end
+        reporter.stdin.write(f"{uri}\n".encode())  # not an argument: `ps` shows those, and it may hold a password
+        reporter.stdin.flush()
+    return reporter
+
+
+def _as_our_child() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG of linux/prctl.h
+    for number in (signal.SIGINT, signal.SIGUSR2):  # Slurm sends its signals to every process of a job
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _end(reporter: subprocess.Popen[bytes], run: RunDir) -> None:
+    assert reporter.stdin is not None  # noqa: S101 - opened as a pipe above
+    try:
+        with contextlib.suppress(OSError):
+            reporter.stdin.close()
+        reporter.wait(END_S)
+    except subprocess.TimeoutExpired:
+        note(run, f"the server did not take the end of the run within {END_S:.0f} s")
+        reporter.send_signal(signal.SIGALRM)  # it gives up its claim on the run's record
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            reporter.wait(LEAVE_S)
+    finally:
+        reporter.kill()
+        reporter.wait()
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    """Return the JSON list that a verb printed as its last line.
+
+    Raises:
+        ValueError: there is none.
+    """
+    last = [line for line in text.splitlines() if line.strip()][-1:]
+    if not last:
+        raise ValueError("it said nothing")
+    rows: list[dict[str, Any]] = json.loads(last[0])
+    return rows

@@ -1,0 +1,292 @@
+"""Makes an MLflow run show a run folder: the one module that speaks to MLflow.
+
+MLflow can only append metrics and never changes a param. So when a run folder contradicts what is recorded (a restart
+redid an epoch, or withdrew it), the MLflow run is deleted and made again; otherwise only what is new is added.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import importlib.util
+import json
+import logging
+import math
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from htr_exp import files, runview, trackstore
+from htr_exp.trackstore import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
+
+MARKS = "live/tracking.json"
+# One log_batch may hold 1000 entities, of which 100 params and 100 tags.
+PARAMS_A_BATCH, METRICS_A_BATCH = 100, 800
+
+Shown = Mapping[tuple[str, int], float]
+"""What MLflow shows of a run's metrics: (name, step) -> value; NaN where a step has several."""
+
+
+class Writer:
+    """One open store."""
+
+    def __init__(self, uri: str, workspace: Path) -> None:
+        self.uri = uri
+        self.workspace = workspace
+        self.key = marks_key(uri, workspace)
+        self.client = client(uri)
+        self.experiments: dict[str, str] = {}
+        self.sweeps: dict[tuple[str, str], str] = {}
+
+    def unchanged(self, folder: Path, uuid: str, mark: str) -> str | None:
+        """Return the id of the MLflow run if it is there and shows the folder as it is."""
+        if marked(folder, self.key).get("fingerprint") != mark:
+            return None
+        run = self._remembered(folder, uuid)
+        return run.info.run_id if run and run.data.tags.get("htr_exp.fingerprint") == mark else None
+
+    def _remembered(self, folder: Path, uuid: str) -> Any:
+        """Return the MLflow run that the folder's mark names, if it is still there and this run's."""
+        run_id = marked(folder, self.key).get("run_id")
+        if not run_id:
+            return None
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        return run if run.info.lifecycle_stage == "active" and run.data.tags.get("htr_exp.uuid") == uuid else None
+
+    def record(self, view: runview.RunView, mark: str) -> str:
+        """Make the MLflow run show the folder; the fingerprint comes last, so that a half-done record is done again."""
+        experiment = self._experiment(view.question)
+        run = self._remembered(view.folder, view.uuid)
+        if run is None or run.info.experiment_id != experiment:
+            run = self._find(experiment, "htr_exp.uuid", view.uuid)
+        shown = self._shown(run, view) if run else {}
+        if run is not None and _contradicts(run, shown, view):
+            self._delete(run)
+            run, shown = None, {}
+        if run is None:
+            tags = {"htr_exp.uuid": view.uuid, "mlflow.user": _user()}
+            run = self.client.create_run(experiment, view.started, tags, view.name)
+        run_id: str = run.info.run_id
+        self._log(run, shown, view)
+        if not run.inputs or not run.inputs.dataset_inputs:
+            self._log_datasets(run_id, view.datasets)
+        sent = self._log_artifacts(run, view)
+        if view.ended is None:
+            self.client.update_run(run_id, status=view.status, name=view.name)
+        else:
+            self.client.set_terminated(run_id, status=view.status, end_time=view.ended)
+        self._tag(run, view, experiment, mark)
+        note = {"run_id": run_id, "fingerprint": mark, "files": sent, "time": files.utc_now()}
+        with contextlib.suppress(OSError):  # only a mark: without it the next sync asks the store
+            files.write_json(view.folder / MARKS, {**read_marks(view.folder), self.key: note})
+        return run_id
+
+    def _experiment(self, name: str) -> str:
+        """Return the id of a question's experiment, made at need."""
+        if name in self.experiments:
+            return self.experiments[name]
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            location = None
+            if not self.uri.startswith(("http://", "https://")):
+                folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
+                location = f"{trackstore.artifact_root(self.workspace)}/{folder}"
+            # Without this tag the page opens on the view for language models, which has no table of runs.
+            tags = {
+                "mlflow.experimentKind": "custom_model_development",
+                trackstore.TABLE_TAG: json.dumps(trackstore.TABLE_COLUMNS),
+            }
+            try:
+                self.experiments[name] = self.client.create_experiment(name, location, tags)
+            except MlflowException as error:  # two jobs with the same new question
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return self._experiment(name)
+            if trackstore.database(self.uri):
+                self._hide_empty_default()
+        else:
+            if found.lifecycle_stage != "active":
+                self.client.restore_experiment(found.experiment_id)
+            self.experiments[name] = found.experiment_id
+        return self.experiments[name]
+
+    def _hide_empty_default(self) -> None:
+        # MLflow makes an experiment "Default" with every database, beside our "default".
+        default = self.client.get_experiment_by_name("Default")
+        if default and default.lifecycle_stage == "active" and not self.client.search_runs(["0"], max_results=1):
+            self.client.delete_experiment(default.experiment_id)
+
+    def _find(self, experiment: str, tag: str, value: str) -> Any:
+        quoted = value.replace("'", "''")
+        found = self.client.search_runs([experiment], f"tags.`{tag}` = '{quoted}'", max_results=1)
+        return self.client.get_run(found[0].info.run_id) if found else None
+
+    def _shown(self, run: Any, view: runview.RunView) -> Shown:
+        """Return the metrics that MLflow has of those that the folder may have changed."""
+        found: dict[tuple[str, int], float] = {}
+        for name in {name for name, _ in view.metrics}.intersection(run.data.metrics):
+            for metric in self.client.get_metric_history(run.info.run_id, name):
+                key = (name, metric.step)
+                found[key] = metric.value if found.get(key, metric.value) == metric.value else math.nan
+        return found
+
+    def _delete(self, run: Any) -> None:
+        self.client.delete_run(run.info.run_id)
+        folder = trackstore.local_path(run.info.artifact_uri)
+        if folder and folder.name == "artifacts" and trackstore.ARTIFACTS in folder.parts:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+
+    def _log(self, run: Any, shown: Shown, view: runview.RunView) -> None:
+        """Add the params and metrics that are not there yet."""
+        from mlflow.entities import Metric, Param
+
+        params = [Param(key, value) for key, value in view.params.items() if key not in run.data.params]
+        metrics = [
+            Metric(name, value, when, step)
+            for (name, step), (value, when) in view.metrics.items()
+            if (name, step) not in shown
+        ]
+        while params or metrics:
+            self.client.log_batch(run.info.run_id, metrics[:METRICS_A_BATCH], params[:PARAMS_A_BATCH])
+            params, metrics = params[PARAMS_A_BATCH:], metrics[METRICS_A_BATCH:]
+
+    def _log_datasets(self, run_id: str, datasets: Sequence[runview.DatasetView]) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(
+                Dataset(part.name, part.digest, "local", part.source, profile=part.profile),
+                [InputTag("mlflow.data.context", part.context)],
+            )
+            for part in datasets
+        ]
+        if inputs:
+            self.client.log_inputs(run_id, datasets=inputs)
+
+    def _log_artifacts(self, run: Any, view: runview.RunView) -> dict[str, Sequence[int]]:
+        """Link the files where the store lies on this machine, else upload what it does not have yet."""
+        root = None if self.uri.startswith("http") else trackstore.local_path(run.info.artifact_uri)
+        note = marked(view.folder, self.key)
+        before = note.get("files", {}) if note.get("run_id") == run.info.run_id else {}
+        sent: dict[str, Sequence[int]] = {}
+        for shown, path in view.artifacts.items():
+            if root is not None:
+                trackstore.place(path, root / shown)
+                continue
+            if shown in runview.GROWING.values() and view.ended is None:
+                continue  # sent once it is whole
+            sent[shown] = runview.stamp(path)
+            if list(sent[shown]) != before.get(shown):
+                self._upload(run.info.run_id, path, shown)
+        return sent
+
+    def _upload(self, run_id: str, path: Path, shown: str) -> None:
+        folder = str(Path(shown).parent)
+        self.client.log_artifact(run_id, str(path), None if folder == "." else folder)
+
+    def _tag(self, run: Any, view: runview.RunView, experiment: str, mark: str) -> None:
+        from mlflow.entities import RunTag
+
+        tags = dict(view.tags)
+        if view.sweep:
+            tags["mlflow.parentRunId"] = self._parent(experiment, view.sweep, view.started)
+        for key in run.data.tags:
+            if key.startswith("htr_exp.") and key not in tags and key != "htr_exp.fingerprint":
+                self.client.delete_tag(run.info.run_id, key)
+        tags["htr_exp.fingerprint"] = mark
+        self.client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def _parent(self, experiment: str, sweep: runview.SweepView, started: int) -> str:
+        """Return the id of the run that stands for a sweep, made with its first run."""
+        if (experiment, sweep.id) not in self.sweeps:
+            run = self._find(experiment, "htr_exp.sweep", sweep.id)
+            if run is None:
+                # the runs of a sweep start at the same moment, and each would make one
+                beside = self.workspace / "cache" / f"mlflow-sweep-{sweep.id}"
+                alone = trackstore.written_alone(beside, wait=CLAIM_SECONDS)
+                with contextlib.nullcontext() if trackstore.database(self.uri) else alone:
+                    run = self._find(experiment, "htr_exp.sweep", sweep.id) or self._new_parent(
+                        experiment, sweep, started
+                    )
+            self.sweeps[experiment, sweep.id] = run.info.run_id
+        return self.sweeps[experiment, sweep.id]
+
+    def _new_parent(self, experiment: str, sweep: runview.SweepView, started: int) -> Any:
+        tags = {
+            "htr_exp.sweep": sweep.id,
+            "mlflow.user": _user(),
+            "mlflow.note.content": f"The sweep `{sweep.name}`: its runs are nested below it.",
+        }
+        run = self.client.create_run(experiment, started, tags, sweep.name)
+        self.client.set_terminated(run.info.run_id, status="FINISHED", end_time=started)
+        return run
+
+
+def _contradicts(run: Any, shown: Shown, view: runview.RunView) -> bool:
+    """Say whether MLflow shows a value that the folder no longer has."""
+    params = run.data.params
+    if any(key in view.params and view.params[key] != value for key, value in params.items()):
+        return True
+    return any(key not in view.metrics or view.metrics[key][0] != value for key, value in shown.items())
+
+
+def marks_key(uri: str, workspace: Path) -> str:
+    """Return the name of a store in the marks of a run folder."""
+    if trackstore.database(uri):
+        return "embedded" if uri == store_uri(workspace) else uri
+    return re.sub(r"//[^/@]*@", "//", uri)  # no password in a run folder
+
+
+def marked(folder: Path, key: str) -> Mapping[str, Any]:
+    """Return what was noted when a run was last recorded in a store: run_id, fingerprint, files, time; or nothing."""
+    note = read_marks(folder).get(key)
+    return note if isinstance(note, dict) else {}
+
+
+def read_marks(folder: Path) -> dict[str, Any]:
+    """Return the marks of all stores."""
+    try:
+        marks = files.read_json(folder / MARKS)
+    except (OSError, ValueError):
+        return {}
+    return marks if isinstance(marks, dict) else {}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without an entry for the user
+        return str(os.getuid())
+
+
+def client(uri: str) -> Any:
+    """Open a store.
+
+    Raises:
+        StoreTroubleError: MLflow, or the part of it that this store needs, is not installed.
+    """
+    if importlib.util.find_spec("mlflow") is None:
+        raise StoreTroubleError(f"MLflow is not installed: {INSTALL}")
+    if not uri.startswith(("http://", "https://")) and importlib.util.find_spec("sqlalchemy") is None:
+        raise StoreTroubleError(f"only MLflow's client is installed, and {uri} needs the whole of it: {INSTALL}")
+    os.environ.update(trackstore.environment())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.tracking import MlflowClient
+
+        for name in ("mlflow", "alembic", "git"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
