@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
@@ -67,9 +69,10 @@ def submit(work: Work, function: Callable[..., Any], calls: Sequence[tuple[Any, 
     """
     executor = _executor(work)
     try:
-        if len(calls) == 1:
-            return [executor.submit(function, *calls[0]).job_id]
-        return [job.job_id for job in executor.map_array(function, *zip(*calls))]
+        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints a refusal, too
+            if len(calls) == 1:
+                return [executor.submit(function, *calls[0]).job_id]
+            return [job.job_id for job in executor.map_array(function, *zip(*calls))]
     except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError) as error:
         raise RefusedError(str(error)) from None
 

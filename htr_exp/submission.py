@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -121,7 +122,8 @@ def _submit(wanted: Sequence[Wanted], settings: Slurm, name: str, cache: Path) -
         jobs = sbatch.submit(work, node.work, [([str(path) for path in pack], terms) for pack in plan.packs])
     except sbatch.RefusedError as error:
         if compile_job is not None:
-            slurm.cancel([compile_job])
+            with contextlib.suppress(slurm.SlurmSilent):  # it compiles then, which harms nobody
+                slurm.cancel([compile_job])
         why = slurm.meaning(str(error), asdict(settings))
         for run in runs:
             run.write_state("interrupted", reason=f"not submitted: {why}; the same command tries again")

@@ -84,7 +84,9 @@ def test_killed_at_ten_random_moments_it_is_one_run_with_every_epoch_once(
     assert result["epochs"] == 14
     assert result["test"]["best"]["lines"] == 3
     assert f'"epochs": {result["best_epoch"] + 1},'.encode() in run.best.read_bytes()
-    assert sum(start.get("lost_epochs", 0) for start in read_jsonl(run.starts)) <= 10  # at most the one under way, each time
+    assert (
+        sum(start.get("lost_epochs", 0) for start in read_jsonl(run.starts)) <= 10
+    )  # at most the one under way, each time
     cache = Path(read_json(run.places)["cache"])
     assert len(list(cache.glob("compiled/*.arrow"))) == 3
     assert not list(cache.glob("compiled/.*"))

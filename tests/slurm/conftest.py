@@ -126,7 +126,7 @@ class Cluster:
 
     def jobs(self) -> list[str]:
         """Return the numbers of the tests' jobs in the queue."""
-        rows = (line.split(maxsplit=1) for line in self.run("squeue", "-h", "-o", "%i %Z").splitlines())
+        rows = (line.split(maxsplit=1) for line in self.run("squeue", "-h", "-o", "%F %Z").splitlines())
         return [job for job, folder in rows if Path(folder).is_relative_to(self.folder)]
 
     def idle(self) -> None:

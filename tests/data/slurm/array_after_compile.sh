@@ -1,0 +1,28 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --array=0-11%3
+#SBATCH --chdir=/work/cache/jobs
+#SBATCH --constraint=gputc
+#SBATCH --cpus-per-task=4
+#SBATCH --dependency=afterok:4711
+#SBATCH --gres=gpu:1
+#SBATCH --job-name=odalricus-1a2b3c4d
+#SBATCH --kill-on-invalid-dep=yes
+#SBATCH --mail-type=END,FAIL
+#SBATCH --mem=8192M
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --open-mode=append
+#SBATCH --output=/work/cache/jobs/%A_%a_0_log.out
+#SBATCH --partition=publicgpu
+#SBATCH --requeue
+#SBATCH --signal=USR2@120
+#SBATCH --time=300
+
+# setup
+export PYTHONPATH=/work/cache/code/0a1b${PYTHONPATH:+:$PYTHONPATH}
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+srun --unbuffered --output /work/cache/jobs/%A_%a_%t_log.out --cpus-per-task=4 PYTHON -u -m submitit.core._submit /work/cache/jobs

@@ -1,0 +1,21 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --chdir=/work/cache/jobs
+#SBATCH --cpus-per-task=4
+#SBATCH --job-name=odalricus-tridis-0123abcd
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --open-mode=append
+#SBATCH --output=/work/cache/jobs/%j_0_log.out
+#SBATCH --partition=public
+#SBATCH --requeue
+#SBATCH --signal=USR2@120
+#SBATCH --time=300
+
+# setup
+export PYTHONPATH=/work/cache/code/0a1b${PYTHONPATH:+:$PYTHONPATH}
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+srun --unbuffered --output /work/cache/jobs/%j_%t_log.out --cpus-per-task=4 PYTHON -u -m submitit.core._submit /work/cache/jobs

@@ -1,0 +1,33 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --account=htr
+#SBATCH --chdir=/work/cache/jobs
+#SBATCH --comment='for chapter 2'
+#SBATCH --constraint=gputc
+#SBATCH --cpus-per-task=4
+#SBATCH --exclude='node[1-3]'
+#SBATCH --exclusive
+#SBATCH --gres=gpu:1
+#SBATCH --job-name=odalricus-tridis-0123abcd
+#SBATCH --mail-type=END,FAIL
+#SBATCH --mail-user=scholar@example.org
+#SBATCH --mem=8192M
+#SBATCH --nodelist=node7
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --open-mode=append
+#SBATCH --output=/work/cache/jobs/%j_0_log.out
+#SBATCH --partition=publicgpu
+#SBATCH --qos=long
+#SBATCH --requeue
+#SBATCH --reservation=summer
+#SBATCH --signal=USR2@120
+#SBATCH --time=300
+
+# setup
+export PYTHONPATH=/work/cache/code/0a1b${PYTHONPATH:+:$PYTHONPATH}
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+srun --unbuffered --output /work/cache/jobs/%j_%t_log.out --cpus-per-task=4 PYTHON -u -m submitit.core._submit /work/cache/jobs

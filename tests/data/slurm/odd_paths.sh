@@ -1,0 +1,25 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --chdir='/my work/it'"'"'s here/$HOME/jobs'
+#SBATCH --constraint=gputc
+#SBATCH --cpus-per-task=4
+#SBATCH --gres=gpu:1
+#SBATCH --job-name='l'"'"'an 1100'
+#SBATCH --mail-type=END,FAIL
+#SBATCH --mem=8192M
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --open-mode=append
+#SBATCH --output='/my work/it'"'"'s here/$HOME/jobs/%j_0_log.out'
+#SBATCH --partition=publicgpu
+#SBATCH --requeue
+#SBATCH --signal=USR2@120
+#SBATCH --time=300
+
+# setup
+export PYTHONPATH='/my work/it'"'"'s here/$HOME/code'${PYTHONPATH:+:$PYTHONPATH}
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+srun --unbuffered --output '/my work/it'"'"'s here/$HOME/jobs/%j_%t_log.out' --cpus-per-task=4 PYTHON -u -m submitit.core._submit '/my work/it'"'"'s here/$HOME/jobs'

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import Scenario, until
+from fake_slurm_site import Site, site
+
+import htr_exp
+from htr_exp.claim import Owner
+from htr_exp.files import append_jsonl, read_jsonl, write_json
+from htr_exp.rundir import RunDir
+
+CODE = str(Path(htr_exp.__file__).parents[1])
+JOB = {"SLURM_JOB_ID": "12", "SLURM_CPUS_PER_TASK": "4", "SLURMD_NODENAME": "gpu1"}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return site(tmp_path, monkeypatch)
+
+
+@dataclass
+class Node:
+    """Starts what a job does on its node, as a process."""
+
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(
+        self,
+        *runs: RunDir,
+        call: str = "work",
+        code: str = CODE,
+        time_min: int = 300,
+        max_requeues: int = 5,
+        **variables: str,
+    ) -> subprocess.Popen[str]:
+        paths = [str(run.path) for run in runs]
+        what = [paths] if call == "compile_data" else paths
+        line = f"from htr_exp import node; node.{call}({what!r}, node.Terms({code!r}, {time_min}, 30, {max_requeues}))"
+        process = subprocess.Popen(
+            [sys.executable, "-c", line], env=os.environ | JOB | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def end(self, process: subprocess.Popen[str]) -> tuple[int, str]:
+        said, _ = process.communicate(timeout=300)
+        return process.returncode, said
+
+    def __call__(self, *runs: RunDir, **how: Any) -> tuple[int, str]:
+        return self.end(self.start(*runs, **how))
+
+
+@pytest.fixture
+def node(cluster: Site) -> Iterator[Node]:
+    found = Node()
+    yield found
+    for process in found.started:
+        if process.poll() is None:
+            for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+                one.kill()
+            process.communicate()
+
+
+Planned = Callable[..., RunDir]
+
+
+def trains(run: RunDir) -> None:
+    until(lambda: len(run.epochs()) >= 2, "two epochs")
+
+
+def test_a_run_is_done_and_says_in_which_job(planned: Planned, node: Node) -> None:
+    run = planned()
+    assert node(run, SLURM_RESTART_COUNT="1")[0] == 0
+    assert run.state().state == "done"
+    start = next(record for record in read_jsonl(run.starts) if "start" in record)
+    assert (start["job"], start["node"], start["restart"]) == ("12", "gpu1", 1)
+
+
+def test_a_run_that_is_done_already_is_left_alone(planned: Planned, node: Node, scenario: Scenario) -> None:
+    run = planned()
+    node(run)
+    before = len(scenario.calls()), run.state()
+    assert node(run, SLURM_RESTART_COUNT="1")[0] == 0
+    assert (len(scenario.calls()), run.state()) == before
+
+
+def test_of_runs_that_share_a_job_one_fails_alone(planned: Planned, node: Node, scenario: Scenario) -> None:
+    scenario.play(fail="train", only="2")  # kraken's -s 2
+    runs = [planned("seed=1"), planned("seed=2")]
+    assert node(*runs)[0] == 1
+    assert [run.state().state for run in runs] == ["done", "failed"]
+    calls = len(scenario.calls("train"))
+    assert node(*runs, SLURM_RESTART_COUNT="1")[0] == 1
+    assert len(scenario.calls("train")) == calls
+
+
+def test_a_signal_long_before_the_limit_makes_room(
+    planned: Planned, node: Node, scenario: Scenario, cluster: Site
+) -> None:
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    process = node.start(run)
+    trains(run)
+    os.killpg(process.pid, signal.SIGUSR2)
+    code, said = node.end(process)
+    assert (code, run.state().state) == (0, "queued"), said
+    assert run.state().reason == "requeued, as it made room for another job; goes on from its checkpoint"
+    assert [call["argv"] for call in cluster.calls("scontrol")] == [["requeue", "12"]]
+    assert not run.requeues.exists()
+    scenario.play()
+    assert node(run, SLURM_RESTART_COUNT="1")[0] == 0
+    assert run.state().state == "done"
+    assert [record["epoch"] for record in run.epochs()] == list(range(10))
+    assert [record["lost_epochs"] for record in read_jsonl(run.starts) if "leg" in record][-1] == 0
+
+
+def test_a_signal_near_the_limit_is_counted(planned: Planned, node: Node, scenario: Scenario, cluster: Site) -> None:
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    process = node.start(run, time_min=1, SLURM_ARRAY_JOB_ID="10", SLURM_ARRAY_TASK_ID="2")
+    trains(run)
+    process.send_signal(signal.SIGUSR2)
+    code, said = node.end(process)
+    assert (code, run.state().state) == (0, "queued"), said
+    assert run.state().reason == "requeued, as its time limit was near; goes on from its checkpoint"
+    assert [call["argv"] for call in cluster.calls("scontrol")] == [["requeue", "10_2"]]
+    assert [record["job"] for record in read_jsonl(run.requeues)] == ["10_2"]
+
+
+def test_after_the_last_requeue_the_time_is_over(
+    planned: Planned, node: Node, scenario: Scenario, cluster: Site
+) -> None:
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    run.requeues.parent.mkdir(exist_ok=True)
+    for job in ("12", "12", "11"):
+        append_jsonl(run.requeues, {"time": "2026-11-23T00:00:00Z", "job": job})
+    process = node.start(run, time_min=1, max_requeues=2)
+    trains(run)
+    process.send_signal(signal.SIGUSR2)
+    code, said = node.end(process)
+    assert (code, run.state().state) == (1, "timed_out"), said
+    assert run.state().reason == (
+        "its time limit of 1 minutes was over, after 2 requeues (slurm.max_requeues): resume it, with slurm.time_min=... for "
+        "more at a time"
+    )
+    assert cluster.calls("scontrol") == []
+
+
+def test_where_slurm_requeues_by_itself_the_job_waits_to_be_ended(
+    planned: Planned, node: Node, scenario: Scenario, cluster: Site
+) -> None:
+    cluster.says("scontrol", err="Requested operation is presently disabled for job 12\n", code=1)
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    process = node.start(run)
+    trains(run)
+    process.send_signal(signal.SIGUSR2)
+    until(lambda: cluster.calls("scontrol"), "the question to Slurm")
+    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGTERM):
+        process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.7)
+    assert run.state().state == "queued"
+    process.kill()
+    _, said = node.end(process)
+    assert "another start was refused: Requested operation is presently disabled for job 12" in said
+
+
+def test_a_job_that_is_ended_waits_for_its_end(planned: Planned, node: Node, scenario: Scenario, cluster: Site) -> None:
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    process = node.start(run)
+    trains(run)
+    process.send_signal(signal.SIGTERM)
+    until(lambda: run.state().state == "interrupted", "the run to stop")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    assert cluster.calls("scontrol") == []
+
+
+def test_a_killed_process_is_told_as_want_of_memory(planned: Planned, node: Node, scenario: Scenario) -> None:
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    process = node.start(run)
+    trains(run)
+    owner = run.owner()
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGKILL)
+    code, said = node.end(process)
+    assert (code, run.state().state) == (1, "failed"), said
+    assert (
+        run.state().reason
+        == "its process on the node was killed, most likely for want of memory: resume it with more, slurm.mem_gb=..."
+    )
+    until(lambda: not any(psutil.pid_exists(pid) for pid in scenario.pids()), "kraken to end with it")
+
+
+def test_a_run_folder_that_is_gone_does_not_stop_its_neighbour(planned: Planned, node: Node) -> None:
+    runs = [planned("seed=1"), planned("seed=2")]
+    gone = runs[0].path.rename(runs[0].path.with_name("elsewhere"))
+    code, said = node(*runs)
+    assert code == 1
+    assert (
+        f"{runs[0].path}: the run folder is gone: moved or deleted since it was submitted; resume it where it is now"
+        in said
+    )
+    assert (runs[1].state().state, RunDir(gone).state().state) == ("done", "queued")
+
+
+def test_other_code_than_was_submitted_runs_nothing(planned: Planned, node: Node, scenario: Scenario) -> None:
+    run = planned()
+    code, said = node(run, code="/cache/code/0a1b")
+    assert code == 1
+    assert f"htr_exp was submitted as /cache/code/0a1b and is imported from {CODE}/htr_exp" in said
+    assert not scenario.calls("compile")
+
+
+def test_compiling_leaves_the_rest_to_the_runs(planned: Planned, node: Node, scenario: Scenario) -> None:
+    runs = [planned("seed=1"), planned("seed=2")]
+    assert node(*runs, call="compile_data")[0] == 0
+    assert [run.state().state for run in runs] == ["queued", "queued"]
+    assert (len(scenario.calls("compile")), len(scenario.calls("train"))) == (3, 0)
+    assert node(*runs)[0] == 0
+    assert len(scenario.calls("compile")) == 3
+
+
+def test_data_that_cannot_be_compiled_fails_all_that_need_it(planned: Planned, node: Node, scenario: Scenario) -> None:
+    scenario.play(fail="compile", message="ValueError: broken page")
+    runs = [planned("seed=1"), planned("seed=2")]
+    assert node(*runs, call="compile_data")[0] == 1
+    assert [run.state().state for run in runs] == ["failed", "failed"]
+    assert str(runs[1].state().reason).startswith("its data could not be compiled: kraken failed while ")
+    assert "ValueError: broken page" in str(runs[1].state().reason)
+    assert len(scenario.calls("compile")) == 1
+
+
+def test_another_run_compiles_where_the_first_is_gone(planned: Planned, node: Node, scenario: Scenario) -> None:
+    runs = [planned("seed=1"), planned("seed=2")]
+    runs[0].path.rename(runs[0].path.with_name("elsewhere"))
+    assert node(*runs, call="compile_data")[0] == 0
+    assert len(scenario.calls("compile")) == 3
+
+
+def test_a_run_that_another_process_works_in_is_left_to_it(planned: Planned, node: Node, scenario: Scenario) -> None:
+    run = planned()
+    run.write_state("running", stage="train")
+    run.claim.mkdir()
+    me = psutil.Process()
+    owner = {"host": socket.gethostname(), "pid": me.pid, "started": me.create_time(), "job": None, "restart": 0}
+    write_json(run.claim / "owner.json", owner)
+    process = node.start(run)
+    worker = until(lambda: psutil.Process(process.pid).children(), "its process")[0]
+    worker.send_signal(signal.SIGKILL)  # as if its patience were over
+    assert node.end(process)[0] == 0
+    assert run.state().state == "running"
+    assert json.loads((run.claim / "owner.json").read_text()) == owner
+
+
+OWNERS = {
+    "the job's earlier start": (Owner("gpu7", 1, 0.0, "12", 0), True),
+    "the job's present start": (Owner("gpu7", 1, 0.0, "12", 1), False),
+    "another job": (Owner("gpu7", 1, 0.0, "11", 0), False),
+    "no job": (Owner("gpu7", 1, 0.0), False),
+}
+
+
+@pytest.mark.parametrize("who", OWNERS)
+def test_a_claim_on_another_host_is_void_if_slurm_has_ended_its_process(
+    who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    owner, gone = OWNERS[who]
+    assert owner.is_gone() == gone
+
+
+def test_no_claim_on_another_host_is_void_outside_of_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert not any(owner.is_gone() for owner, _ in OWNERS.values())
