@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -113,6 +114,9 @@ def _survive(
 ) -> None:
     """Start the runs and return when all have ended by themselves; where Slurm ends the job before, so does this process."""
     began, stop = time.monotonic(), Stop()
+    # Restored once all is done: submitit's own handlers would call a job that ends well a failed one.
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     # a submitted run is queued: one that failed did so in this job's earlier start, or in the job that compiles for it
     todo = [run for run in runs if run.state().state not in ("done", "cancelled", "failed")]
     with stop.listening():

@@ -6,6 +6,7 @@ import contextlib
 import io
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,9 @@ def log_of(work: Work, job: str) -> Path:
 
 def _executor(work: Work) -> submitit.SlurmExecutor:
     settings = work.slurm
-    executor = submitit.SlurmExecutor(folder=work.folder)
+    # Until Python hears signals, one would end the job as failed; Slurm repeats itself, or kills.
+    python = f"""sh -c 'trap "" TERM USR2; exec "$@"' sh {shlex.quote(sys.executable)}"""
+    executor = submitit.SlurmExecutor(folder=work.folder, python=python)
     cpus = (settings.cpus_per_task or 1) * work.packed
     more: dict[str, Any] = {"requeue": True, "chdir": str(work.folder)}
     if work.after is not None:

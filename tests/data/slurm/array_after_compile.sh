@@ -25,4 +25,4 @@ export PYTHONPATH=/work/cache/code/0a1b${PYTHONPATH:+:$PYTHONPATH}
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /work/cache/jobs/%A_%a_%t_log.out --cpus-per-task=4 PYTHON -u -m submitit.core._submit /work/cache/jobs
+srun --unbuffered --output /work/cache/jobs/%A_%a_%t_log.out --cpus-per-task=4 sh -c 'trap "" TERM USR2; exec "$@"' sh PYTHON -u -m submitit.core._submit /work/cache/jobs
