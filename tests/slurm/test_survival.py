@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,12 @@ def legs(run: RunDir) -> list[dict[str, Any]]:
     return [row for row in read_jsonl(run.starts) if "leg" in row]
 
 
+def resumed(run: RunDir) -> dict[str, Any]:
+    """Return the row of kraken's first start after the run was begun a second time."""
+    rows = read_jsonl(run.starts)
+    return dict(next(row for row in rows[rows.index(begun(run)[1]) :] if "leg" in row))
+
+
 def after_epochs(run: RunDir, count: int) -> None:
     until(lambda: len(run.epochs()) >= count, f"{count} epochs of {run.path}")
 
@@ -63,7 +70,7 @@ def ends_as(state: str, run: RunDir, htr_exp: CommandLine, cluster: Cluster) -> 
     over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
     cluster.wait_for(job_of(run), *over)
     row = status(htr_exp, run)
-    assert row["state"] == state, (row["reason"], run.log.read_text()[-2000:])
+    assert row["state"] == state, row["reason"] or run.log.read_text()[-2000:]
     cluster.wait(lambda: not processes_of(run), f"the processes of {run.path} to be gone", timeout=30)
     return row
 
@@ -181,7 +188,7 @@ def test_a_job_that_was_ended_by_scancel_stays_ended_until_the_same_words_go_on(
     assert submit(htr_exp, *words) == run
     assert job_of(run) != job
     done_whole(run, 12, htr_exp, cluster)
-    assert legs(run)[1]["first_epoch"] == kept
+    assert resumed(run)["first_epoch"] == kept
 
 
 def test_cancel_ends_queued_and_running_runs_until_the_same_words_go_on(
@@ -204,7 +211,7 @@ def test_cancel_ends_queued_and_running_runs_until_the_same_words_go_on(
         assert submit(htr_exp, *SHARING_GPU1, "training.epochs=12", f"seed={seed}") == run
     for run in (running, queued):
         done_whole(run, 12, htr_exp, cluster)
-    assert legs(running)[1]["first_epoch"] == kept
+    assert resumed(running)["first_epoch"] == kept
 
 
 # ---- limits -------------------------------------------------------------------------------------------------------------
@@ -234,7 +241,7 @@ def test_at_its_time_limit_a_run_goes_on_in_a_new_job_as_often_as_it_may(
 
     row = done_whole(once, 35, htr_exp, cluster)
     assert len(row["jobs"]) == 2
-    assert legs(once)[1]["first_epoch"] == kept
+    assert resumed(once)["first_epoch"] == kept
 
 
 def test_a_training_that_spent_its_budget_is_scored(htr_exp: CommandLine, cluster: Cluster, scenario: Scenario) -> None:
@@ -261,7 +268,7 @@ def test_a_run_whose_node_dies_goes_on_on_another(htr_exp: CommandLine, cluster:
     assert begun(run)[1]["node"] != first["node"]
     row = done_whole(run, 8, htr_exp, cluster)
     assert row["restarts"] == 1
-    second = legs(run)[1]
+    second = resumed(run)
     assert second["first_epoch"] == kept - second["lost_epochs"]
     assert second["lost_epochs"] <= 1
     assert accounted(cluster, job_of(run)) == ["NODE_FAIL", "COMPLETED"]
@@ -324,6 +331,47 @@ def test_a_run_that_is_pre_empted_in_every_stage_does_nothing_twice(
     cache = run.path.parents[1] / "cache"
     assert len(list(cache.glob("compiled/*.arrow"))) == 3
     assert not [path for path in cache.rglob(".*") if ".part" in path.name or ".claim" in path.name]
+
+
+SLOW_START = """
+import pathlib, sys, time
+begun = pathlib.Path({begun!r})
+if "submitit.core._submit" in sys.orig_argv and not begun.exists():
+    begun.touch()
+    time.sleep(3)
+"""
+
+
+def test_a_job_that_is_pre_empted_before_it_can_hear_is_requeued(
+    htr_exp: CommandLine, cluster: Cluster, scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario.play(epoch_seconds=2)
+    begun_file, folder = tmp_path / "begun", tmp_path / "slow"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(SLOW_START.format(begun=str(begun_file)))
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}")
+    cluster.signals(True, 0)
+    run = submit(htr_exp, *ON_GPU1, "training.epochs=5")
+    until(begun_file.exists, "the job's Python to start")
+    cluster.run("scancel", "--signal=USR2", job_of(run))
+    cluster.preempt("gpu1", seconds=1)
+    cluster.wait_for(job_of(run), "PENDING")
+    scenario.play()
+    row = done_whole(run, 5, htr_exp, cluster)
+    assert row["requeued"] == 1
+    first, last = accounted(cluster, job_of(run))
+    assert (first in ("PREEMPTED", "REQUEUED"), last) == (True, "COMPLETED")
+
+
+def test_a_signal_after_the_end_does_not_make_a_done_run_a_failed_job(
+    htr_exp: CommandLine, cluster: Cluster, scenario: Scenario
+) -> None:
+    run = submit(htr_exp, *ON_GPU1)
+    until(lambda: run.state().state == "done", "the run's end")
+    job = job_of(run)
+    while cluster.state(job) == "RUNNING":
+        subprocess.run(["scancel", "--signal=USR2", job], capture_output=True)  # the job may end in this moment
+    done_whole(run, 3, htr_exp, cluster)
 
 
 PACKED = ("slurm.runs_per_gpu=3", "slurm.cpus_per_task=2", "slurm.mem_gb=2", "-m", "seed=1,2,3")
