@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 
+from htr_exp import slurm
+
 BEAT_S = 10.0
 STALE_S = 120.0
 
@@ -41,8 +43,8 @@ class Owner:
 
     def is_gone(self) -> bool:
         """Say whether the process has surely ended; False where it cannot be known from here."""
-        job, restart = _slurm_job()
-        if job is not None and self.job == job and self.restart < restart:
+        given = slurm.allocation()
+        if given is not None and self.job == given.raw and self.restart < given.restarts:
             return True  # Slurm ends a job everywhere before it starts it again
         if self.host != socket.gethostname():
             return False
@@ -86,7 +88,9 @@ def claimed(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False)
         Held: another process holds it, and `wait` gave up.
         OSError: the parent folder cannot be written.
     """
-    me = Owner(socket.gethostname(), os.getpid(), psutil.Process().create_time(), *_slurm_job())
+    given = slurm.allocation()
+    of_job = (given.raw, given.restarts) if given else ()
+    me = Owner(socket.gethostname(), os.getpid(), psutil.Process().create_time(), *of_job)
     claim.parent.mkdir(parents=True, exist_ok=True)
     while True:
         try:
@@ -146,11 +150,6 @@ def made_once(
             else:
                 aside.unlink(missing_ok=True)
     return True
-
-
-def _slurm_job() -> tuple[str | None, int]:
-    restart = os.environ.get("SLURM_RESTART_COUNT", "0")
-    return os.environ.get("SLURM_JOB_ID"), int(restart) if restart.isdigit() else 0
 
 
 def _beat(signed: Path, ended: threading.Event) -> None:

@@ -134,14 +134,10 @@ class _Job:
         known = failures.in_words("\n".join(said), slurm=asdict(self._inputs.experiment.slurm))
         return "; ".join([f"{known.sentence}: {known.remedy}", *said] if known else said)
 
-    def _note(self, text: str) -> None:
-        with open(self._run.log, "a", encoding="utf-8") as log:
-            log.write(f"# {utc_now()} {text}\n")
-
     def _ended(self, state: str, reason: str | None) -> State:
         stage = self._run.state().stage
         self._run.write_state(state, reason=reason, stage=None if state == "done" else stage)
-        self._note(f"{state}: {reason}" if reason else state)
+        self._run.note(f"{state}: {reason}" if reason else state)
         return self._run.state()
 
     def _stage(self, name: str, work: Callable[[], Any]) -> Any:
@@ -149,7 +145,7 @@ class _Job:
         self._goes_on_after = () if name in ("verify", "compile") else ("user",)
         self._stop_here()
         self._run.write_state("running", stage=name)
-        self._note(name)
+        self._run.note(name)
         self._hear.stage(name)
         killed_after: int | None = None
         while True:
@@ -162,7 +158,7 @@ class _Job:
                 if done == killed_after or self._stop() is not None:
                     raise
                 killed_after = done
-                self._note(f"{error.headline}: starts it again")
+                self._run.note(f"{error.headline}: starts it again")
                 self._hear.note(f"{error.headline}: starts it again")
 
     def _stop_here(self) -> None:

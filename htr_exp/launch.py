@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from htr_exp import job, recording, runview, slurm
 from htr_exp.claim import STALE_S, Held
 from htr_exp.inputs import Inputs
 from htr_exp.rundir import RunDir, State
-from htr_exp.stop import SIGNALS, Stop
+from htr_exp.stop import SIGNALS, Stop, bound_to_us
 from htr_exp.terminal import Progress, console
 
 
@@ -114,10 +113,6 @@ def side_by_side(
 
 
 def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
-    def ends_with_parent() -> None:
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG of linux/prctl.h
-        signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # Slurm may send it before the process can hear it
-
     run.live.mkdir(exist_ok=True)
     with open(run.live / "terminal.txt", "ab") as said:
         return subprocess.Popen(
@@ -127,7 +122,7 @@ def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str]
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us, who pass it on
-            preexec_fn=ends_with_parent if sys.platform == "linux" else None,
+            preexec_fn=bound_to_us(signal.SIGTERM),  # it hears Slurm itself once it can
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import signal
 import subprocess
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp import tracking
-from htr_exp.files import utc_now
 from htr_exp.rundir import RunDir
+from htr_exp.stop import bound_to_us
 
 END_S = 5.0
 """How long a run that has ended waits for its last record; `sync` adds what a slower server missed."""
@@ -100,8 +99,8 @@ def reporting(run: RunDir, workspace: Path, uri: str | None) -> Iterator[None]:
 
 def note(run: RunDir, why: str) -> None:
     """Say in the run's log that it is not reported; a log that cannot be written either is no reason to fail."""
-    with contextlib.suppress(OSError), open(run.log, "a", encoding="utf-8") as log:
-        log.write(f"# {utc_now()} not reported live: {why.partition('; the run folders')[0]}; {LATER}\n")
+    with contextlib.suppress(OSError):
+        run.note(f"not reported live: {why.partition('; the run folders')[0]}; {LATER}")
 
 
 def _reporter(run: RunDir, workspace: Path, uri: str) -> subprocess.Popen[bytes]:
@@ -113,19 +112,13 @@ def _reporter(run: RunDir, workspace: Path, uri: str) -> subprocess.Popen[bytes]
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C reaches us alone
-        preexec_fn=_as_our_child if sys.platform == "linux" else None,
+        preexec_fn=bound_to_us(signal.SIGKILL, deaf_to=(signal.SIGINT, signal.SIGUSR2)),
     )
     assert reporter.stdin is not None  # noqa: S101 - opened as a pipe above
     with contextlib.suppress(OSError):  # it died at once; nobody misses it before the end
         reporter.stdin.write(f"{uri}\n".encode())  # not an argument: `ps` shows those, and it may hold a password
         reporter.stdin.flush()
     return reporter
-
-
-def _as_our_child() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG of linux/prctl.h
-    for number in (signal.SIGINT, signal.SIGUSR2):  # Slurm sends its signals to every process of a job
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _end(reporter: subprocess.Popen[bytes], run: RunDir) -> None:

@@ -240,6 +240,15 @@ class RunDir:
     def add_epoch(self, record: dict[str, Any]) -> None:
         append_jsonl(self.metrics, record)
 
+    def note(self, text: str) -> None:
+        """Add a line of ours to the log, between kraken's.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with open(self.log, "a", encoding="utf-8") as log:
+            log.write(f"# {utc_now()} {text}\n")
+
     def result(self) -> dict[str, Any] | None:
         """Return results.json, or None before there is one."""
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import importlib.metadata
 import os
@@ -17,7 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from htr_exp import slurm
 from htr_exp.errors import RuntimeUnavailableError
+from htr_exp.stop import bound_to_us
 
 SUPPORTED = re.compile(r"7\.1\.\d+$")
 
@@ -138,7 +139,7 @@ def workers(asked: int | None, device: str) -> int:
 def _cpus() -> int:
     """Return the CPUs that this process may use: those of its Slurm job, where it is in one."""
     given = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = slurm.usable_cpus()
     return min(int(given), allowed) if given.isdigit() else allowed
 
 
@@ -181,7 +182,7 @@ class Command:
             env=environment(threads),
             cwd=folder,
             start_new_session=True,  # Ctrl-C reaches us alone, and we decide what it means
-            preexec_fn=_as_our_child if sys.platform == "linux" else None,
+            preexec_fn=bound_to_us(signal.SIGKILL),  # SIGUSR2 would end kraken while we make it write its checkpoint
         )
         self.pid = self._process.pid
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -222,9 +223,3 @@ class Command:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
-
-
-def _as_our_child() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG of linux/prctl.h
-    # Slurm sends this to every process of a job; kraken would die of it while we make it write its checkpoint
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)

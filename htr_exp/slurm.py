@@ -247,11 +247,12 @@ def allocation() -> Allocation | None:
         raw=raw,
         node=get("SLURMD_NODENAME"),
         restarts=int(restarts) if restarts.isdigit() else 0,
-        cpus=int(cpus) if cpus.isdigit() else _usable_cpus(),
+        cpus=int(cpus) if cpus.isdigit() else usable_cpus(),
     )
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
+    """Return the CPUs that the system lets this process use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux alone
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -45,3 +47,21 @@ class Stop:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def bound_to_us(
+    ends_by: signal.Signals, *, deaf_to: Sequence[signal.Signals] = (signal.SIGUSR2,)
+) -> Callable[[], None] | None:
+    """Return what a child does before it becomes its program: it ends with us, and does not hear what is meant for us.
+
+    Args:
+        ends_by: the signal that it gets when we end; on Linux alone, elsewhere None is returned.
+        deaf_to: signals that it ignores. Slurm sends its own to every process of a job.
+    """
+
+    def prepare() -> None:
+        ctypes.CDLL(None).prctl(1, ends_by)  # PR_SET_PDEATHSIG of linux/prctl.h
+        for number in deaf_to:
+            signal.signal(number, signal.SIG_IGN)
+
+    return prepare if sys.platform == "linux" else None
