@@ -15,7 +15,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "cluster"
 HERE = Path(__file__).parent
 TIMEOUT_S = 300
-ACCOUNT_FIELDS = ("JobID", "JobName", "Partition", "State", "ExitCode", "NodeList", "Start", "End")
+ACCOUNT_FIELDS = ("JobID", "JobName", "Partition", "State", "ExitCode", "NodeList", "Submit", "Start", "End")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -92,7 +92,8 @@ def done_whole(run: RunDir, epochs: int, htr_exp: CommandLine, cluster: Cluster)
 def accounted(cluster: Cluster, job: str) -> list[str]:
     """Return what the accounts say of each start of a job, the newest last."""
     rows = [row for row in cluster.sacct(job) if row["JobID"] == job]
-    return [row["State"].split()[0] for row in sorted(rows, key=lambda row: row["Start"])]
+    # by submission, which every requeue renews: of a start that ended within its second the accounts know no Start
+    return [row["State"].split()[0] for row in sorted(rows, key=lambda row: row["Submit"])]
 
 
 def processes_of(run: RunDir) -> list[list[str]]:
