@@ -11,7 +11,7 @@ from htr_exp.schema import Training
 HEADER = """\
 #!/bin/sh
 # What this run does, in kraken {version}'s own commands. It repeats the run in a folder of its own, $OUT.{stopping}
-set -eu
+set -eu{reach}
 cd "$(dirname "$0")"
 OUT=${{OUT:-by-hand}}
 BASE=${{BASE:-$(cat live/base_model.path 2>/dev/null || true)}}
@@ -46,6 +46,7 @@ def script(
     spec: str | None,
     sides: Sequence[str],
     pad: int,
+    reach: str | None = None,
 ) -> str:
     """Return the text of commands.sh.
 
@@ -58,8 +59,14 @@ def script(
         spec: the network from scratch, or None with a base model.
         sides: what is compiled: train, validation and, where there is one, test; nothing where nothing is trained.
         pad: of scoring, pixels.
+        reach: a line that brings this kraken within reach, or says how; None where it is on PATH.
     """
-    header = HEADER.format(version=version, threads=training.threads, stopping=_stopping(training) if sides else "")
+    header = HEADER.format(
+        version=version,
+        threads=training.threads,
+        stopping=_stopping(training, version) if sides else "",
+        reach=f"\n{reach}" if reach else "",
+    )
     workers = str(training.workers)
     if training.workers is None:
         workers = "0" if device == "cpu" else "$WORKERS"
@@ -69,49 +76,68 @@ def script(
         header += WORKERS
     lines = [header]
     if sides:
-        lines += _compilation(training, sides) + _legs(training, device, workers, seed, spec)
+        lines += _compilation(training, version, sides)
+        trained = _one_training if ketos.release(version) == "4.3" else _legs
+        lines += trained(training, version, device, workers, seed, spec)
     lines.append("\n# predictions on the held-out lines")
     if base:
-        lines += _prediction("$BASE", "base", device, training, pad)
+        lines += _prediction("$BASE", "base", version, device, training, pad)
     if sides:
-        lines += _prediction("$OUT/best.mlmodel", "best", device, training, pad)
+        lines += _prediction("$OUT/best.mlmodel", "best", version, device, training, pad)
     return "\n".join(lines) + "\n"
 
 
-def _stopping(training: Training) -> str:
+def _stopping(training: Training, version: str) -> str:
     if training.quit == "early":
         return f"\n# kraken has no cap on epochs with -q early: the run stops it after {training.epochs}."
     return (
         "\n# Epochs are trained in legs, each in a folder of its own, so that each leaves a checkpoint."
-        if len(legs(training)) > 1
+        if len(legs(training)) > 1 and ketos.release(version) == "7.1"
         else ""
     )
 
 
-def _compilation(training: Training, sides: Sequence[str]) -> list[str]:
+def _compilation(training: Training, version: str, sides: Sequence[str]) -> list[str]:
     lines = ["# one compiled file for each side of the split; what the cache holds already is compiled again"]
     for side in sides:
         command = ketos.compile_command(
-            "ketos", pages=f"live/{side}.pages", output=f"$OUT/{side}.arrow", legacy_polygons=training.legacy_polygons
+            version, pages=f"live/{side}.pages", output=f"$OUT/{side}.arrow", legacy_polygons=training.legacy_polygons
         )
         lines += [_shown(command), f'echo "$OUT/{side}.arrow" > "$OUT/{side}.list"']
     return lines
 
 
-def _legs(training: Training, device: str, workers: str, seed: int, spec: str | None) -> list[str]:
+def _one_training(
+    training: Training, version: str, device: str, workers: str, seed: int, spec: str | None
+) -> list[str]:
+    command = ketos.train_command(
+        version, training, device=device, workers=workers, seed=seed, train="$OUT/train.list", validation="$OUT/validation.list",
+        output="$OUT/train/m", base=None if spec else "$BASE", spec=spec,
+    )  # fmt: skip
+    return [
+        "\n# training: a model after every epoch",
+        'mkdir -p "$OUT/train"',
+        f'{_shown(command)} | tee "$OUT/train/log.txt"',
+        "# the best of them by the log, whose first validation is a rehearsal; kraken's own choice may be that rehearsal",
+        "BEST=$(sed -n 's/.*total chars [0-9.]* errors \\([0-9.]*\\) accuracy.*/\\1/p' \"$OUT/train/log.txt\" | tail -n +2 | awk '{print $1, NR - 1}' | sort -k1,1n -k2,2n | head -n 1 | cut -d ' ' -f 2)",
+        'cp "$OUT/train/m_$BEST.mlmodel" "$OUT/best.mlmodel"',
+    ]
+
+
+def _legs(training: Training, version: str, device: str, workers: str, seed: int, spec: str | None) -> list[str]:
     lines = ["\n# training"]
     before: tuple[str, int] | None = None
     for folder, until in legs(training):
         output = f"$OUT/train/{folder}"
         if before is None:
             command = ketos.train_command(
-                "ketos", training, device=device, workers=workers, seed=seed, train="$OUT/train.list", validation="$OUT/validation.list",
+                version, training, device=device, workers=workers, seed=seed, train="$OUT/train.list", validation="$OUT/validation.list",
                 output=output, base=None if spec else "$BASE", spec=spec, until_epoch=until,
             )  # fmt: skip
         else:
             checkpoint = f"$OUT/train/{before[0]}/checkpoint_{before[1] - 1:02d}-*.ckpt"
             command = ketos.resume_command(
-                "ketos",
+                version,
                 training,
                 device=device,
                 workers=workers,
@@ -129,9 +155,9 @@ def _legs(training: Training, device: str, workers: str, seed: int, spec: str | 
     return lines
 
 
-def _prediction(model: str, name: str, device: str, training: Training, pad: int) -> list[str]:
+def _prediction(model: str, name: str, version: str, device: str, training: Training, pad: int) -> list[str]:
     command = ketos.predict_command(
-        "kraken", pages=[("PAGES", "PAGES")], model=model, template="predict.jinja", device=device,
+        version, pages=[("PAGES", "PAGES")], model=model, template="predict.jinja", device=device,
         precision=training.precision, threads=training.threads, pad=pad,
     )  # fmt: skip
     return [

@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 LITERAL_KEYS = re.compile(
     r"(dataset\.(path|pattern|exclude|name)|model\.(path|file|name|doi)|architecture\.spec|split\.(lists\.\w+|table|page_column|column)"
-    r"|runtime\.ketos|site\.\w+|tracking\.uri|name|question"
+    r"|runtime\.(ketos|kraken|module|image|fallback_kraken)|site\.\w+|tracking\.uri|name|question"
     r"|slurm\.(partition|gres|constraint|account|qos|mail_type|mail_user|nodelist|exclude|compile_partition|extra\.[\w-]+))$"
 )
 """Keys whose values are names, paths or VGSL specs: taken as typed, whatever Hydra's grammar makes of their characters."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from htr_exp import runtime
-from htr_exp.errors import DatasetError, ModelError, TrainingError
-from htr_exp.files import read_json, sha256_file
+from htr_exp.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
+from htr_exp.files import read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth import FileFacts
 from htr_exp.rundir import RunDir, compiled_file
 from htr_exp.schema import Experiment
@@ -52,6 +52,42 @@ class Inputs:
         """The device that `training.device` means on this machine."""
         return runtime.device(str(self.facts["device"]))
 
+    @cached_property
+    def kraken(self) -> runtime.Kraken:
+        """The kraken of the configuration on this machine, which sees what the run needs and nothing else.
+
+        Raises:
+            RuntimeUnavailableError: it is not here, or another one than the plan's or than the training began with.
+        """
+        found = runtime.provide(replace(self.experiment.runtime, **self._stated()))
+        begun = next((leg["kraken"] for leg in reversed(read_jsonl(self.run.starts)) if leg.get("kraken")), None)
+        if begun is not None and begun != found.version and self.run.epochs():
+            raise RuntimeUnavailableError(
+                f"the training began with kraken {begun} and only kraken {found.version} is here"
+                + (f" ({found.fallback})" if found.fallback else "")
+                + ": resume it where there is the other one, or start anew with again=true"
+            )
+        pages = [self.places["pages"][page["page"]] for page in self.pages(*NAMES)]
+        images = {Path(place["image"]).parent for place in pages}
+        base = [Path(self.places["base_model"])] if self.facts["model"] else []
+        return found.within(
+            readable=[*sorted(images), *base],
+            writable=[self.run.path, self.cache],
+            scratch=self.run.live / "tmp",
+            gpu=not self.device.startswith("cpu"),
+        )
+
+    def _stated(self) -> dict[str, Any]:
+        if self.experiment.runtime.kind == "host":
+            return {"ketos": self.places["ketos"], "kraken": self.facts["software"]["kraken"]}
+        return {}
+
+    @property
+    def kraken_version(self) -> str:
+        """The version that the last start found, or that the plan states."""
+        found = read_jsonl(self.run.krakens)
+        return str(found[-1]["version"] if found else self.facts["software"]["kraken"])
+
     @property
     def workers(self) -> int:
         """The loader processes that `training.workers` means on this machine."""
@@ -76,7 +112,7 @@ class Inputs:
         return compiled_file(
             self.cache,
             [page["digest"] for page in self.pages(side)],
-            kraken=self.facts["software"]["kraken"],
+            kraken=self.kraken_version,
             legacy_polygons=self.experiment.training.legacy_polygons,
         )
 
@@ -112,7 +148,7 @@ class Inputs:
             raise TrainingError(
                 f"{self.run.path}: changed since it was written: {', '.join(broken)}; start anew with again=true"
             )
-        runtime.find(self.places["ketos"], self.facts["software"]["kraken"])
+        self.kraken  # noqa: B018 - found here, or told why not
         problems = []
         known = FileFacts.of_user()
         for page in self.pages(*NAMES):

@@ -16,7 +16,6 @@ from htr_exp.inputs import Inputs
 from htr_exp.provenance import code_digest
 from htr_exp.recognition import Hear, Recognition
 from htr_exp.rundir import RunDir, State, plainly
-from htr_exp.runtime import Command
 from htr_exp.stop import Interrupted, Stop
 
 LOOK_S = 2.0  # between two looks whether the run was cancelled
@@ -71,6 +70,7 @@ class _Job:
         task = Recognition(self._inputs, self._call, self._stop, self._hear)
         try:
             self._stage("verify", self._inputs.verify)
+            self._say_which_kraken()
             outcome = None
             if self._inputs.trains:
                 self._stage("compile", task.compile)
@@ -83,7 +83,7 @@ class _Job:
                     return self._ended(
                         "interrupted", "stopped before the first epoch was validated: there is nothing to score yet"
                     )
-                self._stage("convert", lambda: task.convert(outcome.best_epoch))
+                self._stage("convert", task.convert)
             self._stage("predict", task.predict)
             self._stage("score", lambda: task.score(outcome))
         except (Interrupted, KeyboardInterrupt):
@@ -128,6 +128,15 @@ class _Job:
                 "restart": given.restarts if given else 0,
             },
         )
+
+    def _say_which_kraken(self) -> None:
+        """Record the kraken of this start; a fallback is said, too."""
+        kraken = self._inputs.kraken
+        append_jsonl(self._run.krakens, {"time": utc_now(), **kraken.facts()})
+        if kraken.fallback:
+            text = f"{kraken.fallback}: uses kraken {kraken.version} of {kraken.image} instead"
+            self._run.note(text)
+            self._hear.note(text)
 
     def _why(self, error: HtrExpError) -> str:
         said = [error.headline, *error.problems]
@@ -176,7 +185,9 @@ class _Job:
                 log.write(line + "\n")
                 last[:] = [*last[-20:], line.strip()] if line.strip() else last
 
-            command = Command(argv, threads=self._inputs.experiment.training.threads, hear=hear, folder=self._run.path)
+            command = self._inputs.kraken.start(
+                argv, threads=self._inputs.experiment.training.threads, hear=hear, folder=self._run.path
+            )
             try:
                 while (code := command.wait(0.2)) is None:
                     watch()

@@ -1,37 +1,109 @@
-"""kraken's command line, version by version: what each of our settings is called there, and what its output means.
+"""kraken's command lines, release by release: what each of our settings is called there, and what its output means.
 
-Supported: 7.1.x. Every setting is passed explicitly, so that a default of kraken never decides.
+Supported: 4.3.13 and 7.1.x. Every setting is passed explicitly, so that a default of kraken never decides; one that a release
+lacks, or would ignore, is a problem that `problems` tells before anything starts.
 """
 
 from __future__ import annotations
 
-import contextlib
-import pickle
 import re
-import zipfile
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from htr_exp.errors import RuntimeUnavailableError
 from htr_exp.schema import Training
+from htr_exp.weights import ModelHeader
+
+Release = Literal["4.3", "7.1"]
+
+SUPPORTED: dict[Release, re.Pattern[str]] = {"4.3": re.compile(r"4\.3\.13$"), "7.1": re.compile(r"7\.1\.\d+$")}
+SPOKEN: dict[Release, str] = {"4.3": "4.3.13", "7.1": "7.1.x"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a release calls one of our settings.
+
+    Attributes:
+        name: its option; None: the release has none. `--x/--no-x` is a switch.
+        words: our words and its own, where they differ; a word that is not here, though others are, it does not have.
+        group: the option stands before the subcommand.
+    """
+
+    name: str | None
+    words: Mapping[str, str] | None = None
+    group: bool = False
+
+
+def _same(*words: str) -> dict[str, str]:
+    return {word: word for word in words}
+
+
+_PRECISIONS = {"32-true": "32", "64-true": "64", "16-mixed": "16", "bf16-mixed": "bf16"}
+
+# our key: (4.3.13, 7.1)
+OPTIONS: dict[str, tuple[Option, Option]] = {
+    "device": (Option("-d"), Option("-d", group=True)),
+    "workers": (Option("--workers"), Option("--workers", group=True)),
+    "threads": (Option(None), Option("--threads", group=True)),
+    "precision": (Option("--precision", _PRECISIONS), Option("--precision", group=True)),
+    "deterministic": (Option("-r/--no-deterministic", group=True), Option("-r/--no-deterministic", group=True)),
+    "batch_size": (Option("-B"), Option("-B")),
+    "lrate": (Option("-r"), Option("-r")),
+    "optimizer": (Option("--optimizer", _same("Adam", "SGD", "RMSprop")), Option("--optimizer")),
+    "momentum": (Option("-m"), Option("-m")),
+    "weight_decay": (Option("-w"), Option("-w")),
+    "gradient_clip_val": (Option(None), Option("--gradient-clip-val")),
+    "accumulate_grad_batches": (Option(None), Option("--accumulate-grad-batches")),
+    "warmup": (Option("--warmup"), Option("--warmup")),
+    # 4.3.13 takes its -g for the epoch of cosine's lowest rate, so that --cos-max does nothing there
+    "schedule": (
+        Option("--schedule", _same("constant", "1cycle", "exponential", "step", "reduceonplateau")),
+        Option("--schedule"),
+    ),
+    "gamma": (Option("-g"), Option("-g")),
+    "step_size": (Option("-ss"), Option("-ss")),
+    "sched_patience": (Option("--sched-patience"), Option("--sched-patience")),
+    "cos_max": (Option("--cos-max"), Option("--cos-max")),
+    "cos_min_lr": (Option(None), Option("--cos-min-lr")),
+    "pad": (Option("--pad"), Option("--pad")),
+    "augment": (Option("--augment/--no-augment"), Option("--augment/--no-augment")),
+    "normalize_whitespace": (
+        Option("--normalize-whitespace/--no-normalize-whitespace"),
+        Option("--normalize-whitespace/--no-normalize-whitespace"),
+    ),
+    "normalization": (Option("-u"), Option("-u")),
+    "legacy_polygons": (Option(None), Option("--legacy-polygons")),
+    "quit": (Option("-q", {"early": "early", "fixed": "dumb"}), Option("-q")),
+    "min_epochs": (Option("--min-epochs"), Option("--min-epochs")),
+    "lag": (Option("--lag"), Option("--lag")),
+    "resize": (Option("--resize"), Option("--resize")),
+}
+"""The settings of a training and each release's options for them."""
+
+_OF_COMMAND = ("quit", "min_epochs", "lag", "resize", "legacy_polygons")  # not always given, or to another subcommand
+
+NEUTRAL: dict[str, tuple[object, ...]] = {"gradient_clip_val": (None, 0.0), "accumulate_grad_batches": (1,), "threads": (1,),
+                                          "legacy_polygons": (False,)}  # fmt: skip
+"""What a setting may be where a release lacks its option: what that release does anyway."""
+
+OWN_CLIP = 1.0
+"""The norm at which kraken 7.1 clips gradients unless told otherwise; what training.gradient_clip_val=null means there."""
 
 PREDICTION_TEMPLATE = """\
 {%- macro ln(l) -%}
-{"id": {{ (l.id if l.id is defined else none)|tojson }}, "text": {% if l.text is defined %}{{ l.text|tojson }}\
+{"id": {{ (l.id if l.id is defined else none)|tojson }}, "baseline": {{ (l.baseline|default([]))|tojson }}, \
+"text": {% if l.text is defined %}{{ l.text|tojson }}\
 {% else %}{{ l.recognition|map(attribute='text')|join('')|tojson }}{% endif %}}
 {% endmacro -%}
 {%- for e in page.entities -%}
 {%- if e.type == 'region' -%}{%- for l in e.lines -%}{{ ln(l) }}{%- endfor -%}{%- else -%}{{ ln(e) }}{%- endif -%}
 {%- endfor -%}
 """
-"""A template for `kraken -t`: one JSON line for each text line, with the id it has in the page's XML."""
+"""A template for `kraken -t`: one JSON line for each text line, with the id (None from 4.3.13) and the baseline it has in the page's XML."""
 
 _VALIDATION = re.compile(r"validation run: total chars ([\d.]+) errors ([\d.]+) accuracy")
-_CHECKPOINT = re.compile(r"checkpoint_(\d+)-(-?[\d.]+|nan)\.ckpt$")
-_BEST = re.compile(r"best_(-?[\d.]+)\.(mlmodel|coreml|safetensors)$")
-ABORTED = "checkpoint_abort.ckpt"
 
 
 @dataclass(frozen=True)
@@ -47,14 +119,105 @@ class Validation:
         return self.errors / self.characters if self.characters else float(self.errors > 0)
 
 
-def compile_command(ketos: str, *, pages: str, output: str, legacy_polygons: bool) -> list[str]:
+def release(version: str) -> Release:
+    """Return the release whose words a version of kraken takes.
+
+    Raises:
+        RuntimeUnavailableError: it is not supported.
+    """
+    for name, pattern in SUPPORTED.items():
+        if pattern.match(version):
+            return name
+    raise RuntimeUnavailableError(
+        f"kraken {version} is not supported: supported are {' and '.join(SPOKEN.values())}"
+        + ("; its options and its files lie between theirs" if version.startswith(("4.", "5.", "6.", "7.")) else "")
+    )
+
+
+def problems(training: Training, seed: int, version: str) -> list[str]:
+    """Return what a version of kraken cannot do of a training, or would ignore, and which releases can."""
+    index = _index(release(version))
+    found = []
+    for key, options in OPTIONS.items():
+        value, option, others = getattr(training, key), options[index], options[1 - index]
+        unknown = option.words is not None and value not in option.words
+        if (option.name is None and value not in NEUTRAL.get(key, (value,))) or unknown:
+            can = SPOKEN[("4.3", "7.1")[1 - index]]
+            able = others.name is not None and (others.words is None or value in others.words)
+            instead = f"; use {_listed(option.words)}" if option.words else _instead(key)
+            found.append(
+                f"training.{key}={_typed(value)}: kraken {version} cannot do that{f', {can} can' if able else ''}{instead}"
+            )
+    if index == 0 and seed == 0:
+        found.append(f"seed=0: kraken {version} takes it for no seed at all; use another")
+    return found
+
+
+def _instead(key: str) -> str:
+    return f"; with this one it must be training.{key}={_typed(NEUTRAL[key][-1])}"
+
+
+def _typed(value: object) -> str:
+    """Return a value as a user types it."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(words: Mapping[str, str]) -> str:
+    return ", ".join(words)
+
+
+def unloadable(header: ModelHeader, version: str) -> str | None:
+    """Return why a version of kraken cannot load a model, with what to do; None if it can."""
+    needed = str(header.metadata.get("_kraken_min_version") or "")
+    if _numbers(needed) > _numbers(version):
+        return f"it needs kraken {needed} or newer, and kraken {version} is to load it; choose another runtime or model"
+    if release(version) != "4.3":
+        return None
+    if header.format == "safetensors":
+        return (
+            f"kraken {version} loads no safetensors: make an .mlmodel of it with kraken 7.1, "
+            "`ketos convert -o NEW.mlmodel --weights-format coreml FILE`, or choose a runtime with kraken 7.1"
+        )
+    if not header.network.startswith("["):
+        return f"its network ({header.network}) is unknown to kraken {version}; choose a runtime with kraken 7.1"
+    return None
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def remarks(training: Training, version: str) -> list[str]:
+    """Return what a version of kraken does otherwise than its settings say, one sentence each; for the record."""
+    if release(version) != "4.3":
+        return []
+    said = [
+        "lines are cut out of the page by this release's own method: scores compare within one version of kraken only",
+        "a restart is a warm one: its models hold no state of the optimiser, which begins anew with the weights",
+        "the learning rate's schedule and warm-up begin anew at a restart",
+        "gradients are never clipped",
+    ]
+    if training.schedule == "constant" and not training.warmup:
+        said.pop(2)
+    if training.augment:
+        said.append("validation lines are augmented, too: the validation score while training is lower than without")
+    if training.precision != "32-true":
+        said.append("predictions are made in 32-bit precision: it recognises in no other")
+    if (training.workers or 0) > 1:
+        said.append(f"it computes with as many threads as workers: {training.workers}")
+    return said
+
+
+def compile_command(version: str, *, pages: str, output: str, legacy_polygons: bool) -> list[str]:
     """Return the command that compiles the page files listed in `pages`; one worker keeps their order."""
-    argv = [ketos, "--workers", "0", "compile", "-f", "page", "-o", output, "-F", pages]
+    if release(version) == "4.3":
+        return ["ketos", "compile", "--workers", "1", "-f", "page", "-o", output, "-F", pages]
+    argv = ["ketos", "--workers", "0", "compile", "-f", "page", "-o", output, "-F", pages]
     return argv + ["--legacy-polygons"] * legacy_polygons
 
 
 def train_command(
-    ketos: str,
+    version: str,
     training: Training,
     *,
     device: str,
@@ -65,55 +228,39 @@ def train_command(
     output: str,
     base: str | None,
     spec: str | None,
+    done: int = 0,
     until_epoch: int | None = None,
 ) -> list[str]:
     """Return the command that starts a training.
 
     Args:
-        ketos: the program.
+        version: of kraken.
         training: every setting.
         device: as kraken names it.
         workers: processes that load lines.
         seed: of everything random in training.
         train: a file that lists the compiled training data.
         validation: a file that lists the compiled validation data.
-        output: the folder for checkpoints.
-        base: the base model's file, or None from scratch.
+        output: the folder for checkpoints; 4.3.13: what its models' names begin with.
+        base: the model's file to start from, or None from scratch.
         spec: the network's VGSL, only from scratch.
-        until_epoch: stop after so many epochs; default: as `training.quit` says.
+        done: epochs that `base` has behind it, where it is a model of this training (a warm restart).
+        until_epoch: stop after so many epochs, those of `done` included; default: as `training.quit` says.
     """
-    argv = [
-        *_group(ketos, training, device, workers, seed),
-        "train",
-        "-f",
-        "binary",
-        "-t",
-        train,
-        "-e",
-        validation,
-        "-o",
-        output,
-    ]
-    argv += ["--weights-format", "coreml"]
-    argv += ["-i", base, "--resize", training.resize] if base is not None else ["-s", str(spec)]
-    argv += _stopping(training, until_epoch)
-    argv += [
-        "-B", str(training.batch_size), "-r", _number(training.lrate), "--optimizer", training.optimizer,
-        "-m", _number(training.momentum), "-w", _number(training.weight_decay),
-        "--gradient-clip-val", _number(training.gradient_clip_val),
-        "--accumulate-grad-batches", str(training.accumulate_grad_batches),
-        "--warmup", str(training.warmup), "--schedule", training.schedule, "-g", _number(training.gamma),
-        "-ss", str(training.step_size), "--sched-patience", str(training.sched_patience),
-        "--cos-max", str(training.cos_max), "--cos-min-lr", _number(training.cos_min_lr),
-        "--pad", str(training.pad),
-        "--augment" if training.augment else "--no-augment",
-        "--normalize-whitespace" if training.normalize_whitespace else "--no-normalize-whitespace",
-    ]  # fmt: skip
-    return argv + (["-u", training.normalization] if training.normalization else [])
+    index = _index(release(version))
+    values = _values(training, device, workers)
+    argv = ["ketos", "-v", *_options(values, index, group=True), "-s", str(seed), "train"]
+    argv += ["-f", "binary", "-t", train, "-e", validation, "-o", output]
+    argv += ["--weights-format", "coreml"] * (index == 1)
+    if base is None:
+        argv += ["-s", str(spec)]
+    else:  # what a warm restart starts from has its alphabet already
+        argv += ["-i", base, "--resize", "fail" if done else training.resize]
+    return [*argv, *_stopping(training, index, done, until_epoch), *_options(values, index, group=False)]
 
 
 def resume_command(
-    ketos: str,
+    version: str,
     training: Training,
     *,
     device: str,
@@ -123,27 +270,22 @@ def resume_command(
     output: str,
     until_epoch: int | None = None,
 ) -> list[str]:
-    """Return the command that goes on from a checkpoint, with its optimiser, data and counts of epochs."""
+    """Return the command that goes on from a checkpoint, with its optimiser, data and counts of epochs: 7.1 only."""
+    index = _index(release(version))
     argv = [
-        *_group(ketos, training, device, workers, seed),
-        "train",
-        "--resume",
-        checkpoint,
-        "-o",
-        output,
-        "--weights-format",
-        "coreml",
-    ]
-    return argv + _stopping(training, until_epoch)
+        "ketos", "-v", *_options(_values(training, device, workers), index, group=True), "-s", str(seed), "train",
+        "--resume", checkpoint, "-o", output, "--weights-format", "coreml",
+    ]  # fmt: skip
+    return argv + _stopping(training, index, 0, until_epoch)
 
 
-def convert_command(ketos: str, *, checkpoint: str, output: str) -> list[str]:
-    """Return the command that makes weights, which every supported kraken loads, of a checkpoint."""
-    return [ketos, "convert", "-o", output, "--weights-format", "coreml", checkpoint]
+def convert_command(*, checkpoint: str, output: str) -> list[str]:
+    """Return the command that makes weights, which every supported kraken loads, of a checkpoint: 7.1 only."""
+    return ["ketos", "convert", "-o", output, "--weights-format", "coreml", checkpoint]
 
 
 def predict_command(
-    kraken: str,
+    version: str,
     *,
     pages: Sequence[tuple[str, str]],
     model: str,
@@ -157,10 +299,12 @@ def predict_command(
 
     Batch size 1 and no reordering: padding in a batch changes predictions, and scores compare what the network wrote.
     """
-    argv = [kraken, "-d", device, "--precision", precision, "--threads", str(threads), "-f", "page", "-t", template]
-    argv += ["--no-subline-segmentation"]
-    for page, output in pages:
-        argv += ["-i", page, output]
+    files = [word for page, output in pages for word in ("-i", page, output)]
+    if release(version) == "4.3":
+        argv = ["kraken", "-d", device, "-f", "page", "-t", template, *files]
+        return [*argv, "ocr", "-m", model, "--pad", str(pad), "--no-reorder", "--threads", str(threads)]
+    argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), "-f", "page", "-t", template]
+    argv += ["--no-subline-segmentation", *files]
     return [*argv, "ocr", "-m", model, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
 
 
@@ -170,90 +314,41 @@ def validation_of(line: str) -> Validation | None:
     return Validation(errors=round(float(found[2])), characters=round(float(found[1]))) if found else None
 
 
-def checkpoints(folder: Path) -> dict[int, Path]:
-    """Return epoch -> checkpoint of a training folder; of two for one epoch the newer, as a resumed training left it.
-
-    A checkpoint that a kill or a full disk cut short counts as none.
-    """
-    found: dict[int, tuple[int, Path]] = {}
-    for path in folder.glob("checkpoint_*.ckpt"):
-        match = _CHECKPOINT.match(path.name)
-        if match:
-            with contextlib.suppress(FileNotFoundError):  # kraken deletes its own, too
-                if zipfile.is_zipfile(path):
-                    epoch, written = int(match[1]), path.stat().st_mtime_ns
-                    found[epoch] = max(found.get(epoch, (0, path)), (written, path))
-    return {epoch: path for epoch, (_, path) in found.items()}
+def rehearsals(version: str) -> int:
+    """Return how many validation runs `ketos train` reports before the first epoch: 4.3.13 tries itself out on two batches."""
+    return 1 if release(version) == "4.3" else 0
 
 
-def epochs_behind(aborted: Path) -> int | None:
-    """Return how many epochs a checkpoint has behind it that kraken wrote as it was stopped; None if it cannot be gone on from.
-
-    One that was written within a validation run cannot: kraken would validate the rest of the lines alone, and take that
-    for the epoch's figure. A checkpoint is a zip archive with a pickle, of which only plain values are taken: nothing in it
-    is executed.
-    """
-    try:
-        with zipfile.ZipFile(aborted) as archive:
-            (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-            with archive.open(name) as file:
-                loop = _PlainValues(file).load()["loops"]["fit_loop"]
-        epochs = loop["epoch_progress"]["current"]
-        if loop["epoch_loop.batch_progress"]["is_last_batch"] and epochs["processed"] < epochs["ready"]:
-            return None
-        return int(epochs["processed"])
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError):
-        return None
+def _index(release: Release) -> int:
+    return 0 if release == "4.3" else 1
 
 
-class _Anything:
-    """Stands for every object of a pickle that is not a plain value."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    def __call__(self, *args: object, **kwargs: object) -> _Anything:
-        return self
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, value: object) -> None:
-        pass
-
-    def extend(self, values: object) -> None:
-        pass
+def _values(training: Training, device: str, workers: str) -> dict[str, Any]:
+    clip = OWN_CLIP if training.gradient_clip_val is None else training.gradient_clip_val
+    return {**vars(training), "device": device, "workers": workers, "gradient_clip_val": clip}
 
 
-class _PlainValues(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        return OrderedDict if (module, name) == ("collections", "OrderedDict") else _Anything
-
-    def persistent_load(self, pid: object) -> None:
-        return None
-
-
-def best_weights(folder: Path) -> Path | None:
-    """Return the weights that kraken writes when a training has come to its own end."""
-    found = [path for path in folder.glob("best_*") if _BEST.match(path.name)]
-    return max(found, key=lambda path: path.stat().st_mtime_ns) if found else None
-
-
-def _group(ketos: str, training: Training, device: str, workers: str, seed: int) -> list[str]:
-    argv = [ketos, "-v", "-d", device, "--precision", training.precision, "-s", str(seed)]
-    argv += ["--workers", workers, "--threads", str(training.threads)]
-    return [*argv, "-r" if training.deterministic else "--no-deterministic"]
+def _options(values: Mapping[str, Any], index: int, *, group: bool) -> list[str]:
+    argv: list[str] = []
+    for key, options in OPTIONS.items():
+        option, value = options[index], values[key]
+        if option.name is None or option.group is not group or key in _OF_COMMAND or value is None:
+            continue
+        if isinstance(value, bool):
+            on, off = option.name.split("/")
+            argv.append(on if value else off)
+        else:
+            argv += [option.name, option.words[value] if option.words else _number(value)]
+    return argv
 
 
-def _stopping(training: Training, until_epoch: int | None) -> list[str]:
+def _stopping(training: Training, index: int, done: int, until_epoch: int | None) -> list[str]:
+    quits = OPTIONS["quit"][index].words or _same("early", "fixed")
     if until_epoch is not None or training.quit == "fixed":
-        return ["-q", "fixed", "-N", str(until_epoch or training.epochs), "--min-epochs", "0"]
+        return ["-q", quits["fixed"], "-N", str((until_epoch or training.epochs) - done), "--min-epochs", "0"]
     # kraken ignores -N with -q early: the cap on epochs is ours
-    return ["-q", "early", "--lag", str(training.lag), "--min-epochs", str(training.min_epochs)]
+    return ["-q", quits["early"], "--lag", str(training.lag), "--min-epochs", str(max(training.min_epochs - done, 0))]
 
 
-def _number(value: float) -> str:
-    return repr(float(value))
+def _number(value: object) -> str:
+    return repr(value) if isinstance(value, float) else str(value)

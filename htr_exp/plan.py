@@ -14,12 +14,12 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
-from htr_exp import basemodel, groundtruth, rules, runtime, sbatch, slurm, splits
+from htr_exp import basemodel, groundtruth, ketos, rules, runtime, sbatch, slurm, splits
 from htr_exp.config import Composed, conf_dir, word_problems
 from htr_exp.errors import ConfigError, HtrExpError
 from htr_exp.files import digest_json, sha256_file
 from htr_exp.rundir import Places, compiled_file
-from htr_exp.schema import Experiment, Slurm, Split, Training
+from htr_exp.schema import Experiment, Runtime, Slurm, Split, Training
 from htr_exp.weights import ModelHeader, read_header
 
 
@@ -65,6 +65,11 @@ class Plan:
         """Every usable page by its name."""
         return {page.name: page for page in self.dataset.pages}
 
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions of kraken that may do the run."""
+        return _versions(self.experiment.runtime, self.kraken)
+
     @cached_property
     def compiled(self) -> dict[str, Path]:
         """Where the cache holds, or will hold, the compiled lines of each side of the split."""
@@ -95,6 +100,7 @@ class Plan:
                 "model": self.base.sha256 if self.base else None,
                 "network": None if self.base else values["architecture"]["spec"],
                 "kraken": self.kraken.version,
+                "runtime": values["runtime"]["kind"],
             }
         )
 
@@ -111,6 +117,7 @@ class Memory:
     krakens: dict[Any, runtime.Kraken] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
     slurm: dict[str, list[str]] = field(default_factory=dict)
+    missing: dict[Any, list[str]] = field(default_factory=dict)
     defaults: Experiment | None = None
 
     def shipped(self) -> Experiment:
@@ -160,6 +167,8 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     named = experiment.model.name != "none" and (experiment.model.path or experiment.model.doi)
     base = attempt(lambda: _base(experiment, places, memory)) if named else None
     kraken = attempt(lambda: _kraken(experiment, memory))
+    if kraken is not None:
+        problems += _kraken_problems(experiment, kraken, base, evaluate)
     if evaluate and experiment.model.name == "none":
         problems = [problem for problem in problems if not problem.startswith("model=none")] + [
             "model=none: choose a model to evaluate"
@@ -178,7 +187,10 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
         base=base,
         kraken=kraken,
         device=_device(experiment, memory),
-        warnings=() if evaluate else tuple(_warnings(experiment, base, dataset, split)),
+        warnings=(
+            *_runtime_warnings(experiment, kraken, memory),
+            *(() if evaluate else _warnings(experiment, base, dataset, split)),
+        ),
         evaluate=evaluate,
     )
 
@@ -265,12 +277,43 @@ def _base(experiment: Experiment, places: Places, memory: Memory) -> Base:
 
 
 def _kraken(experiment: Experiment, memory: Memory) -> runtime.Kraken:
-    ketos, version = experiment.runtime.ketos, experiment.runtime.kraken
-    key = (ketos, version, experiment.slurm.submit)
+    wanted = experiment.runtime
+    key = (repr(wanted), experiment.slurm.submit)
     if key not in memory.krakens:
-        elsewhere = experiment.slurm.submit and version is not None
-        memory.krakens[key] = runtime.stated(ketos, str(version)) if elsewhere else runtime.find(ketos, version)
+        elsewhere = experiment.slurm.submit and (wanted.kraken is not None or wanted.kind != "host")
+        memory.krakens[key] = runtime.stated(wanted) if elsewhere else runtime.provide(wanted, prove=False)
     return memory.krakens[key]
+
+
+def _versions(wanted: Runtime, kraken: runtime.Kraken) -> tuple[str, ...]:
+    other = wanted.fallback_kraken if wanted.kind == "module" and wanted.fallback else None
+    return (kraken.version,) if other in (None, kraken.version) else (kraken.version, str(other))
+
+
+def _kraken_problems(experiment: Experiment, kraken: runtime.Kraken, base: Base | None, evaluate: bool) -> list[str]:
+    """Return what each version that may do the run cannot do of it."""
+    found = []
+    for version in _versions(experiment.runtime, kraken):
+        try:
+            found += [] if evaluate else ketos.problems(experiment.training, experiment.seed, version)
+            if base is not None and (why := ketos.unloadable(base.header, version)):
+                found.append(f"{base.path}: {why}")
+        except HtrExpError as error:
+            found.append(f"runtime.fallback_kraken={version}: {error.headline}")
+    return found
+
+
+def _runtime_warnings(experiment: Experiment, kraken: runtime.Kraken, memory: Memory) -> list[str]:
+    """Return what is not here of a kraken that jobs are to find on their nodes."""
+    wanted = experiment.runtime
+    if kraken.fallback:
+        return [f"{kraken.fallback}: kraken {kraken.version} of {kraken.image} is used instead"]
+    if not experiment.slurm.submit or wanted.kind == "host":
+        return []
+    key = (repr(wanted), "warnings")
+    if key not in memory.missing:
+        memory.missing[key] = runtime.missing_here(wanted)
+    return memory.missing[key]
 
 
 def _device(experiment: Experiment, memory: Memory) -> str:

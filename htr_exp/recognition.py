@@ -15,6 +15,7 @@ from htr_exp.claim import Held, made_once
 from htr_exp.errors import DatasetError, TrainingError
 from htr_exp.files import digest_json, read_jsonl, utc_now, write_json, write_jsonl
 from htr_exp.inputs import Inputs
+from htr_exp.saved import best_of
 from htr_exp.scores import LinePair, score
 from htr_exp.splits import NAMES
 from htr_exp.stop import Interrupted
@@ -71,7 +72,7 @@ class Recognition:
                 self._hear.note(f"compiles {len(self._inputs.split[side])} pages for {side}")
                 self._call(
                     ketos.compile_command(
-                        self._inputs.places["ketos"], pages=str(self._run.live / f"{side}.pages"), output=str(aside),
+                        self._inputs.kraken.version, pages=str(self._run.live / f"{side}.pages"), output=str(aside),
                         legacy_polygons=self._inputs.experiment.training.legacy_polygons,
                     ),
                     "compiling",
@@ -114,7 +115,7 @@ class Recognition:
         experiment = self._inputs.experiment
         material = training.Material(
             training=experiment.training,
-            ketos=self._inputs.places["ketos"],
+            kraken=self._inputs.kraken,
             device=self._inputs.device,
             workers=self._inputs.workers,
             seed=experiment.seed,
@@ -125,16 +126,18 @@ class Recognition:
         )
         return training.train(self._run, material, stop=self._stop, hear=self._hear)
 
-    def convert(self, best_epoch: int) -> None:
+    def convert(self) -> None:
         """Keep the best epoch's weights as best.mlmodel."""
-        source, is_weights = training.weights_of_best(self._run, self._inputs.experiment.training, best_epoch)
+        source, is_weights = training.weights_of_best(
+            self._run, self._inputs.experiment.training, self._inputs.kraken.version
+        )
         aside = self._run.path / ".best.part.mlmodel"
         aside.unlink(missing_ok=True)
         if is_weights:
             shutil.copyfile(source, aside)
         else:
             self._call(
-                ketos.convert_command(self._inputs.places["ketos"], checkpoint=str(source), output=str(aside)),
+                ketos.convert_command(checkpoint=str(source), output=str(aside)),
                 "converting the best checkpoint",
             )
         read_header(aside)
@@ -147,7 +150,7 @@ class Recognition:
         key = digest_json(
             {
                 "model": model_digest,
-                "kraken": self._inputs.facts["software"]["kraken"],
+                "kraken": self._inputs.kraken.version,
                 "device": self._inputs.device.partition(":")[0],
                 "precision": self._inputs.experiment.training.precision,
                 "threads": self._inputs.experiment.training.threads,
@@ -180,7 +183,7 @@ class Recognition:
         scratch.mkdir(parents=True)
         outputs = {page["page"]: scratch / f"{number}.jsonl" for number, page in enumerate(pages)}
         command = ketos.predict_command(
-            self._inputs.places["kraken"],
+            self._inputs.kraken.version,
             pages=[(str(self._inputs.staged(page)), str(outputs[page["page"]])) for page in pages],
             model=str(model),
             template=str(self._run.template),
@@ -203,11 +206,17 @@ class Recognition:
             rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, ValueError):
             raise TrainingError(f"kraken could not recognise {page['page']}: see {self._run.log}") from None
-        if [row["id"] for row in rows] != page["line_ids"]:
+        lines = groundtruth.read_page(self._inputs.staged(page)).lines
+        if [row["id"] for row in rows] == [None] * len(lines):  # 4.3.13 forgets ids, and keeps order and baselines
+            told = [[(round(x), round(y)) for x, y in row["baseline"]] for row in rows]
+            same = told == [[(round(x), round(y)) for x, y in line.baseline] for line in lines]
+        else:
+            same = [row["id"] for row in rows] == page["line_ids"]
+        if not same:
             raise TrainingError(
                 f"{page['page']}: kraken recognised {len(rows)} lines where {page['lines']} are staged, or others: see {self._run.log}"
             )
-        write_jsonl(target, [{"line": row["id"], "text": row["text"]} for row in rows])
+        write_jsonl(target, [{"line": line.id, "text": row["text"]} for line, row in zip(lines, rows)])
 
     def score(self, outcome: training.Outcome | None) -> None:
         """Score the predictions; write them line by line, and results.json."""
@@ -233,10 +242,17 @@ class Recognition:
                 "best_epoch": outcome.best_epoch,
                 "epochs": outcome.epochs,
                 "ended_by": outcome.ended_by,
-                "val_cer_while_training": training.best_of(records)["val_cer"],
+                "val_cer_while_training": best_of(records)["val_cer"],
             }
-        results |= {"val_source": "rescored", "device": self._inputs.device, "polygons": "legacy" if self._inputs.experiment.training.legacy_polygons else "new",
-                    "time": utc_now()}  # fmt: skip
+        legacy = self._inputs.experiment.training.legacy_polygons
+        results |= {
+            "val_source": "rescored",
+            "device": self._inputs.device,
+            "kraken": self._inputs.kraken.facts(),
+            # 7.1's legacy polygons are not 4.3.13's
+            "polygons": "4.3" if self._inputs.kraken.release == "4.3" else "legacy" if legacy else "new",
+            "time": utc_now(),
+        }
         write_json(self._run.results, results)
 
     def _rows(self, side: str) -> list[dict[str, Any]]:

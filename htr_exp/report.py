@@ -26,7 +26,8 @@ def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
     """
     standing = standing or of_folder(run)
     facts, state, epochs, result = run.facts(), standing.state, run.epochs(), run.result()
-    starts = read_jsonl(run.starts)
+    starts, krakens = read_jsonl(run.starts), read_jsonl(run.krakens)
+    found = (result or {}).get("kraken") or (krakens[-1] if krakens else None)
     under_way = _training(run) if state.state == "running" else None  # reading YAML costs more than all the rest
     scores = {side: (result or {}).get(side) or {} for side in ("test", "validation")}
     test, validation = (scores[side].get("best") or scores[side].get("base") for side in ("test", "validation"))
@@ -62,10 +63,17 @@ def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
         "base_test_cer": (scores["test"].get("base") or {}).get("cer"),
         "base_model": model["name"] if model else None,
         "dataset": facts["dataset"]["name"],
-        "kraken": facts["software"]["kraken"],
+        "kraken": found["version"] if found else facts["software"]["kraken"],
+        "runtime": _runtime(found) if found else None,
+        "fallback": found["fallback"] if found else None,
         "sweeps": [member["sweep"] for member in read_jsonl(run.sweeps)],
         "scores": scores,
     }
+
+
+def _runtime(kraken: dict[str, Any]) -> str:
+    """Return what kraken was, in a word: host, a module's name or an image's."""
+    return str(kraken["image"] or kraken["module"] or kraken["kind"])
 
 
 def _restarts(starts: Sequence[dict[str, Any]]) -> int:

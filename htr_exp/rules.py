@@ -12,7 +12,7 @@ OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "k
 """Options of sbatch that a job lives by."""
 
 _SCHEDULE_KEYS = {
-    "exponential": {"gamma", "step_size"},
+    "exponential": {"gamma"},
     "step": {"gamma", "step_size"},
     "reduceonplateau": {"sched_patience"},  # kraken 7.1 decays by 0.1 there, whatever -g says
     "cosine": {"cos_max", "cos_min_lr"},
@@ -31,6 +31,7 @@ def problems(experiment: Experiment, defaults: Experiment) -> list[str]:
         *_numbers(experiment),
         *_inert(experiment, defaults),
         *_combinations(experiment),
+        *_runtime(experiment),
         *job_problems(experiment),
     ]
 
@@ -75,9 +76,11 @@ def _numbers(experiment: Experiment) -> list[str]:
     ]  # fmt: skip
     found += [
         f"training.{key}={getattr(training, key)}: it must be above 0"
-        for key in ("lrate", "gradient_clip_val")
+        for key in ("lrate",)
         if getattr(training, key) <= 0
     ]
+    if training.gradient_clip_val is not None and training.gradient_clip_val < 0:
+        found.append(f"training.gradient_clip_val={training.gradient_clip_val}: it must be at least 0 (0: never clip)")
     if training.leg_epochs > 10:
         found.append(
             f"training.leg_epochs={training.leg_epochs}: it must be at most 10, as kraken keeps checkpoints of ten epochs; 0 trains in one leg"
@@ -152,6 +155,33 @@ def _combinations(experiment: Experiment) -> list[str]:
         found.append("split.lists.*: choose split=lists to use them")
     if split.kind != "table" and split.table:
         found.append(f"split.table={split.table}: choose split=table to use it")
+    return found
+
+
+_OF_RUNTIME = {
+    "ketos": ("host",),
+    "module": ("module",),
+    "modulepath": ("module",),
+    "fallback": ("module",),
+    "fallback_kraken": ("module",),
+    "image": ("module", "apptainer"),
+    "bind": ("module", "apptainer"),
+}
+"""Keys of the runtime group and the kinds that have a use for them."""
+
+
+def _runtime(experiment: Experiment) -> list[str]:
+    runtime = experiment.runtime
+    found = [
+        f"runtime.{key}={value} changes nothing with runtime={runtime.kind}: remove it, or choose runtime={' or runtime='.join(kinds)}"
+        for key, kinds in _OF_RUNTIME.items()
+        if runtime.kind not in kinds and (value := getattr(runtime, key))
+    ]
+    for key in ("module", "image"):
+        if runtime.kind == key.replace("image", "apptainer") and not getattr(runtime, key):
+            found.append(f"runtime.{key} is not set: give runtime.{key}={'NAME' if key == 'module' else 'FILE.sif'}")
+    if runtime.kind == "module" and runtime.fallback and not runtime.image:
+        found.append("runtime.image is not set: give runtime.image=FILE.sif, or runtime.fallback=false")
     return found
 
 

@@ -118,6 +118,11 @@ class RunDir:
         return self.live / "starts.jsonl"
 
     @property
+    def krakens(self) -> Path:
+        """One record for each start: the kraken that it found."""
+        return self.live / "krakens.jsonl"
+
+    @property
     def sweeps(self) -> Path:
         return self.live / "sweeps.jsonl"
 

@@ -1,55 +1,227 @@
-"""Where kraken is, which version, and how one of its commands is run and heard."""
+"""Where kraken is (here, in an environment module, in an image), which version, and how one of its commands is run and heard."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.metadata
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from htr_exp import slurm
+import platformdirs
+
+from htr_exp import apptainer, ketos, modules, slurm
 from htr_exp.errors import RuntimeUnavailableError
+from htr_exp.files import digest_json, read_json, write_json
+from htr_exp.schema import Runtime
 from htr_exp.stop import bound_to_us
 
-SUPPORTED = re.compile(r"7\.1\.\d+$")
+PROBE_TIMEOUT_S = 300
+"""The first start of kraken on a node reads gigabytes from a file system that all share."""
 
 
 @dataclass(frozen=True)
 class Kraken:
-    """An installed kraken."""
+    """A kraken that can be run on this machine.
+
+    Attributes:
+        version: what its `ketos --version` says, or, of one that is elsewhere, what the configuration says.
+        kind: host, module or apptainer.
+        folder: of its programs ketos and kraken; in an image they are on its PATH.
+        variables: what its processes find in their environment, beside what we set; None: what we have ourselves.
+        module: its environment module.
+        modules: all that are loaded with it.
+        image: its image's file.
+        image_digest: that file's sha256.
+        fallback: why it is not the one that was asked for.
+        binds: what of this machine it sees in the image.
+        scratch: where it keeps temporary files in the image.
+        gpu: whether it gets the GPUs in the image.
+    """
 
     version: str
-    folder: Path  # of its programs ketos and kraken
+    kind: str = "host"
+    folder: Path = Path()
+    variables: Mapping[str, str] | None = None
+    module: str | None = None
+    modules: tuple[str, ...] = ()
+    image: Path | None = None
+    image_digest: str | None = None
+    fallback: str | None = None
+    binds: tuple[apptainer.Bind, ...] = ()
+    scratch: Path | None = None
+    gpu: bool = False
+    more: tuple[apptainer.Bind, ...] = field(default=(), repr=False)  # runtime.bind
+
+    @property
+    def release(self) -> ketos.Release:
+        """The release whose words it takes."""
+        return ketos.release(self.version)
 
     def program(self, name: str) -> str:
         """Return the path of `ketos` or `kraken`."""
         return str(self.folder / name)
 
+    def within(self, *, readable: Iterable[Path], writable: Iterable[Path], scratch: Path, gpu: bool) -> Kraken:
+        """Return it with what it may see of this machine; that matters in an image alone.
 
-def find(ketos: str | None, wanted: str | None) -> Kraken:
-    """Find kraken on this machine: `ketos` as given, else beside the running Python, else on PATH.
+        Args:
+            readable: files and folders that it reads.
+            writable: folders that it writes.
+            scratch: a folder in one of them, for temporary files.
+            gpu: whether it gets the GPUs.
+        """
+        if self.image is None:
+            return self
+        seen = (*apptainer.binds(readable, writable), *self.more)
+        return replace(self, binds=seen, scratch=scratch, gpu=gpu)
+
+    def start(self, argv: Sequence[str], *, threads: int, hear: Callable[[str], None], folder: Path) -> Command:
+        """Start one of its commands, as `ketos` builds them.
+
+        Args:
+            argv: ketos or kraken, and its arguments.
+            threads: of its numeric libraries.
+            hear: gets each line of its output, without the line end.
+            folder: where it runs.
+        """
+        if self.scratch is not None:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+        words, variables = self.command(argv, threads=threads, folder=folder, leashed=True)
+        return Command(words, variables, hear=hear, folder=folder, in_image=self.image is not None)
+
+    def command(
+        self, argv: Sequence[str], *, threads: int, folder: Path, leashed: bool = False
+    ) -> tuple[list[str], dict[str, str]]:
+        """Return one of its commands as this machine runs it, and the variables that it runs under.
+
+        Args:
+            argv: ketos or kraken, and its arguments.
+            threads: of its numeric libraries.
+            folder: where it runs.
+            leashed: in an image it ends with its standard input, which is to be a pipe of ours.
+        """
+        variables = environment(threads, self.variables)
+        if self.image is None:
+            return [self.program(argv[0]), *argv[1:]], variables
+        ours = settings(threads) | ({"TMPDIR": str(self.scratch)} if self.scratch else {})
+        ours |= {name: value for name, value in os.environ.items() if name == "CUDA_VISIBLE_DEVICES"}
+        words = apptainer.exec_command(
+            self.image, argv, binds=self.binds, environment=ours, folder=folder, gpu=self.gpu, leashed=leashed
+        )
+        return words, apptainer.outside(variables)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the record says of it."""
+        return {
+            "version": self.version,
+            "kind": self.kind,
+            "module": self.module,
+            "modules": list(self.modules),
+            "image": self.image.name if self.image else None,
+            "image_sha256": self.image_digest,
+            "fallback": self.fallback,
+        }
+
+
+def provide(wanted: Runtime, *, prove: bool = True) -> Kraken:
+    """Find the kraken of the configuration on this machine.
 
     Args:
-        ketos: runtime.ketos.
-        wanted: runtime.kraken, the version it must have.
+        wanted: the runtime group.
+        prove: run its `ketos --version`, which is then remembered on this machine. Without it, the installation that we
+            are part of ourselves is believed.
 
     Raises:
-        RuntimeUnavailableError: there is none, it does not start, or its version is another or not supported.
+        RuntimeUnavailableError: it is not here, does not start, or has another version than wanted or one not supported.
     """
+    if wanted.kind == "host":
+        return _host(wanted, prove)
+    if wanted.kraken is None:
+        raise RuntimeUnavailableError(
+            f"runtime.kraken is not set: say which version of kraken runtime={wanted.kind} is to give"
+        )
+    if wanted.kind == "apptainer":
+        return _in_image(wanted, wanted.kraken)
+    try:
+        return _in_module(wanted, wanted.kraken)
+    except RuntimeUnavailableError as missing:
+        if not wanted.fallback:
+            raise RuntimeUnavailableError(
+                f"{missing.headline}; there is no other to use instead (runtime.fallback=false)"
+            ) from None
+        try:
+            return replace(_in_image(wanted, wanted.fallback_kraken or wanted.kraken), fallback=missing.headline)
+        except RuntimeUnavailableError as neither:
+            raise RuntimeUnavailableError(
+                "kraken is neither there as a module nor as an image:", [missing.headline, neither.headline]
+            ) from None
+
+
+def stated(wanted: Runtime) -> Kraken:
+    """Return a kraken that is not here but where the run goes, as the configuration says; the job verifies it.
+
+    Args:
+        wanted: the runtime group; it states the version. With host the program is the named one, else that beside the
+            running Python, which the job uses too, else the one on the node's PATH.
+
+    Raises:
+        RuntimeUnavailableError: that version is not supported.
+    """
+    version = str(wanted.kraken)
+    _supported(version, "runtime.kraken")
+    if wanted.kind != "host":
+        return Kraken(version, wanted.kind, module=wanted.module if wanted.kind == "module" else None)
+    beside = Path(sys.executable).parent
+    named = (
+        Path(wanted.ketos).expanduser().parent if wanted.ketos else beside if (beside / "ketos").exists() else Path()
+    )
+    return Kraken(version, folder=named.absolute() if str(named) != "." else named)
+
+
+def missing_here(wanted: Runtime) -> list[str]:
+    """Return what of a module or an image this machine does not have, in sentences; cheap: no kraken is started.
+
+    A node may have what a login node lacks, hence nothing is refused for it.
+    """
+    found = []
+    if wanted.kind == "module":
+        try:
+            modules.load(str(wanted.module), use=wanted.modulepath, environment=_without_us(environment(1)))
+        except modules.ModuleUnavailable as error:
+            instead = f"jobs that do not find it either use {wanted.image}" if wanted.fallback else "jobs need it"
+            found.append(f"runtime.module={wanted.module}: {error}; {instead}")
+    if wanted.kind == "apptainer" or wanted.fallback:
+        try:
+            apptainer.read_image(Path(str(wanted.image)).expanduser().absolute())
+        except apptainer.ImageUnusable as error:
+            what = "jobs need it" if wanted.kind == "apptainer" else "there is nothing to fall back to"
+            found.append(f"runtime.image={wanted.image}: {error}; {what}")
+    return found
+
+
+def _supported(version: str, key: str) -> None:
+    try:
+        ketos.release(version)
+    except RuntimeUnavailableError as error:
+        raise RuntimeUnavailableError(f"{key}={version}: {error.headline}") from None
+
+
+def _host(wanted: Runtime, prove: bool) -> Kraken:
     beside = Path(sys.executable).parent / "ketos"
-    if ketos is not None:
-        program = shutil.which(str(Path(ketos).expanduser()))
+    if wanted.ketos is not None:
+        program = shutil.which(str(Path(wanted.ketos).expanduser()))
         if program is None:
-            raise RuntimeUnavailableError(f"runtime.ketos={ketos}: there is no such program")
+            raise RuntimeUnavailableError(f"runtime.ketos={wanted.ketos}: there is no such program")
         path = Path(program)
     elif beside.exists():
         path = beside
@@ -62,32 +234,73 @@ def find(ketos: str | None, wanted: str | None) -> Kraken:
             )
         path = Path(on_path)
     own = path.parent.absolute() == beside.parent.absolute()
-    version = _installed_version() if own else None
-    version = version or _version_said_by(path)
-    if wanted is not None and version != wanted:
-        raise RuntimeUnavailableError(f"runtime.kraken={wanted}: {path} is kraken {version}")
-    if not SUPPORTED.match(version):
+    found = Kraken("", folder=path.parent.absolute())
+    version = None if prove or not own else _installed_version()
+    return _as_wanted(found, version, wanted.kraken, str(path))
+
+
+def _in_module(wanted: Runtime, version: str) -> Kraken:
+    name = str(wanted.module)
+    try:
+        loaded = modules.load(name, use=wanted.modulepath, environment=_without_us(environment(1)))
+    except modules.ModuleUnavailable as error:
+        raise RuntimeUnavailableError(f"runtime.module={name}: {error}") from None
+    program = shutil.which("ketos", path=loaded.environment.get("PATH", ""))
+    if program is None:
+        raise RuntimeUnavailableError(f"runtime.module={name}: it loads, but gives no ketos")
+    found = Kraken(
+        "", "module", Path(program).parent, variables=loaded.environment, module=name, modules=loaded.modules
+    )
+    return _as_wanted(found, None, version, f"{program} of runtime.module={name}")
+
+
+def _in_image(wanted: Runtime, version: str) -> Kraken:
+    path = Path(str(wanted.image)).expanduser().absolute()
+    if apptainer.program() is None:
         raise RuntimeUnavailableError(
-            f"{path} is kraken {version}: supported is 7.1.x; install it with `pip install 'htr-exp[kraken]'`"
+            f"runtime.image={wanted.image}: there is no apptainer (or singularity) on PATH to run it"
         )
-    return Kraken(version, path.parent.absolute())
+    try:
+        image = apptainer.read_image(path)
+        digest = apptainer.digest(image, _remembered() / "apptainer")
+    except apptainer.ImageUnusable as error:
+        raise RuntimeUnavailableError(f"runtime.image={wanted.image}: {error}") from None
+    more = tuple(_bind(one) for one in wanted.bind)
+    found = Kraken("", "apptainer", image=image.path, image_digest=digest, binds=more, more=more)
+    return _as_wanted(found, None, version, f"ketos of runtime.image={wanted.image}")
 
 
-def stated(ketos: str | None, version: str) -> Kraken:
-    """Return a kraken that is not here but where the run goes, as the configuration says; the job verifies it.
+def _bind(said: str) -> apptainer.Bind:
+    """Read a word of runtime.bind: FOLDER or FOLDER:AS."""
+    whole = Path(said).expanduser().absolute()
+    source, colon, target = (said, "", "") if whole.exists() else said.rpartition(":")
+    folder = Path(source if colon else said).expanduser().absolute()
+    if not folder.exists():
+        raise RuntimeUnavailableError(f"runtime.bind={said}: there is no {folder} on this machine")
+    if colon and not target.startswith("/"):
+        raise RuntimeUnavailableError(
+            f"runtime.bind={said}: {target} is where the image sees it: give it from the root, /{target}"
+        )
+    return apptainer.Bind(folder, Path(target) if colon else folder, writable=False)
 
-    Args:
-        ketos: runtime.ketos; default: beside the running Python, which the job uses too, else on the node's PATH.
-        version: runtime.kraken.
 
-    Raises:
-        RuntimeUnavailableError: that version is not supported.
-    """
-    if not SUPPORTED.match(version):
-        raise RuntimeUnavailableError(f"runtime.kraken={version}: supported is 7.1.x")
-    beside = Path(sys.executable).parent
-    named = Path(ketos).expanduser().parent if ketos else beside if (beside / "ketos").exists() else Path()
-    return Kraken(version, named.absolute() if str(named) != "." else named)
+def _as_wanted(found: Kraken, version: str | None, wanted: str | None, name: str) -> Kraken:
+    version = version or _version_of(found, name)
+    if wanted is not None and version != wanted:
+        raise RuntimeUnavailableError(f"runtime.kraken={wanted}: {name} is kraken {version}")
+    try:
+        ketos.release(version)
+    except RuntimeUnavailableError as error:
+        raise RuntimeUnavailableError(f"{name}: {error.headline}") from None
+    return replace(found, version=version)
+
+
+def _without_us(variables: dict[str, str]) -> dict[str, str]:
+    """Take our own Python out of an environment: a module brings its own, and must not find our kraken."""
+    own = Path(sys.executable).parent
+    path = [one for one in variables.get("PATH", "").split(os.pathsep) if Path(one).absolute() != own]
+    kept = {name: value for name, value in variables.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    return kept | {"PATH": os.pathsep.join(path)}
 
 
 def _installed_version() -> str | None:
@@ -97,18 +310,45 @@ def _installed_version() -> str | None:
         return None
 
 
-@functools.cache
-def _version_said_by(ketos: Path) -> str:
+def _remembered() -> Path:
+    """Return the folder where this user's machines keep what they learnt of kraken and its images."""
+    return platformdirs.user_cache_path("htr_exp")
+
+
+def _version_of(kraken: Kraken, name: str) -> str:
+    """Return what `ketos --version` says; asked once on a machine for each program or image as it is now."""
+    asked = kraken.image or Path(kraken.program("ketos"))
     try:
-        said = subprocess.run(
-            [str(ketos), "--version"], capture_output=True, text=True, timeout=300, env=environment(1)
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RuntimeUnavailableError(f"{ketos} does not start: {error}") from None
+        status = asked.stat()
+    except OSError as error:
+        raise RuntimeUnavailableError(f"{name} does not start: {error.strerror}") from None
+    key = digest_json(
+        [
+            socket.gethostname(), str(asked), status.st_size, status.st_mtime_ns, kraken.kind, kraken.module,
+            [str(bind) for bind in kraken.binds],
+        ]
+    )  # fmt: skip
+    known = _remembered() / "kraken" / f"{key[:32]}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(read_json(known)["version"])
+    version = _said_version(kraken, name)
+    with contextlib.suppress(OSError):  # a home that cannot be written costs another start
+        write_json(known, {"version": version, "program": str(asked)})
+    return version
+
+
+def _said_version(kraken: Kraken, name: str) -> str:
+    words, variables = kraken.command(["ketos", "--version"], threads=1, folder=Path("/"))
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, env=variables)
+    except subprocess.TimeoutExpired:
+        raise RuntimeUnavailableError(f"{name} does not answer within {PROBE_TIMEOUT_S} s") from None
+    except OSError as error:
+        raise RuntimeUnavailableError(f"{name} does not start: {error.strerror or error}") from None
     found = re.search(r"version (\S+)", said.stdout)
     if said.returncode or not found:
         last = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["it says nothing"]
-        raise RuntimeUnavailableError(f"{ketos} --version fails: {last[0]}")
+        raise RuntimeUnavailableError(f"{name} --version fails: {last[0]}")
     return found[1]
 
 
@@ -143,13 +383,12 @@ def _cpus() -> int:
     return min(int(given), allowed) if given.isdigit() else allowed
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Return the variables that kraken's programs run under, whatever the user's shell says.
+def settings(threads: int) -> dict[str, str]:
+    """Return the variables that kraken's programs run under whatever the user's shell says.
 
     COLUMNS is wide because kraken logs through rich, which breaks lines at the terminal's width even where there is none.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "SLURM_", "HYDRA_"))}
-    return kept | {
+    return {
         "COLUMNS": "400",
         "TERM": "dumb",
         "NO_COLOR": "1",
@@ -160,6 +399,13 @@ def environment(threads: int) -> dict[str, str]:
     }
 
 
+def environment(threads: int, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return all that kraken's programs find in their environment: ours, or `variables`, without what is not for them."""
+    given = os.environ if variables is None else variables
+    kept = {name: value for name, value in given.items() if not name.startswith(("MLFLOW_", "SLURM_", "HYDRA_"))}
+    return kept | settings(threads)
+
+
 class Command:
     """One program under way, in a process group of its own, heard line by line.
 
@@ -167,19 +413,28 @@ class Command:
 
     Args:
         argv: the program and its arguments.
-        threads: of the program's numeric libraries.
+        variables: its environment.
         hear: gets each line of its output, without the line end.
         folder: where it runs.
+        in_image: it is apptainer, and the program ends when its standard input does.
     """
 
-    def __init__(self, argv: Sequence[str], *, threads: int, hear: Callable[[str], None], folder: Path) -> None:
-        self._hear = hear
+    def __init__(
+        self,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        *,
+        hear: Callable[[str], None],
+        folder: Path,
+        in_image: bool = False,
+    ) -> None:
+        self._hear, self._in_image = hear, in_image
         self._process = subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if in_image else subprocess.DEVNULL,  # never written to: it closes when we end
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=environment(threads),
+            env=dict(variables),
             cwd=folder,
             start_new_session=True,  # Ctrl-C reaches us alone, and we decide what it means
             preexec_fn=bound_to_us(signal.SIGKILL),  # SIGUSR2 would end kraken while we make it write its checkpoint
@@ -211,12 +466,17 @@ class Command:
 
     def stop(self, grace: float = 60.0) -> None:
         """Ask it to end (SIGTERM: kraken writes its state first), and end it after `grace` seconds."""
-        self._signal(signal.SIGTERM)
+        if self._in_image:  # apptainer hands it on; its group would lose the image's files
+            self._process.terminate()
+        else:
+            self._signal(signal.SIGTERM)
         if self.wait(grace) is None:
             self.kill()
 
     def kill(self) -> None:
         """End it at once, with its children."""
+        if self._in_image:
+            apptainer.kill(self.pid)
         self._signal(signal.SIGKILL)
         self.wait(30)
 

@@ -278,7 +278,7 @@ def _tags(
         "htr_exp.dataset": dataset.get("name"),
         "htr_exp.dataset_digest": dataset.get("digest"),
         "htr_exp.split_digest": (provenance.get("split") or {}).get("digest"),
-        "htr_exp.kraken": (provenance.get("software") or {}).get("kraken"),
+        **_kraken_tags(folder, provenance, results),
         "htr_exp.commit": code.get("commit"),
         "htr_exp.best_epoch": results.get("best_epoch"),
         "htr_exp.host": (provenance.get("machine") or {}).get("host"),
@@ -292,6 +292,22 @@ def _tags(
         "mlflow.runName": folder.name,
     }
     return {key: str(value)[:TAG_LENGTH] for key, value in tags.items() if value not in (None, "")}
+
+
+def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which kraken did the work, and where it was; before a start has found one, which was planned."""
+    begun = files.read_jsonl(RunDir(folder).krakens)
+    kraken = results.get("kraken") or (begun[-1] if begun else provenance.get("kraken") or {})
+    return {
+        "htr_exp.kraken": kraken.get("version") or (provenance.get("software") or {}).get("kraken"),
+        "htr_exp.runtime": kraken.get("kind"),
+        "htr_exp.module": kraken.get("module"),
+        "htr_exp.modules": ", ".join(kraken.get("modules") or ()),
+        "htr_exp.image": kraken.get("image"),
+        "htr_exp.image_sha256": kraken.get("image_sha256"),
+        "htr_exp.fallback": kraken.get("fallback"),
+        "htr_exp.kraken_remarks": "; ".join((provenance.get("kraken") or {}).get("remarks") or ()),
+    }
 
 
 def _slurm_tags(folder: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Training:
     optimizer: str = MISSING
     momentum: float = MISSING  # SGD and RMSprop only
     weight_decay: float = MISSING
-    gradient_clip_val: float = MISSING
+    gradient_clip_val: float | None = None  # null: 1.0 where kraken can clip gradients (7.1), never in 4.3.13, which cannot; 0: never
     accumulate_grad_batches: int = MISSING
     warmup: int = MISSING  # steps over which the rate rises to lrate
     schedule: str = MISSING
@@ -119,9 +119,16 @@ class Scores:
 class Runtime:
     """Where kraken is."""
 
-    kind: str = MISSING
-    ketos: str | None = None  # the program; default: beside the running Python, else on PATH
-    kraken: str | None = None  # the version it must have; default: the one that is there
+    kind: str = MISSING  # host; module: an environment module; apptainer: an image
+    kraken: str | None = None  # the version it must have; with host the default is the one that is there
+    ketos: str | None = None  # host: the program; default: beside the running Python, else on PATH
+    module: str | None = None  # module: its name, as `module load` takes it
+    modulepath: list[str] = field(default_factory=list)  # module: more folders of modulefiles, for `module use`
+    fallback: bool = MISSING  # module: without it, use the image
+    fallback_kraken: str | None = None  # the version in that image
+    image: str | None = None  # apptainer, and the fallback: a SIF file
+    bind: list[str] = field(default_factory=list)  # more that kraken sees in the image: FOLDER or FOLDER:AS, read-only
+    mixed_versions: bool = MISSING  # runs of one sweep may use different versions of kraken
 
 
 @dataclass
@@ -166,6 +173,7 @@ class Site:
     workspace: str = MISSING
     ground_truth: str = MISSING
     models: str = MISSING
+    images: str = MISSING
     runs: str = MISSING
     cache: str = MISSING
 
@@ -209,7 +217,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.precision": ("32-true", "64-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"),
     "split.kind": ("page", "lists", "table"),
     "task.name": ("recognition",),
-    "runtime.kind": ("host",),
+    "runtime.kind": ("host", "module", "apptainer"),
     "tracking.kind": ("embedded", "server", "none"),
 }
 """The words that a key takes; None is allowed where the schema allows it."""

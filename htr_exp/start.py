@@ -147,9 +147,21 @@ def planned(points: Sequence[Composed], request: Request, *, fetch: bool) -> lis
             plans.append(plan(point, memory, evaluate=request.verb == "evaluate"))
         except ConfigError as error:
             problems += [problem for problem in error.problems if problem not in problems]
+    problems += _mixed_versions(plans)
     if problems:
         raise ConfigError("the experiment cannot run:", problems)
     return plans
+
+
+def _mixed_versions(plans: Sequence[Plan]) -> list[str]:
+    """Return why the runs of a sweep are not comparable, unless that is asked for."""
+    versions = sorted({version for point in plans for version in point.versions})
+    if len(plans) < 2 or len(versions) < 2 or all(point.experiment.runtime.mixed_versions for point in plans):
+        return []
+    return [
+        f"the runs of this sweep would use different versions of kraken ({', '.join(versions)}), which cut lines out differently: "
+        "their scores do not compare; choose one runtime and one runtime.fallback_kraken, or ask for it with runtime.mixed_versions=true"
+    ]
 
 
 def reading(done: int, total: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from rich.text import Text
 from htr_exp.splits import NAMES
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
+    from htr_exp.doctor.finding import Finding
     from htr_exp.groundtruth import Dataset
     from htr_exp.plan import Plan
     from htr_exp.schema import Slurm
@@ -125,7 +127,7 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
     rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
     rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
     device = "CUDA where the node has it, else the CPU" if plan.device == "auto" else plan.device
-    rows.append(("kraken", f"{plan.kraken.version} on {device} ({plan.kraken.folder})"))
+    rows.append(("kraken", f"{plan.kraken.version} on {device} ({_where(plan)})"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -133,6 +135,17 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
         table.add_row(name, Text(value))
     out.print(table)
     show_warnings(out, plan.warnings)
+
+
+def _where(plan: Plan) -> str:
+    """Return where a plan's kraken comes from, and what it comes from where that is missing."""
+    wanted, kraken = plan.experiment.runtime, plan.kraken
+    if kraken.kind == "host":
+        return str(kraken.folder)
+    if wanted.kind == "apptainer" or kraken.fallback:
+        return str(wanted.image)
+    other = f", without it kraken {wanted.fallback_kraken} of {wanted.image}" if wanted.fallback else ""
+    return f"module {wanted.module}{other}"
 
 
 def show_warnings(out: Console, warnings: Sequence[str]) -> None:
@@ -190,7 +203,18 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
 def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[str]) -> None:
     """Print runs side by side: the settings in which they differ, and their scores."""
     table = Table(box=None, pad_edge=False)
-    for name in ("run", *varied, "state", "epoch", "val CER", "base test CER", "test CER", "test WER"):
+    mixed = len({row["kraken"] for row in rows}) > 1
+    for name in (
+        "run",
+        *varied,
+        *["kraken"] * mixed,
+        "state",
+        "epoch",
+        "val CER",
+        "base test CER",
+        "test CER",
+        "test WER",
+    ):
         table.add_column(
             name, overflow="fold", justify="right" if "CER" in name or "WER" in name or name == "epoch" else "left"
         )
@@ -198,12 +222,21 @@ def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[st
         cells = [
             row["run"],
             *(str(row["settings"].get(key, "")) for key in varied),
+            *[row["kraken"]] * mixed,
             row["state"],
             "" if row["epoch"] is None else str(row["epoch"]),
         ]
         cells += [percent(row[key]) for key in ("val_cer", "base_test_cer", "test_cer", "test_wer")]
         table.add_row(*(Text(cell) for cell in cells))
     out.print(table)
+    if mixed:
+        out.print(
+            Text(
+                "mixed: these runs used different versions of kraken, which cut lines out of the page differently: "
+                "compare scores within one version",
+                style="yellow",
+            )
+        )
 
 
 def show_status(out: Console, rows: Sequence[dict[str, Any]]) -> None:
@@ -297,11 +330,14 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
     cells = {name: column for name, column in cells.items() if name in always or any(column)}
     styles = [STATE_STYLES.get(row["state"], "") for row in rows]
     table = _lines(cells, styles, width) or _folded(cells, styles)
-    reasons: dict[str, list[dict[str, Any]]] = {}
+    reasons: dict[str, list[tuple[str, str]]] = {}  # without the job's number -> runs, and with it
     for row in rows:
         if row["reason"]:
             own = row["jobs"][-1] if row["jobs"] else "-"
-            reasons.setdefault(row["reason"].replace(f"job {own}", "job"), []).append(row)
+            reasons.setdefault(row["reason"].replace(f"job {own}", "job"), []).append((row["run"], row["reason"]))
+        if row["fallback"]:
+            text = f"{row['fallback']}: kraken {row['kraken']} of {row['runtime']} instead"
+            reasons.setdefault(text, []).append((row["run"], text))
     lines = [Padding(_reason(reason, of), (0, 0, 0, 2)) for reason, of in reasons.items()]
     return Group(table, *lines)
 
@@ -344,11 +380,12 @@ def _is_figure(column: str) -> bool:
     return "CER" in column or "left" in column
 
 
-def _reason(reason: str, rows: Sequence[dict[str, Any]]) -> Text:
+def _reason(reason: str, runs: Sequence[tuple[str, str]]) -> Text:
     """Return why runs stand as they do; for a single one with its job, and with the commands to be copied."""
-    if len(rows) == 1:
-        reason = re.sub(r"`(resume|logs|cancel) RUN\b", rf"`\1 {rows[0]['run']}", rows[0]["reason"])
-    return Text.assemble((_several([row["run"] for row in rows]), "bold"), f": {reason}")
+    if len(runs) == 1:
+        ((name, whole),) = runs
+        reason = re.sub(r"`(resume|logs|cancel) RUN\b", rf"`\1 {name}", whole)
+    return Text.assemble((_several([name for name, _ in runs]), "bold"), f": {reason}")
 
 
 def _several(names: Sequence[str]) -> str:
@@ -383,3 +420,52 @@ def show_check(out: Console, dataset: Dataset) -> None:
                 out.print(Text(f"  {where}: {problem.message}"))
             if len(problems) > 5:
                 out.print(Text(f"  and {len(problems) - 5} more; --json lists all"))
+
+
+FINDING_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
+FINDING_NAME = 22
+"""Characters that the name of a finding takes at least."""
+FINDING_ROOM = 2 + 9 + FINDING_NAME + 1
+"""Characters before what was found."""
+
+
+def show_findings(out: Console, sections: Iterable[tuple[str, Iterable[Finding]]]) -> list[Finding]:
+    """Print what an examination finds, as it goes on, and the sum; return all of it.
+
+    Args:
+        out: where it is shown.
+        sections: titles and findings, which may take their time.
+    """
+    told: list[Finding] = []
+    for title, findings in sections:
+        out.print(Text(f"\n{title}" if told else title, style="bold"))
+        for finding in _while_waiting(out, title, findings):
+            told.append(finding)
+            mark = (f"{finding.state:9}", FINDING_STYLES[finding.state])
+            _hanging(out, Text.assemble("  ", mark, f"{finding.name:{FINDING_NAME}} "), finding.found, FINDING_ROOM)
+            if finding.remedy:
+                arrow = Text("-> ".rjust(FINDING_ROOM + 3))
+                _hanging(out, arrow, finding.remedy, FINDING_ROOM + 3, "" if finding.state == "note" else "bold")
+    counts = Counter(finding.state for finding in told)
+    words = [f"{counts[state]} {state}{'s' * (counts[state] != 1)}" for state in ("error", "warning", "note")]
+    out.print(Text(f"\n{', '.join(words)}, {counts['ok']} ok"))
+    return told
+
+
+def _hanging(out: Console, begin: Text, words: str, indent: int, style: str = "") -> None:
+    """Print a line, broken between words where the terminal ends, each part below the first; paths stay whole."""
+    room = max(out.width - indent, 20) if out.is_terminal else 10**6
+    lines = textwrap.wrap(words, room, break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        out.print((Text(" " * indent) if number else begin) + Text(line, style=style), soft_wrap=True)
+
+
+def _while_waiting(out: Console, title: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings; on a terminal a last line says where it looks meanwhile."""
+    waiting = iter(findings)
+    while True:
+        with out.status(f"looks at: {title}") if out.is_terminal else nullcontext():
+            finding = next(waiting, None)
+        if finding is None:
+            return
+        yield finding

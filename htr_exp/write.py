@@ -18,6 +18,7 @@ from htr_exp.claim import claimed
 from htr_exp.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.plan import Plan
 from htr_exp.rundir import RunDir, plainly, runs_in
+from htr_exp.schema import Runtime
 from htr_exp.splits import NAMES
 
 
@@ -76,7 +77,18 @@ def script_of(plan: Plan) -> str:
         spec=None if plan.base else plan.experiment.architecture.spec,
         sides=[] if plan.evaluate else [side for side in NAMES if plan.split.pages[side]],
         pad=plan.experiment.scores.pad,
+        reach=_reach(plan.experiment.runtime),
     )
+
+
+def _reach(wanted: Runtime) -> str | None:
+    """Return the line of commands.sh after which the runtime's kraken can be called by its name."""
+    if wanted.kind == "module":
+        use = "".join(f"module use {shlex.quote(folder)}; " for folder in wanted.modulepath)
+        return f"{use}module load {shlex.quote(str(wanted.module))}"
+    if wanted.kind == "apptainer":
+        return f"# Run this in the image: apptainer exec {shlex.quote(str(wanted.image))} sh commands.sh, with --bind for its folders."
+    return None
 
 
 def _free_folder(plan: Plan) -> Path:
@@ -112,6 +124,11 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         },
         "model": _model_facts(plan),
         "device": plan.device,
+        "kraken": {
+            "kind": plan.kraken.kind,
+            "version": plan.kraken.version,
+            "remarks": [] if plan.evaluate else ketos.remarks(plan.experiment.training, plan.kraken.version),
+        },
         "warnings": list(plan.warnings),
     }
     return {
@@ -213,8 +230,7 @@ def _place(run: RunDir, plan: Plan) -> None:
             "workspace": str(plan.places.workspace),
             "cache": str(plan.places.cache),
             "base_model": str(plan.base.path) if plan.base else None,
-            "ketos": plan.kraken.program("ketos"),
-            "kraken": plan.kraken.program("kraken"),
+            "ketos": plan.kraken.program("ketos") if plan.kraken.kind == "host" else None,
             "pages": pages,
         },
     )

@@ -111,14 +111,24 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenario:
 @pytest.fixture
 def fake_kraken(tmp_path: Path, scenario: Scenario) -> Path:
     """The path of a `ketos` with a `kraken` beside it: `runtime.ketos=...`."""
-    folder = tmp_path / "kraken" / "bin"
+    return programs(tmp_path / "kraken" / "bin", ketos="fake_ketos.py")
+
+
+@pytest.fixture
+def fake_kraken4(tmp_path: Path, scenario: Scenario) -> Path:
+    """The same as 4.3.13."""
+    return programs(tmp_path / "kraken4" / "bin", ketos="fake_ketos4.py", release="4.3")
+
+
+def programs(folder: Path, *, ketos: str, release: str = "7.1") -> Path:
+    """Write programs `ketos` and `kraken` that are fakes; return the former's path."""
     folder.mkdir(parents=True)
-    for name in ("ketos", "kraken"):
+    for name, fake in (("ketos", ketos), ("kraken", "fake_kraken.py")):
         program = folder / name
-        path = str(FAKES / f"fake_{name}.py")
         program.write_text(
-            f"#!{sys.executable}\nimport runpy, sys\nsys.path.insert(0, {str(FAKES)!r})\n"
-            f"runpy.run_path({path!r}, run_name='__main__')\n"
+            f"#!{sys.executable}\nimport os, runpy, sys\nsys.path.insert(0, {str(FAKES)!r})\n"
+            f"os.environ['FAKE_RELEASE'] = {release!r}\n"
+            f"runpy.run_path({str(FAKES / fake)!r}, run_name='__main__')\n"
         )
         program.chmod(0o755)
     return folder / "ketos"

@@ -15,14 +15,17 @@ PLUGIN = PACKAGE.parent / "hydra_plugins" / "htr_exp_sweep" / "__init__.py"
 
 ORDER = """
 errors schema stop slurm
-files failures
-claim weights splits ketos runtime scores sbatch demo
-provenance groundtruth rundir basemodel commands rules trackstore
-runview training config standing trackui inputs
-trackwrite plan recognition report follow
+files failures modules
+apptainer
+claim weights splits scores sbatch demo
+ketos provenance groundtruth rundir basemodel trackstore
+commands runtime rules runview config standing trackui
+saved inputs
+training plan trackwrite
+recognition report follow
 tracking
 write terminal job recording
-launch livetracking
+launch livetracking doctor
 node
 submission
 start

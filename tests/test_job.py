@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp import job, ketos, report, runtime
+from htr_exp import job, report, runtime
 from htr_exp import write as write_module
 from htr_exp.config import compose_experiment
 from htr_exp.files import read_json, read_jsonl
@@ -19,6 +19,7 @@ from htr_exp.inputs import Inputs
 from htr_exp.plan import plan
 from htr_exp.provenance import code_digest
 from htr_exp.rundir import RunDir, State
+from htr_exp.saved import Checkpoints
 from htr_exp.stop import Stop
 
 
@@ -138,7 +139,7 @@ def test_termination_scores_nothing_and_the_next_start_loses_no_epoch(planned: C
     scenario.play()
     assert do(run).state == "done"
     last = read_jsonl(run.starts)[-1]
-    assert (last["resumed_from"], last["first_epoch"], last["lost_epochs"]) == (ketos.ABORTED, heard, 0)
+    assert (last["resumed_from"], last["first_epoch"], last["lost_epochs"]) == (Checkpoints.ABORTED, heard, 0)
     assert report.row(run)["restarts"] == 1
 
 
@@ -460,7 +461,6 @@ def test_another_kraken_than_the_plans_is_refused_where_it_would_run(
 ) -> None:
     run = planned()
     fake_kraken.write_text("#!/bin/sh\necho 'ketos, version 7.1.9'\n")
-    runtime._version_said_by.cache_clear()
     state = do(run)
     assert state.state == "failed"
     assert "is kraken 7.1.9" in state.reason

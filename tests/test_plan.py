@@ -243,5 +243,5 @@ def test_plans_of_one_command_read_data_and_model_once(experiment: list[str], mo
     first = plan(compose_experiment([*experiment, "seed=1"]), memory)
     monkeypatch.setattr("htr_exp.groundtruth.examine", lambda *args, **options: pytest.fail("it reads again"))
     monkeypatch.setattr("htr_exp.plan.sha256_file", lambda path: pytest.fail("it hashes again"))
-    monkeypatch.setattr("htr_exp.runtime.find", lambda *args: pytest.fail("it asks kraken again"))
+    monkeypatch.setattr("htr_exp.runtime.provide", lambda *args, **options: pytest.fail("it asks kraken again"))
     assert plan(compose_experiment([*experiment, "seed=2"]), memory).split is first.split

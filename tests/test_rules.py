@@ -152,7 +152,7 @@ def test_a_key_left_alone_is_not_refused(said: Said) -> None:
     "words",
     [
         ["training.optimizer=SGD", "training.momentum=0.5"],
-        ["training.schedule=exponential", "training.gamma=0.5", "training.step_size=5"],
+        ["training.schedule=exponential", "training.gamma=0.5"],
         ["training.schedule=reduceonplateau", "training.sched_patience=2"],
         ["training.schedule=cosine", "training.cos_max=5", "training.cos_min_lr=1e-7"],
         ["training.quit=fixed", "training.leg_epochs=5"],

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from htr_exp import runtime
 from htr_exp.errors import RuntimeUnavailableError
+from htr_exp.schema import Runtime
 
 
 @pytest.mark.parametrize(
@@ -38,8 +41,13 @@ def test_loader_processes_are_never_more_than_eight_nor_than_the_cpus_there_are(
     assert runtime.workers(None, "cuda:0") == 1
 
 
+def wanted(**changes: Any) -> Runtime:
+    """The runtime group as conf/runtime/host.yaml has it, changed."""
+    return replace(Runtime(kind="host", fallback=False, mixed_versions=False), **changes)
+
+
 def test_a_kraken_that_is_elsewhere_is_taken_as_stated() -> None:
-    there = runtime.stated("/opt/kraken/bin/ketos", "7.1.4")
+    there = runtime.stated(wanted(ketos="/opt/kraken/bin/ketos", kraken="7.1.4"))
     assert (there.version, there.program("kraken")) == ("7.1.4", "/opt/kraken/bin/kraken")
 
 
@@ -49,11 +57,13 @@ def test_without_a_path_the_job_takes_the_kraken_of_its_python_or_of_its_path(
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
     monkeypatch.setattr("sys.executable", str(python))
-    assert runtime.stated(None, "7.1.1").program("ketos") == "ketos"
+    assert runtime.stated(wanted(kraken="7.1.1")).program("ketos") == "ketos"
     (python.parent / "ketos").touch()
-    assert runtime.stated(None, "7.1.1").program("ketos") == str(python.parent / "ketos")
+    assert runtime.stated(wanted(kraken="7.1.1")).program("ketos") == str(python.parent / "ketos")
 
 
-def test_a_stated_version_must_be_supported() -> None:
-    with pytest.raises(RuntimeUnavailableError, match=r"runtime.kraken=6.0.3: supported is 7.1.x"):
-        runtime.stated(None, "6.0.3")
+@pytest.mark.parametrize("version", ["6.0.3", "5.3.0", "4.3.12", "8.0.0", "new"])
+@pytest.mark.parametrize("kind", ["host", "module", "apptainer"])
+def test_a_stated_version_must_be_supported(version: str, kind: str) -> None:
+    with pytest.raises(RuntimeUnavailableError, match=rf"runtime.kraken={version}: .* supported are 4.3.13 and 7.1.x"):
+        runtime.stated(wanted(kind=kind, kraken=version))

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from htr_exp import ketos, training
+from htr_exp import training
 from htr_exp.errors import TrainingError
 from htr_exp.files import read_jsonl
 from htr_exp.plan import Memory
 from htr_exp.rundir import RunDir
+from htr_exp.runtime import Kraken
+from htr_exp.saved import Checkpoints
 
 
 @dataclass
@@ -33,14 +35,14 @@ class Heard:
 class Trainer:
     """One training in a folder of its own, started as often as a test likes."""
 
-    def __init__(self, folder: Path, program: Path, base: Path) -> None:
+    def __init__(self, folder: Path, program: Path, base: Path, version: str = "7.1.1") -> None:
         self.run = RunDir(folder)
         self.run.live.mkdir(parents=True)
         compiled = folder / "lines.arrow"
         compiled.touch()
         for side in ("train", "validation"):
             (self.run.live / f"{side}.list").write_text(f"{compiled}\n")
-        self._program, self._base = str(program), str(base)
+        self._kraken, self._base = Kraken(version, folder=program.parent), str(base)
         self.settings = replace(Memory().shipped().training, device="cpu", quit="fixed", epochs=4)
         self.heard = Heard()
 
@@ -51,7 +53,7 @@ class Trainer:
         self.heard = heard or Heard()
         live = self.run.live
         material = training.Material(
-            self.settings, self._program, "cpu", 0, 1, self._base, None, live / "train.list", live / "validation.list"
+            self.settings, self._kraken, "cpu", 0, 1, self._base, None, live / "train.list", live / "validation.list"
         )
         return training.train(self.run, material, stop=stop, hear=self.heard)
 
@@ -72,8 +74,11 @@ class Trainer:
     def starts(self) -> list[dict[str, Any]]:
         return read_jsonl(self.run.starts)
 
+    def checkpoints(self, leg: str) -> dict[int, Path]:
+        return Checkpoints(self.run.training, self.settings)._of(self.run.training / leg)
+
     def kept(self, leg: str = "leg-01") -> list[int]:
-        return sorted(ketos.checkpoints(self.run.training / leg))
+        return sorted(self.checkpoints(leg))
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def test_epochs_cap_early_stopping_which_kraken_has_no_cap_for(trainer: Trainer,
     outcome = trainer.start(quit="early", epochs=3, lag=10)
     assert outcome == training.Outcome(ended_by="epochs", best_epoch=2, epochs=3)
     assert "-N" not in scenario.calls("train")[0]
-    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, outcome.best_epoch)
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1")
     assert (weights.name[:13], is_weights) == ("checkpoint_02", False)
 
 
@@ -249,7 +254,7 @@ def test_of_equal_epochs_the_first_is_best(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 200, 200, 200])
     outcome = trainer.start()
     assert outcome.best_epoch == 1
-    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, outcome.best_epoch)
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1")
     assert is_weights
     assert b'"epochs": 2,' in weights.read_bytes()  # kraken chose the same
 
@@ -257,7 +262,7 @@ def test_of_equal_epochs_the_first_is_best(trainer: Trainer, scenario) -> None:
 def test_best_epoch_of_an_earlier_leg_gives_that_legs_weights(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 100, 200, 150])
     outcome = trainer.start(leg_epochs=2)
-    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, outcome.best_epoch)
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1")
     assert (outcome.best_epoch, weights.parent.name, weights.name, is_weights) == (
         1,
         "leg-01",
@@ -274,7 +279,7 @@ def test_stop_by_signal_loses_no_finished_epoch(trainer: Trainer, scenario, legs
     before = trainer.curve
     scenario.play()
     assert trainer.start() == training.Outcome(ended_by="epochs", best_epoch=5, epochs=6)
-    assert trainer.starts[-2 if legs else -1]["resumed_from"] == ketos.ABORTED
+    assert trainer.starts[-2 if legs else -1]["resumed_from"] == Checkpoints.ABORTED
     assert trainer.starts[-2 if legs else -1]["first_epoch"] == len(before)
     assert sum(start["lost_epochs"] for start in trainer.starts) == 0
     assert trainer.curve == list(range(6))
@@ -283,16 +288,16 @@ def test_stop_by_signal_loses_no_finished_epoch(trainer: Trainer, scenario, legs
 def test_state_of_a_stopped_training_is_deleted_once_a_checkpoint_is_newer(trainer: Trainer, scenario) -> None:
     scenario.play(epoch_seconds=0.4)
     trainer.start(stop=trainer.after(1, "terminated"))
-    assert (trainer.run.training / "leg-01" / ketos.ABORTED).exists()
+    assert (trainer.run.training / "leg-01" / Checkpoints.ABORTED).exists()
     scenario.play()
     trainer.start()
-    assert not (trainer.run.training / "leg-01" / ketos.ABORTED).exists()
+    assert not (trainer.run.training / "leg-01" / Checkpoints.ABORTED).exists()
 
 
 def test_unreadable_state_of_a_stopped_training_is_left_aside(trainer: Trainer, scenario) -> None:
     scenario.play(epoch_seconds=0.4)
     trainer.start(stop=trainer.after(2, "terminated"))
-    (trainer.run.training / "leg-01" / ketos.ABORTED).write_bytes(b"cut short")
+    (trainer.run.training / "leg-01" / Checkpoints.ABORTED).write_bytes(b"cut short")
     scenario.play()
     trainer.start()
     assert trainer.starts[1]["resumed_from"].startswith("checkpoint_")
@@ -302,7 +307,7 @@ def test_unreadable_state_of_a_stopped_training_is_left_aside(trainer: Trainer, 
 def test_validation_that_was_stopped_half_way_is_done_again_from_its_epochs_start(trainer: Trainer, scenario) -> None:
     scenario.play(validation_seconds=30)
     trainer.start(stop=lambda: "terminated" if "validates" in trainer.run.log.read_text() else None)
-    assert (trainer.run.training / "leg-01" / ketos.ABORTED).exists()
+    assert (trainer.run.training / "leg-01" / Checkpoints.ABORTED).exists()
     scenario.play()
     trainer.start()
     assert [record["characters"] for record in trainer.run.epochs()] == [1000] * 4
@@ -337,9 +342,9 @@ def test_a_checkpoint_that_was_cut_short_is_not_gone_on_from(trainer: Trainer, s
     scenario.play(epoch_seconds=0.3)
     trainer.start(epochs=6, stop=trainer.after(3, "terminated"))
     leg = trainer.run.training / "leg-01"
-    (leg / ketos.ABORTED).unlink(missing_ok=True)
+    (leg / Checkpoints.ABORTED).unlink(missing_ok=True)
     newest = max(trainer.kept())
-    whole = ketos.checkpoints(leg)[newest]
+    whole = trainer.checkpoints(leg.name)[newest]
     whole.write_bytes(whole.read_bytes()[:-30])
     assert newest not in trainer.kept()
     trainer.start(epochs=6)

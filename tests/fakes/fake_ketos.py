@@ -35,10 +35,10 @@ KEPT = 10
 
 
 def main() -> None:
-    log_call("ketos")
     if "--version" in sys.argv:
         print("ketos, version 7.1.1")
         return
+    log_call("ketos")
     parser = argparse.ArgumentParser(prog="ketos", allow_abbrev=False)
     for option in ("-d", "--precision", "-s", "--workers", "--threads"):
         parser.add_argument(option)

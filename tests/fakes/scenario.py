@@ -72,7 +72,7 @@ def weights(**meta: Any) -> bytes:
 
 def accuracy_of(model: Path) -> float:
     """Return how good a model of `weights` claims to be."""
-    found = re.search(rb'"accuracy": ([\d.]+)', model.read_bytes())
+    found = re.search(rb'"(?:claimed|accuracy)": ([\d.]+)', model.read_bytes())
     return float(found[1]) if found else 0.5
 
 
@@ -84,3 +84,12 @@ def lines_of(page: Path) -> list[tuple[str, str]]:
             text = next((element.text or "" for element in line.iter() if element.tag.endswith("}Unicode")), "")
             found.append((line.attrib["id"], text))
     return found
+
+
+def baselines_of(page: Path) -> list[list[list[int]]]:
+    """Return the baseline of every line of a PAGE file, in the file's order."""
+    return [
+        [[int(number) for number in point.split(",")] for point in element.attrib["points"].split()]
+        for element in ElementTree.parse(page).iter()
+        if element.tag.endswith("}Baseline")
+    ]

@@ -17,7 +17,7 @@ ketos --workers 0 compile -f page -o "$OUT/test.arrow" -F live/test.pages --lega
 echo "$OUT/test.arrow" > "$OUT/test.list"
 
 # training
-ketos -v -d cuda:0 --precision 32-true -s 1 --workers "$WORKERS" --threads 1 --no-deterministic train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/leg-01" --weights-format coreml -i "$BASE" --resize union -q fixed -N 25 --min-epochs 0 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --gradient-clip-val 1.0 --accumulate-grad-batches 1 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --cos-min-lr 1e-06 --pad 16 --no-augment --normalize-whitespace
+ketos -v -d cuda:0 --workers "$WORKERS" --threads 1 --precision 32-true --no-deterministic -s 1 train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/leg-01" --weights-format coreml -i "$BASE" --resize union -q fixed -N 25 --min-epochs 0 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --gradient-clip-val 1.0 --accumulate-grad-batches 1 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --cos-min-lr 1e-06 --pad 16 --no-augment --normalize-whitespace
 # the best of all legs: its score is in its name
 cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ '{print $NF "\t" $0}' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"
 

@@ -1,0 +1,284 @@
+"""What kraken leaves on disk while it trains, release by release: which epoch a file holds, and which to go on from."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import re
+import shutil
+import zipfile
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from htr_exp import ketos
+from htr_exp.commands import legs
+from htr_exp.errors import ModelError, TrainingError
+from htr_exp.schema import Training
+from htr_exp.weights import read_header
+
+Record = dict[str, Any]
+
+
+class Saved(Protocol):
+    """The files of one training. Epochs count from 0 over all its starts."""
+
+    def newest(self, recorded: int) -> tuple[Path | None, int]:
+        """Return the file to go on from and how many epochs it has behind it; (None, 0) to begin.
+
+        Never more than are recorded: kraken may have written a file whose validation nobody lived to hear.
+        """
+
+    def has(self, epoch: int) -> bool:
+        """Say whether the weights of an epoch are there."""
+
+    def forget(self, done: int) -> None:
+        """Delete what is there of epochs that are trained again, all but the first `done`."""
+
+    def leg(self, done: int) -> tuple[Path, int | None]:
+        """Return the folder in which the epochs from `done` on are trained, and the count of epochs at which that ends.
+
+        None: where `training.quit` says.
+        """
+
+    def ended(self, leg: Path) -> bool:
+        """Say whether kraken came to its own end there."""
+
+    def thin_out(self, records: Sequence[Record]) -> None:
+        """Delete what nobody will go on from: all but the best and the two newest (the newest may be half-written).
+
+        Files of epochs not heard of yet stay: kraken runs ahead of a process that was suspended.
+        """
+
+    def best(self, record: Record) -> tuple[Path, bool]:
+        """Return the file of the best epoch, given its record, and whether it is weights (else a checkpoint to convert).
+
+        Raises:
+            TrainingError: it is gone, or says that it is another's.
+        """
+
+
+def saved(folder: Path, training: Training, version: str) -> Saved:
+    """Return the files of a training by a version of kraken."""
+    return SavedModels(folder) if ketos.release(version) == "4.3" else Checkpoints(folder, training)
+
+
+class Checkpoints:
+    """kraken 7.1: checkpoints with the state of the optimiser, in a folder for each leg; the best ten of a leg, no more."""
+
+    ABORTED = "checkpoint_abort.ckpt"
+    _NAME = re.compile(r"checkpoint_(\d+)-(-?[\d.]+|nan)\.ckpt$")
+    _BEST = re.compile(r"best_(-?[\d.]+)\.(mlmodel|coreml|safetensors)$")
+
+    def __init__(self, folder: Path, training: Training) -> None:
+        self._folder = folder
+        self._legs = [(folder / name, until) for name, until in legs(training)]
+
+    def newest(self, recorded: int) -> tuple[Path | None, int]:
+        found: list[tuple[int, bool, Path]] = []
+        for leg, _ in self._legs:
+            found += [(epoch + 1, False, path) for epoch, path in self._of(leg).items()]
+            aborted = leg / self.ABORTED
+            if aborted.exists() and (epochs := epochs_behind(aborted)) is not None:
+                found.append((epochs, True, aborted))
+        found = [one for one in found if one[0] <= recorded]
+        if not found:
+            return None, 0
+        epochs, _, path = max(found)
+        return path, epochs
+
+    def has(self, epoch: int) -> bool:
+        return any(epoch in self._of(leg) for leg, _ in self._legs)
+
+    def forget(self, done: int) -> None:
+        for leg, _ in self._legs:
+            again = [path for epoch, path in self._of(leg).items() if epoch >= done]
+            for path in again:
+                path.unlink()  # kraken would keep both
+        while (weights := self._weights(self.leg(done)[0])) is not None:
+            weights.unlink()  # of an end whose last epoch is trained again
+
+    def leg(self, done: int) -> tuple[Path, int | None]:
+        return next(one for one in self._legs if one[1] is None or done < one[1])
+
+    def ended(self, leg: Path) -> bool:
+        return self._weights(leg) is not None
+
+    def thin_out(self, records: Sequence[Record]) -> None:
+        best = _best_epoch(records)
+        for leg, _ in self._legs:
+            kept = self._of(leg)
+            best_of_leg = _best_epoch([record for record in records if record["epoch"] in kept])
+            for epoch in sorted(kept)[:-2]:
+                if epoch < len(records) and epoch not in (best, best_of_leg):
+                    kept[epoch].unlink(missing_ok=True)
+            aborted = leg / self.ABORTED
+            if kept and aborted.exists() and kept[max(kept)].stat().st_mtime_ns > aborted.stat().st_mtime_ns:
+                aborted.unlink()
+
+    def best(self, record: Record) -> tuple[Path, bool]:
+        epoch = int(record["epoch"])
+        leg, _ = self.leg(epoch)
+        weights = self._weights(leg)
+        if weights is not None:
+            return weights, True
+        kept = self._of(leg)
+        if epoch not in kept:
+            raise _gone(self._folder, epoch)
+        return kept[epoch], False
+
+    def _of(self, leg: Path) -> dict[int, Path]:
+        """Return epoch -> checkpoint; of two for one epoch the newer, as a resumed training left it.
+
+        A checkpoint that a kill or a full disk cut short counts as none.
+        """
+        found: dict[int, tuple[int, Path]] = {}
+        for path in leg.glob("checkpoint_*.ckpt"):
+            match = self._NAME.match(path.name)
+            if match:
+                with contextlib.suppress(FileNotFoundError):  # kraken deletes its own, too
+                    if zipfile.is_zipfile(path):
+                        epoch, written = int(match[1]), path.stat().st_mtime_ns
+                        found[epoch] = max(found.get(epoch, (0, path)), (written, path))
+        return {epoch: path for epoch, (_, path) in found.items()}
+
+    def _weights(self, leg: Path) -> Path | None:
+        """Return the weights that kraken writes when a leg has come to its own end."""
+        found = [path for path in leg.glob("best_*") if self._BEST.match(path.name)]
+        return max(found, key=lambda path: path.stat().st_mtime_ns) if found else None
+
+
+class SavedModels:
+    """kraken 4.3.13: a model after every epoch and nothing else; each start counts its own from 0.
+
+    Every start has a folder of its own, named after the epoch that it begins with.
+    """
+
+    STEM = "m"
+    _FOLDER = re.compile(r"from-(\d+)$")
+    _NAME = re.compile(rf"{STEM}_(\d+)\.mlmodel$")
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def newest(self, recorded: int) -> tuple[Path | None, int]:
+        for epoch, path in sorted(self._all().items(), reverse=True):
+            if epoch < recorded:
+                with contextlib.suppress(ModelError):  # a kill or a full disk cut it short
+                    read_header(path)
+                    return path, epoch + 1
+        return None, 0
+
+    def has(self, epoch: int) -> bool:
+        return epoch in self._all()
+
+    def forget(self, done: int) -> None:
+        for epoch, path in self._all().items():
+            if epoch >= done:
+                path.unlink()
+        shutil.rmtree(self.leg(done)[0], ignore_errors=True)
+
+    def leg(self, done: int) -> tuple[Path, int | None]:
+        return self._folder / f"from-{done:04d}", None
+
+    def ended(self, leg: Path) -> bool:
+        return False  # it leaves no sign of it: the count of epochs says so
+
+    def thin_out(self, records: Sequence[Record]) -> None:
+        kept, best = self._all(), _best_epoch(records)
+        first = max(self._starts(), default=0)  # kraken takes that for its best and copies it at its end
+        for epoch in sorted(kept)[:-2]:
+            if epoch < len(records) and epoch not in (best, first):
+                kept[epoch].unlink(missing_ok=True)
+
+    def best(self, record: Record) -> tuple[Path, bool]:
+        epoch = int(record["epoch"])
+        path = self._all().get(epoch)
+        if path is None:
+            raise _gone(self._folder, epoch)
+        history = read_header(path).metadata.get("accuracy") or [(0, None)]
+        accuracy = history[-1][1]  # before it stands the history of the model that it was trained from
+        if accuracy is None or abs(accuracy - (1 - record["val_cer"])) > 1e-4:
+            raise TrainingError(
+                f"{path}: it says that its validation accuracy was {accuracy}, kraken's log says {1 - record['val_cer']:.6f} "
+                f"of epoch {epoch + 1}: train anew with again=true"
+            )
+        return path, True
+
+    def _starts(self) -> dict[int, Path]:
+        found = {match: path for path in self._folder.glob("from-*") if (match := self._FOLDER.match(path.name))}
+        return {int(match[1]): path for match, path in found.items()}
+
+    def _all(self) -> dict[int, Path]:
+        found: dict[int, Path] = {}
+        for start, folder in sorted(self._starts().items()):
+            for path in folder.glob(f"{self.STEM}_*.mlmodel"):
+                if match := self._NAME.match(path.name):
+                    found[start + int(match[1])] = path
+        return found
+
+
+def best_of(records: Sequence[Record]) -> Record:
+    """Return the epoch with the fewest validation errors, the earliest of equals, as kraken chooses."""
+    return min(records, key=lambda record: (record["errors"], record["epoch"]))
+
+
+def _best_epoch(records: Sequence[Record]) -> int | None:
+    return int(best_of(records)["epoch"]) if records else None
+
+
+def _gone(folder: Path, epoch: int) -> TrainingError:
+    return TrainingError(
+        f"{folder}: the file of the best epoch ({epoch + 1}) is gone; run the same command with again=true"
+    )
+
+
+def epochs_behind(aborted: Path) -> int | None:
+    """Return how many epochs a checkpoint has behind it that kraken wrote as it was stopped; None if it cannot be gone on from.
+
+    One that was written within a validation run cannot: kraken would validate the rest of the lines alone, and take that
+    for the epoch's figure. A checkpoint is a zip archive with a pickle, of which only plain values are taken: nothing in it
+    is executed.
+    """
+    try:
+        with zipfile.ZipFile(aborted) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            with archive.open(name) as file:
+                loop = _PlainValues(file).load()["loops"]["fit_loop"]
+        epochs = loop["epoch_progress"]["current"]
+        if loop["epoch_loop.batch_progress"]["is_last_batch"] and epochs["processed"] < epochs["ready"]:
+            return None
+        return int(epochs["processed"])
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError):
+        return None
+
+
+class _Anything:
+    """Stands for every object of a pickle that is not a plain value."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        pass
+
+    def __call__(self, *args: object, **kwargs: object) -> _Anything:
+        return self
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+    def append(self, value: object) -> None:
+        pass
+
+    def extend(self, values: object) -> None:
+        pass
+
+
+class _PlainValues(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        return OrderedDict if (module, name) == ("collections", "OrderedDict") else _Anything
+
+    def persistent_load(self, pid: object) -> None:
+        return None
