@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 # Where this is set, every start of kraken compiles its modules anew, which takes as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo ui test cluster cluster-stop test-slurm lint bench lock clean
+.PHONY: help install demo ui test cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,14 +42,23 @@ cluster: ## start a real Slurm on this machine, for the tests (root on Debian; t
 cluster-stop: ## stop it
 	@tests/cluster/stop
 
-# Whatever happens, the cluster is stopped again.
-test-slurm: install ## run the tests that need a real Slurm, on a cluster started for them (root on Debian)
-	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-	  echo "skipped: the Slurm tests start a cluster, which takes root on Debian 12; as root, or in a container of debian:12, run make test-slurm"; \
-	  exit 0; \
-	fi; \
-	trap 'tests/cluster/stop' EXIT; trap 'exit 130' INT TERM; \
-	tests/cluster/start && HTR_EXP_CLUSTER=1 $(PYTEST) tests/slurm -m slurm -n 0
+test-slurm: install ## run the tests that need a real Slurm, on a cluster started for them (root on Debian 12)
+	tests/cluster/with $(PYTEST) tests/slurm -n 0 -m slurm
+
+# Both say `skipped` and why where a machine cannot have what they need (exit code 3), and keep what they build in ~/.cache/htr_exp.
+test-kraken4: install ## run the tests with the real kraken 4.3.13 behind an environment module, alone and in Slurm jobs
+	@found=$$(tests/kraken4/install) || { [ $$? = 3 ] && echo "skipped: the tests of kraken 4.3.13, for the reason above" && exit 0 || exit 1; }; \
+	[ -n "$$found" ] || exit 0; eval "export $$(echo "$$found" | tail -n 2 | tr '\n' ' ')"; \
+	$(PYTEST) tests/kraken4 -m kraken4 -n 0 && tests/cluster/with $(PYTEST) tests/slurm -n 0 -m "slurm and kraken4"
+
+test-apptainer: install ## run the tests with a real Apptainer and kraken in a thin image, alone and in Slurm jobs (root on Debian 12)
+	@{ tests/apptainer/install && image=$$(tests/apptainer/thin-image | tail -n 1 | grep .); } || { echo "skipped: the tests of Apptainer, for the reason above"; exit 0; }; \
+	export HTR_EXP_IMAGE="$$image" HTR_EXP_IMAGE_BIND="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'):/opt/kraken"; \
+	found=$$(tests/kraken4/install) && eval "export $$(echo "$$found" | tail -n 2 | tr '\n' ' ')"; \
+	$(PYTEST) tests/apptainer -m apptainer -n 0 && tests/cluster/with $(PYTEST) tests/slurm -n 0 -m "slurm and apptainer"
+
+image: install ## build the image of kraken 7.1 (KRAKEN=4.3: of 4.3.13) as far as this machine allows; takes 10 to 30 minutes
+	containers/build $(or $(KRAKEN),7.1)
 
 lint: install ## check style and types
 	$(BIN)/ruff check .

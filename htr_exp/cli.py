@@ -33,11 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("error: the folder you stand in was deleted or moved: go to another one", file=sys.stderr)
         return 2
     try:
-        args = (
-            parser.parse_intermixed_args(words)
-            if not words or words[0] not in VERBS
-            else _verb_parser(words[0]).parse_intermixed_args(words[1:])
-        )
+        args = _parsed(parser, words)
         if not hasattr(args, "verb"):
             parser.print_help()
             return 2
@@ -50,6 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `| head`
         sys.stderr.close()
         return 0
+
+
+def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    if not words or words[0] not in VERBS:
+        return parser.parse_intermixed_args(words)
+    of_verb = _verb_parser(words[0])
+    if VERBS[words[0]][1] != "experiment":
+        return of_verb.parse_intermixed_args(words[1:])
+    args, unknown = of_verb.parse_known_intermixed_args(words[1:])
+    if unknown:
+        from htr_exp import habits
+
+        raise ConfigError("the command line cannot be used:", habits.of_words(unknown))
+    return args
 
 
 def train(args: argparse.Namespace) -> int:
@@ -333,6 +343,30 @@ def options(args: argparse.Namespace) -> int:
     return 0
 
 
+def doctor(args: argparse.Namespace) -> int:
+    """Say what works here and what does not, each with its remedy."""
+    from htr_exp.doctor import software
+
+    lacking = software.lacking()
+    if lacking:  # without these packages there is neither a configuration nor a table
+        if args.json:
+            print(json.dumps([{"section": software.TITLE} | vars(finding) for finding in lacking], ensure_ascii=False))
+        for finding in () if args.json else lacking:
+            print(f"{finding.state}  {finding.name}  {finding.found}\n       -> {finding.remedy}")
+        return 2
+    from htr_exp import terminal
+    from htr_exp.config import overlays
+    from htr_exp.doctor.examination import examine
+
+    sections = examine(args.overrides, overlays(args.config_dir))
+    if args.json:
+        rows = [{"section": title} | vars(finding) for title, findings in sections for finding in findings]
+        print(json.dumps(rows, ensure_ascii=False))
+        return 2 if any(row["state"] == "error" for row in rows) else 0
+    told = terminal.show_findings(terminal.console(), sections)
+    return 2 if any(finding.state == "error" for finding in told) else 0
+
+
 def _places(args: argparse.Namespace) -> Places:
     from htr_exp.rundir import Places
 
@@ -397,6 +431,7 @@ VERBS: dict[str, tuple[Any, str, str]] = {
     "sync": (sync, "store", "record run folders in MLflow; doing it again changes nothing"),
     "ui": (ui, "ui", "show the MLflow UI of the workspace on this machine"),
     "options": (options, "options", "list every choice of every group"),
+    "doctor": (doctor, "doctor", "say what works here and what does not: doctor [slurm=publicgpu runtime=module]"),
 }
 """Verb -> its function, the family of its arguments, what it does."""
 
@@ -441,7 +476,7 @@ def _verb_parser(verb: str) -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="a config folder of your own, before conf/ of this folder and the shipped one",
     )
-    if family in ("experiment", "check"):
+    if family in ("experiment", "check", "doctor"):
         parser.add_argument(
             "overrides",
             nargs="*",

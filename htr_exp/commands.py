@@ -11,7 +11,7 @@ from htr_exp.schema import Training
 HEADER = """\
 #!/bin/sh
 # What this run does, in kraken {version}'s own commands. It repeats the run in a folder of its own, $OUT.{stopping}
-set -eu{reach}
+{reach}set -eu
 cd "$(dirname "$0")"
 OUT=${{OUT:-by-hand}}
 BASE=${{BASE:-$(cat live/base_model.path 2>/dev/null || true)}}
@@ -65,7 +65,7 @@ def script(
         version=version,
         threads=training.threads,
         stopping=_stopping(training, version) if sides else "",
-        reach=f"\n{reach}" if reach else "",
+        reach=f"{reach}\n" if reach else "",  # before -u: module systems use variables that may be unset
     )
     workers = str(training.workers)
     if training.workers is None:

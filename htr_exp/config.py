@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
+from htr_exp import habits
 from htr_exp.basemodel import kraken_file
 from htr_exp.errors import ConfigError
 from htr_exp.schema import CHOICES, Experiment, Slurm
@@ -219,7 +220,8 @@ def word_problems(values: dict[str, Any]) -> list[str]:
 
 
 def _word_problem(key: str, value: Any, words: Sequence[str]) -> str:
-    return f"{key}={value}: choose one of {', '.join(words)}{_meant(str(value), words)}"
+    choose = f"choose one of {', '.join(words)}{_meant(str(value), words)}"
+    return f"{key}={value}: {habits.of_value(key, value) or choose}"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from htr_exp.schema import Experiment
+from htr_exp.slurm import usable_cpus
 
 OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "mem", "nodes", "ntasks",
                "ntasks-per-node", "open-mode", "output", "requeue", "no-requeue", "signal", "time")  # fmt: skip
@@ -32,6 +33,7 @@ def problems(experiment: Experiment, defaults: Experiment) -> list[str]:
         *_inert(experiment, defaults),
         *_combinations(experiment),
         *_runtime(experiment),
+        *_of_this_machine(experiment),
         *job_problems(experiment),
     ]
 
@@ -183,6 +185,18 @@ def _runtime(experiment: Experiment) -> list[str]:
     if runtime.kind == "module" and runtime.fallback and not runtime.image:
         found.append("runtime.image is not set: give runtime.image=FILE.sif, or runtime.fallback=false")
     return found
+
+
+def _of_this_machine(experiment: Experiment) -> list[str]:
+    if experiment.slurm.submit:
+        return []
+    cpus = usable_cpus()
+    return [
+        f"training.{key}={asked}: this machine has {cpus} CPUs, and more processes than CPUs only slow it down"
+        + (": leave it null" if key == "workers" else "")
+        for key in ("workers", "threads")
+        if (asked := getattr(experiment.training, key)) is not None and asked > max(cpus, 1)
+    ]
 
 
 def job_problems(experiment: Experiment) -> list[str]:

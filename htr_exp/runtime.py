@@ -94,9 +94,10 @@ class Kraken:
             hear: gets each line of its output, without the line end.
             folder: where it runs.
         """
-        if self.scratch is not None:
-            self.scratch.mkdir(parents=True, exist_ok=True)
         words, variables = self.command(argv, threads=threads, folder=folder, leashed=True)
+        if self.image is not None and self.scratch is not None:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            variables = apptainer.shielded(variables, self.scratch / "bin")
         return Command(words, variables, hear=hear, folder=folder, in_image=self.image is not None)
 
     def command(

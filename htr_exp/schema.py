@@ -61,7 +61,9 @@ class Training:
     optimizer: str = MISSING
     momentum: float = MISSING  # SGD and RMSprop only
     weight_decay: float = MISSING
-    gradient_clip_val: float | None = None  # null: 1.0 where kraken can clip gradients (7.1), never in 4.3.13, which cannot; 0: never
+    gradient_clip_val: float | None = (
+        None  # null: 1.0 where kraken can clip gradients (7.1), never in 4.3.13, which cannot; 0: never
+    )
     accumulate_grad_batches: int = MISSING
     warmup: int = MISSING  # steps over which the rate rises to lrate
     schedule: str = MISSING

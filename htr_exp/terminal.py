@@ -454,10 +454,18 @@ def show_findings(out: Console, sections: Iterable[tuple[str, Iterable[Finding]]
 
 def _hanging(out: Console, begin: Text, words: str, indent: int, style: str = "") -> None:
     """Print a line, broken between words where the terminal ends, each part below the first; paths stay whole."""
-    room = max(out.width - indent, 20) if out.is_terminal else 10**6
-    lines = textwrap.wrap(words, room, break_long_words=False, break_on_hyphens=False)
-    for number, line in enumerate(lines):
-        out.print((Text(" " * indent) if number else begin) + Text(line, style=style), soft_wrap=True)
+    room = max(out.width, indent + 20) if out.is_terminal else 10**6
+    whole = textwrap.wrap(
+        words,
+        room,
+        initial_indent=begin.plain,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for number, line in enumerate(whole):
+        skip = indent if number else len(begin.plain)
+        out.print((Text(line[:skip]) if number else begin) + Text(line[skip:], style=style), soft_wrap=True)
 
 
 def _while_waiting(out: Console, title: str, findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ files failures modules
 apptainer
 claim weights splits scores sbatch demo
 ketos provenance groundtruth rundir basemodel trackstore
+habits
 commands runtime rules runview config standing trackui
 saved inputs
 training plan trackwrite

@@ -36,6 +36,7 @@ SCRIPTS = {
     "from_scratch": ({"optimizer": "SGD", "deterministic": True}, {"base": False, "spec": SPEC, "sides": ["train", "validation"]}),
     "evaluate": ({}, {"sides": []}),
     "on_a_node": ({}, {"device": "auto"}),
+    "release_4_3": ({"augment": True}, {"version": "4.3.13", "reach": "module load kraken/4.3.13"}),
 }  # fmt: skip
 
 

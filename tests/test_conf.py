@@ -99,7 +99,12 @@ def test_keys_that_take_words_are_keys_of_the_schema(workspace: Path) -> None:
 def test_no_value_that_kraken_gets_stands_in_the_schema() -> None:
     """A default in code would be a second place to look for it."""
     missing = {field.name for field in fields(get_type_hints(Experiment)["training"]) if field.default != "???"}
-    assert missing == {"time_budget_min", "gradient_clip_val", "normalization", "workers"}  # null in conf/, which says what null means
+    assert missing == {
+        "time_budget_min",
+        "gradient_clip_val",
+        "normalization",
+        "workers",
+    }  # null in conf/, which says what null means
 
 
 def test_the_wheel_contains_conf(tmp_path: Path) -> None:

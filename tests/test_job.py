@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp import job, report, runtime
+from htr_exp import job, report
 from htr_exp import write as write_module
 from htr_exp.config import compose_experiment
 from htr_exp.files import read_json, read_jsonl

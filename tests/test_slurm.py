@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,95 @@ def test_a_job_with_few_variables_still_has_an_allocation(monkeypatch: pytest.Mo
     assert given is not None
     assert (given.job, given.node, given.restarts) == ("15", None, 0)
     assert given.cpus >= 1
+
+
+def configured(cluster: Site, **changes: str) -> str:
+    """Let scontrol show the recorded configuration and partitions, changed: `GraceTime="0"`, `PreemptType="preempt/qos"`."""
+    text = (DATA / "scontrol_config.txt").read_text() + (DATA / "scontrol_partitions.txt").read_text()
+    for name, value in changes.items():
+        text, count = re.subn(rf"(?m)(^{name}\s*= |\b{name}=)\S+", rf"\g<1>{value}", text)
+        assert count, name
+    cluster.says("scontrol", text)
+    return text
+
+
+NODES = "cpu1|public|idle\ngpu1|publicgpu|mixed\ngpu1|grantgpu|mixed\ngpu2|publicgpu|down*\ngpu2|grantgpu|down*\n"
+
+
+def test_recorded_configuration_is_read(cluster: Site) -> None:
+    configured(cluster)
+    assert slurm.configuration() == slurm.Configuration(
+        cluster="htr_exp", version="22.05.8", preempt_type="partition_prio", preempt_mode="REQUEUE", exempt_s=0.0, user_signal=True, kill_wait_s=5.0,
+        requeues=True, accounts=True, forgets_after_s=600.0, max_array=1001,
+    )  # fmt: skip
+    assert cluster.calls("scontrol")[0]["argv"] == ["show", "config"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"AccountingStorageType": "accounting_storage/none"}, {"accounts": False}),
+        ({"AccountingStorageType": "(null)"}, {"accounts": False}),  # newer versions
+        ({"PreemptType": "(null)"}, {"preempt_type": "none"}),
+        ({"PreemptType": "preempt/none"}, {"preempt_type": "none"}),
+        ({"PreemptExemptTime": "00:30:00"}, {"exempt_s": 1800.0}),
+        ({"SlurmctldParameters": "idle_on_node_suspend"}, {"user_signal": False}),
+        ({"JobRequeue": "0"}, {"requeues": False}),
+    ],
+)
+def test_what_administrators_may_set_is_read(cluster: Site, changes: dict[str, str], expected: dict[str, Any]) -> None:
+    configured(cluster, **changes)
+    found = slurm.configuration()
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_the_signal_of_pre_emption_is_found_at_its_newer_place(cluster: Site) -> None:
+    text = configured(cluster, SlurmctldParameters="(null)")
+    assert not slurm.configuration().user_signal
+    cluster.says("scontrol", text + "PreemptParameters       = send_user_signal,strict_order\n")
+    assert slurm.configuration().user_signal
+
+
+def test_partitions_of_higher_priority_with_the_same_nodes_pre_empt(cluster: Site) -> None:
+    configured(cluster)
+    cluster.says("sinfo", NODES)
+    assert slurm.partition_preemption(slurm.node_states()) == {
+        "publicgpu": slurm.Preemption(("grantgpu",), "REQUEUE", 10.0)
+    }
+    cluster.says("sinfo", "cpu1|public|idle\ngpu1|publicgpu|idle\ngpu9|grantgpu|idle\n")
+    assert slurm.partition_preemption(slurm.node_states()) == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("CANCEL", "CANCEL"), ("GANG,SUSPEND", "SUSPEND"), ("WITHIN,REQUEUE", "REQUEUE"), ("OFF", None)]
+)
+def test_a_partition_says_what_becomes_of_its_jobs(cluster: Site, mode: str, kind: str | None) -> None:
+    text = configured(cluster).replace("PreemptMode=REQUEUE State=UP", f"PreemptMode={mode} State=UP")
+    cluster.says("scontrol", text)
+    cluster.says("sinfo", NODES)
+    assert {name: rule.mode for name, rule in slurm.partition_preemption(slurm.node_states()).items()} == (
+        {"publicgpu": kind} if kind else {}
+    )
+
+
+def test_qos_say_whose_jobs_they_pre_empt(cluster: Site) -> None:
+    cluster.says("sacctmgr", "normal||cluster|00:00:00\nfree||requeue|00:01:00\nbest||cluster|00:00:00\npaid|free,best|cluster|00:00:00\nurgent|free|cancel|00:00:00\n")  # fmt: skip
+    assert slurm.qos_preemption("CANCEL") == {
+        "free": slurm.Preemption(("paid", "urgent"), "REQUEUE", 60.0),
+        "best": slurm.Preemption(("paid",), "CANCEL", 0.0),
+    }
+
+
+def test_nodes_are_told_with_their_states(cluster: Site) -> None:
+    cluster.says("sinfo", NODES)
+    assert slurm.node_states() == {
+        "public": {"cpu1": "idle"}, "publicgpu": {"gpu1": "mixed", "gpu2": "down*"}, "grantgpu": {"gpu1": "mixed", "gpu2": "down*"},
+    }  # fmt: skip
+
+
+def test_a_controller_that_is_down_is_silent(cluster: Site) -> None:
+    cluster.says(
+        "scontrol", err="slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)\n", code=1
+    )
+    with pytest.raises(SlurmSilent, match="Unable to contact slurm controller"):
+        slurm.configuration()

@@ -13,7 +13,7 @@ import pytest
 
 from htr_exp.slurm import COLUMNS
 
-PROGRAMS = ("squeue", "sacct", "scancel", "scontrol", "sinfo", "sbatch")
+PROGRAMS = ("squeue", "sacct", "sacctmgr", "scancel", "scontrol", "sinfo", "sbatch")
 PROGRAM = Path(__file__).with_name("fake_slurm.py")
 
 

@@ -1,0 +1,126 @@
+"""One thing that was looked at, and how the world is asked without ever waiting for it for long."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+TIMEOUT_S = 10.0
+"""How long anything outside may take to answer."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    state: str  # ok; note: nothing to mend; warning: it works, but not as well as it could; error: it does not work
+    found: str  # one sentence, with the values
+    remedy: str | None = None  # what to do
+
+
+def ok(name: str, found: str) -> Finding:
+    return Finding(name, "ok", found)
+
+
+def note(name: str, found: str, remedy: str | None = None) -> Finding:
+    return Finding(name, "note", found, remedy)
+
+
+def warning(name: str, found: str, remedy: str | None = None) -> Finding:
+    return Finding(name, "warning", found, remedy)
+
+
+def error(name: str, found: str, remedy: str | None = None) -> Finding:
+    return Finding(name, "error", found, remedy)
+
+
+def split(problem: str, remedy: str) -> tuple[str, str]:
+    """Return what is wrong and what to do, of a sentence that says both as ours do; else with the remedy given here."""
+    found = re.search(r"[;:] (?=(?:ask|choose|copy|give|name|remove|run|set|try|use|write)\b)", problem)
+    return (problem[: found.start()], problem[found.end() :]) if found else (problem, remedy)
+
+
+class NoAnswer(Exception):
+    """Something outside did not answer. The text says what, and how long it was waited for."""
+
+
+class _Asked(threading.Thread, Generic[Answer]):
+    def __init__(self, question: Callable[[], Answer]) -> None:
+        super().__init__(daemon=True)  # at the end of the program nobody waits for it either
+        self._question = question
+        self.answer: Answer
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.answer = self._question()
+        except BaseException as failure:  # noqa: BLE001 - raised again where it was asked
+            self.failure = failure
+
+
+def within(seconds: float, question: Callable[[], Answer], what: str) -> Answer:
+    """Return the answer to a question, whatever it hangs on: a dead file server, a name that is never resolved.
+
+    Args:
+        seconds: how long it is waited for.
+        question: asks; what it raises is raised here.
+        what: who is asked, for the text of the error.
+
+    Raises:
+        NoAnswer: there was none in that time.
+    """
+    asked = _Asked(question)
+    asked.start()
+    asked.join(seconds)
+    if asked.is_alive():
+        raise NoAnswer(f"{what} does not answer within {seconds:g} s")
+    if asked.failure is not None:
+        raise asked.failure
+    return asked.answer
+
+
+def said_by(
+    argv: Sequence[str], *, timeout_s: float | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run a program and return its exit code and all that it prints.
+
+    Raises:
+        NoAnswer: it does not start, or takes too long; it is ended with all its children then.
+    """
+    timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
+    variables = dict(os.environ if environment is None else environment) | {"LC_ALL": "C.UTF-8"}
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            start_new_session=True,
+        )
+    except OSError as failure:
+        raise NoAnswer(f"{argv[0]} does not start: {failure.strerror or failure}") from None
+    try:
+        said, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise NoAnswer(f"{argv[0]} does not answer within {timeout_s:g} s") from None
+    return process.returncode, said.decode("utf-8", "replace")
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in the unit that fits, as disks are sold: 1 GB is 10^9 bytes."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.{1 if count < 10 * factor else 0}f} {unit}"
+    return f"{count:.0f} bytes"

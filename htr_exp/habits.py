@@ -1,0 +1,76 @@
+"""What users of kraken's command line are used to type, what that really does, and what to write here instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from htr_exp import ketos
+
+OTHERWISE = {
+    "--quit": "kraken 4.3.13's `dumb` never ends without -N, and its `early` ignores -N; write training.quit=fixed or early, and training.epochs=NUMBER: the most epochs in both",
+    "--spec": "with a base model kraken ignores it, as that keeps its own network; only from scratch, write model=none architecture.spec=SPEC",
+    "--workers": "kraken starts so many processes for training and as many for validation, 4.3.13 as many threads, too, whatever CPUs there are; "
+    "leave it out (the CPUs of the machine or job are used), or write training.workers=NUMBER",
+    "--threads": "write training.threads=NUMBER",
+    "--random-split": "kraken draws lines, so that every page is on all sides, and trains on all of them; write split.validation=0.1 split.test=0.1: pages are drawn",
+    "--resize": "write training.resize=union (adds what the base model lacks), new (deletes what the pages lack), or fail",
+    "--load": "write model.path=FILE, or model=NAME",
+    "--output": "write name=NAME: the run gets a folder of its own",
+    "--format-type": "leave it out: PAGE and ALTO are recognised, and the data is always compiled",
+    "--seed": "write seed=NUMBER",
+    "--device": "write training.device=cuda:0, or leave it out: CUDA where there is one, else the CPU",
+    "--epochs": "write training.epochs=NUMBER",
+    "--partition": "write split.validation=0.1: pages are drawn, not lines",
+    "--verbose": "leave it out: kraken's log is always kept",
+    "--logger": "leave it out: it changes the result of a training; `ui` shows the curve in MLflow",
+}
+"""kraken's options by their long names, where there is more to say than another name."""
+
+SHORT = {"-q": "--quit", "-s": "--spec", "-i": "--load", "-o": "--output", "-f": "--format-type", "-N": "--epochs", "-d": "--device",
+         "-p": "--partition", "-v": "--verbose", "--training-files": "--format-type", "-t": "--format-type", "-e": "--format-type"}  # fmt: skip
+
+VALUES = {
+    "training.quit": {
+        "dumb": "kraken 4.3.13's `--quit dumb` never ends without -N, and drops a number behind it in silence, as a file that is not there; "
+        "write training.quit=fixed training.epochs=NUMBER"
+    },
+    "training.resize": {"both": "an old word for new", "add": "an old word for union"},
+}
+"""Words of kraken that are not ours, by the key that they are given to."""
+
+
+def of_value(key: str, value: object) -> str | None:
+    """Return what a value that a key does not take means in kraken, and what to write; None if it means nothing there."""
+    first = str(value).split(maxsplit=1)[:1]
+    return VALUES.get(key, {}).get(first[0]) if first else None
+
+
+def of_words(words: Sequence[str]) -> list[str]:
+    """Return what to write instead of options that are kraken's, or nobody's; one sentence for each.
+
+    Args:
+        words: of the command line, those that are no option of ours.
+    """
+    return [f"{' '.join(typed)}: {_meant(typed[0].partition('=')[0])}" for typed in _options(words)]
+
+
+def _meant(name: str) -> str:
+    long = SHORT.get(name, name)
+    if long in OTHERWISE:
+        return OTHERWISE[long]
+    for key, options in ketos.OPTIONS.items():
+        if any(option.name is not None and name in option.name.split("/") for option in options):
+            return f"write training.{key}=VALUE"
+    return "there is no such option; `--help` lists those there are, and settings are written KEY=VALUE"
+
+
+def _options(words: Sequence[str]) -> Iterator[list[str]]:
+    """Yield each option with the words behind it."""
+    typed: list[str] = []
+    for word in words:
+        if word.startswith("-") and typed:
+            yield typed
+            typed = []
+        typed.append(word)
+    if typed:
+        yield typed

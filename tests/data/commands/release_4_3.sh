@@ -1,0 +1,35 @@
+#!/bin/sh
+# What this run does, in kraken 4.3.13's own commands. It repeats the run in a folder of its own, $OUT.
+# kraken has no cap on epochs with -q early: the run stops it after 100.
+module load kraken/4.3.13
+set -eu
+cd "$(dirname "$0")"
+OUT=${OUT:-by-hand}
+BASE=${BASE:-$(cat live/base_model.path 2>/dev/null || true)}
+mkdir -p "$OUT"
+export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS=1 LC_ALL=C.UTF-8
+
+# one compiled file for each side of the split; what the cache holds already is compiled again
+ketos compile --workers 1 -f page -o "$OUT/train.arrow" -F live/train.pages
+echo "$OUT/train.arrow" > "$OUT/train.list"
+ketos compile --workers 1 -f page -o "$OUT/validation.arrow" -F live/validation.pages
+echo "$OUT/validation.arrow" > "$OUT/validation.list"
+ketos compile --workers 1 -f page -o "$OUT/test.arrow" -F live/test.pages
+echo "$OUT/test.arrow" > "$OUT/test.list"
+
+# training: a model after every epoch
+mkdir -p "$OUT/train"
+ketos -v --no-deterministic -s 1 train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/m" -i "$BASE" --resize union -q early --lag 10 --min-epochs 0 -d cpu --workers 0 --precision 32 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --pad 16 --augment --normalize-whitespace | tee "$OUT/train/log.txt"
+# the best of them by the log, whose first validation is a rehearsal; kraken's own choice may be that rehearsal
+BEST=$(sed -n 's/.*total chars [0-9.]* errors \([0-9.]*\) accuracy.*/\1/p' "$OUT/train/log.txt" | tail -n +2 | awk '{print $1, NR - 1}' | sort -k1,1n -k2,2n | head -n 1 | cut -d ' ' -f 2)
+cp "$OUT/train/m_$BEST.mlmodel" "$OUT/best.mlmodel"
+
+# predictions on the held-out lines
+mkdir -p "$OUT/base"
+set --
+while read -r page; do set -- "$@" -i "$page" "$OUT/base/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+kraken -d cpu -f page -t predict.jinja "$@" ocr -m "$BASE" --pad 16 --no-reorder --threads 1
+mkdir -p "$OUT/best"
+set --
+while read -r page; do set -- "$@" -i "$page" "$OUT/best/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+kraken -d cpu -f page -t predict.jinja "$@" ocr -m "$OUT/best.mlmodel" --pad 16 --no-reorder --threads 1

@@ -1,0 +1,452 @@
+"""Images and the command lines that run programs in them, without an Apptainer: the real one has its tests in tests/apptainer."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from htr_exp import apptainer
+from htr_exp.apptainer import Bind, Image, ImageUnusable, binds, digest, exec_command, outside, read_image
+
+HERE = apptainer.MACHINES.get(platform.machine(), platform.machine())
+CODE = {name: code for code, name in apptainer.PROCESSORS.items()}
+
+
+def sif(architecture: bytes = CODE[HERE], *, data: int = 5000, magic: bytes = b"SIF_MAGIC\0") -> bytes:
+    """Return a SIF file made by hand, laid out as Apptainer 1.4 writes them: header, room for 48 descriptors, two objects."""
+    first, each, room = 4096, 585, 48
+    begin = first + room * each
+    descriptors = [(0x4001, True, 1, 0xF0000001, 0, begin, 35), (0x4004, True, 3, 0xF0000001, 0, begin + 35, data)]
+    header = apptainer.HEADER.pack(
+        b"#!/usr/bin/env run-singularity\n", magic, b"01\0", architecture + b"\0", bytes(16),
+        1795478363, 1795478363, room - len(descriptors), room, first, room * each, begin, 35 + data,
+    )  # fmt: skip
+    rows = b"".join(apptainer.DESCRIPTOR.pack(*row).ljust(each, b"\0") for row in descriptors)
+    return header.ljust(first, b"\0") + rows.ljust(room * each, b"\0") + bytes(35 + data)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A whole image for this machine."""
+    path = tmp_path / "kraken.sif"
+    path.write_bytes(sif())
+    return path
+
+
+def test_an_image_says_what_it_is(image: Path) -> None:
+    assert read_image(image) == Image(image, 4096 + 48 * 585 + 35 + 5000, HERE)
+
+
+def test_an_image_that_does_not_say_its_processor_is_taken(image: Path) -> None:
+    image.write_bytes(sif(b"00"))
+    assert read_image(image).architecture == "unknown"
+
+
+@pytest.mark.parametrize("content", [b"", b"#!/bin/sh\n", b"hsqs" + bytes(200), bytes(128), sif(magic=b"SIF_TRAGIC")])
+def test_another_file_is_no_image(image: Path, content: bytes) -> None:
+    image.write_bytes(content)
+    with pytest.raises(ImageUnusable, match=rf"^{image} is not a SIF image$"):
+        read_image(image)
+
+
+@pytest.mark.parametrize("there", [128, 5000, 4096 + 48 * 585, 4096 + 48 * 585 + 35 + 4999])
+def test_an_image_that_was_not_copied_to_its_end_is_refused(image: Path, there: int) -> None:
+    whole = image.stat().st_size
+    os.truncate(image, there)
+    with pytest.raises(
+        ImageUnusable, match=rf"^{image} is cut short: it has {there} of {whole} bytes; copy or build it again$"
+    ):
+        read_image(image)
+
+
+def test_more_at_the_end_is_no_fault(image: Path) -> None:
+    with open(image, "ab") as file:
+        file.write(bytes(100))
+    assert read_image(image).size == 4096 + 48 * 585 + 35 + 5000 + 100
+
+
+def test_a_header_with_senseless_numbers_does_no_harm(image: Path) -> None:
+    for numbers in ((-1, -1, -1, -1, -1, -1), (0, 1 << 62, 1 << 62, 1 << 62, 1 << 62, 1 << 62), (0, 48, 4096, 3, 0, 0)):
+        image.write_bytes(
+            apptainer.HEADER.pack(b"", b"SIF_MAGIC\0", b"01\0", CODE[HERE] + b"\0", bytes(16), 0, 0, *numbers)
+        )
+        with pytest.raises(ImageUnusable):
+            read_image(image)
+
+
+def test_an_image_for_another_processor_is_refused(image: Path) -> None:
+    other = "arm64" if HERE != "arm64" else "amd64"
+    image.write_bytes(sif(CODE[other]))
+    with pytest.raises(
+        ImageUnusable, match=rf"^{image} is for another processor: {other}, and this machine is {HERE}$"
+    ):
+        read_image(image)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageUnusable, match=rf"^{tmp_path}/missing\.sif does not exist$"):
+        read_image(tmp_path / "missing.sif")
+    with pytest.raises(ImageUnusable, match=rf"^{tmp_path} is a folder: a SIF image is one file$"):
+        read_image(tmp_path)
+    (tmp_path / "loop.sif").symlink_to("loop.sif")
+    with pytest.raises(ImageUnusable, match=r"loop\.sif cannot be read: Too many levels of symbolic links$"):
+        read_image(tmp_path / "loop.sif")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_image_that_may_not_be_read_is_refused(image: Path) -> None:
+    image.chmod(0)
+    with pytest.raises(ImageUnusable, match=r"cannot be read: Permission denied$"):
+        read_image(image)
+
+
+class Hashing:
+    """Counts how often a whole file is read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.times = 0
+        self._real = apptainer.sha256_file
+        monkeypatch.setattr(apptainer, "sha256_file", self)
+
+    def __call__(self, path: Path) -> str:
+        self.times += 1
+        return self._real(path)
+
+
+@pytest.fixture
+def hashing(monkeypatch: pytest.MonkeyPatch) -> Hashing:
+    return Hashing(monkeypatch)
+
+
+def test_the_digest_is_read_once(image: Path, tmp_path: Path, hashing: Hashing) -> None:
+    expected = hashlib.sha256(image.read_bytes()).hexdigest()
+    link = tmp_path / "link.sif"
+    link.symlink_to(image)
+    assert [digest(read_image(path), tmp_path / "cache") for path in (image, image, link)] == [expected] * 3
+    assert hashing.times == 1
+
+
+def rewrite(image: Path) -> None:
+    image.write_bytes(sif(data=6000))
+
+
+def touch(image: Path) -> None:
+    os.utime(image, ns=(1, 1))
+
+
+def replace(image: Path) -> None:
+    before = image.stat()
+    other = image.with_suffix(".other")
+    other.write_bytes(image.read_bytes()[:-1] + b"x")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(image)
+
+
+@pytest.mark.parametrize("change", [rewrite, touch, replace])
+def test_a_changed_image_is_read_again(
+    image: Path, tmp_path: Path, hashing: Hashing, change: Callable[[Path], None]
+) -> None:
+    digest(read_image(image), tmp_path / "cache")
+    change(image)
+    assert digest(read_image(image), tmp_path / "cache") == hashlib.sha256(image.read_bytes()).hexdigest()
+    assert hashing.times == 2
+
+
+@pytest.mark.parametrize("noted", ["", "[1]", "null", '{"sha256": 1}'])
+def test_a_broken_note_is_written_anew(image: Path, tmp_path: Path, hashing: Hashing, noted: str) -> None:
+    digest(read_image(image), tmp_path / "cache")
+    (note,) = (tmp_path / "cache" / "images").iterdir()
+    note.write_text(noted)
+    for _ in range(2):
+        assert digest(read_image(image), tmp_path / "cache") == hashlib.sha256(image.read_bytes()).hexdigest()
+    assert hashing.times == 2
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(image: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    assert digest(read_image(image), tmp_path / "cache") == hashlib.sha256(image.read_bytes()).hexdigest()
+
+
+def test_the_program_is_apptainer_or_else_singularity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert apptainer.program() is None
+    for name in ("singularity", "apptainer"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+        assert apptainer.program() == str(tmp_path / name)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Folders of pages and models, seen through symlinks as on a cluster: home/gt leads by alias to disk/gt."""
+    root = Path(os.path.realpath(tmp_path))
+    for folder in ("disk/gt/book", "disk/models", "home/run/train", "home/staged"):
+        (root / folder).mkdir(parents=True)
+    (root / "alias").symlink_to("disk")
+    (root / "home" / "gt").symlink_to(root / "alias" / "gt")
+    for number in range(20):
+        (root / "disk" / "gt" / "book" / f"{number}.png").touch()
+        (root / "home" / "staged" / f"{number}.png").symlink_to(f"../gt/book/{number}.png")
+    (root / "disk" / "models" / "base.mlmodel").touch()
+    return root
+
+
+def seen(root: Path, readable: list[str], writable: list[str] | None = None) -> list[str]:
+    found = binds([root / one for one in readable], [root / one for one in writable or []])
+    assert all(bind.source == bind.target for bind in found)
+    return [f"{bind.target.relative_to(root)}{' rw' if bind.writable else ''}" for bind in found]
+
+
+def test_folders_are_seen_where_they_are(tree: Path) -> None:
+    assert seen(tree, ["home/staged"], ["home/run"]) == ["home/run rw", "home/staged"]
+
+
+def test_what_lies_in_another_bind_needs_none(tree: Path) -> None:
+    assert seen(tree, ["home/run/train", "home/run"]) == ["home/run"]
+    assert seen(tree, ["home/run/train", "home/run"], ["home/run"]) == ["home/run rw"]
+    assert seen(tree, ["home"], ["home/run"]) == ["home", "home/run rw"]
+    assert seen(tree, [], ["home/run/train", "home"]) == ["home rw"]
+
+
+def test_a_folder_of_a_like_name_is_another(tree: Path) -> None:
+    (tree / "home" / "run2").mkdir()
+    assert seen(tree, ["home/run", "home/run2"]) == ["home/run", "home/run2"]
+
+
+def test_every_step_of_a_way_through_symlinks_is_seen(tree: Path) -> None:
+    assert seen(tree, ["home/gt/book"]) == ["alias/gt/book", "disk/gt/book", "home/gt/book"]
+    assert seen(tree, ["home", "home/gt/book"]) == ["home", "alias/gt/book", "disk/gt/book"]
+    assert seen(tree, ["home"], ["home/gt/book"]) == ["home", "alias/gt/book rw", "disk/gt/book rw"]
+    assert seen(tree, ["alias/models/base.mlmodel"]) == ["alias/models/base.mlmodel", "disk/models/base.mlmodel"]
+
+
+def test_a_single_file_is_seen_alone(tree: Path) -> None:
+    assert seen(tree, ["disk/models/base.mlmodel"]) == ["disk/models/base.mlmodel"]
+    assert seen(tree, ["disk/models/base.mlmodel", "disk/models"]) == ["disk/models"]
+
+
+def test_many_files_are_seen_as_their_folders(tree: Path) -> None:
+    pages = [f"home/staged/{number}.png" for number in range(20)]
+    assert seen(tree, pages) == ["home/staged", "alias/gt/book", "disk/gt/book", "home/gt/book"]
+    assert len(seen(tree, pages[:3])) == 12
+
+
+def test_a_missing_path_is_left_out(tree: Path) -> None:
+    (tree / "home" / "broken").symlink_to("nowhere")
+    (tree / "home" / "loop").symlink_to("loop")
+    assert seen(tree, ["home/missing", "home/broken", "home/loop"], ["home/run"]) == ["home/run rw"]
+
+
+def test_a_relative_path_is_made_whole(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree / "home")
+    assert binds([], [Path("run")]) == [Bind(tree / "home" / "run", tree / "home" / "run", True)]
+    assert binds([Path("run/../staged")], []) == [Bind(tree / "home" / "staged", tree / "home" / "staged", False)]
+
+
+def test_thousands_of_pages_are_looked_at_quickly(tree: Path) -> None:
+    many = tree / "many"
+    many.mkdir()
+    for number in range(3000):
+        (many / f"{number}.png").touch()
+    begin = time.process_time()
+    assert seen(tree, [f"many/{number}.png" for number in range(3000)]) == ["many"]
+    assert time.process_time() - begin < 5
+
+
+def in_image(line: list[str]) -> list[str]:
+    """Return what a command line of `exec_command` runs in the image."""
+    return line[next(number for number, word in enumerate(line) if word.endswith(".sif")) + 1 :]
+
+
+def test_the_command_line_shows_the_program_nothing_but_the_binds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apptainer, "program", lambda: "/usr/bin/apptainer")
+    line = exec_command(
+        Path("/images/kraken 7.sif"),
+        ["ketos", "train", "a b"],
+        binds=[Bind(Path("/data"), Path("/data"), False), Bind(Path("/runs"), Path("/here"), True)],
+        environment={"TMPDIR": "/here/tmp", "N": "1"},
+        folder=Path("/here/x y"),
+        gpu=False,
+    )
+    assert line == [
+        "/usr/bin/apptainer", "--quiet", "exec", "--cleanenv", "--pid", "--no-mount", "home,tmp,cwd,hostfs,bind-paths",
+        "--mount", "type=bind,source=/data,destination=/data,ro", "--mount", "type=bind,source=/runs,destination=/here",
+        "--pwd", "/here/x y", "/images/kraken 7.sif",
+        "sh", "-c", 'trap "" USR2; exec "$@"', "sh", "env", "HOME=/here/tmp", "TMPDIR=/here/tmp", "N=1",
+        "ketos", "train", "a b",
+    ]  # fmt: skip
+
+
+def test_the_gpus_are_given_when_asked_for() -> None:
+    for gpu in (True, False):
+        line = exec_command(Path("/k.sif"), ["true"], binds=[], environment={}, folder=Path("/"), gpu=gpu)
+        assert ("--nv" in line) == gpu
+
+
+def test_a_named_home_stays() -> None:
+    line = exec_command(
+        Path("/k.sif"), ["true"], binds=[], environment={"TMPDIR": "/t", "HOME": "/h"}, folder=Path("/"), gpu=False
+    )
+    assert in_image(line)[-4:] == ["env", "HOME=/h", "TMPDIR=/t", "true"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a,b", 'a"b', "a'b", "a\nb", "a\r\nb", "é", "a=b", "a:b", "a\\b", " a ", "$HOME", "ro"]
+)
+def test_any_path_can_be_bound(name: str) -> None:
+    path = Path("/data") / name
+    line = exec_command(
+        Path("/k.sif"), ["true"], binds=[Bind(path, path, False)], environment={}, folder=Path("/"), gpu=False
+    )
+    mount = line[line.index("--mount") + 1]
+    (fields,) = csv.reader([mount]) if "\n" not in name else csv.reader(mount.splitlines(keepends=True))
+    assert fields == ["type=bind", f"source={path}", f"destination={path}", "ro"]
+
+
+def test_without_apptainer_the_command_line_names_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert (
+        exec_command(Path("/k.sif"), ["true"], binds=[], environment={}, folder=Path("/"), gpu=False)[0] == "apptainer"
+    )
+
+
+def test_apptainer_does_not_hear_what_would_change_what_a_program_sees() -> None:
+    told = {
+        "PATH": "/bin",
+        "HOME": "/home/u",
+        "APPTAINER_CACHEDIR": "/c",
+        "APPTAINER_TMPDIR": "/t",
+        "APPTAINERENV": "kept",
+    }
+    changing = {"APPTAINERENV_PATH": "x", "SINGULARITYENV_X": "x", "APPTAINER_BIND": "/", "SINGULARITY_BINDPATH": "/",
+                "APPTAINER_HOME": "/h", "APPTAINER_NV": "1", "APPTAINER_WRITABLE_TMPFS": "1"}  # fmt: skip
+    assert outside(told | changing) == told
+
+
+SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a program in a session of its own; what is left of it is ended after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(words: list[str]) -> subprocess.Popen[str]:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        started.append(subprocess.Popen(words, **pipes, text=True, start_new_session=True))  # type: ignore[call-overload]
+        return started[-1]
+
+    yield begin
+    for process in started:
+        apptainer.kill(process.pid)
+        process.wait()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.stdout.close()
+
+
+def as_in_an_image(shell: str, *argv: str, leashed: bool) -> list[str]:
+    """Return what the image's shell would be given, for a shell of ours."""
+    line = exec_command(
+        Path("/k.sif"), argv, binds=[], environment={"A": "b"}, folder=Path("/"), gpu=False, leashed=leashed
+    )
+    words = in_image(line)
+    assert words[0] == "sh"
+    return [*(["busybox", "sh"] if shell == "busybox" else [shell]), *words[1:]]
+
+
+def alive_in(session: int) -> list[int]:
+    """Return the processes of a session that have not ended."""
+    found = []
+    for state in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = state.read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] not in (b"Z", b"X"):
+            found.append(int(state.parent.name))
+    return found
+
+
+def none_left_in(session: int) -> bool:
+    end = time.monotonic() + 30
+    while alive_in(session) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not alive_in(session)
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Apptainer, and what it is given, runs on Linux alone")
+
+
+@linux
+@pytest.mark.parametrize("leashed", [False, True])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_program_is_what_the_shell_becomes_and_does_not_hear_usr2(
+    shell: str, leashed: bool, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    words = 'echo "$$ $A"; kill -USR2 $$; echo still here; exit 7'
+    process = start(as_in_an_image(shell, "sh", "-c", words, leashed=leashed))
+    assert process.stdout.read() == f"{process.pid} b\nstill here\n"  # type: ignore[union-attr]
+    assert process.wait(30) == 7
+    process.stdin.close()  # type: ignore[union-attr]
+    assert none_left_in(process.pid)
+
+
+@linux
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_leashed_program_ends_with_its_standard_input(
+    shell: str, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    words = ["sh", "-c", 'read x; echo "read nothing: $?"; exec sleep 60']
+    process = start(as_in_an_image(shell, *words, leashed=True))
+    assert process.stdout.readline() == "read nothing: 1\n"  # type: ignore[union-attr]
+    os.killpg(process.pid, signal.SIGUSR2)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.stdin.close()  # type: ignore[union-attr]
+    assert process.wait(30) == -signal.SIGKILL
+    assert process.stdout.read() == ""  # type: ignore[union-attr]
+    assert none_left_in(process.pid)
+
+
+@linux
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_leash_holds_while_the_program_ends_in_its_own_time(
+    shell: str, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    script = (
+        "import signal, time\n"
+        "def end(number, frame):\n    print('ending', flush=True)\n    time.sleep(60)\n"
+        "signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\ntime.sleep(60)\n"
+    )
+    process = start(as_in_an_image(shell, sys.executable, "-c", script, leashed=True))
+    assert process.stdout.readline() == "up\n"  # type: ignore[union-attr]
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.stdout.readline() == "ending\n"  # type: ignore[union-attr]
+    process.stdin.close()  # type: ignore[union-attr]
+    assert process.wait(30) == -signal.SIGKILL
+    assert none_left_in(process.pid)
+
+
+@linux
+def test_a_session_is_ended_with_the_groups_that_left_it(start: Callable[..., subprocess.Popen[str]]) -> None:
+    script = "import os, time\nif os.fork() == 0:\n    os.setpgid(0, 0)\n    print('up', flush=True)\ntime.sleep(60)\n"
+    process = start([sys.executable, "-c", script])
+    assert process.stdout.readline() == "up\n"  # type: ignore[union-attr]
+    assert len(alive_in(process.pid)) == 2
+    apptainer.kill(process.pid)
+    assert process.wait(30) == -signal.SIGKILL
+    assert none_left_in(process.pid)
+    apptainer.kill(process.pid)  # again is no fault
