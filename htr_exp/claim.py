@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from htr_exp import slurm
 
 BEAT_S = 10.0
 STALE_S = 120.0
+GUARD_S = 30.0
 
 
 class Held(Exception):
@@ -179,13 +181,28 @@ def _now_of(folder: Path) -> float:
 
 
 def _clear(claim: Path) -> None:
-    """Take an abandoned claim away; of several that try, one wins."""
-    aside = claim.with_name(f"{claim.name}.gone-{os.getpid()}-{time.monotonic_ns()}")
+    """Take an abandoned claim away; of several that try, one at a time looks and acts.
+
+    Without that, one that looked early would take away the claim that a quicker one has made since, and let a third in beside it.
+    """
+    guard = claim.with_name(f"{claim.name}.clearing")
     try:
-        claim.rename(aside)
-        if owner_of(aside) is not None:  # another was quicker, and this is its new claim
-            aside.rename(claim)
-            return
+        guard.mkdir()
+    except FileExistsError:
+        with contextlib.suppress(OSError):
+            if _now_of(claim.parent) - guard.stat().st_mtime > GUARD_S:  # whoever made it was killed
+                guard.rmdir()
+        time.sleep(0.01)
+        return
     except OSError:
         return
-    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        if owner_of(claim) is None:
+            aside = claim.with_name(f"{claim.name}.gone-{os.getpid()}-{time.monotonic_ns()}")
+            claim.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError:
+        pass  # it is gone already, or the folder cannot be written, which making a claim will tell
+    finally:
+        with contextlib.suppress(OSError):
+            guard.rmdir()

@@ -117,6 +117,27 @@ def test_of_many_that_come_to_an_abandoned_claim_one_at_a_time_gets_in(tmp_path:
     assert (inside[0], most[0]) == (0, 1)  # a thread that fails is an error of pytest's own
 
 
+def test_one_that_is_clearing_an_abandoned_claim_is_waited_for(tmp_path: Path, gone: int) -> None:
+    """Between its look and its act another may come; it must not find the place empty, nor act upon an old look."""
+    folder = sign(tmp_path / "claim", pid=gone, started=0.0)
+    guard = tmp_path / "claim.clearing"
+    guard.mkdir()
+    claim._clear(folder)
+    assert folder.exists()
+    old = guard.stat().st_mtime - claim.GUARD_S - 1
+    os.utime(guard, (old, old))  # whoever made it was killed
+    claim._clear(folder)
+    claim._clear(folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_that_is_held_is_not_cleared_upon_an_old_look(tmp_path: Path) -> None:
+    with claimed(tmp_path / "claim"):
+        claim._clear(tmp_path / "claim")
+        assert (tmp_path / "claim" / "owner.json").exists()
+    assert not list(tmp_path.iterdir())
+
+
 def test_file_is_made_once(tmp_path: Path) -> None:
     assert made_once(tmp_path / "made", lambda aside: aside.write_text("1"))
     assert not made_once(tmp_path / "made", lambda aside: aside.write_text("2"))
