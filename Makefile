@@ -47,8 +47,8 @@ test-slurm: install ## run the tests that need a real Slurm, on a cluster starte
 
 # Both say `skipped` and why where a machine cannot have what they need (exit code 3), and keep what they build in ~/.cache/htr_exp.
 test-kraken4: install ## run the tests with the real kraken 4.3.13 behind an environment module, alone and in Slurm jobs
-	@found=$$(tests/kraken4/install) || { [ $$? = 3 ] && echo "skipped: the tests of kraken 4.3.13, for the reason above" && exit 0 || exit 1; }; \
-	[ -n "$$found" ] || exit 0; eval "export $$(echo "$$found" | tail -n 2 | tr '\n' ' ')"; \
+	@found=$$(tests/kraken4/install) || { [ $$? = 3 ] || exit 1; echo "skipped: the tests of kraken 4.3.13, for the reason above"; exit 0; }; \
+	eval "export $$(echo "$$found" | tail -n 2 | tr '\n' ' ')"; \
 	$(PYTEST) tests/kraken4 -m kraken4 -n 0 && tests/cluster/with $(PYTEST) tests/slurm -n 0 -m "slurm and kraken4"
 
 test-apptainer: install ## run the tests with a real Apptainer and kraken in a thin image, alone and in Slurm jobs (root on Debian 12)
@@ -71,6 +71,8 @@ bench: install ## measure speed and memory against named peers; writes benchmark
 lock: ## choose versions anew, for all systems and Pythons
 	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --extra kraken --extra mlflow --group dev -o requirements/all.txt pyproject.toml
 	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -c requirements/all.txt -o requirements/core.txt pyproject.toml
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements/all.txt -o containers/kraken-7.1.lock containers/kraken-7.1.in
+	$(UV) pip compile -q --universal --python-version 3.9 --generate-hashes --no-emit-index-url --no-header -o containers/kraken-4.3.lock containers/kraken-4.3.in
 	echo uv | $(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt -
 
 clean: ## remove .venv and the demo's workspace
