@@ -99,9 +99,14 @@ install_packages() { # PACKAGE...
 new_root() { # SUITE FOLDER [PACKAGE,...]: the smallest Debian there is
     needs_packages debootstrap=debootstrap
     say "debootstrap $1"
+    local link code=0 # debootstrap cannot stand a space in the path
+    link=$(mktemp -d)
+    mkdir -p "$2"
+    ln -s "$2" "$link/root"
     PATH=$PATH:/usr/sbin logged "$ASIDE/debootstrap.log" \
-        debootstrap --variant=minbase --force-check-gpg --include="ca-certificates${3:+,$3}" "$1" "$2" "$(mirror)" ||
-        fail "debootstrap could not make a Debian $1"
+        debootstrap --variant=minbase --force-check-gpg --include="ca-certificates${3:+,$3}" "$1" "$link/root" "$(mirror)" || code=$?
+    rm -r "$link"
+    [ $code = 0 ] || fail "debootstrap could not make a Debian $1"
     # What debootstrap took over from this machine.
     : >"$2/etc/resolv.conf"
     echo localhost >"$2/etc/hostname"

@@ -37,6 +37,7 @@ FILES_APART = 8
 """So many files of one folder are shown one by one, each by a mount of its own; of more, the folder is."""
 
 MOUNT_HELPERS = ("squashfuse_ll", "squashfuse")
+"""The programs by which Apptainer shows an image's files to an ordinary user; the first that it finds."""
 
 START = 'trap "" USR2; '
 """Slurm's SIGUSR2 is for us. Apptainer's own processes do not hand on that a signal is ignored."""
@@ -201,12 +202,12 @@ def exec_command(
     """Return the command line that runs a program in an image, which sees nothing of this machine's files but the binds.
 
     The home, /tmp and the present folder are not mounted, and the image's own cannot be written: name TMPDIR in `environment`,
-    in a writable bind; it is the home, too, unless HOME is named. /dev and with it /dev/shm are this machine's: in those that Apptainer would make, a site
-    may allow 64 MB. Run it with the variables of `outside`.
+    in a writable bind; it is the home, too, unless HOME is named. /dev and with it /dev/shm are this machine's: in those that
+    Apptainer would make, a site may allow 64 MB. Run it with the variables of `outside`.
 
     SIGTERM reaches the program once if it is sent to the apptainer process alone, up to three times if to its process group.
     SIGKILL of the apptainer process ends all that runs in the image, but may leave its mount helper: `kill` ends that, too.
-    Whoever signals the helper (Slurm signals every process of a job step) takes the image's files from the program.
+    Whoever signals the helper takes the image's files from the program: see `shielded`.
 
     Args:
         image: a SIF file.
@@ -247,10 +248,12 @@ def outside(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def shielded(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return variables under which Apptainer's mount helper does not hear what Slurm tells every process of a job step.
+    """Return variables under which Apptainer's mount helper does not hear what Slurm tells the processes of a job step.
 
-    Where an ordinary user runs it without a setuid installation, a squashfuse of the user's shows the image's files: SIGUSR2 or
-    SIGTERM, which are for us, would end it and take them from the program. Ours, found first, begins with both ignored.
+    Where an ordinary user runs it without a setuid installation, squashfuse shows the image's files: SIGUSR2 or SIGTERM, which
+    are for us, would end it and take them from the program. Ours, found first, begins with both ignored. An Apptainer that
+    brings its own helper (that of the project's packages for Red Hat does) does not find ours; nor does it need it where Slurm
+    tracks processes by cgroups, and signals those alone that it started itself.
 
     Args:
         variables: what apptainer would run under.

@@ -334,6 +334,26 @@ def test_apptainer_does_not_hear_what_would_change_what_a_program_sees() -> None
     assert outside(told | changing) == told
 
 
+def test_the_mount_helpers_that_are_here_begin_deaf(tmp_path: Path) -> None:
+    there, ours = tmp_path / "it's there", tmp_path / "ours"
+    there.mkdir()
+    (there / "squashfuse_ll").write_text('#!/bin/sh\nkill -TERM $$; kill -USR2 $$; echo "mounts $1"\n')
+    (there / "squashfuse_ll").chmod(0o755)
+    before = {"PATH": f"{there}{os.pathsep}/usr/bin{os.pathsep}/bin", "A": "b"}
+    for _ in range(2):
+        variables = apptainer.shielded(before, ours)
+        assert variables == before | {"PATH": f"{ours}{os.pathsep}{before['PATH']}"}
+        helper = shutil.which("squashfuse_ll", path=variables["PATH"])
+        assert helper == str(ours / "squashfuse_ll")
+        said = subprocess.run([helper, "a b"], capture_output=True, text=True)
+        assert said.stdout == "mounts a b\n"
+
+
+def test_a_machine_without_mount_helpers_gets_none(tmp_path: Path) -> None:
+    apptainer.shielded({"PATH": "/nowhere"}, tmp_path / "ours")
+    assert not (tmp_path / "ours").exists()
+
+
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 
 

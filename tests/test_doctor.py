@@ -166,6 +166,7 @@ def test_every_requirement_of_ours_is_understood() -> None:
         ("x==2.9.1", "2.9.10", False),
         ("x~=2.0.1", "2.0.9", True),
         ("x~=2.0.1", "2.1", False),
+        ("x~=2.0.1", "2.0.0", False),
         ("x!=2.0", "2", False),
         ("x>1", "1.0.1", True),
         ("x<=1", "1.0.1", False),
@@ -428,7 +429,7 @@ def test_a_workspace_on_a_disk_of_this_machine_is_noted_where_nodes_must_see_it(
 QUOTA = """Disk quotas for user bob (uid 500):
      Filesystem  blocks   quota   limit   grace   files   quota   limit   grace
       /dev/sda1  {blocks}  2000000 2500000  {grace}    5432       0       0        
-files.example.org:/export/home
+10.0.0.1:/export/home
                  1000       0       0              10       0       0
 """
 LUSTRE = """Disk quotas for usr bob (uid 500):
@@ -453,7 +454,7 @@ def test_a_quota_is_read(
     found = [one for one in folders.findings(written(tmp_path), shared=False) if one.name == "quota"]
     assert [(one.state, one.found) for one in found] == [
         (state, told),
-        ("ok", "none on files.example.org:/export/home"),
+        ("ok", "none on 10.0.0.1:/export/home"),
     ]
 
 
@@ -773,7 +774,10 @@ def test_published_models_that_are_not_here_are_notes(workspace: Path) -> None:
 def test_a_choice_of_ones_own_that_is_no_yaml_is_told(workspace: Path) -> None:
     (workspace / "mine" / "model").mkdir(parents=True)
     (workspace / "mine" / "model" / "broken.yaml").write_text("doi: [\n")
-    found = of_models(workspace / "models", config_dirs=[workspace / "mine"])["model=broken"]
+    (workspace / "mine" / "model" / "here.yaml").write_text("doi: 10.1/x\npath: here.mlmodel\n")
+    told = of_models(workspace / "models", config_dirs=[workspace / "mine"])
+    assert "model=here" not in told
+    found = told["model=broken"]
     assert found.state == "warning"
     assert "broken.yaml cannot be read" in found.found
 
@@ -1194,6 +1198,8 @@ def test_all_sections_are_told_and_the_exit_code_is_that_of_the_worst(htr_exp: C
     ]  # fmt: skip
     assert {tuple(row) for row in said.json} == {("section", "name", "state", "found", "remedy")}
     assert "error" not in {row["state"] for row in said.json}
+    said = htr_exp("doctor", f"runtime.ketos={fake_kraken.with_name('gone')}", "--json")
+    assert (said.code, "error" in {row["state"] for row in said.json}) == (2, True)
     said = htr_exp("doctor", f"runtime.ketos={fake_kraken.with_name('gone')}")
     assert said.code == 2
     assert re.search(r"\nkraken\n  error    runtime=host  .*there is no such program\n +-> ", said.stdout)
@@ -1207,6 +1213,13 @@ def test_words_that_a_training_would_refuse_are_told(workspace: Path, fake_krake
         "training.epochs=0: it must be at least 1",
         "slurm.gres=gpu:1 changes nothing with slurm=none",
     ]
+
+
+def test_what_slurm_lacks_is_told_once(workspace: Path, slurm_site: Site) -> None:
+    sections = dict(examination.examine(["slurm=template"]))
+    assert {one.state for one in sections["What was asked for"]} == {"ok"}
+    wrong = [one.found for one in sections["Slurm"] if one.state == "error"]
+    assert wrong == ["slurm.time_min is not set", "slurm.partition is not set"]
 
 
 def test_words_that_make_no_experiment_are_an_error(htr_exp: CommandLine) -> None:
@@ -1250,10 +1263,12 @@ def test_a_screen_shows_long_lines_below_each_other() -> None:
 
 
 def test_a_file_gets_one_line_a_finding() -> None:
-    lines = shown([Finding("x", "ok", "y"), LONG], None).splitlines()
+    longer = Finding(LONG.name, LONG.state, LONG.found * 3, LONG.remedy)
+    lines = shown([Finding("x", "ok", "y"), longer], None).splitlines()
     assert lines[0] == "kraken"
     assert lines[1] == "  ok       x                      y"
     assert lines[2].startswith("  error    image a-rather-long-name.sif one two three")
+    assert lines[2].endswith(longer.found[-40:])
     assert lines[3].strip().startswith("-> mend it")
     assert lines[-1] == "1 error, 0 warnings, 0 notes, 1 ok"
     assert all(line == line.rstrip() for line in lines)

@@ -114,6 +114,10 @@ def image(file: Path, unusable: str) -> Finding:
     except NoAnswer as silent:
         return Finding(name, unusable, str(silent), again)
     except apptainer.ImageUnusable as failure:
-        instead = again if file.exists() else "put it there, or name another: runtime.image=FILE.sif"
+        instead = (
+            again
+            if file.exists()
+            else "put it there, or name another: runtime.image=FILE.sif; in a checkout, `make image` builds one"
+        )
         return Finding(name, unusable, *split(str(failure), instead))
     return ok(name, f"{size(read.size)}, for {read.architecture} ({file.parent})")

@@ -70,9 +70,8 @@ def findings(folders: Sequence[Folder], *, shared: bool) -> Iterator[Finding]:
             remedy = "wait, or ask the administrators: a file server may be down"
             yield error(folder.name, str(silent), remedy)
             continue
-        if (
-            seen.there == folder.path or folder.written or folder.needed
-        ):  # a folder for what nobody has yet is no matter
+        # a folder for what nobody has yet is no matter
+        if seen.there == folder.path or folder.written or folder.needed:
             yield seen.finding
         disks.setdefault(device, []).append(seen)
     for group in disks.values():
@@ -222,8 +221,7 @@ ROW = re.compile(r"(\S+)\s+(\d+)\*?\s+(\d+)\s+(\d+)(?:\s+(?!\d+\*?\s)\S+)?\s+(\d
 def quota_rows(said: str) -> list[dict[str, str]]:
     """Read what `quota` prints: a place, kilobytes used, quota, limit, grace, files used, quota, limit; a long place has a line of its own."""
     names = ("place", "used", "soft", "hard", "files", "soft_files", "hard_files")
-    joined = re.sub(r"^[ \t]*(/\S+|\S+:/\S*)[ \t]*\n[ \t]+(?=\d)", r"\1 ", said, flags=re.MULTILINE)
-    return [dict(zip(names, found.groups())) for found in ROW.finditer(joined)]
+    return [dict(zip(names, found.groups())) for found in ROW.finditer(said)]
 
 
 def _quota(row: Mapping[str, str]) -> Finding:

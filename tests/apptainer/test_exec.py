@@ -6,6 +6,7 @@ Apptainer mounts an image for root by the kernel, for others by a helper process
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -94,7 +95,7 @@ class User:
                 self.line(*argv, leashed=True),
                 stdin=subprocess.PIPE,
                 cwd=self.home,
-                env=self.variables,
+                env=apptainer.shielded(self.variables, self.folder / "bin"),
                 start_new_session=True,
                 **self.as_user,  # type: ignore[call-overload]
             )
@@ -140,9 +141,9 @@ def until(condition: Callable[[], object], what: str = "it") -> None:
         time.sleep(0.02)
 
 
-def alive_in(session: int) -> list[str]:
-    """Return the programs of a session that have not ended."""
-    found = []
+def alive_in(session: int) -> dict[int, str]:
+    """Return the processes of a session that have not ended, and the names of their programs."""
+    found = {}
     for state in Path("/proc").glob("[0-9]*/stat"):
         try:
             name, _, rest = state.read_text(errors="replace").rpartition(")")
@@ -150,12 +151,12 @@ def alive_in(session: int) -> list[str]:
             continue
         fields = rest.split()
         if int(fields[3]) == session and fields[0] not in "ZX":
-            found.append(name.partition("(")[2])
+            found[int(state.parent.name)] = name.partition("(")[2]
     return found
 
 
 def all_gone(session: int) -> None:
-    until(lambda: not alive_in(session), f"the end of {alive_in(session)}")
+    until(lambda: not alive_in(session), f"the end of all in session {session}")
 
 
 def test_a_real_image_is_read(public_image: Path, tmp_path: Path) -> None:
@@ -301,6 +302,18 @@ def test_a_program_ends_in_its_own_time(user: User) -> None:
     all_gone(process.pid)
 
 
+def test_what_slurm_tells_every_process_does_not_take_the_images_files(user: User) -> None:
+    process = user.under_way()
+    for number in (signal.SIGUSR2, signal.SIGTERM):
+        for pid in alive_in(process.pid):
+            os.kill(pid, number)
+        time.sleep(0.1)
+    assert process.wait(TIMEOUT_S) == 0
+    assert set(user.log[1:-1]) == {"TERM"}
+    assert user.log[-1][0].isdigit(), "it read /etc/debian_version of the image"
+    all_gone(process.pid)
+
+
 def test_a_program_that_is_told_several_times_ends_in_its_own_time(user: User) -> None:
     process = user.under_way()
     os.killpg(process.pid, signal.SIGTERM)
@@ -313,7 +326,7 @@ def test_killing_apptainer_ends_the_program_and_its_processes(user: User) -> Non
     process = user.under_way()
     os.kill(process.pid, signal.SIGKILL)
     process.wait(TIMEOUT_S)
-    until(lambda: not [name for name in alive_in(process.pid) if "squashfuse" not in name])
+    until(lambda: not [name for name in alive_in(process.pid).values() if "squashfuse" not in name])
 
 
 def test_killing_the_session_leaves_nothing(user: User) -> None:
@@ -339,8 +352,6 @@ def test_a_program_does_not_outlive_who_started_it(user: User, tmp_path: Path) -
         "child = subprocess.Popen(json.loads(sys.argv[1]), stdin=subprocess.PIPE, start_new_session=True)\n"
         "print(child.pid, flush=True)\ntime.sleep(300)\n"
     )
-    import json
-
     parent = subprocess.Popen(
         [sys.executable if not user.as_user else "/usr/bin/python3", "-c", script, json.dumps(line)],
         stdout=subprocess.PIPE,
