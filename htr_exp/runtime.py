@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -339,9 +340,12 @@ def _version_of(kraken: Kraken, name: str) -> str:
 
 
 def _said_version(kraken: Kraken, name: str) -> str:
-    words, variables = kraken.command(["ketos", "--version"], threads=1, folder=Path("/"))
     try:
-        said = subprocess.run(words, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, env=variables)
+        with tempfile.TemporaryDirectory() as scratch:  # in an image there is no other place for temporary files
+            place = Path(scratch).resolve()
+            asked = kraken.within(readable=[], writable=[place], scratch=place, gpu=False)
+            words, variables = asked.command(["ketos", "--version"], threads=1, folder=place)
+            said = subprocess.run(words, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, env=variables)
     except subprocess.TimeoutExpired:
         raise RuntimeUnavailableError(f"{name} does not answer within {PROBE_TIMEOUT_S} s") from None
     except OSError as error:

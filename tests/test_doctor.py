@@ -713,6 +713,15 @@ def test_an_image_in_place_of_the_module_makes_its_lack_a_warning(
     assert found["image kraken-7.1.1.sif"].state == "ok"
 
 
+def test_another_image_is_no_replacement(
+    workspace: Path, modulefiles: Path, fake_apptainer: Callable[..., None]
+) -> None:
+    sif(workspace / "images" / "kraken-4.3.13.sif", keep=9000)
+    sif(workspace / "images" / "kraken-7.1.1.sif")
+    found = of_kraken("runtime=module")
+    assert (found["module kraken/4.3.13"].state, found["image kraken-7.1.1.sif"].state) == ("error", "ok")
+
+
 def test_with_the_module_the_image_may_be_missing(
     workspace: Path, kraken_module: Path, fake_apptainer: Callable[..., None]
 ) -> None:

@@ -106,7 +106,8 @@ class _Look:
         other = replace(wanted, kind="apptainer", kraken=wanted.fallback_kraken or wanted.kraken)
         missing = "note" if module.state == "ok" else self._missing
         fallback = list(_Look(other, self._images, missing, self._on_a_node).container())
-        if module.state != "ok" and any(one.state == "ok" and one.name.startswith("image ") for one in fallback):
+        used = f"image {Path(str(wanted.image)).name}"
+        if module.state != "ok" and any(one.state == "ok" and one.name == used for one in fallback):
             module = replace(module, state="warning", remedy=self._or_on_a_node("nothing: the image is used instead"))
         yield module
         yield from fallback

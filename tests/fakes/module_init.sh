@@ -3,7 +3,8 @@
 # one it imitates, in its words, its exit codes and the variables that it sets:
 #   em5   Environment Modules 5.2.0, as recorded from it
 #   em3   Environment Modules 3.2: a load that fails ends with 0
-#   lmod  Lmod 8.6.19, as recorded from it; -t avail lists folders of modules, too, and what it lists ends with 0
+#   lmod  Lmod 8.6.19, as recorded from it; -t avail lists folders of modules, too, and what it lists ends with 0,
+#         and LMOD_REDIRECT=yes has it print that to its standard output
 #   idle  one whose load says nothing, does nothing and ends with 0
 #   hung  one that does not answer
 # It reads the simplest of modulefiles: lines of setenv, prepend-path, puts stderr, puts stdout and error, values in double
@@ -79,7 +80,7 @@ module() {
   case $1 in
     use) MODULEPATH=$2${MODULEPATH:+:$MODULEPATH} ;;
     load) [ "$FAKE_MODULES" = idle ] || _fake_load "$2" ;;
-    -t) _fake_avail "$3" ;;
+    -t) if [ "${LMOD_REDIRECT:-no}" = yes ]; then _fake_avail "$3" 2>&1; else _fake_avail "$3"; fi ;;
     --version)
       case $FAKE_MODULES in
         em5) echo "Modules Release 5.2.0 (2022-11-08)" >&2 ;;

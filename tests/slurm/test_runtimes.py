@@ -103,7 +103,10 @@ def test_one_experiment_on_the_host_through_the_module_and_in_the_image(demo: Co
         ["runtime=module", f"runtime.modulepath=[{MODULEFILES}]"],
         ["runtime=apptainer", *IN_IMAGE],
     )
-    runs: list[RunDir] = [submit(demo, *JOB, *way, "training.epochs=2") for way in ways]
+    # side by side, each on a node of its own
+    runs: list[RunDir] = [
+        submit(demo, "slurm=publicgpu", "training.quit=fixed", *way, "training.epochs=2") for way in ways
+    ]
     rows = [done_whole(run, 2, demo, cluster) for run in runs]
     assert [row["kraken"] for row in rows] == ["7.1.1", "4.3.13", "7.1.1"]
     host, module, image = rows
