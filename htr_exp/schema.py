@@ -126,11 +126,11 @@ class Runtime:
     ketos: str | None = None  # host: the program; default: beside the running Python, else on PATH
     module: str | None = None  # module: its name, as `module load` takes it
     modulepath: list[str] = field(default_factory=list)  # module: more folders of modulefiles, for `module use`
-    fallback: bool = MISSING  # module: without it, use the image
+    fallback: bool = False  # module: without it, use the image
     fallback_kraken: str | None = None  # the version in that image
     image: str | None = None  # apptainer, and the fallback: a SIF file
     bind: list[str] = field(default_factory=list)  # more that kraken sees in the image: FOLDER or FOLDER:AS, read-only
-    mixed_versions: bool = MISSING  # runs of one sweep may use different versions of kraken
+    mixed_versions: bool = False  # runs of one sweep may use different versions of kraken
 
 
 @dataclass
@@ -175,7 +175,7 @@ class Site:
     workspace: str = MISSING
     ground_truth: str = MISSING
     models: str = MISSING
-    images: str = MISSING
+    images: str = "${site.workspace}/images"
     runs: str = MISSING
     cache: str = MISSING
 

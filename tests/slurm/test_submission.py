@@ -291,7 +291,9 @@ def test_a_kraken_that_only_the_node_has_is_found_there_and_its_version_is_looke
     htr_exp: CommandLine, cluster: Cluster, fake_kraken: Path, tmp_path: Path
 ) -> None:
     there = tmp_path / "on the node" / "bin" / "ketos"
-    sent = htr_exp.train("-m", *HELD, f"runtime.ketos={there}", "runtime.kraken=7.1.0,7.1.1", "--json")
+    sent = htr_exp.train(
+        "-m", *HELD, f"runtime.ketos={there}", "runtime.kraken=7.1.0,7.1.1", "runtime.mixed_versions=true", "--json"
+    )
     assert sent.code == 0, sent.stderr
     other, right = sorted(htr_exp.runs, key=lambda run: str(run.facts()["software"]["kraken"]))
     shutil.copytree(fake_kraken.parent, there.parent)
