@@ -26,8 +26,7 @@ def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
     """
     standing = standing or of_folder(run)
     facts, state, epochs, result = run.facts(), standing.state, run.epochs(), run.result()
-    starts, krakens = read_jsonl(run.starts), read_jsonl(run.krakens)
-    found = (result or {}).get("kraken") or (krakens[-1] if krakens else None)
+    starts, found = read_jsonl(run.starts), run.kraken(result)
     under_way = _training(run) if state.state == "running" else None  # reading YAML costs more than all the rest
     scores = {side: (result or {}).get(side) or {} for side in ("test", "validation")}
     test, validation = (scores[side].get("best") or scores[side].get("base") for side in ("test", "validation"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +121,11 @@ class RunDir:
     def krakens(self) -> Path:
         """One record for each start: the kraken that it found."""
         return self.live / "krakens.jsonl"
+
+    def kraken(self, result: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """Return the kraken that made a result, before there is one that of the last start; None before a start has found it."""
+        found = (result or {}).get("kraken") or next(reversed(read_jsonl(self.krakens)), None)
+        return dict(found) if found else None
 
     @property
     def sweeps(self) -> Path:

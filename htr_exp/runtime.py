@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,6 @@ class Kraken:
     binds: tuple[apptainer.Bind, ...] = ()
     scratch: Path | None = None
     gpu: bool = False
-    more: tuple[apptainer.Bind, ...] = field(default=(), repr=False)  # runtime.bind
 
     @property
     def release(self) -> ketos.Release:
@@ -73,7 +72,7 @@ class Kraken:
         return str(self.folder / name)
 
     def within(self, *, readable: Iterable[Path], writable: Iterable[Path], scratch: Path, gpu: bool) -> Kraken:
-        """Return it with what it may see of this machine; that matters in an image alone.
+        """Return it with what it may see of this machine beside runtime.bind; that matters in an image alone.
 
         Args:
             readable: files and folders that it reads.
@@ -83,7 +82,7 @@ class Kraken:
         """
         if self.image is None:
             return self
-        seen = (*apptainer.binds(readable, writable), *self.more)
+        seen = (*apptainer.binds(readable, writable), *self.binds)
         return replace(self, binds=seen, scratch=scratch, gpu=gpu)
 
     def start(self, argv: Sequence[str], *, threads: int, hear: Callable[[str], None], folder: Path) -> Command:
@@ -180,7 +179,7 @@ def stated(wanted: Runtime) -> Kraken:
         RuntimeUnavailableError: that version is not supported.
     """
     version = str(wanted.kraken)
-    _supported(version, "runtime.kraken")
+    _supported(version, f"runtime.kraken={version}")
     if wanted.kind != "host":
         return Kraken(version, wanted.kind, module=wanted.module if wanted.kind == "module" else None)
     beside = Path(sys.executable).parent
@@ -211,11 +210,11 @@ def missing_here(wanted: Runtime) -> list[str]:
     return found
 
 
-def _supported(version: str, key: str) -> None:
+def _supported(version: str, name: str) -> None:
     try:
         ketos.release(version)
     except RuntimeUnavailableError as error:
-        raise RuntimeUnavailableError(f"{key}={version}: {error.headline}") from None
+        raise RuntimeUnavailableError(f"{name}: {error.headline}") from None
 
 
 def _host(wanted: Runtime, prove: bool) -> Kraken:
@@ -268,7 +267,7 @@ def _in_image(wanted: Runtime, version: str) -> Kraken:
     except apptainer.ImageUnusable as error:
         raise RuntimeUnavailableError(f"runtime.image={wanted.image}: {error}") from None
     more = tuple(_bind(one) for one in wanted.bind)
-    found = Kraken("", "apptainer", image=image.path, image_digest=digest, binds=more, more=more)
+    found = Kraken("", "apptainer", image=image.path, image_digest=digest, binds=more)
     return _as_wanted(found, None, version, f"ketos of runtime.image={wanted.image}")
 
 
@@ -290,10 +289,7 @@ def _as_wanted(found: Kraken, version: str | None, wanted: str | None, name: str
     version = version or _version_of(found, name)
     if wanted is not None and version != wanted:
         raise RuntimeUnavailableError(f"runtime.kraken={wanted}: {name} is kraken {version}")
-    try:
-        ketos.release(version)
-    except RuntimeUnavailableError as error:
-        raise RuntimeUnavailableError(f"{name}: {error.headline}") from None
+    _supported(version, name)
     return replace(found, version=version)
 
 

@@ -296,8 +296,7 @@ def _tags(
 
 def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
     """Return which kraken did the work, and where it was; before a start has found one, which was planned."""
-    begun = files.read_jsonl(RunDir(folder).krakens)
-    kraken = results.get("kraken") or (begun[-1] if begun else provenance.get("kraken") or {})
+    kraken = RunDir(folder).kraken(results) or provenance.get("kraken") or {}
     return {
         "htr_exp.kraken": kraken.get("version") or (provenance.get("software") or {}).get("kraken"),
         "htr_exp.runtime": kraken.get("kind"),
