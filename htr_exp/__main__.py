@@ -2,4 +2,5 @@ import sys
 
 from htr_exp.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes that examine ground truth import this file again
+    sys.exit(main())

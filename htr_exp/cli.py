@@ -124,43 +124,22 @@ def resume(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> int:
     """Read ground truth and say everything that is wrong with it."""
-    from htr_exp import groundtruth, terminal
-    from htr_exp.config import compose_experiment, overlays
-    from htr_exp.plan import dataset_folders
-    from htr_exp.start import reading
+    from htr_exp.check import verb
 
-    folders = [word for word in args.overrides if "=" not in word or Path(word).is_dir()]
-    overrides = [word for word in args.overrides if word not in folders]
-    experiment = compose_experiment(overrides, overlays(args.config_dir)).experiment
-    if folders:
-        experiment.dataset.path = folders
-    if not dataset_folders(experiment):
-        raise ConfigError("nothing to check: name a folder, or dataset=NAME")
-    dataset = groundtruth.examine(
-        dataset_folders(experiment),
-        pattern=experiment.dataset.pattern,
-        exclude=experiment.dataset.exclude,
-        task=experiment.task.name,  # type: ignore[arg-type]
-        digests=groundtruth.FileFacts.of_user(),
-        progress=None if args.json else reading,
-    )
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "pages": len(dataset.pages),
-                    "lines": dataset.lines,
-                    "characters": dataset.characters,
-                    "digest": dataset.digest,
-                    "read": dataset.read,
-                    "problems": [problem.to_json() for problem in dataset.problems],
-                },
-                ensure_ascii=False,
-            )
+    return verb.run(
+        verb.Request(
+            args.overrides,
+            config_dir=args.config_dir,
+            json=args.json,
+            junit=args.junit,
+            html=args.html,
+            pictures=args.pictures,
+            fix=args.fix,
+            since=args.since,
+            htr_united=args.htr_united,
+            quick=args.quick,
         )
-    else:
-        terminal.show_check(terminal.console(), dataset)
-    return 2 if dataset.errors else 0
+    )
 
 
 def status(args: argparse.Namespace) -> int:
@@ -486,6 +465,28 @@ def _verb_parser(verb: str) -> argparse.ArgumentParser:
     if family == "experiment":
         parser.add_argument("--dry-run", action="store_true", help="print plan and commands, start nothing")
         parser.add_argument("-m", "--multirun", action="store_true", help="a sweep: KEY=A,B runs every combination")
+    if family == "check":
+        parser.add_argument("--html", metavar="FILE", help="write a page with pictures of the lines concerned")
+        parser.add_argument("--pictures", type=int, metavar="N", help="of each kind of problem on that page (6)")
+        parser.add_argument("--junit", metavar="FILE", help="write a report for CI: a test case for each kind of problem")
+        parser.add_argument(
+            "--fix",
+            metavar="FOLDER",
+            help="write a clean copy into a new folder, with a list of every change; exit code 0 once it is written",
+        )
+        parser.add_argument(
+            "--since",
+            metavar="RECORD",
+            help="say what has changed since a run (name, prefix, `last`), a file written by `check --json`, or a digest",
+        )
+        parser.add_argument(
+            "--htr-united",
+            metavar="FILE",
+            help="fill in or bring up to date an htr-united.yml, and say what the catalogue would refuse",
+        )
+        parser.add_argument(
+            "--quick", action="store_true", help="do not decode the images to look for pages that are nearly the same"
+        )
     if family in ("runs", "store", "ui"):
         parser.add_argument(
             "runs", nargs="*", metavar="RUN", help="names, prefixes of names, sweeps, or `last`; default: all"

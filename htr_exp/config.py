@@ -29,7 +29,7 @@ from htr_exp.schema import CHOICES, Experiment, Slurm
 PACKAGE = Path(__file__).resolve().parent
 
 LITERAL_KEYS = re.compile(
-    r"(dataset\.(path|pattern|exclude|name)|model\.(path|file|name|doi)|architecture\.spec|split\.(lists\.\w+|table|page_column|column)"
+    r"(dataset\.(path|pattern|exclude|name|characters|metadata|page_column)|model\.(path|file|name|doi|trained_on)|architecture\.spec|split\.(lists\.\w+|table|page_column|column|by|stratify|fold)"
     r"|runtime\.(ketos|kraken|module|image|fallback_kraken)|site\.\w+|tracking\.uri|name|question"
     r"|slurm\.(partition|gres|constraint|account|qos|mail_type|mail_user|nodelist|exclude|compile_partition|extra\.[\w-]+))$"
 )

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from htr_exp import runtime
 from htr_exp.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
 from htr_exp.files import read_json, read_jsonl, sha256_file
-from htr_exp.groundtruth import FileFacts
+from htr_exp.groundtruth import image_digests, user_cache
 from htr_exp.rundir import RunDir, compiled_file
 from htr_exp.schema import Experiment
 from htr_exp.splits import NAMES
@@ -150,15 +150,14 @@ class Inputs:
             )
         self.kraken  # noqa: B018 - found here, or told why not
         problems = []
-        known = FileFacts.of_user()
-        for page in self.pages(*NAMES):
+        pages = self.pages(*NAMES)
+        images = [Path(self.places["pages"][page["page"]]["image"]) for page in pages]
+        for page, image, digest in zip(pages, images, image_digests(images, user_cache())):
             place = self.places["pages"][page["page"]]
-            image = Path(place["image"])
-            try:
-                if known.image(str(image.parent), image.name).sha256 != page["image_digest"]:
-                    problems.append(f"{image}: the image was changed since the run was planned")
-            except OSError as error:
-                problems.append(f"{image}: {error.strerror or error}")
+            if isinstance(digest, OSError):
+                problems.append(f"{image}: {digest}")
+            elif digest != page["image_digest"]:
+                problems.append(f"{image}: the image was changed since the run was planned")
             try:
                 if sha256_file(Path(place["staged"])) != place["sha256"]:
                     problems.append(
@@ -166,7 +165,6 @@ class Inputs:
                     )
             except OSError:
                 problems.append(f"{place['staged']}: the staged page is gone; the same train command stages it again")
-        known.save()
         if problems:
             more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
             raise DatasetError("the data is not what the run was planned with:", problems[:10] + more)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import unicodedata
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +12,21 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
-from htr_exp import basemodel, groundtruth, ketos, rules, runtime, sbatch, slurm, splits
+from htr_exp import (
+    basemodel,
+    conventions,
+    groundtruth,
+    ketos,
+    leakage,
+    lineage,
+    material,
+    rules,
+    runtime,
+    sbatch,
+    slurm,
+    splits,
+    splitting,
+)
 from htr_exp.config import Composed, conf_dir, word_problems
 from htr_exp.errors import ConfigError, HtrExpError
 from htr_exp.files import digest_json, sha256_file
@@ -44,10 +56,12 @@ class Plan:
     folders: tuple[Path, ...]
     dataset: groundtruth.Dataset
     split: splits.Split
+    leaks: leakage.Findings
     base: Base | None
     kraken: runtime.Kraken
     device: str
     warnings: tuple[str, ...]
+    material: material.Material
     evaluate: bool = False  # score the base model on all pages, train nothing
 
     @property
@@ -113,11 +127,15 @@ class Memory:
     progress: Callable[[int, int], None] | None = None
     datasets: dict[Any, groundtruth.Dataset] = field(default_factory=dict)
     splits: dict[Any, splits.Split] = field(default_factory=dict)
+    similar: dict[Any, leakage.Similar] = field(default_factory=dict)
+    lineages: dict[Any, lineage.Lineage] = field(default_factory=dict)
+    tables: splitting.Tables = field(default_factory=dict)
     bases: dict[Any, Base] = field(default_factory=dict)
     krakens: dict[Any, runtime.Kraken] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
     slurm: dict[str, list[str]] = field(default_factory=dict)
     missing: dict[Any, list[str]] = field(default_factory=dict)
+    materials: dict[Any, material.Material] = field(default_factory=dict)
     defaults: Experiment | None = None
 
     def shipped(self) -> Experiment:
@@ -151,6 +169,7 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     problems = word_problems(composed.values)
     problems += rules.problems(experiment, memory.shipped())
     problems += slurm_problems(experiment, memory)
+    problems += (misset := leakage.setting_problems(experiment.leakage))
     places = places_of(experiment)
 
     def attempt(step: Callable[[], Any]) -> Any:
@@ -163,7 +182,10 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
 
     folders = dataset_folders(experiment)
     dataset = attempt(lambda: _dataset(experiment, folders, memory)) if folders else None
-    split = attempt(lambda: _split(experiment, dataset, memory, evaluate)) if dataset is not None else None
+    splittable = evaluate or not any(problem.startswith(("split.", "split=", "leakage.")) for problem in problems)
+    split = None
+    if dataset is not None and splittable:
+        split = attempt(lambda: _split(experiment, dataset, memory, evaluate))
     named = experiment.model.name != "none" and (experiment.model.path or experiment.model.doi)
     base = attempt(lambda: _base(experiment, places, memory)) if named else None
     kraken = attempt(lambda: _kraken(experiment, memory))
@@ -173,9 +195,15 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
         problems = [problem for problem in problems if not problem.startswith("model=none")] + [
             "model=none: choose a model to evaluate"
         ]
-    if base is not None and dataset is not None and split is not None and not evaluate:
-        problems += _alphabet_problems(experiment, base, dataset, split)
-    if problems or dataset is None or split is None or kraken is None:
+    lines = None
+    if dataset is not None and split is not None and (base is not None or not named):
+        lines = attempt(lambda: _material(experiment, base, dataset, split, memory, evaluate))
+    problems += lines.problems(experiment, base.name if base else None) if lines else []
+    guarded = None
+    if dataset is not None and split is not None and not misset:
+        guarded = attempt(lambda: _guarded(experiment, dataset, split, base, places, memory))
+    problems += [f"leakage: {problem}" for problem in guarded.problems()] if guarded else []
+    if problems or dataset is None or split is None or kraken is None or guarded is None or lines is None:
         raise ConfigError("the experiment cannot run:", list(dict.fromkeys(problems)))
     return Plan(
         composed=composed,
@@ -184,13 +212,17 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
         folders=tuple(folders),
         dataset=dataset,
         split=split,
+        leaks=guarded,
         base=base,
         kraken=kraken,
         device=_device(experiment, memory),
         warnings=(
             *_runtime_warnings(experiment, kraken, memory),
-            *(() if evaluate else _warnings(experiment, base, dataset, split)),
+            *split.notes,
+            *guarded.warnings,
+            *_warnings(experiment, base, lines, split, evaluate),
         ),
+        material=lines,
         evaluate=evaluate,
     )
 
@@ -222,7 +254,7 @@ def _dataset(experiment: Experiment, folders: Sequence[Path], memory: Memory) ->
             pattern=config.pattern,
             exclude=config.exclude,
             task=experiment.task.name,  # type: ignore[arg-type]
-            digests=groundtruth.FileFacts.of_user(),
+            cache=groundtruth.user_cache(),
             progress=memory.progress,
         )
     dataset = memory.datasets[key]
@@ -236,28 +268,35 @@ def _dataset(experiment: Experiment, folders: Sequence[Path], memory: Memory) ->
 
 def _split(experiment: Experiment, dataset: groundtruth.Dataset, memory: Memory, evaluate: bool) -> splits.Split:
     config = experiment.split
-    key = (id(dataset), repr(config), evaluate)
-    if key not in memory.splits:
-        memory.splits[key] = splits.everything(dataset.pages) if evaluate else _made_split(experiment, dataset)
+    dataset_keys = (id(dataset), experiment.dataset.metadata, experiment.dataset.page_column)
+    key = (*dataset_keys, repr(config), repr(experiment.leakage), evaluate)
+    if key not in memory.splits and evaluate:
+        memory.splits[key] = splits.everything(dataset.pages)
+    elif key not in memory.splits:
+        # what the guard would refuse is not drawn in the first place
+        together = leakage.together(
+            pair
+            for pair in similar_pages(experiment, dataset, memory).pairs
+            if pair.kind not in experiment.leakage.accept
+        )
+        memory.splits[key] = splitting.made(experiment, dataset.pages, memory.tables, together=together)
     return memory.splits[key]
 
 
-def _made_split(experiment: Experiment, dataset: groundtruth.Dataset) -> splits.Split:
-    config = experiment.split
-    if config.kind == "page":
-        return splits.draw(dataset.pages, seed=config.seed, validation=config.validation, test=config.test)
-    if config.kind == "table":
-        table = _absolute(str(config.table))
-        lists: dict[str, Sequence[str]] = dict(
-            splits.read_table(table, page_column=config.page_column, column=config.column)
-        )
-        return splits.given(dataset.pages, lists, table.name)
-    lists = {
-        side: splits.read_list(_absolute(file))
-        for side in splits.NAMES
-        if (file := getattr(config.lists, side)) is not None
-    }  # fmt: skip
-    return splits.given(dataset.pages, lists, "split.lists")
+def points_of(composed: Composed, memory: Memory) -> list[Composed]:
+    """Return one experiment for each fold where every fold is asked for, else the experiment itself.
+
+    So it is, too, where its ground truth cannot be read or grouped: `plan` says why, with all else that is wrong.
+    """
+    experiment = composed.experiment
+    folders = dataset_folders(experiment)
+    if not folders or not splitting.has_folds(experiment):
+        return [composed]
+    try:
+        pages = _dataset(experiment, folders, memory).pages
+        return [splitting.with_fold(composed, fold) for fold in splitting.folds(experiment, pages, memory.tables)]
+    except HtrExpError:
+        return [composed]
 
 
 def _base(experiment: Experiment, places: Places, memory: Memory) -> Base:
@@ -274,6 +313,37 @@ def _base(experiment: Experiment, places: Places, memory: Memory) -> Base:
             )
         memory.bases[key] = Base(config.name or path.stem, path, sha256_file(path), header, config.doi)
     return memory.bases[key]
+
+
+def _guarded(
+    experiment: Experiment,
+    dataset: groundtruth.Dataset,
+    split: splits.Split,
+    base: Base | None,
+    places: Places,
+    memory: Memory,
+) -> leakage.Findings:
+    found = similar_pages(experiment, dataset, memory)
+    known = None
+    if base is not None:
+        listed = experiment.model.trained_on
+        key = (base.sha256, listed, places.runs)
+        if key not in memory.lineages:
+            memory.lineages[key] = lineage.of_model(
+                base.path, base.sha256, places.runs, _absolute(listed) if listed else None
+            )
+        known = memory.lineages[key]
+    pages = {page.name: page for page in dataset.pages}
+    return leakage.guard(split.pages, pages, found, known, experiment.leakage)
+
+
+def similar_pages(experiment: Experiment, dataset: groundtruth.Dataset, memory: Memory) -> leakage.Similar:
+    """Return which pages of a dataset are nearly the same; they are compared once a command."""
+    config = experiment.leakage
+    key = (id(dataset), config.near_image, config.near_text, config.contained_text, config.text_letters)
+    if key not in memory.similar:
+        memory.similar[key] = leakage.similar(dataset.pages, config, groundtruth.user_cache(), memory.progress)
+    return memory.similar[key]
 
 
 def _kraken(experiment: Experiment, memory: Memory) -> runtime.Kraken:
@@ -361,62 +431,28 @@ def _asked_slurm(settings: Slurm) -> list[str]:
         return [f"slurm={settings.name}: {silent}; try again when Slurm answers, or run here with slurm=none"]
 
 
-def _training_characters(
-    experiment: Experiment, dataset: groundtruth.Dataset, split: splits.Split, form: str | None
-) -> Counter[str]:
-    """Count the code points of the training lines as kraken sees them in a normal form, or as they are."""
-    wanted = set(split.pages["train"])
-    found: Counter[str] = Counter()
-    for page in dataset.pages:
-        if page.name in wanted:
-            for line in page.lines:
-                text = unicodedata.normalize(form, line.text) if form else line.text  # type: ignore[arg-type]
-                found.update(" ".join(text.split()) if experiment.training.normalize_whitespace else text)
-    return found
-
-
-def _spelled(characters: Sequence[str]) -> str:
-    return ", ".join(
-        f"{char if char.isprintable() and not unicodedata.combining(char) else ' '} U+{ord(char):04X}".strip()
-        for char in characters
-    )
-
-
-def _alphabet_problems(
-    experiment: Experiment, base: Base, dataset: groundtruth.Dataset, split: splits.Split
-) -> list[str]:
-    if experiment.training.resize != "fail" or base.header.alphabet is None:
-        return []
-    known = set("".join(base.header.alphabet))
-    counts = _training_characters(experiment, dataset, split, experiment.training.normalization)
-    unknown = sorted(char for char in counts if char not in known)
-    if not unknown:
-        return []
-    listed = ", ".join(f"{_spelled([char])} ({counts[char]} times)" for char in unknown)
-    return [
-        f"training.resize=fail: {base.name} does not know {len(unknown)} characters of the training lines: {listed}; use training.resize=union"
-    ]
+def _material(
+    experiment: Experiment,
+    base: Base | None,
+    dataset: groundtruth.Dataset,
+    split: splits.Split,
+    memory: Memory,
+    evaluate: bool,
+) -> material.Material:
+    key = (id(dataset), split.digest, base.sha256 if base else None, evaluate, material.key(experiment))
+    if key not in memory.materials:
+        pages = {page.name: page for page in dataset.pages}
+        train = () if evaluate else split.pages["train"]
+        memory.materials[key] = material.of_split(experiment, pages, train, base.header if base else None)
+    return memory.materials[key]
 
 
 def _warnings(
-    experiment: Experiment, base: Base | None, dataset: groundtruth.Dataset, split: splits.Split
+    experiment: Experiment, base: Base | None, found: material.Material, split: splits.Split, evaluate: bool
 ) -> list[str]:
-    found = []
-    if base is not None and base.header.alphabet is not None:
-        form = experiment.training.normalization
-        known = set("".join(base.header.alphabet))
-        unknown = {
-            form: set(_training_characters(experiment, dataset, split, form)) - known for form in (form, "NFC", "NFD")
-        }
-        nearest = min(unknown, key=lambda form: len(unknown[form]))
-        if len(unknown[nearest]) < len(unknown[form]):
-            found.append(
-                f"{base.name} does not know {len(unknown[form])} characters of the training lines as they are, "
-                f"{len(unknown[nearest])} in the form it writes itself: consider training.normalization={nearest}"
-            )
-        lost = sorted(known - set(_training_characters(experiment, dataset, split, form)))
-        if experiment.training.resize == "new" and lost and unknown[form]:
-            found.append(f"training.resize=new deletes {len(lost)} characters that {base.name} knows: {_spelled(lost)}")
+    said = conventions.warning(experiment, evaluate=evaluate)
+    warnings = [said] if said else []
+    warnings += found.warnings(experiment, base.name if base else None)
     if not split.pages["test"]:
-        found.append("there is no test set: only a validation score will be given, which is optimistic")
-    return found
+        warnings.append("there is no test set: only a validation score will be given, which is optimistic")
+    return warnings

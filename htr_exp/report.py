@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from htr_exp import conventions
 from htr_exp.files import read_jsonl
 from htr_exp.rundir import RunDir
 from htr_exp.standing import Standing, of_folder
@@ -61,13 +62,23 @@ def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
         "base_val_cer": (scores["validation"].get("base") or {}).get("cer"),
         "base_test_cer": (scores["test"].get("base") or {}).get("cer"),
         "base_model": model["name"] if model else None,
+        "leakage": sorted((facts.get("leakage") or {}).get("accepted") or ()),
         "dataset": facts["dataset"]["name"],
+        "conventions": conventions.described(*_conventions(facts)),
+        "convention_mismatch": conventions.differ(*_conventions(facts)),
+        "fold": (facts.get("split") or {}).get("fold"),
         "kraken": found["version"] if found else facts["software"]["kraken"],
         "runtime": _runtime(found) if found else None,
         "fallback": found["fallback"] if found else None,
         "sweeps": [member["sweep"] for member in read_jsonl(run.sweeps)],
         "scores": scores,
     }
+
+
+def _conventions(facts: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the conventions of a run's dataset and base model; none of runs from before they were recorded."""
+    used = facts.get("conventions") or {}
+    return used.get("dataset"), used.get("model")
 
 
 def _runtime(kraken: dict[str, Any]) -> str:
@@ -131,6 +142,8 @@ def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
         "model.file",
         "model.doi",
         "dataset.path",
+        "dataset.transcription_convention",
+        "model.transcription_convention",
     )
     varied = [
         key for key in everywhere if not key.startswith(ignored) and len({repr(one["settings"].get(key)) for one in rows}) > 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from htr_exp.schema import Experiment
 from htr_exp.slurm import usable_cpus
+from htr_exp.splits import BUILT_IN
 
 OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "mem", "nodes", "ntasks",
                "ntasks-per-node", "open-mode", "output", "requeue", "no-requeue", "signal", "time")  # fmt: skip
@@ -50,6 +51,10 @@ def _choices(experiment: Experiment) -> list[str]:
     if model.name == "none":
         if model.path is not None or model.doi is not None:
             found.append("model=none trains from scratch: remove model.path and model.doi, or choose another model")
+        if model.transcription_convention != "unknown":
+            found.append(
+                f"model.transcription_convention={model.transcription_convention} changes nothing with model=none: remove it"
+            )
         if experiment.architecture.spec is None:
             found.append(
                 "model=none needs a network: architecture=kraken_default, architecture=guide or architecture=small"
@@ -95,8 +100,14 @@ def _numbers(experiment: Experiment) -> list[str]:
         found.append(f"split.validation={split.validation}: it is a share of the lines, above 0 and below 1")
     if not 0 <= split.test < 1:
         found.append(f"split.test={split.test}: it is a share of the lines, from 0 (no test set) to below 1")
-    if 0 < split.validation < 1 and 0 <= split.test < 1 and split.validation + split.test >= 1:
+    drawn = split.kind in ("drawn", "page")
+    if drawn and 0 < split.validation < 1 and 0 <= split.test < 1 and split.validation + split.test >= 1:
         found.append(f"split.validation={split.validation} and split.test={split.test} leave nothing to train on")
+    found += [
+        f"split.{key}={value}: it must be at least {least}"
+        for key, least in (("train_pages", 1), ("folds", 2))
+        if (value := getattr(split, key)) is not None and value < least
+    ]
     if launch.jobs < 1:
         found.append(f"launch.jobs={launch.jobs}: it must be at least 1")
     if experiment.scores.pad < 0:
@@ -127,9 +138,11 @@ def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
         yield "training.momentum", f"training.optimizer={training.optimizer}"
     if experiment.model.name == "none":
         yield "training.resize", "model=none"
-    if split.kind != "page":
-        for key in ("seed", "validation", "test"):
-            yield f"split.{key}", f"split={split.kind}"
+    given = split.kind in ("lists", "table")
+    unused = ["by", "stratify", "validation"] * given + ["seed"] * (given and split.train_pages is None)
+    unused += ["test"] * (split.kind not in ("drawn", "page")) + ["folds"] * (split.kind != "k_fold")
+    for key in unused:
+        yield f"split.{key}", f"split={split.kind}" if split.kind not in ("drawn", "page") else "split.kind=drawn"
 
 
 def _value(experiment: Experiment, key: str) -> object:
@@ -153,10 +166,43 @@ def _combinations(experiment: Experiment) -> list[str]:
         )
     if split.kind == "table" and not split.table:
         found.append("split=table needs split.table=FILE")
+    found += _groups(experiment)
     if split.kind != "lists" and any((split.lists.train, split.lists.validation, split.lists.test)):
         found.append("split.lists.*: choose split=lists to use them")
     if split.kind != "table" and split.table:
         found.append(f"split.table={split.table}: choose split=table to use it")
+    return found
+
+
+def _groups(experiment: Experiment) -> list[str]:
+    """Return what is wrong with the groups and the fold that a split asks for."""
+    split = experiment.split
+    found = []
+    given, in_folds = split.kind in ("lists", "table"), split.kind in ("k_fold", "leave_one_out")
+    for key in ("by", "stratify"):
+        value = getattr(split, key)
+        if not given and value not in (None, *BUILT_IN) and experiment.dataset.metadata is None:
+            found.append(
+                f"split.{key}={value} needs dataset.metadata=FILE, a table with columns {experiment.dataset.page_column} "
+                f"and {value}; without one there are {', '.join(BUILT_IN)}"
+            )
+    if not given and split.stratify is not None and split.stratify in (split.by, "page", "image"):
+        found.append(
+            f"split.stratify={split.stratify}: it must be something that several groups have in common (split.by={split.by}), as folder or hand"
+        )
+    if split.fold is not None and not in_folds:
+        found.append(f"split.fold={split.fold}: choose split=k_fold or split=leave_one_out to use it")
+    if split.fold is None and in_folds:
+        one = f"1 to {split.folds}" if split.kind == "k_fold" else split.by.upper()
+        found.append(f"split={split.kind} needs split.fold={one}, or split.fold=all with `train -m` for every one")
+    if split.kind != "k_fold" or split.folds < 2:
+        return found
+    if split.fold not in (None, "all", *(str(number + 1) for number in range(split.folds))):
+        found.append(f"split.fold={split.fold}: choose one of 1 to {split.folds} (split.folds), or all")
+    if 0 < split.validation < 1 and split.validation + 1 / split.folds >= 1:
+        found.append(
+            f"split.validation={split.validation} and a test fold of 1/{split.folds} leave nothing to train on"
+        )
     return found
 
 

@@ -23,7 +23,7 @@ from htr_exp.files import (
     write_jsonl,
 )
 
-SEALED = ("experiment.yaml", "provenance.json", "split.json", "commands.sh", "predict.jinja", "uncommitted.diff")
+SEALED = ("experiment.yaml", "provenance.json", "split.json", "fingerprints.json", "commands.sh", "predict.jinja", "uncommitted.diff")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class RunDir:
     @property
     def split(self) -> Path:
         return self.path / "split.json"
+
+    @property
+    def fingerprints(self) -> Path:
+        """What the run's model will have seen, to be recognised by runs that start from it."""
+        return self.path / "fingerprints.json"
 
     @property
     def commands(self) -> Path:

@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from htr_exp import files
+from htr_exp import conventions, files
 from htr_exp.rundir import RunDir, State
 
-VIEW = 2  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 3  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 # What the fingerprint reads; all small. The rest is known by its size and time.
 READ = (
@@ -275,9 +275,15 @@ def _tags(
         "htr_exp.folder": shown,
         "htr_exp.model": model.get("name") or ("none" if provenance.get("model", 0) is None else None),
         "htr_exp.model_sha256": model.get("sha256"),
+        "htr_exp.leakage": ", ".join(sorted((provenance.get("leakage") or {}).get("accepted") or ())),
+        "htr_exp.base_trained_on": ((provenance.get("leakage") or {}).get("base_model") or {}).get("trained_on"),
         "htr_exp.dataset": dataset.get("name"),
         "htr_exp.dataset_digest": dataset.get("digest"),
         "htr_exp.split_digest": (provenance.get("split") or {}).get("digest"),
+        "htr_exp.dataset_convention": (provenance.get("conventions") or {}).get("dataset"),
+        "htr_exp.model_convention": (provenance.get("conventions") or {}).get("model"),
+        "htr_exp.convention_mismatch": _mismatch(provenance),
+        "htr_exp.fold": (provenance.get("split") or {}).get("fold"),
         **_kraken_tags(folder, provenance, results),
         "htr_exp.commit": code.get("commit"),
         "htr_exp.best_epoch": results.get("best_epoch"),
@@ -292,6 +298,13 @@ def _tags(
         "mlflow.runName": folder.name,
     }
     return {key: str(value)[:TAG_LENGTH] for key, value in tags.items() if value not in (None, "")}
+
+
+def _mismatch(provenance: Mapping[str, Any]) -> str | None:
+    """Return both conventions where the base model's is not the dataset's: its score measures them, too."""
+    used = provenance.get("conventions") or {}
+    dataset, model = used.get("dataset"), used.get("model")
+    return conventions.described(dataset, model) if conventions.differ(dataset, model) else None
 
 
 def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
@@ -352,6 +365,8 @@ def _note(
     if best is not None:
         before = f"{base:.2%} before, " if base is not None else ""
         lines.append(f"Test CER: {before}**{best:.2%}** after training ({where}).")
+    if leaks := (provenance.get("leakage") or {}).get("accepted"):
+        lines.append(f"**Leakage accepted: {', '.join(sorted(leaks))}**: the scores rest on pages that were seen before.")
     said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")
     epoch = results.get("best_epoch")
     counted = f", the best is epoch {epoch} (the first is 0)." if epoch is not None else "."

@@ -16,6 +16,10 @@ class Dataset:
     path: Any = None  # a folder, or a list of folders
     pattern: str = MISSING  # which XML files are ground truth, by name or path below the folder
     exclude: list[str] = field(default_factory=list)  # patterns of XML files to leave aside
+    transcription_convention: str = "unknown"  # how its text follows the manuscript; mixing conventions measures them
+    characters: str | None = None  # a table (CSV, column `char`) of the characters that transcriptions may have
+    metadata: str | None = None  # a table (CSV) with a row for each page: document, hand, ... for splits and statistics
+    page_column: str = "page"  # its column with the page names
 
 
 @dataclass
@@ -26,6 +30,8 @@ class Model:
     path: str | None = None  # a file
     doi: str | None = None  # where the model is published
     file: str | None = None  # its file name in that record and in site.models
+    transcription_convention: str = "unknown"  # of what it was trained on
+    trained_on: str | None = None  # a table (CSV, TSV) of the files that it was trained on, by their SHA-256
     fetch_timeout_s: int = MISSING  # how long a download from the DOI may take, seconds
 
 
@@ -100,14 +106,32 @@ class SplitLists:
 class Split:
     """Which pages are learnt from (train), steered by (validation) and scored on (test)."""
 
-    kind: str = MISSING  # page: drawn by seed; lists: given files; table: a column of a CSV
+    # drawn: by seed (page: its name of before); k_fold, leave_one_out: each group is the test set once; lists: given files;
+    # table: a column of a CSV
+    kind: str = MISSING
+    by: str = "page"  # what is never on two sides: page, folder, image, or a column of dataset.metadata
     seed: int = MISSING  # alone decides a drawn split
     validation: float = MISSING  # share of the lines
     test: float = MISSING  # share of the lines; 0: no test set
+    stratify: str | None = None  # as `by`: each side gets its share of the lines of every value of this
+    folds: int = 5  # k_fold: how many
+    fold: str | None = None  # which fold, or the group left out; all: every one, as a sweep
+    train_pages: int | None = None  # train on so many pages, the same first ones for every number; null: on all
     lists: SplitLists = field(default_factory=SplitLists)
     table: str | None = None  # CSV file
     page_column: str = MISSING  # its column with the page names
     column: str = MISSING  # its column with train, validation or test
+
+
+@dataclass
+class Leakage:
+    """What must not be on two sides of a split, nor among what the base model was trained on."""
+
+    accept: list[str] = field(default_factory=list)  # kinds that do not stop the run; its record and every table say so
+    near_image: float = MISSING  # share of the bits of two looks that may differ for images to be near-identical
+    near_text: float = MISSING  # share of letters in which texts agree to be near-identical
+    contained_text: float = MISSING  # share of the shorter text's shingles that the other has, to be so too
+    text_letters: int = MISSING  # texts of fewer letters are not compared
 
 
 @dataclass
@@ -198,6 +222,7 @@ class Experiment:
     task: Task = field(default_factory=Task)
     training: Training = field(default_factory=Training)
     split: Split = field(default_factory=Split)
+    leakage: Leakage = field(default_factory=Leakage)
     scores: Scores = field(default_factory=Scores)
     runtime: Runtime = field(default_factory=Runtime)
     slurm: Slurm = field(default_factory=Slurm)
@@ -210,14 +235,19 @@ class Experiment:
     again: bool = MISSING  # make another run of what is already done
 
 
+CONVENTIONS = ("graphematic", "expanded", "normalised", "unknown")
+"""How a transcription follows its manuscript: sign by sign, abbreviations expanded, spelling normalised."""
+
 CHOICES: dict[str, tuple[str, ...]] = {
+    "dataset.transcription_convention": CONVENTIONS,
+    "model.transcription_convention": CONVENTIONS,
     "training.quit": ("early", "fixed"),
     "training.optimizer": ("Adam", "AdamW", "AdamW+Muon", "SGD", "RMSprop"),
     "training.schedule": ("constant", "1cycle", "exponential", "cosine", "step", "reduceonplateau"),
     "training.resize": ("union", "new", "fail"),
     "training.normalization": ("NFC", "NFD", "NFKC", "NFKD"),
     "training.precision": ("32-true", "64-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"),
-    "split.kind": ("page", "lists", "table"),
+    "split.kind": ("drawn", "k_fold", "leave_one_out", "lists", "table", "page"),
     "task.name": ("recognition",),
     "runtime.kind": ("host", "module", "apptainer"),
     "tracking.kind": ("embedded", "server", "none"),

@@ -13,7 +13,7 @@ from htr_exp import launch, provenance, recording, report, rules, standing, subm
 from htr_exp.config import Composed, slurm_settings
 from htr_exp.errors import ConfigError
 from htr_exp.inputs import Inputs
-from htr_exp.plan import Memory, Plan, plan, slurm_problems
+from htr_exp.plan import Memory, Plan, plan, points_of, slurm_problems
 from htr_exp.rundir import RunDir, State
 from htr_exp.schema import Experiment, Slurm
 from htr_exp.stop import Stop
@@ -58,13 +58,14 @@ def start(points: Sequence[Composed], request: Request) -> tuple[int, list[Any]]
     """Plan all points, then write and start them.
 
     Returns:
-        The exit code, and each point's validation CER where it is known.
+        The exit code, and each point's validation CER where it is known: the mean of its folds where it has several.
 
     Raises:
         ConfigError: with all problems of all points; nothing is written then.
         HtrExpError: a run folder cannot be written, or Slurm does not take the runs.
     """
-    plans = planned(points, request, fetch=True)
+    by_point = planned(points, request, fetch=True)
+    plans = [one for of_point in by_point for one in of_point]
     if not request.json:
         terminal.show_warnings(terminal.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
     command = ["htr_exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
@@ -78,7 +79,14 @@ def start(points: Sequence[Composed], request: Request) -> tuple[int, list[Any]]
                 run, _lacking(point), point.experiment, point.places.cache, point.places.workspace, point.dataset_name
             )
         )
-    return _started(ready, request)
+    code, values = _started(ready, request)
+    of_runs = iter(values)
+    return code, [_mean([next(of_runs) for _ in of_point]) for of_point in by_point]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path], request: Request) -> int:
@@ -113,7 +121,7 @@ def dry_run(points: Sequence[Composed], request: Request) -> None:
     Raises:
         ConfigError: with all problems of all points.
     """
-    plans = planned(points, request, fetch=False)
+    plans = [one for of_point in planned(points, request, fetch=False) for one in of_point]
     known = [write.find(point) for point in plans]
     folders = [
         one.path if one else point.places.runs / f"{point.name}-{point.key[:8]}" for one, point in zip(known, plans)
@@ -134,20 +142,23 @@ def dry_run(points: Sequence[Composed], request: Request) -> None:
             out.print(script, markup=False, soft_wrap=True)
 
 
-def planned(points: Sequence[Composed], request: Request, *, fetch: bool) -> list[Plan]:
-    """Plan every point; all problems of all points are raised together.
+def planned(points: Sequence[Composed], request: Request, *, fetch: bool) -> list[list[Plan]]:
+    """Plan every point, which in a sweep may be several runs; all problems of all points are raised together.
 
     Raises:
         ConfigError: there are some.
     """
     memory = Memory(fetch=fetch, progress=None if request.json else reading)
-    plans, problems = [], []
+    plans: list[list[Plan]] = []
+    problems: list[str] = []
     for point in points:
-        try:
-            plans.append(plan(point, memory, evaluate=request.verb == "evaluate"))
-        except ConfigError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
-    problems += _mixed_versions(plans)
+        plans.append([])
+        for one in points_of(point, memory) if request.sweep else [point]:
+            try:
+                plans[-1].append(plan(one, memory, evaluate=request.verb == "evaluate"))
+            except ConfigError as error:
+                problems += [problem for problem in error.problems if problem not in problems]
+    problems += _mixed_versions([one for of_point in plans for one in of_point])
     if problems:
         raise ConfigError("the experiment cannot run:", problems)
     return plans

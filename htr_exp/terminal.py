@@ -19,11 +19,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from htr_exp.lookalikes import listed, spelled
 from htr_exp.splits import NAMES
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
+    from htr_exp.alphabet import Audit
     from htr_exp.doctor.finding import Finding
-    from htr_exp.groundtruth import Dataset
+    from htr_exp.groundtruth.statistics import Statistics
     from htr_exp.plan import Plan
     from htr_exp.schema import Slurm
 
@@ -119,14 +121,20 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
     ]
     if dataset.dropped:
         rows.append(("left out", f"{len(dataset.dropped)} items; `python -m htr_exp check` says which and why"))
+    if plan.split.fold:
+        rows.append(("split", plan.split.fold))
     for side in NAMES:
         pages = [plan.pages[name] for name in plan.split.pages[side]]
         if pages:
             lines = sum(len(page.lines) for page in pages)
             rows.append((side, f"{len(pages)} pages, {lines} lines ({lines / dataset.lines:.0%})"))
+    if plan.split.unused:
+        rows.append(("not used", f"{len(plan.split.unused)} pages; split.json says why of each"))
     rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
     rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
     device = "CUDA where the node has it, else the CPU" if plan.device == "auto" else plan.device
+    for kind, found in plan.leaks.accepted.items():
+        rows.append(("accepted", f"{kind}: {len(found)} pairs, first {found[0]}"))
     rows.append(("kraken", f"{plan.kraken.version} on {device} ({_where(plan)})"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -195,19 +203,37 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
             figures = [percent((scores.get(name) or {}).get(figure)) for figure in ("cer", "wer") for name, _ in shown]
             table.add_row(side, str(scored[0]["lines"]), *figures)
     out.print(table)
+    if row["leakage"]:
+        out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
+    if row["convention_mismatch"]:
+        out.print(Text(MISMATCHED.format(conventions=row["conventions"]), style="yellow"))
     if row["reason"]:
         out.print(Text(row["reason"], style="yellow"))
     out.print(Text(f"run: {row['folder']}"))
+
+
+MISMATCHED = (
+    "convention {conventions}: base model and data are transcribed by different conventions, so that scores before "
+    "training, and gains, measure the convention, too"
+)
+"""What stands below every score of a base model that transcribes otherwise than its data (model -> data)."""
+
+LEAKY = "leakage accepted: {kinds}: these scores are better than they would be on pages never seen"
+"""What stands below every score that rests on an accepted leak."""
 
 
 def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[str]) -> None:
     """Print runs side by side: the settings in which they differ, and their scores."""
     table = Table(box=None, pad_edge=False)
     mixed = len({row["kraken"] for row in rows}) > 1
+    leaky = any(row["leakage"] for row in rows)
+    conventional = any(row["convention_mismatch"] for row in rows)
     for name in (
         "run",
         *varied,
         *["kraken"] * mixed,
+        *["leakage"] * leaky,
+        *["convention"] * conventional,
         "state",
         "epoch",
         "val CER",
@@ -223,6 +249,8 @@ def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[st
             row["run"],
             *(str(row["settings"].get(key, "")) for key in varied),
             *[row["kraken"]] * mixed,
+            *[", ".join(row["leakage"])] * leaky,
+            *[row["conventions"] or ""] * conventional,
             row["state"],
             "" if row["epoch"] is None else str(row["epoch"]),
         ]
@@ -324,6 +352,8 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
         "job left": lambda row: duration(row["left_s"]) if row["left_s"] is not None else "",
         "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
         "restarts": lambda row: str(max(row["restarts"], row["requeued"]) or ""),
+        "leakage": lambda row: ", ".join(row["leakage"]),
+        "convention": lambda row: row["conventions"] if row["convention_mismatch"] else "",
     }
     always = ("run", "state", "epoch", "val CER", "test CER")
     cells = {name: [cell(row) for row in rows] for name, cell in columns.items()}
@@ -403,23 +433,45 @@ def _job(row: dict[str, Any]) -> str:
     return f"{job}@{row['node']}" if row["node"] else job
 
 
-def show_check(out: Console, dataset: Dataset) -> None:
-    """Print what a dataset holds and everything that is wrong with it, each kind of problem once with its first examples."""
-    out.print(
-        f"{len(dataset.pages)} pages, {dataset.lines} lines, {dataset.characters} characters can be used (of {dataset.read['pages']} pages, {dataset.read['lines']} lines read)"
-    )
-    for severity, style in (("error", "red"), ("dropped", "yellow"), ("warning", "")):
-        of_kind: dict[str, list[Any]] = {}
-        for problem in dataset.problems:
-            if problem.severity == severity:
-                of_kind.setdefault(problem.code, []).append(problem)
-        for code, problems in of_kind.items():
-            out.print(Text(f"{severity}: {code} ({len(problems)})", style=style))
-            for problem in problems[:5]:
-                where = f"{problem.file}:{problem.line}" if problem.line else problem.file
-                out.print(Text(f"  {where}: {problem.message}"))
-            if len(problems) > 5:
-                out.print(Text(f"  and {len(problems) - 5} more; --json lists all"))
+def show_statistics(out: Console, found: Statistics) -> None:
+    """Print how much ground truth there is, in all and in each group, and how large its lines are."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "pages", "lines", "words", "characters", "alphabet"):
+        table.add_column(name, justify="right" if name else "left", overflow="fold")
+    of_groups = list(found.groups.items()) if len(found.groups) > 1 else []
+    for name, volume in [*of_groups, ("in all", found.total)]:
+        cells = (name, *(f"{value:,}" for value in volume.to_json().values()))
+        table.add_row(*map(Text, cells), style="bold" if of_groups and name == "in all" else "")
+    out.print(table)
+    for what, values in (("width", found.line_width), ("height", found.line_height)):
+        if values:
+            shown = ", ".join(f"{values[share]:.0f}" for share in (0.0, 0.05, 0.5, 0.95, 1.0))
+            out.print(Text(f"line {what}: {shown} pixels (least, 5 %, median, 95 %, most)"))
+
+
+def show_audit(out: Console, found: Audit, model: str | None) -> None:
+    """Print what is to know of an alphabet: what the base model lacks, what may be a slip, what is not allowed."""
+    for title, findings in (
+        (f"characters that {model} does not know", found.unknown),
+        ("characters that are not in the table of allowed ones", found.unlisted),
+        ("characters for which that table has others", found.replaced),
+    ):
+        if findings:
+            out.print(Text(f"{title} ({len(findings)})", style="bold"))
+            for one in findings:
+                instead = "" if one.instead is None else f" -> {spelled(one.instead) if one.instead else 'nothing'}"
+                out.print(Text(f"  {spelled(one.text)}{instead}: {one.count} times, {', '.join(one.examples)}"))
+    if found.nearest is not None:
+        form, unknown = found.nearest
+        out.print(Text(f"  with training.normalization={form} there are {unknown}"))
+    if found.lost:
+        lost = f"characters of {model} that are not in this data, and that training.resize=new would delete"
+        out.print(Text(f"{lost} ({len(found.lost)})", style="bold"))
+        out.print(Text(f"  {listed(found.lost)}"))
+    if found.twins:
+        out.print(Text(f"characters that look like others ({len(found.twins)})", style="bold"))
+        for twin in found.twins:
+            out.print(Text(f"  {twin.described()}"))
 
 
 FINDING_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import posixpath
 import shlex
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from htr_exp import commands, groundtruth, ketos, provenance
+from htr_exp import commands, conventions, groundtruth, ketos, provenance
 from htr_exp.claim import claimed
 from htr_exp.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.plan import Plan
 from htr_exp.rundir import RunDir, plainly, runs_in
 from htr_exp.schema import Runtime
-from htr_exp.splits import NAMES
+from htr_exp.splits import NAMES, image_name
 
 
 def find(plan: Plan) -> RunDir | None:
@@ -120,9 +119,15 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         "split": {
             "digest": plan.split.digest,
             "seed": plan.experiment.split.seed,
-            **{side: _side_facts(plan, side) for side in NAMES},
+            "kind": None if plan.evaluate else plan.experiment.split.kind,
+            "fold": plan.split.fold,
+            **{side: _side_facts(plan, plan.split.pages[side]) for side in NAMES},
+            "unused": _side_facts(plan, plan.split.unused),
         },
         "model": _model_facts(plan),
+        "conventions": conventions.of(plan.experiment),
+        "crowded_lines": _crowded_facts(plan),
+        "leakage": plan.leaks.record(),
         "device": plan.device,
         "kraken": {
             "kind": plan.kraken.kind,
@@ -135,11 +140,15 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         "experiment.yaml": f"# {shlex.join(command)}\n"
         + yaml.safe_dump(plan.composed.values, allow_unicode=True, sort_keys=False, width=200),
         "split.json": json.dumps(
-            {side: [_page_facts(plan, name) for name in plan.split.pages[side]] for side in NAMES},
+            {
+                side: [_page_facts(plan, name) for name in names]
+                for side, names in (plan.split.pages | {"unused": plan.split.unused}).items()
+            },
             ensure_ascii=False,
             indent=1,
         )
         + "\n",
+        "fingerprints.json": json.dumps(plan.leaks.fingerprints(), ensure_ascii=False, indent=1) + "\n",
         "commands.sh": script_of(plan),
         "predict.jinja": ketos.PREDICTION_TEMPLATE,
         "uncommitted.diff": diff,
@@ -149,7 +158,6 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
 
 def _dataset_facts(plan: Plan) -> dict[str, Any]:
     dataset = plan.dataset
-    used = [page for side in NAMES for page in plan.split.pages[side]]
     return {
         "name": plan.dataset_name,
         "digest": dataset.digest,
@@ -159,7 +167,6 @@ def _dataset_facts(plan: Plan) -> dict[str, Any]:
         "lines": dataset.lines,
         "characters": dataset.characters,
         "dropped": dict(sorted(Counter(problem.code for problem in dataset.dropped).items())),
-        "unused_pages": sorted(set(plan.pages) - set(used)),
     }
 
 
@@ -171,8 +178,8 @@ def _rooted(folder: Path, plan: Plan) -> str:
     return str(folder)
 
 
-def _side_facts(plan: Plan, side: str) -> dict[str, int]:
-    pages = [plan.pages[name] for name in plan.split.pages[side]]
+def _side_facts(plan: Plan, names: Sequence[str]) -> dict[str, int]:
+    pages = [plan.pages[name] for name in names]
     return {"pages": len(pages), "lines": sum(len(page.lines) for page in pages)}
 
 
@@ -190,15 +197,21 @@ def _model_facts(plan: Plan) -> dict[str, Any] | None:
     }
 
 
+def _crowded_facts(plan: Plan) -> dict[str, Any] | None:
+    """Return how many training lines the network cannot learn from, and which for certain; None where that is unknown."""
+    found = plan.material.crowded
+    if plan.evaluate or found is None:
+        return None
+    return {"count": len(found), "certain": [one.to_json() for one in found if one.certain]}
+
+
 def _page_facts(plan: Plan, name: str) -> dict[str, Any]:
     page = plan.pages[name]
-    image = PurePosixPath(
-        posixpath.normpath(PurePosixPath(name).parent / Path(posixpath.relpath(page.image, page.xml.parent)))
-    )
     return {
         "page": name,
-        "image": str(image),
+        "image": image_name(page),
         "digest": page.digest,
+        "xml_digest": page.xml_digest,
         "image_digest": page.image_digest,
         "lines": len(page.lines),
         "characters": sum(len(line.text) for line in page.lines),

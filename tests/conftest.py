@@ -21,6 +21,9 @@ from htr_exp.plan import plan
 from htr_exp.rundir import RunDir, runs_in
 from htr_exp.write import write
 
+if real := os.environ.get("HTR_EXP_REAL_DATA"):  # tests stand in folders of their own
+    os.environ["HTR_EXP_REAL_DATA"] = str(Path(real).resolve())
+
 FAKES = Path(__file__).parent / "fakes"
 sys.path.insert(0, str(FAKES))
 

@@ -27,11 +27,11 @@ def page_line(number: int = 1, text: str | None = "Incipit liber", **changes: st
     return out + "</TextLine>"
 
 
-def page_xml(lines: str, image: str = "1.jpg", year: str = "2019-07-15", size: tuple[int, int] = SIZE) -> str:
+def page_xml(lines: str, image: str | None = "1.jpg", year: str = "2019-07-15", size: tuple[int, int] = SIZE) -> str:
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/{year}">'
-        f'<Page imageFilename="{escape(image)}" imageWidth="{size[0]}" imageHeight="{size[1]}">'
+        f'<Page imageFilename="{escape(image or "")}" imageWidth="{size[0]}" imageHeight="{size[1]}">'
         '<TextRegion id="r1" custom="structure {type:MainZone;}"><Coords points="0,0 0,200 300,200 300,0"/>'
         f"{lines}</TextRegion></Page></PcGts>"
     )

@@ -15,18 +15,20 @@ PLUGIN = PACKAGE.parent / "hydra_plugins" / "htr_exp_sweep" / "__init__.py"
 
 ORDER = """
 errors schema stop slurm
-files failures modules
+files failures modules network lookalikes conventions
 apptainer
-claim weights splits scores sbatch demo
-ketos provenance groundtruth rundir basemodel trackstore
-habits
+claim weights splits scores sbatch demo likeness
+ketos provenance groundtruth rundir basemodel trackstore charactertable
+habits alphabet htrunited
+lineage crowded
+leakage
 commands runtime rules runview config standing trackui
-saved inputs
+saved inputs splitting material
 training plan trackwrite
 recognition report follow
 tracking
 write terminal job recording
-launch livetracking doctor
+launch livetracking doctor check
 node
 submission
 start
@@ -42,11 +44,17 @@ ONE_PLACE = {
     "mlflow": {"trackwrite"},
     "lxml": {"groundtruth"},
     "submitit": {"sbatch"},
-    "rich": {"terminal"},
-    "rapidfuzz": {"scores"},
-    "regex": {"scores"},
+    "rich": {"terminal", "check"},
+    "jinja2": {"check"},
+    "junitparser": {"check"},
+    "rapidfuzz": {"scores", "likeness"},
+    "regex": {"scores", "charactertable"},
+    "confusable_homoglyphs": {"lookalikes"},
+    "jsonschema": {"htrunited"},
     "htrmopo": {"basemodel"},
-    "numpy": {"demo"},
+    "imagehash": {"groundtruth"},
+    "numpy": {"demo", "groundtruth", "splits"},
+    "shapely": {"groundtruth"},
     "torch": set(),
     "kraken": set(),
     "coremltools": set(),

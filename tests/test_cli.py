@@ -224,7 +224,8 @@ def test_check_answers_programs(call: Call, pages: Path) -> None:
     assert said.code == 0
     assert {key: said.json[key] for key in ("pages", "lines")} == {"pages": 7, "lines": 19}
     assert said.json["characters"] > 0
-    assert [set(problem) for problem in said.json["problems"]] == [{"code", "severity", "file", "line", "message"}]
+    keys = {"code", "severity", "file", "line", "message", "lines"}
+    assert [set(problem) for problem in said.json["problems"]] == [keys]
     assert [(problem["severity"], problem["file"], problem["line"]) for problem in said.json["problems"]] == [
         ("dropped", "bad.xml", "l2")
     ]

@@ -41,7 +41,7 @@ def test_every_choice_composes_and_breaks_no_rule(file: Path, workspace: Path) -
     composed = compose_experiment(["dataset=demo", *model, f"{group}={file.stem}"])
     assert isinstance(composed.experiment, Experiment)
     assert word_problems(composed.values) == []
-    user_s = ("split=", "tracking=server needs", "model is not set", "model=none needs", "dataset is not set", "slurm.partition is not set", "slurm.time_min is not set")  # fmt: skip
+    user_s = ("split=", "split.by=", "tracking=server needs", "model is not set", "model=none needs", "dataset is not set", "slurm.partition is not set", "slurm.time_min is not set")  # fmt: skip
     said = problems(composed.experiment, Memory().shipped())
     assert [problem for problem in said if not problem.startswith(user_s)] == []
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from groundtruth_pages import BOX, alto_line, alto_xml, page_line, page_xml, put, write_image
+from groundtruth_pages import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 
 from htr_exp.groundtruth import (
     NotGroundTruth,
@@ -253,8 +253,82 @@ def test_page_without_text_is_dropped_for_recognition_and_used_for_segmentation(
     assert not segmentation.dropped
 
 
-def test_raw_text_is_counted_and_odd_blanks_are_told(folder: Path) -> None:
-    put(folder, page_xml(page_line(1, " a  b\u200b") + page_line(2, "a\u0303")))
+ODD = {
+    " a": "text_with_outer_space",
+    "a\t": "text_with_outer_space",
+    "a  b": "text_with_double_space",
+    "a\tb": "text_with_odd_space",
+    "a\u00a0b": "text_with_odd_space",
+    "a\u200bb": "text_with_invisible",
+    "a\u00adb": "text_with_invisible",
+    "a\ufeffb": "text_with_invisible",
+    "a\uf1acb": "text_with_private_use",
+    "a\U000f0001b": "text_with_private_use",
+    "a\ufffdb": "text_with_unknown",
+    "\u00e3a\u0303": "text_in_no_normal_form",
+}
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_odd_characters_are_told(folder: Path, text: str) -> None:
+    put(folder, page_xml(page_line(1, "plain") + page_line(2, text)))
     dataset = examine([folder])
-    assert dataset.characters == 8
-    assert summary(dataset.problems) == {"text_with_odd_space": 1, "text_with_outer_space": 1}
+    assert ODD[text] in summary(dataset.warnings)
+    (problem,) = (one for one in dataset.warnings if one.code == ODD[text])
+    assert (problem.lines, problem.count) == (("l2",), 1)
+    assert dataset.characters == 5 + len(text)
+
+
+def test_texts_in_two_normal_forms_are_told_once_with_counts(folder: Path) -> None:
+    put(folder, page_xml(page_line(1, "a\u0303") + page_line(2, "\u00e3") + page_line(3, "\u00e9") + page_line(4, "e")))
+    (problem,) = examine([folder]).problems
+    assert problem.code == "text_forms_mixed"
+    assert "2 lines with accented letters are in NFC, 1 in NFD" in problem.message
+
+
+def test_a_combining_mark_that_has_no_composed_letter_is_in_both_forms(folder: Path) -> None:
+    put(folder, page_xml(page_line(1, "p\u0304") + page_line(2, "a\u0303")))
+    assert codes(folder) == {}
+
+
+DRAWN = {
+    "baseline_right_to_left": {"baseline": "200,50 100,52 10,50"},
+    "polygon_crosses_itself": {"coords": "10,10 200,60 10,60 200,10"},
+}
+
+
+@pytest.mark.parametrize("code", DRAWN)
+def test_doubtful_shapes_are_told(folder: Path, code: str) -> None:
+    put(folder, page_xml(page_line(1) + page_line(2, "b", **DRAWN[code])))
+    (problem,) = examine([folder]).problems
+    assert (problem.code, problem.lines) == (code, ("l2",))
+
+
+def test_a_line_that_runs_upwards_is_not_drawn_backwards(folder: Path) -> None:
+    put(folder, page_xml(page_line(1, baseline="50,60 49,10", coords="40,10 40,60 60,60 60,10")))
+    assert codes(folder) == {}
+
+
+def test_a_line_is_measured(folder: Path) -> None:
+    put(folder, page_xml(page_line(1, baseline="10,50 100,50 100,60", coords="10,10 110,10 110,50 10,50")))
+    (line,) = examine([folder]).pages[0].lines
+    assert (line.width, line.height) == (100.0, 40.0)
+
+
+def test_regions_are_looked_at(folder: Path) -> None:
+    xml = page_xml(page_line()).replace("</Page>", f'<TextRegion id="r1"><Coords points="{BOX}"/></TextRegion></Page>')
+    put(folder, xml)
+    assert codes(folder) == {"duplicate_region_id": 1, "region_without_type": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_told(folder: Path, encoding: str) -> None:
+    xml = page_xml(page_line(1, "\u00e9t\u00e9")).replace("UTF-8", "UTF-16" if encoding == "utf-16" else "UTF-8")
+    (folder / "1.xml").write_text(xml, encoding=encoding)
+    assert codes(folder) == {"byte_order_mark": 1}
+    assert examine([folder]).pages[0].lines[0].text == "\u00e9t\u00e9"
+
+
+def test_a_doctype_is_told(folder: Path) -> None:
+    put(folder, page_xml(page_line()).replace("<PcGts", '<!DOCTYPE PcGts SYSTEM "page.dtd">\n<PcGts'))
+    assert codes(folder) == {"doctype": 1}

@@ -11,7 +11,8 @@ import pytest
 from groundtruth_pages import BOX, page_line, page_xml, put, write_image
 
 from htr_exp.errors import DatasetError
-from htr_exp.groundtruth import GroundTruthPage, examine, read_page, staged_xml
+from htr_exp.groundtruth import GroundTruthPage, Line, examine, read_page, staged_xml
+from htr_exp.groundtruth.stage import page_xml as page_xml_of
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def read_back(page: GroundTruthPage, path: Path):
 def test_staged_lines_are_exactly_the_used_ones_in_their_order(page: GroundTruthPage, tmp_path: Path) -> None:
     staged = read_back(page, tmp_path / "staged.xml")
     assert [line.id for line in page.lines] == ["l1", "l<2", "l3", "l5"]
-    assert [replace(line, region=None) for line in staged.lines] == [replace(line, region=None) for line in page.lines]
+    read = {line.id: replace(line, region=None) for line in read_page(page.xml).lines}
+    assert [replace(line, region=None) for line in staged.lines] == [read[line.id] for line in page.lines]
     assert Path(staged.image_name) == page.image
     assert page.image.is_absolute()
     assert (staged.version, staged.width, staged.height) == ("2019-07-15", 400, 300)
@@ -44,7 +46,8 @@ def test_staged_lines_are_exactly_the_used_ones_in_their_order(page: GroundTruth
 def test_a_region_is_given_once_where_lines_alternate(page: GroundTruthPage, tmp_path: Path) -> None:
     staged = read_back(page, tmp_path / "staged.xml")
     drawn = [(region.id, region.type, region.polygon) for region in staged.regions if region.polygon]
-    assert drawn == [(region.id, region.type, region.polygon) for region in page.regions if region.polygon]
+    read = read_page(page.xml).regions
+    assert drawn == [(region.id, region.type, region.polygon) for region in read if region.polygon]
 
 
 def test_staged_bytes_are_the_same_every_time(page: GroundTruthPage) -> None:
@@ -52,9 +55,16 @@ def test_staged_bytes_are_the_same_every_time(page: GroundTruthPage) -> None:
     assert staged_xml(page) != staged_xml(replace(page, lines=page.lines[:1]))
 
 
-def test_a_type_cannot_break_out_of_its_attribute(page: GroundTruthPage, tmp_path: Path) -> None:
-    nasty = replace(page, lines=(replace(page.lines[0], type='a}b{c;"d'),))
-    assert read_back(nasty, tmp_path / "staged.xml").lines[0].type == 'a_b_c_"d'
+def test_a_type_cannot_break_out_of_its_attribute(tmp_path: Path) -> None:
+    line = Line("l1", ((1, 1), (9, 1)), ((1, 0), (9, 0), (9, 2)), "text", 'a}b{c;"d', None)
+    (tmp_path / "page.xml").write_bytes(page_xml_of("1.jpg", 10, 10, [], [line]))
+    assert read_page(tmp_path / "page.xml").lines[0].type == 'a_b_c_"d'
+
+
+def test_a_file_that_changed_since_it_was_read_is_not_staged(page: GroundTruthPage) -> None:
+    page.xml.write_text(page.xml.read_text().replace("alone", "together"))
+    with pytest.raises(DatasetError, match="has changed"):
+        staged_xml(page)
 
 
 def test_a_path_that_xml_cannot_hold_is_refused(page: GroundTruthPage) -> None:
@@ -74,7 +84,9 @@ def test_kraken_reads_the_staged_page_and_compiles_every_line(page: GroundTruthP
     read = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     import json
 
-    ours = [[line.id, line.baseline, line.polygon, line.text, line.type] for line in page.lines]
+    lines = {line.id: line for line in read_page(page.xml).lines}
+    used = [lines[line.id] for line in page.lines]
+    ours = [[line.id, line.baseline, line.polygon, line.text, line.type] for line in used]
     assert json.loads(read.splitlines()[-1]) == json.loads(json.dumps(ours))
     ketos = Path(sys.executable).with_name("ketos")
     arrow = tmp_path / "out.arrow"

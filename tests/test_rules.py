@@ -77,6 +77,18 @@ BAD = [
     (["split=table"], "split=table needs split.table=FILE"),
     (["split.lists.test=a"], "choose split=lists to use them"),
     (["split.table=a.csv"], "split.table=a.csv: choose split=table to use it"),
+    (["split.train_pages=0"], "split.train_pages=0: it must be at least 1"),
+    (["split=k_fold"], "split=k_fold needs split.fold=1 to 5, or split.fold=all with `train -m` for every one"),
+    (["split=leave_one_out"], "split=leave_one_out needs split.fold=FOLDER, or split.fold=all"),
+    (["split=k_fold", "split.fold=6"], "split.fold=6: choose one of 1 to 5 (split.folds), or all"),
+    (["split=k_fold", "split.fold=0"], "split.fold=0: choose one of 1 to 5"),
+    (["split=k_fold", "split.fold=1", "split.folds=1"], "split.folds=1: it must be at least 2"),
+    (["split=k_fold", "split.fold=1", "split.folds=2", "split.validation=0.5"], "a test fold of 1/2 leave nothing to train on"),
+    (["split.fold=2"], "split.fold=2: choose split=k_fold or split=leave_one_out to use it"),
+    (["split=by_document"], "split.by=document needs dataset.metadata=FILE, a table with columns page and document; without one"),
+    (["split.stratify=hand"], "split.stratify=hand needs dataset.metadata=FILE"),
+    (["split=by_folder", "split.stratify=folder"], "split.stratify=folder: it must be something that several groups have in common"),
+    (["split.stratify=image"], "split.stratify=image: it must be something"),
     (["training.schedule=1cycle"], "training.schedule=1cycle plans its whole course ahead"),
     (["training.schedule=1cycle", "training.quit=fixed"], "training.schedule=1cycle plans its whole course ahead"),
     (["architecture=small"], "architecture=small: a base model keeps its own network"),
@@ -161,6 +173,13 @@ def test_a_key_left_alone_is_not_refused(said: Said) -> None:
         ["training.schedule=1cycle", "training.quit=fixed", "training.epochs=10", "training.batch_size=1"],
         ["training.resize=fail"],
         ["split.seed=3", "split.test=0.2"],
+        ["split.stratify=folder"],
+        ["split.kind=page"],
+        ["split=by_hand", "dataset.metadata=pages.csv"],
+        ["split=k_fold", "split.fold=5", "split.by=folder", "split.seed=2", "split.validation=0.2"],
+        ["split=k_fold", "split.fold=12", "split.folds=12"],
+        ["split=leave_one_out", "split.fold=odo", "split.seed=2", "split.validation=0.6"],
+        ["split=lists", "split.lists.train=a", "split.lists.validation=b", "split.train_pages=4", "split.seed=2"],
     ],
 )
 def test_a_key_that_has_an_effect_is_allowed(words: list[str], said: Said) -> None:
@@ -177,3 +196,18 @@ def test_a_given_split_is_drawn_by_no_seed(said: Said) -> None:
     lists = ["split=lists", "split.lists.train=a", "split.lists.validation=b"]
     assert said(*FINE, *lists) == []
     assert said(*FINE, *lists, "split.seed=3") == ["split.seed=3 changes nothing with split=lists: remove it"]
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "choice"),
+    [
+        (["split.folds=3"], "split.folds=3", "split.kind=drawn"),
+        (["split=lists", "split.lists.train=a", "split.lists.validation=b", "split.by=folder"], "split.by=folder", "split=lists"),
+        (["split=table", "split.table=a", "split.stratify=folder"], "split.stratify=folder", "split=table"),
+        (["split=k_fold", "split.fold=1", "split.test=0.2"], "split.test=0.2", "split=k_fold"),
+        (["split=leave_one_out", "split.fold=a", "split.folds=3"], "split.folds=3", "split=leave_one_out"),
+        (["split=leave_one_out", "split.fold=a", "split.test=0.2"], "split.test=0.2", "split=leave_one_out"),
+    ],
+)  # fmt: skip
+def test_a_split_takes_no_key_of_another(words: list[str], key: str, choice: str, said: Said) -> None:
+    assert said(*FINE, *words) == [f"{key} changes nothing with {choice}: remove it"]

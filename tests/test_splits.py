@@ -1,60 +1,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from split_pages import Leaf, leaf, made_up, side_of
 
 from htr_exp.errors import DatasetError
-from htr_exp.splits import NAMES, Split, draw, everything, given, read_list, read_table
+from htr_exp.splits import NAMES, draw, everything, given, read_list, read_table
 
 SEEDS = range(25)
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A page as a split sees it."""
-
-    name: str
-    image: Path
-    image_digest: str
-    digest: str
-    lines: Sequence[object]
-
-
-def leaf(name: str, lines: int = 10, *, image: str | None = None, shows: str | None = None) -> Leaf:
-    return Leaf(
-        name,
-        Path(image or f"/data/{Path(name).stem}.jpg"),
-        shows or f"bytes of {name}",
-        f"digest of {name}",
-        [0] * lines,
-    )
-
-
-def made_up(seed: int, *, most: int = 30, shared: float = 0.2) -> list[Leaf]:
-    """Pages with 1 to 60 lines; some show the image of another, by place or by bytes."""
-    rng = random.Random(seed)
-    pages: list[Leaf] = []
-    for number in range(rng.randint(6, most)):
-        twin = rng.choice(pages) if pages and rng.random() < shared else None
-        by_place = twin is not None and rng.random() < 0.5
-        pages.append(
-            leaf(
-                f"{number:03d}.xml",
-                rng.randint(1, 60),
-                image=str(twin.image) if twin and by_place else None,
-                shows=twin.image_digest if twin and not by_place else None,
-            )
-        )
-    return pages
-
-
-def side_of(split: Split) -> dict[str, str]:
-    return {name: side for side in NAMES for name in split.pages[side]}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -199,12 +155,14 @@ BOOK = [leaf("odo/1r.xml"), leaf("odo/1v.xml"), leaf("urso/1r.xml"), leaf("urso/
 def test_a_page_may_be_named_in_short(name: str) -> None:
     split = given(BOOK, {"train": ["odo/1r"], "validation": ["odo/1v"], "test": [name]}, "lists")
     assert split.pages["test"] == ("urso/2v.xml",)
-    assert split.why["urso/2v.xml"] == "given by lists"
+    assert split.why["urso/2v.xml"] == "test: given by lists"
 
 
 def test_pages_in_no_list_are_not_used() -> None:
     split = given(BOOK, {"train": ["odo/1r"], "validation": ["odo/1v"]}, "lists")
     assert split.pages == {"train": ("odo/1r.xml",), "validation": ("odo/1v.xml",), "test": ()}
+    assert split.unused == ("urso/1r.xml", "urso/2v.xml", "urso/ſ 3.xml")
+    assert split.why["urso/2v.xml"] == "unused: lists puts it on no side"
 
 
 def test_a_given_split_has_the_digest_of_the_same_split_drawn() -> None:
@@ -224,18 +182,6 @@ def test_everything_wrong_with_given_lists_is_said_at_once() -> None:
         "lists: no page is in validation",
         "lists: no page is in test",
     ]
-
-
-def test_an_image_on_two_sides_is_refused() -> None:
-    pages = [leaf("a.xml"), leaf("b.xml"), leaf("c.xml", shows="bytes of a.xml"), leaf("d.xml", image="/data/b.jpg")]
-    with pytest.raises(DatasetError) as caught:
-        given(pages, {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}, "lists")
-    assert caught.value.problems == [
-        "lists: pages of one image are on different sides: a.xml (train), c.xml (validation)",
-        "lists: pages of one image are on different sides: b.xml (train), d.xml (test)",
-    ]
-    split = given(pages, {"train": ["a", "c"], "validation": ["b.xml", "d"]}, "lists")
-    assert split.pages["validation"] == ("b.xml", "d.xml")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Ground truth: PAGE and ALTO read, checked, identified by digest, and staged for kraken."""
 
+from htr_exp.groundtruth.codes import CODES
 from htr_exp.groundtruth.examine import examine, summary
-from htr_exp.groundtruth.facts import FileFacts, ImageFacts
+from htr_exp.groundtruth.looking import image_digests
 from htr_exp.groundtruth.model import (
     Dataset,
     GroundTruthPage,
@@ -14,16 +15,17 @@ from htr_exp.groundtruth.model import (
     Region,
     Severity,
     Task,
+    UsedLine,
 )
 from htr_exp.groundtruth.read import read_page
+from htr_exp.groundtruth.remembered import user_cache
 from htr_exp.groundtruth.rules import fault
 from htr_exp.groundtruth.stage import staged_xml
 
 __all__ = [
+    "CODES",
     "Dataset",
-    "FileFacts",
     "GroundTruthPage",
-    "ImageFacts",
     "Line",
     "NotGroundTruth",
     "NotWellFormed",
@@ -33,9 +35,12 @@ __all__ = [
     "Region",
     "Severity",
     "Task",
+    "UsedLine",
     "examine",
     "fault",
+    "image_digests",
     "read_page",
     "staged_xml",
     "summary",
+    "user_cache",
 ]

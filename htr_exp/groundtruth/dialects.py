@@ -13,7 +13,7 @@ from operator import eq
 
 from lxml import etree
 
-from htr_exp.groundtruth.model import Line, NotGroundTruth, Page, Points, Region
+from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, Page, Points, Region
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _STRUCTURE = re.compile(r"structure\s*\{[^}]*?\btype\s*:\s*([^;}]*)")  # as in custom="structure {type:heading;}"
@@ -52,17 +52,29 @@ class _Found:
     def __init__(self) -> None:
         self.regions: list[Region] = []
         self.lines: list[Line] = []
-        self.notes: dict[str, None] = {}
+        self._notes: dict[str, list[str]] = {}
         self._ids: set[str] = set()
 
-    def region(self, identifier: str | None, kind: str | None, polygon: Points) -> str:
+    def note(self, code: str, identifier: str | None) -> None:
+        """Note what a warning is to be given of, and the line or region that it is about."""
+        self._notes.setdefault(code, []).append(identifier or "")
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        return tuple((code, tuple(ids)) for code, ids in self._notes.items())
+
+    def region(self, identifier: str | None, kind: str | None, default: str, polygon: Points) -> str:
         """Add a region and return its id, made unique: nothing but its lines refers to it."""
+        if kind is None:
+            self.note("region_without_type", identifier)
+        if identifier in self._ids:
+            self.note("duplicate_region_id", identifier)
         number = len(self.regions) + 1
         while not identifier or identifier in self._ids:
             identifier = f"region_{number}"
             number += 1
         self._ids.add(identifier)
-        self.regions.append(Region(identifier, kind, polygon))
+        self.regions.append(Region(identifier, kind or default, polygon))
         return identifier
 
 
@@ -147,7 +159,7 @@ def read_pcgts(root: etree._Element, namespace: str) -> Page:
         height=_integer(page.get("imageHeight")),
         regions=tuple(found.regions),
         lines=tuple(found.lines),
-        notes=tuple(found.notes),
+        notes=found.notes,
     )
 
 
@@ -158,8 +170,9 @@ def _walk_page(parent: etree._Element, region: str | None, found: _Found) -> Non
             found.lines.append(_page_line(child, region, found))
         elif name.endswith("Region"):
             polygon = next((_coords(part) for part in child if _names[part.tag] == "Coords"), ())
-            kind = child.get("type") or _structure(child) or _PAGE_REGIONS.get(name, name)
-            _walk_page(child, found.region(child.get("id"), kind, polygon), found)
+            kind = child.get("type") or _structure(child)
+            default = _PAGE_REGIONS.get(name, name)
+            _walk_page(child, found.region(child.get("id"), kind, default, polygon), found)
         elif name == "TableCell":
             _walk_page(child, region, found)
 
@@ -180,7 +193,7 @@ def _page_line(element: etree._Element, region: str | None, found: _Found) -> Li
         words = [_unicode(equiv) for equiv in element.iterfind("{*}Word/{*}TextEquiv[1]")]
         text = " ".join(word for word in words if word)
         if text:
-            found.notes["text_from_words"] = None
+            found.note("text_from_words", element.get("id"))
     return Line(element.get("id") or "", baseline, polygon, text, _structure(element), region)
 
 
@@ -229,7 +242,7 @@ def read_alto(root: etree._Element, namespace: str) -> Page:
         height=_integer(page.get("HEIGHT")),
         regions=tuple(found.regions),
         lines=tuple(found.lines),
-        notes=tuple(found.notes),
+        notes=found.notes,
     )
 
 
@@ -254,7 +267,7 @@ def _label(
         if reference in tags:
             labels.setdefault(*tags[reference])
         else:
-            found.notes["tag_unknown"] = None
+            found.note("tag_unknown", element.get("ID"))
     for purpose in purposes:
         if purpose in labels:
             return labels[purpose]
@@ -267,8 +280,8 @@ def _walk_alto(parent: etree._Element, region: str | None, tags: dict[str, tuple
         if name == "TextLine":
             found.lines.append(_alto_line(child, region, tags, found))
         elif name in _ALTO_REGIONS:
-            kind = child.get("TYPE") or _label(child, tags, ("region", "type"), found) or _ALTO_REGIONS[name]
-            _walk_alto(child, found.region(child.get("ID"), kind, _outline(child)), tags, found)
+            kind = child.get("TYPE") or _label(child, tags, ("region", "type"), found)
+            _walk_alto(child, found.region(child.get("ID"), kind, _ALTO_REGIONS[name], _outline(child)), tags, found)
         elif name in ("PrintSpace", "TopMargin", "LeftMargin", "RightMargin", "BottomMargin"):
             _walk_alto(child, region, tags, found)
 

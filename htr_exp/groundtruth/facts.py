@@ -1,24 +1,21 @@
-"""What is known of an image file by its bytes and header, remembered as long as the file stays the same."""
+"""What is known of an image file by its bytes and header; its pixels are not decoded."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import warnings
 from dataclasses import astuple, dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import platformdirs
 from PIL import Image, UnidentifiedImageError
 
-from htr_exp.files import read_json, sha256_bytes, write_json
 from htr_exp.groundtruth.read import open_regular
 
 KRAKEN_PIXELS = 2 * 20000**2  # beyond, kraken's Pillow refuses the image (MAX_IMAGE_PIXELS in kraken/kraken.py)
 _ORIENTATION = 0x0112  # EXIF: 5 to 8 exchange width and height
-_FORM = 1  # of the cache files
+FORM = 1
+"""Of what is remembered; raise it whenever a field changes its meaning."""
+
 _MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what stands at the end of a file that was not cut short
 _END = 4096  # bytes; some programs write a little behind the mark
 
@@ -34,81 +31,26 @@ class ImageFacts:
     orientation: int  # EXIF; 1 is upright
     whole: bool  # whether the file ends as one of its format does
 
-
-class FileFacts:
-    """Facts about images by path, size, modification time and inode; one cache file for each dataset folder.
-
-    A cache that cannot be read or written is no cache: everything still works, only slower.
-
-    Args:
-        where: folder of the cache files; None remembers nothing beyond this object.
-    """
-
-    def __init__(self, where: Path | None = None) -> None:
-        self._where = where
-        self._known: dict[str, dict[str, list[int | str]]] = {}
-        self._changed: set[str] = set()
+    def to_json(self) -> list[Any]:
+        """Return it as JSON holds it."""
+        return list(astuple(self))
 
     @classmethod
-    def of_user(cls) -> FileFacts:
-        """Return the facts kept in this user's cache folder."""
-        return cls(platformdirs.user_cache_path("htr_exp") / "images")
-
-    def image(self, folder: str, name: str) -> ImageFacts:
-        """Return what is known of an image; it is opened only if it is new or has changed.
-
-        Args:
-            folder: absolute path of the dataset folder.
-            name: the image's path relative to it.
+    def from_json(cls, values: list[Any]) -> ImageFacts:
+        """Return what `to_json` wrote.
 
         Raises:
-            OSError: it cannot be read, or is no image that kraken's Pillow would open.
+            TypeError: it did not.
         """
-        path = os.path.join(folder, name)
-        status = os.stat(path)
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
-        known = self._of(folder)
-        entry = known.get(name)
-        if entry is not None and entry[:3] == stamp:
-            return ImageFacts(*entry[3:])  # type: ignore[arg-type]  # _sound looked at every entry
-        facts = _look(path)
-        known[name] = [*stamp, *astuple(facts)]
-        self._changed.add(folder)
-        return facts
-
-    def save(self) -> None:
-        """Write what was learnt; a folder that cannot be written is left as it is."""
-        if self._where is not None:
-            for folder in sorted(self._changed):
-                cache = {"form": _FORM, "folder": folder, "images": self._known[folder]}
-                with contextlib.suppress(OSError, ValueError):
-                    write_json(_cache_file(self._where, folder), cache)
-        self._changed.clear()
-
-    def _of(self, folder: str) -> dict[str, list[int | str]]:
-        if folder not in self._known:
-            self._known[folder] = self._load(folder)
-        return self._known[folder]
-
-    def _load(self, folder: str) -> dict[str, list[int | str]]:
-        if self._where is None:
-            return {}
-        try:
-            cache = read_json(_cache_file(self._where, folder))
-        except (OSError, ValueError):
-            return {}
-        if not isinstance(cache, dict) or cache.get("form") != _FORM or not isinstance(cache.get("images"), dict):
-            return {}
-        return {name: entry for name, entry in cache["images"].items() if _sound(entry)}
+        return cls(*values)
 
 
-def _cache_file(where: Path, folder: str) -> Path:
-    return where / f"{sha256_bytes(os.fsencode(folder))[:32]}.json"
-
-
-def _sound(entry: object) -> bool:
-    kinds = (int, int, int, str, int, int, str, int, bool)
-    return isinstance(entry, list) and len(entry) == len(kinds) and all(map(isinstance, entry, kinds))
+def look_at(path: str) -> ImageFacts | str:
+    """Return what an image's bytes and header say of it, or why it is no image that kraken's Pillow would open."""
+    try:
+        return _look(path)
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _look(path: str) -> ImageFacts:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from htr_exp.errors import DatasetError
 from htr_exp.files import digest_json
@@ -46,6 +46,21 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedLine:
+    """A line as splits, alphabets and statistics need it: without its shapes, which a large dataset has too many of."""
+
+    number: int  # its place among the lines of its file, from 0
+    id: str
+    text: str  # as in the file: not stripped, not normalised
+    type: str | None
+    width: float  # length of the baseline, pixels
+    height: float  # area of the polygon divided by that length, pixels; 0 without a polygon
+
+
+Note = tuple[str, tuple[str, ...]]  # code of a warning, and the ids of lines or regions that it is about
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A PAGE or ALTO file as read: nothing dropped, no id checked."""
 
@@ -56,7 +71,7 @@ class Page:
     height: int
     regions: tuple[Region, ...]
     lines: tuple[Line, ...]
-    notes: tuple[str, ...] = ()  # what the reader had to guess, as codes of warnings
+    notes: tuple[Note, ...] = ()  # what the reader had to guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +83,14 @@ class Problem:
     file: str
     line: str | None
     message: str
+    lines: tuple[str, ...] = ()  # ids, where it is about several lines of one file
 
-    def to_json(self) -> dict[str, str | None]:
+    @property
+    def count(self) -> int:
+        """Number of lines that it is about; 1 if it is about a file."""
+        return len(self.lines) or 1
+
+    def to_json(self) -> dict[str, Any]:
         """Return the problem as `check --json` prints it."""
         return {
             "code": self.code,
@@ -77,6 +98,7 @@ class Problem:
             "file": self.file,
             "line": self.line,
             "message": self.message,
+            "lines": list(self.lines),
         }
 
 
@@ -87,11 +109,11 @@ class GroundTruthPage:
     name: str  # relative to its dataset folder, `/` between parts; several folders: the folder's name first
     xml: Path
     image: Path
+    xml_digest: str  # SHA-256 of the file's bytes
     image_digest: str
     width: int  # of the image as kraken 7 turns it, pixels
     height: int
-    regions: tuple[Region, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[UsedLine, ...]
     digest: str  # of what training sees, wherever the files are
 
 
@@ -102,6 +124,7 @@ class Dataset:
     pages: tuple[GroundTruthPage, ...]
     problems: tuple[Problem, ...]
     read: dict[str, int]  # pages and lines in the files, used or not
+    task: Task = "recognition"
 
     def _of(self, severity: Severity) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == severity)
@@ -121,7 +144,7 @@ class Dataset:
         """What is used and worth a look."""
         return self._of("warning")
 
-    def used(self) -> Iterator[Line]:
+    def used(self) -> Iterator[UsedLine]:
         """Yield the lines of all pages."""
         for page in self.pages:
             yield from page.lines
@@ -138,5 +161,9 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the pages' digests, whatever their names and order."""
-        return digest_json(sorted(page.digest for page in self.pages))
+        """SHA-256 over the bytes of the XML and the image of each page used, and the task, which decides on its lines.
+
+        Names, folders and order do not matter.
+        """
+        files = sorted((page.xml_digest, page.image_digest) for page in self.pages)
+        return digest_json({"task": self.task, "files": files})

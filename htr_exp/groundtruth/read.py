@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -13,7 +15,19 @@ from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed, Page
 
 MAX_BYTES = 64 << 20  # a page of 10,000 lines with polygons and words stays below 20 MiB
 
-_ENTITIES = "its DOCTYPE declares entities, which ground truth never needs and an attack may use: remove the DOCTYPE"
+MAX_MARKS = 1_000_000
+"""Tags, or equals signs, that a file may have: 10,000 lines with ten words each have 700,000 tags."""
+
+_ENTITIES = (
+    "its DOCTYPE declares entities or attributes, which ground truth never needs and an attack may use:"
+    " remove the DOCTYPE"
+)
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+_ELSEWHERE = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, b"<\0\0\0", b"\0\0\0<", b"\x4c\x6f\xa7\x94")  # UTF-32, EBCDIC
+_ENCODING = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml[^>]*?\bencoding\s*=\s*[\"']([^\"'>]*)")
+_LIKE_ASCII = re.compile(
+    r"utf-?8|(us-)?ascii|iso[-_]?8859[-_]?\d+|latin-?\d+|windows-125\d|cp125\d|macintosh|koi8-[ru]", re.IGNORECASE
+)
 
 
 def read_page(path: Path) -> Page:
@@ -23,7 +37,15 @@ def read_page(path: Path) -> Page:
         NotWellFormed: it cannot be opened, is no XML, is larger than `MAX_BYTES` or declares entities.
         NotGroundTruth: it is XML of another kind, has several pages, or does not count in pixels.
     """
-    root = _parse(_content(path))
+    return page_of(parse(content(path)))
+
+
+def page_of(root: etree._Element) -> Page:
+    """Return the page that a parsed file describes.
+
+    Raises:
+        NotGroundTruth: it is XML of another kind, has several pages, or does not count in pixels.
+    """
     tag = str(root.tag)
     namespace = tag[: tag.index("}") + 1] if tag[0] == "{" else ""
     name = tag[len(namespace) :]
@@ -34,15 +56,26 @@ def read_page(path: Path) -> Page:
     raise NotGroundTruth(f"its root element is <{name}>: neither PAGE (<PcGts>) nor ALTO (<alto>)")
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """Return the bytes of a file of ground truth.
+
+    Raises:
+        NotWellFormed: it cannot be opened, or is larger than `MAX_BYTES`.
+    """
     try:
         with open(path, "rb", opener=open_regular) as file:
-            content = file.read(MAX_BYTES + 1)
+            found = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise NotWellFormed(f"it cannot be read: {error.strerror or error}") from None
-    if len(content) > MAX_BYTES:
+    if len(found) > MAX_BYTES:
         raise NotWellFormed(f"it is larger than {MAX_BYTES >> 20} MiB, which no page of ground truth is")
-    return content
+    return found
+
+
+def wrapping(content: bytes, root: etree._Element) -> list[str]:
+    """Return the codes of what stands before a file's root and does not belong there."""
+    found = ["byte_order_mark"] if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")) else []
+    return found + (["doctype"] if root.getroottree().docinfo.internalDTD is not None else [])
 
 
 def open_regular(path: str, flags: int) -> int:
@@ -54,9 +87,13 @@ def open_regular(path: str, flags: int) -> int:
     return handle
 
 
-def _parse(content: bytes) -> etree._Element:
-    if b"<!ENTITY" in content:
-        raise NotWellFormed(_ENTITIES)
+def parse(content: bytes) -> etree._Element:
+    """Return the root of an XML file, read as if it meant harm.
+
+    Raises:
+        NotWellFormed: it is no XML, declares entities, or is beyond all measure.
+    """
+    _look_over(content)
     # One parser a file: libxml2 keeps every name that a parser has met.
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -71,6 +108,26 @@ def _parse(content: bytes) -> etree._Element:
     except (etree.XMLSyntaxError, ValueError) as error:
         raise NotWellFormed(f"it is not well-formed XML: {error}") from None
     dtd = root.getroottree().docinfo.internalDTD
-    if dtd is not None and any(dtd.iterentities()):  # type: ignore[union-attr]  # UTF-16 hides them from the test above
+    if dtd is not None and any(dtd.iterentities()):  # type: ignore[union-attr]  # in case they were hidden somehow
         raise NotWellFormed(_ENTITIES)
     return root
+
+
+def _look_over(content: bytes) -> None:
+    """Refuse what would cost too much to parse, before it is parsed: libxml2 needs 200 bytes for each tag or attribute.
+
+    Raises:
+        NotWellFormed: the bytes declare entities or default attributes, have too many tags, or are in a rare encoding.
+    """
+    if content.startswith(_ELSEWHERE):
+        raise NotWellFormed("it is in a rare encoding (UTF-32 or EBCDIC): save it as UTF-8")
+    wide = next((encoding for mark, encoding in _UTF16.items() if content.startswith(mark)), None)
+    if wide is not None:
+        content = content.decode(wide, "replace").encode()
+    elif (named := _ENCODING.match(content)) and not _LIKE_ASCII.fullmatch(named[1].decode("ascii", "replace")):
+        encoding = named[1][:40].decode("ascii", "replace")
+        raise NotWellFormed(f"it says that its encoding is {encoding!r}: save it as UTF-8")
+    if b"<!ENTITY" in content or b"<!ATTLIST" in content:
+        raise NotWellFormed(_ENTITIES)
+    if content.count(b"<") > MAX_MARKS or content.count(b"=") > MAX_MARKS:
+        raise NotWellFormed(f"it has more than {MAX_MARKS:,} tags or attributes, which no page of ground truth has")

@@ -7,6 +7,7 @@ Sources: `extract_polygons` in kraken/lib/segmentation.py of 4.3.13 and 7.1.1, t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from htr_exp.groundtruth.model import Line, Points, Task
 
@@ -15,19 +16,34 @@ SHORTEST_BASELINE = 5.0  # pixels along the line; kraken 7.1.1 drops shorter one
 Fault = tuple[str, str]  # code, message
 
 
-def fault(line: Line, width: int, height: int, task: Task) -> Fault | None:
-    """Return why kraken could not use this line on an image of this size, or None if it can."""
-    if not line.baseline:
-        return "line_without_baseline", "it has no baseline that can be read"
-    if task == "segmentation":
-        return _too_short_to_draw(line)
-    return _without_polygon(line) or _without_text(line) or _degenerate(line) or _outside(line, width, height)
+def fault(line: Line, task: Task) -> Fault | None:
+    """Return why kraken could not use this line, whatever its image, or None if it can.
+
+    Returns:
+        The code of the first reason, and all reasons in words.
+    """
+    reasons = [reason for test in _TESTS[task] if (reason := test(line))]
+    return (reasons[0][0], "; ".join(said for _, said in reasons)) if reasons else None
 
 
-def _too_short_to_draw(line: Line) -> Fault | None:
-    if len(line.baseline) < 2:
-        return "line_too_small", "its baseline is a single point"
-    return None
+def outside(box: tuple[int, int, int, int] | None, width: int, height: int) -> Fault | None:
+    """Return that a line leaves an image of this size, in pixels, or None if it does not.
+
+    Args:
+        box: least x, least y, greatest x and greatest y of its points.
+    """
+    if box is None or (box[0] >= 0 and box[1] >= 0 and box[2] < width and box[3] < height):
+        return None
+    reach = f"it reaches from {box[0]},{box[1]} to {box[2]},{box[3]}"
+    return "line_outside_image", f"{reach}, beyond the image of {width} x {height} pixels"
+
+
+def _without_baseline(line: Line) -> Fault | None:
+    return None if line.baseline else ("line_without_baseline", "it has no baseline that can be read")
+
+
+def _single_point(line: Line) -> Fault | None:
+    return ("line_too_small", "its baseline is a single point") if len(line.baseline) == 1 else None
 
 
 def _without_polygon(line: Line) -> Fault | None:
@@ -40,16 +56,23 @@ def _without_text(line: Line) -> Fault | None:
     return "line_without_text", "it has no text" if not line.text else "its text is white space only"
 
 
-def _degenerate(line: Line) -> Fault | None:
-    if math.dist(line.baseline[0], line.baseline[-1]) < SHORTEST_BASELINE:
-        length = sum(map(math.dist, line.baseline, line.baseline[1:]))
-        if length < SHORTEST_BASELINE:
-            return "line_too_small", f"its baseline is {length:.1f} pixels long: kraken needs {SHORTEST_BASELINE:.0f}"
-    if _turns_back(line.baseline):
-        return "line_turns_back", "its baseline turns back on itself, and kraken 7 cannot straighten it"
-    if _flat(line.polygon):
-        return "line_too_small", "its polygon has no area"
-    return None
+def _too_short(line: Line) -> Fault | None:
+    if not line.baseline or math.dist(line.baseline[0], line.baseline[-1]) >= SHORTEST_BASELINE:
+        return None
+    length = sum(map(math.dist, line.baseline, line.baseline[1:]))
+    if length >= SHORTEST_BASELINE:
+        return None
+    return "line_too_small", f"its baseline is {length:.1f} pixels long: kraken needs {SHORTEST_BASELINE:.0f}"
+
+
+def _backwards(line: Line) -> Fault | None:
+    if not _turns_back(line.baseline):
+        return None
+    return "line_turns_back", "its baseline turns back on itself, and kraken 7 cannot straighten it"
+
+
+def _without_area(line: Line) -> Fault | None:
+    return ("line_too_small", "its polygon has no area") if line.polygon and _flat(line.polygon) else None
 
 
 def _turns_back(points: Points) -> bool:
@@ -74,13 +97,8 @@ def _flat(points: Points) -> bool:
     return True
 
 
-def _outside(line: Line, width: int, height: int) -> Fault | None:
-    xs, ys = zip(*line.polygon, *line.baseline, strict=True)
-    if min(xs) >= 0 and min(ys) >= 0 and max(xs) < width and max(ys) < height:
-        return None
-    for what, points in (("polygon", line.polygon), ("baseline", line.baseline)):
-        for x, y in points:
-            if not (0 <= x < width and 0 <= y < height):
-                size = f"{width} x {height}"
-                return "line_outside_image", f"its {what} has a point at {x},{y}, outside the image of {size} pixels"
-    return None
+_TESTS: dict[Task, tuple[Callable[[Line], Fault | None], ...]] = {
+    "recognition": (_without_baseline, _without_polygon, _without_text, _too_short, _backwards, _without_area),
+    "segmentation": (_without_baseline, _single_point),
+}
+"""The gravest first."""

@@ -8,10 +8,14 @@ learnt as one.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from htr_exp.errors import DatasetError
+from htr_exp.groundtruth import read
 from htr_exp.groundtruth.find import shown
 from htr_exp.groundtruth.model import GroundTruthPage, Line, Points, Region
 
@@ -33,28 +37,46 @@ def staged_xml(page: GroundTruthPage) -> bytes:
     """Return a page as kraken is given it; equal pages give equal bytes.
 
     Raises:
-        DatasetError: XML cannot hold the image's path.
+        DatasetError: its file has changed since it was examined, or XML cannot hold the image's path.
     """
     image = str(page.image)
     if not storable(image):
         raise DatasetError(f"{shown(image)} cannot be written into XML: rename the file or the folder")
+    content = read.content(page.xml)
+    if hashlib.sha256(content).hexdigest() != page.xml_digest:
+        raise DatasetError(f"{page.xml} has changed since it was read a moment ago: start again once it is at rest")
+    source = read.page_of(read.parse(content))
+    lines = [replace(source.lines[line.number], id=line.id) for line in page.lines]
+    return page_xml(image, page.width, page.height, source.regions, lines)
+
+
+def page_xml(image: str, width: int, height: int, regions: Sequence[Region], lines: Sequence[Line]) -> bytes:
+    """Return a PAGE file.
+
+    Args:
+        image: its name or path.
+        width: of the image, pixels.
+        height: of the image, pixels.
+        regions: of the page; those that no line names are written if they have a polygon.
+        lines: in reading order.
+    """
     out = [
         '<?xml version="1.0" encoding="UTF-8"?>\n',
         f'<PcGts xmlns="{_NAMESPACE}">\n',
         "<Metadata>\n<Creator>htr_exp</Creator>\n",
         "<Created>1970-01-01T00:00:00</Created>\n<LastChange>1970-01-01T00:00:00</LastChange>\n</Metadata>\n",
-        f'<Page imageFilename="{_attribute(image)}" imageWidth="{page.width}" imageHeight="{page.height}">\n',
+        f'<Page imageFilename="{_attribute(image)}" imageWidth="{width}" imageHeight="{height}">\n',
     ]
-    regions = {region.id: region for region in page.regions}
-    pieces = [(key, list(lines)) for key, lines in groupby(page.lines, key=lambda line: line.region)]
+    of_id = {region.id: region for region in regions}
+    pieces = [(key, list(part)) for key, part in groupby(lines, key=lambda line: line.region)]
     inhabited = {key for key, _ in pieces}
-    empty = [region for region in page.regions if region.id not in inhabited and region.polygon]
-    for number, (key, lines) in enumerate(pieces):
-        region = regions.pop(key, None) if key is not None else None
+    empty = [region for region in regions if region.id not in inhabited and region.polygon]
+    for number, (key, part) in enumerate(pieces):
+        region = of_id.pop(key, None) if key is not None else None
         if region is None:
-            out += _region(f"{key or 'lines'}_continued_{number}", None, lines)
+            out += _region(f"{key or 'lines'}_continued_{number}", None, part)
         else:
-            out += _region(region.id, region, lines)
+            out += _region(region.id, region, part)
     for region in empty:
         out += _region(region.id, region, [])
     out.append("</Page>\n</PcGts>\n")

@@ -3,50 +3,64 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 
 from htr_exp.groundtruth.facts import ImageFacts
 from htr_exp.groundtruth.find import Tree, shown
-from htr_exp.groundtruth.model import Line, Page, Task
+from htr_exp.groundtruth.pagefile import PageFile
 
-# White space other than a single blank, and what shows nothing: soft hyphen, zero width, direction marks, BOM.
-_ODD = re.compile("[^\\S ]|  |[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+_OF_LINES = {
+    "line_without_id": "without an id, called line_N by the place",
+    "line_without_type": "without a type",
+    "tag_unknown": "with tags that the file does not define",
+    "text_from_words": "with text in words only, which are joined by blanks",
+    "text_with_outer_space": "with a blank at the beginning or the end",
+    "text_with_odd_space": "with tabs, no-break spaces or other white space that is no blank",
+    "text_with_double_space": "with several blanks in a row",
+    "text_with_invisible": "with invisible characters",
+    "text_with_private_use": "with characters for private use",
+    "text_with_unknown": "with characters that stand for nothing (U+FFFD and the like)",
+    "text_in_no_normal_form": "in neither NFC nor NFD",
+    "baseline_right_to_left": "with a baseline that runs from right to left",
+    "polygon_crosses_itself": "with a polygon that crosses or touches itself",
+}
+_OF_REGIONS = {
+    "region_without_type": "without a type",
+    "duplicate_region_id": "with the id of another region",
+}
+_OF_FILES = {
+    "byte_order_mark": "it begins with a byte order mark",
+    "doctype": "it has a DOCTYPE, which is not looked up",
+}
 
 
-def doubts(page: Page, image_name: str, seen: ImageFacts) -> Iterator[tuple[str, str]]:
-    """Yield the code and message of each doubt about a page as a whole and its image."""
-    if page.width and page.height and (page.width, page.height) != (seen.width, seen.height):
-        said, found = f"{page.width} x {page.height}", f"{seen.width} x {seen.height}"
+def note(code: str, ids: Sequence[str]) -> str:
+    """Say what is odd about some lines or regions of a file, or about the file."""
+    if code in _OF_FILES:
+        return _OF_FILES[code]
+    what, said = ("region", _OF_REGIONS[code]) if code in _OF_REGIONS else ("line", _OF_LINES[code])
+    named = next((one for one in ids if one), "")
+    return f"{len(ids)} {what}{'s' * (len(ids) > 1)} {said}" + (f" (first: {shown(named)})" if named else "")
+
+
+def doubts(sheet: PageFile, image_name: str, seen: ImageFacts) -> Iterator[tuple[str, str]]:
+    """Yield the code and message of each doubt about a page's image."""
+    if sheet.width and sheet.height and (sheet.width, sheet.height) != (seen.width, seen.height):
+        said, found = f"{sheet.width} x {sheet.height}", f"{seen.width} x {seen.height}"
         message = f"it says {said} pixels, {shown(image_name)} has {found}: lines may lie beside the writing"
         yield "size_mismatch", message
     if seen.orientation != 1:
         yield "image_rotated", f"{shown(image_name)} is turned by EXIF ({seen.orientation}): kraken 4 does not turn it"
     if not seen.whole:
         yield "image_truncated", f"{shown(image_name)} seems cut short: kraken drops a page whose image it cannot read"
-    if missing := sum(1 for line in page.lines if not line.id):
-        yield "line_without_id", f"{missing} lines have no id and are called line_N by their place"
-    if "text_from_words" in page.notes:
-        yield "text_from_words", "lines without a text of their own get that of their words, joined by blanks"
-    if "tag_unknown" in page.notes:
-        yield "tag_unknown", "TAGREFS name tags that the file does not define: their types are unknown"
 
 
-def text_doubts(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
-    """Yield the code and message of each doubt about the texts of a page."""
-    if edges := [line.id for line in lines if line.text != line.text.strip()]:
-        yield "text_with_outer_space", f"{len(edges)} lines begin or end with a blank (first: {edges[0]})"
-    if odd := [line.id for line in lines if _ODD.search(line.text)]:
-        yield "text_with_odd_space", f"{len(odd)} lines have double blanks or invisible characters (first: {odd[0]})"
-
-
-def empty(page: Page, task: Task) -> str:
+def empty(sheet: PageFile) -> str:
     """Say why a page has nothing to use."""
-    if not page.lines:
+    if not sheet.lines:
         return "it has no lines"
-    if task == "segmentation":
-        return f"none of its {len(page.lines)} lines has a baseline"
-    return f"none of its {len(page.lines)} lines has a baseline, a polygon and a text that can be used"
+    needed = "a baseline" if sheet.task == "segmentation" else "a baseline, a polygon and a text that can be used"
+    return f"none of its {len(sheet.lines)} lines has {needed}"
 
 
 def lost(tree: Tree, name: str, image_name: str, how: str) -> str:

@@ -1,0 +1,133 @@
+"""A check as one HTML page that needs nothing else: it can be mailed, printed, and opened without a network."""
+
+from __future__ import annotations
+
+import base64
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from htr_exp import __version__
+from htr_exp.check.found import SEVERITIES, Checked, KindFound, counted
+from htr_exp.check.junit import where
+from htr_exp.files import utc_now
+from htr_exp.groundtruth.located import Located
+from htr_exp.groundtruth.pictures import Picture, Wanted, cut
+
+PICTURES = 6
+"""Pictures of a kind of problem, unless asked otherwise."""
+LISTED = 2000
+"""Problems of a kind that are listed; the others are counted."""
+
+_WHOLE_PAGE = ("size_mismatch", "image_rotated", "image_truncated", "image_twice", "image_without_xml", "pages_alike",
+               "page_without_text")  # fmt: skip
+# What is odd about them is not on the page but in the file: a picture would show nothing.
+_NO_PICTURE = ("line_without_id", "line_without_type", "tag_unknown", "region_without_type", "duplicate_region_id",
+               "kraken_reads_otherwise")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a transcription: plain, or marked because it cannot be seen or is not what it seems."""
+
+    text: str
+    mark: str = ""  # code points and names
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A picture with what stands below it."""
+
+    where: str
+    picture: Picture
+    uri: str
+    pieces: tuple[_Piece, ...]
+
+
+def page(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURES) -> str:
+    """Return the page.
+
+    Args:
+        checked: what was found.
+        folders: of the dataset, as they were examined: pictures are cut from their images.
+        pictures: how many of each kind of problem.
+    """
+    wanted = {kind.code: _wanted(kind, pictures) for kind in checked.kinds}
+    everything = list(chain.from_iterable(wanted.values()))
+    seen = cut(everything, checked.dataset, Located(folders)) if everything else {}
+    figures = {code: [_figure(one, seen[one]) for one in ones] for code, ones in wanted.items()}
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["where"] = where
+    environment.filters["counted"] = counted
+    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    values: dict[str, Any] = {
+        "checked": checked,
+        "dataset": checked.dataset,
+        "severities": SEVERITIES,
+        "figures": figures,
+        "listed": LISTED,
+        "made": utc_now(),
+        "version": __version__,
+    }
+    return environment.get_template("page.html").render(values)
+
+
+def _wanted(kind: KindFound, most: int) -> list[Wanted]:
+    """Return which lines of a kind are shown: the first of each problem, then the second of each ..."""
+    if kind.code in _WHOLE_PAGE:
+        return [Wanted(problem.file) for problem in kind.problems[:most]]
+    if kind.code in _NO_PICTURE:
+        return []
+    again = kind.code == "duplicate_line_id"
+    lines = [
+        [problem.line] if problem.line else [one for one in problem.lines if one] for problem in kind.problems[:most]
+    ]
+    turns = zip_longest(*(ids[:most] for ids in lines))
+    found = [
+        Wanted(problem.file, identifier, again)
+        for turn in turns
+        for problem, identifier in zip(kind.problems, turn)
+        if identifier
+    ]
+    return list(dict.fromkeys(found))[:most]
+
+
+def _figure(wanted: Wanted, picture: Picture) -> _Figure:
+    place = f"{wanted.file}:{wanted.line}" if wanted.line else wanted.file
+    uri = f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}" if picture.jpeg else ""
+    return _Figure(place, picture, uri, tuple(_pieces(picture.text or "")))
+
+
+def _pieces(text: str) -> list[_Piece]:
+    """Return a transcription in parts, so that what is invisible or private in it can be seen."""
+    pieces: list[_Piece] = []
+    plain = ""
+    for place, sign in enumerate(text):
+        outer = sign == " " and (not text[:place].strip() or not text[place:].strip())
+        double = sign == " " and text[place - 1 : place] == " "
+        if unicodedata.category(sign) in ("Cf", "Cc", "Cn", "Co", "Cs", "Zl", "Zp") or sign == "\ufffd":
+            code, shown = f"U+{ord(sign):04X}", sign if unicodedata.category(sign) == "Co" else f"U+{ord(sign):04X}"
+            mark = (
+                f"{code} {unicodedata.name(sign, 'private use' if unicodedata.category(sign) == 'Co' else '')}".strip()
+            )
+        elif (sign.isspace() and sign != " ") or outer or double:
+            shown, mark = "\N{OPEN BOX}", f"U+{ord(sign):04X} {unicodedata.name(sign, 'white space')}"
+        else:
+            plain += sign
+            continue
+        if plain:
+            pieces.append(_Piece(plain))
+            plain = ""
+        pieces.append(_Piece(shown, mark))
+    return [*pieces, _Piece(plain)] if plain else pieces

@@ -1,0 +1,216 @@
+"""The verb `check`: examines ground truth, and shows what it found wherever that was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from htr_exp import groundtruth, leakage
+from htr_exp.check import also, since
+from htr_exp.check.found import Checked, Section, counted
+from htr_exp.config import compose_experiment, overlays
+from htr_exp.errors import ConfigError, DatasetError, HtrExpError
+from htr_exp.files import write_atomically
+from htr_exp.plan import dataset_folders, places_of
+from htr_exp.schema import Experiment
+
+_CHANGES = 5  # pages that have changed, shown on the terminal of each sort
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be checked, and where it is shown.
+
+    Attributes:
+        words: folders, choices and values of the configuration.
+        config_dir: a config folder of the user's.
+        json: print for programs.
+        junit: a file for CI.
+        html: a file for people.
+        pictures: of each kind of problem in that file.
+        fix: a folder to be made, for a clean copy.
+        since: the record to compare with.
+        htr_united: the description for the catalogue HTR-United, made or brought up to date.
+        quick: do not look for pages that are nearly the same, for which every image is decoded.
+    """
+
+    words: Sequence[str]
+    config_dir: str | None = None
+    json: bool = False
+    junit: str | None = None
+    html: str | None = None
+    pictures: int | None = None
+    fix: str | None = None
+    since: str | None = None
+    htr_united: str | None = None
+    quick: bool = False
+
+
+def run(request: Request) -> int:
+    """Check, and return the exit code: 2 if there are errors, unless a clean copy was made of the rest.
+
+    Raises:
+        ConfigError: something on the command line cannot be used.
+        DatasetError: the clean copy cannot be made.
+    """
+    from htr_exp.check import terminal
+    from htr_exp.terminal import console
+
+    experiment, folders = _wanted(request)
+    record, held = _asked(request, experiment, folders)
+    cache = groundtruth.user_cache()
+    with terminal.progress(console(stderr=True), "reads ground truth") as tell:
+        dataset = groundtruth.examine(
+            folders,
+            pattern=experiment.dataset.pattern,
+            exclude=experiment.dataset.exclude,
+            task=experiment.task.name,  # type: ignore[arg-type]
+            cache=cache,
+            progress=tell,
+        )
+    if not request.quick:
+        with terminal.progress(console(stderr=True), "compares the images") as tell:
+            dataset = also.twins(dataset, experiment, cache, tell)
+    checked = Checked(dataset, _name(experiment, folders))
+    checked = also.characters(also.counts(checked), experiment, held)
+    if record is not None:
+        checked = _compared(checked, record)
+    refused: HtrExpError | None = None
+    if request.fix is not None:
+        try:
+            checked = _fixed(checked, folders, Path(request.fix).expanduser())
+        except DatasetError as error:
+            refused = error
+            checked = replace(checked, facts=checked.facts | {"fix": None})
+    united = None
+    if request.htr_united is not None:
+        checked, united = also.htr_united(checked, Path(request.htr_united).expanduser())
+    if request.json:
+        print(json.dumps(checked.to_json(), ensure_ascii=False))
+    else:
+        terminal.show(console(), checked)
+    _write(request, checked, folders)
+    if united is not None:
+        _put(str(request.htr_united), united, request.json)
+    if refused is not None:
+        raise refused
+    return 2 if checked.incomplete or (checked.refused and request.fix is None) else 0
+
+
+def _wanted(request: Request) -> tuple[Experiment, list[Path]]:
+    given = [word for word in request.words if "=" not in word or Path(word).is_dir()]
+    overrides = [word for word in request.words if word not in given]
+    experiment = compose_experiment(overrides, overlays(request.config_dir)).experiment
+    if given:
+        experiment.dataset.path = given
+    folders = dataset_folders(experiment)
+    if not folders:
+        raise ConfigError("nothing to check: name a folder, or dataset=NAME")
+    return experiment, folders
+
+
+def _name(experiment: Experiment, folders: Sequence[Path]) -> str:
+    return experiment.dataset.name or ", ".join(folder.name or str(folder) for folder in folders)
+
+
+def _asked(request: Request, experiment: Experiment, folders: Sequence[Path]) -> tuple[since.Record | None, also.Means]:
+    """Return the record to compare with and what the dataset is held against.
+
+    Raises:
+        ConfigError: something that was asked for cannot be done: reading may take minutes, and is not to be in vain.
+    """
+    problems = []
+    for option, file in (("--html", request.html), ("--junit", request.junit), ("--htr-united", request.htr_united)):
+        if file is None:
+            continue
+        path = Path(file).expanduser()
+        if path.is_dir():
+            problems.append(f"{option} {file}: this is a folder: name a file in it")
+        elif not path.absolute().parent.is_dir():
+            problems.append(f"{option} {file}: there is no folder {path.absolute().parent}")
+    if request.pictures is not None and request.html is None:
+        problems.append("--pictures: they are shown by --html FILE only")
+    elif request.pictures is not None and request.pictures < 0:
+        problems.append(f"--pictures {request.pictures}: name a number from 0 on")
+    record = None
+    problems += leakage.setting_problems(experiment.leakage)
+
+    def attempt(step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except HtrExpError as error:
+            problems.append(str(error))
+
+    if request.fix is not None:
+        from htr_exp.groundtruth.fix import refuse
+
+        out = Path(request.fix).expanduser()
+        attempt(lambda: refuse(folders, out))
+    if request.since is not None:
+        wanted = request.since
+        record = attempt(lambda: since.record(wanted, places_of(experiment).runs))
+    held = attempt(lambda: also.means(experiment))
+    if problems:
+        raise ConfigError(problems[0]) if len(problems) == 1 else ConfigError("the check cannot be made:", problems)
+    return record, held
+
+
+def _compared(checked: Checked, record: since.Record) -> Checked:
+    found = since.difference(record, checked.dataset)
+    first, *pages = found.words()
+    shown: list[str] = []
+    for sort in dict.fromkeys(one.partition(":")[0] for one in pages):
+        of_sort = [one for one in pages if one.startswith(f"{sort}:")]
+        shown += of_sort[:_CHANGES]
+        if len(of_sort) > _CHANGES:
+            shown.append(f"and {len(of_sort) - _CHANGES} more {sort}; --json lists all")
+    section = Section("What has changed", (first, *shown))
+    return replace(checked, sections=(*checked.sections, section), facts=checked.facts | {"since": found.to_json()})
+
+
+def _fixed(checked: Checked, folders: Sequence[Path], out: Path) -> Checked:
+    from htr_exp.groundtruth.fix import LIST, fix
+
+    made = fix(folders, checked.dataset, out)
+    section = Section(
+        "The clean copy",
+        (
+            f"{out} holds {counted(made.pages, 'page')}, {made.lines} lines, {made.characters} characters: "
+            "no errors, nothing to drop; the originals are as they were",
+            f"every change is listed in {out / LIST}",
+        ),
+        ("change", "times"),
+        tuple((change, str(number)) for change, number in made.counts.items()),
+        last=True,
+    )
+    return replace(checked, sections=(*checked.sections, section), facts=checked.facts | {"fix": made.to_json()})
+
+
+def _write(request: Request, checked: Checked, folders: Sequence[Path]) -> None:
+    """Write the files that were asked for."""
+    if request.junit is not None:
+        from htr_exp.check.junit import junit
+
+        _put(request.junit, junit(checked), request.json)
+    if request.html is not None:
+        from htr_exp.check.page import PICTURES, page
+
+        wanted = PICTURES if request.pictures is None else request.pictures
+        _put(request.html, page(checked, folders, pictures=wanted), request.json)
+
+
+def _put(file: str, content: bytes | str, quiet: bool) -> None:
+    path = Path(file).expanduser()
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    try:
+        if path.exists() and not path.is_file():  # a pipe, or /dev/stdout
+            path.write_bytes(data)
+        else:
+            write_atomically(path, data)
+    except OSError as error:
+        raise HtrExpError(f"{path} cannot be written: {error.strerror or error}") from None
+    if not quiet:
+        print(f"written: {path}")

@@ -1,0 +1,67 @@
+"""What can only be seen across the files of a dataset: equal images, mixed normal forms, names, images left over."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from htr_exp.groundtruth.find import Tree, shown
+from htr_exp.groundtruth.model import GroundTruthPage
+
+Finding = tuple[str, str, str]  # code, file, message
+
+
+def equal_images(pages: Sequence[GroundTruthPage]) -> Iterator[Finding]:
+    """Yield each page whose image has the bytes of an earlier page's under another name."""
+    first: dict[str, GroundTruthPage] = {}
+    for page in pages:
+        other = first.setdefault(page.image_digest, page)
+        if other is not page:
+            message = f"its image is the same as that of {shown(other.name)}: a split must keep both on one side"
+            yield "image_twice", page.name, message
+
+
+def mixed_forms(forms: Sequence[tuple[str, dict[str, list[str]]]]) -> Iterator[Finding]:
+    """Yield that texts are in different normal forms, by the first page that is not in the most frequent one.
+
+    Args:
+        forms: of each page its name, and the ids of its lines by the normal form that they show.
+    """
+    lines = Counter({form: 0 for form in ("NFC", "NFD")})
+    for _, found in forms:
+        lines.update({form: len(ids) for form, ids in found.items() if form in lines})
+    if not all(lines.values()):
+        return
+    (usual, _), (other, _) = lines.most_common()
+    page = next(name for name, found in forms if other in found)
+    said = f"{lines[usual]} lines with accented letters are in {usual}, {lines[other]} in {other}"
+    yield "text_forms_mixed", page, f"{said}: a letter that is written in both is two characters to kraken"
+
+
+_UNUSUAL = {
+    "blanks": re.compile(r"\s"),
+    "brackets or quotes": re.compile(r"[\[\](){}<>'\"`]"),
+    "signs that shells or programs take for their own": re.compile(r"[*?$&|;\\!%#~]|^-"),
+    "letters beyond ASCII": re.compile(r"[^\x00-\x7f]"),
+}
+
+
+def unusual_names(tree: Tree, names: Iterable[str]) -> Iterator[Finding]:
+    """Yield that names of a folder, of its XML files or of their images hold characters that other tools trip over."""
+    found: dict[str, list[str]] = {}
+    parts = {posixpath.basename(tree.root): ""}
+    for name in names:
+        folder = posixpath.dirname(name)
+        for part in (folder, posixpath.basename(name)):
+            if part:
+                parts.setdefault(part, name)
+    for part, name in parts.items():
+        for kind, pattern in _UNUSUAL.items():
+            if pattern.search(part):
+                found.setdefault(kind, []).append(name or part)
+    if found:
+        said = ", ".join(f"{len(names)} with {kind}" for kind, names in found.items())
+        first = next(iter(found.values()))[0]
+        yield "file_name_unusual", first, f"names of files or folders: {said} (first: {shown(first)})"

@@ -1,0 +1,71 @@
+"""Every kind of problem that ground truth can have: how grave it is, what it is called, what to do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from htr_exp.groundtruth.model import Severity
+
+
+class Kind(NamedTuple):
+    """A kind of problem."""
+
+    severity: Severity
+    title: str
+    remedy: str
+
+
+_LOOK = "look at them, and correct what is wrong where the transcription was made"
+_EXPORT = "export it again from where it was transcribed"
+
+CODES: dict[str, Kind] = {
+    # what a run refuses
+    "no_pages": Kind("error", "folders without a page", "name the folder that holds PAGE or ALTO files beside their images"),
+    "not_well_formed": Kind("error", "files that cannot be read as XML", f"{_EXPORT}, or leave it aside with dataset.exclude"),
+    "image_claimed_twice": Kind("error", "several XML files of one image", "choose by dataset.pattern or dataset.exclude; `check --fix` keeps the one with the most lines"),
+    "image_missing": Kind("error", "images that are not there", "put the image beside the XML, under the name that it gives"),
+    "image_outside": Kind("error", "images outside the dataset's folder", "copy the image beside the XML"),
+    "image_unreadable": Kind("error", "images that cannot be read", "save the image again as JPEG or PNG, in RGB or grey"),
+    # what is left out, and counted
+    "not_ground_truth": Kind("dropped", "XML files that are no pages", "nothing, if they are METS or the like; else " + _EXPORT),
+    "hidden_file": Kind("dropped", "hidden files", "delete them: file managers leave them behind"),
+    "page_without_text": Kind("dropped", "pages with nothing to use", "transcribe them, or take them away"),
+    "line_without_baseline": Kind("dropped", "lines without a baseline", "draw the baseline, or delete the line"),
+    "line_without_polygon": Kind("dropped", "lines without a polygon", "let the transcription software compute the line's mask"),
+    "line_without_text": Kind("dropped", "lines without text", "transcribe them, or delete them"),
+    "line_too_small": Kind("dropped", "lines too small to read", "delete them, or draw them again"),
+    "line_turns_back": Kind("dropped", "baselines that turn back on themselves", "draw them again"),
+    "line_outside_image": Kind("dropped", "lines that leave the image", "draw them again, within the image"),
+    "duplicate_line_id": Kind("dropped", "lines with the id of another", "give each line an id of its own; `check --fix` does"),
+    # what is used, and worth a look
+    "image_elsewhere": Kind("warning", "images found elsewhere", "put the images beside their XML; `check --fix` does"),
+    "image_by_stem": Kind("warning", "images found by the XML's name", "name the image in the XML; `check --fix` does"),
+    "image_name_case": Kind("warning", "image names in other case", "write the image's name as the file has it; `check --fix` does"),
+    "image_without_xml": Kind("warning", "images without a page", "transcribe them, or take them away"),
+    "image_twice": Kind("warning", "images with the same bytes", "nothing: a split keeps them on one side"),
+    "image_rotated": Kind("warning", "images turned by EXIF", "save them upright: programs differ in what they do with the mark"),
+    "image_truncated": Kind("warning", "images that seem cut short", "copy them again from where they came"),
+    "size_mismatch": Kind("warning", "images of another size than their XML says", "look whether the lines lie on the writing: the image may have been replaced"),
+    "byte_order_mark": Kind("warning", "files that begin with a byte order mark", "nothing here; `check --fix` writes them without"),
+    "doctype": Kind("warning", "files with a DOCTYPE", "nothing here; `check --fix` writes them without"),
+    "file_name_unusual": Kind("warning", "file names that other tools trip over", "rename them, if other tools are to read them"),
+    "kraken_reads_otherwise": Kind("warning", "files that kraken by itself would read otherwise", "nothing here: kraken is given copies that hold exactly the lines counted; `check --fix` writes such copies"),
+    "line_without_id": Kind("warning", "lines without an id", "nothing here: they are called line_N; `check --fix` writes it"),
+    "line_without_type": Kind("warning", "lines without a type", "give them one, if types matter to you"),
+    "region_without_type": Kind("warning", "regions without a type", "give them one, if types matter to you"),
+    "duplicate_region_id": Kind("warning", "regions with the id of another", "nothing here; `check --fix` writes unique ids"),
+    "tag_unknown": Kind("warning", "tags that are not defined", "define them in the file's <Tags>, or export it again"),
+    "text_from_words": Kind("warning", "lines whose text was put together from words", "look whether the blanks are right"),
+    "text_with_outer_space": Kind("warning", "texts that begin or end with a blank", "`check --fix` takes the blanks away"),
+    "text_with_odd_space": Kind("warning", "texts with white space that is no blank", "`check --fix` writes blanks"),
+    "text_with_double_space": Kind("warning", "texts with several blanks in a row", "`check --fix` writes single blanks"),
+    "text_with_invisible": Kind("warning", "texts with invisible characters", "`check --fix` takes them away"),
+    "text_with_private_use": Kind("warning", "texts with characters for private use", "nothing, if they are MUFI's and meant: a model learns them like any other"),
+    "text_with_unknown": Kind("warning", "texts with characters that stand for nothing", "write what the manuscript has: something was lost on the way"),
+    "text_in_no_normal_form": Kind("warning", "texts in no Unicode normal form", "nothing: training.normalization brings them into one"),
+    "text_forms_mixed": Kind("warning", "texts in different Unicode normal forms", "set training.normalization (NFC or NFD), or every accented letter is learnt twice"),
+    "baseline_right_to_left": Kind("warning", "baselines drawn from right to left", _LOOK),
+    "polygon_crosses_itself": Kind("warning", "polygons that cross themselves", _LOOK),
+    "pages_alike": Kind("warning", "pages that are nearly the same", "look which one is meant; a split that parts them is refused"),
+}  # fmt: skip
+"""Code -> kind, the gravest first."""

@@ -1,0 +1,188 @@
+"""One file of ground truth on its own: what it says, with its shapes measured and forgotten, and all doubts about it.
+
+Nothing here depends on the image or on other files, so that it is found once and remembered as long as the file stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from htr_exp.groundtruth import geometry, kraken_reads, read, texts
+from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, Task, UsedLine
+from htr_exp.groundtruth.rules import Fault, fault
+
+FORM = 2
+"""Of what is remembered; raise it whenever a field or a rule changes."""
+
+Box = tuple[int, int, int, int]  # least x, least y, greatest x, greatest y of all points, pixels
+_NOWHERE: Box = (1, 1, 0, 0)
+
+DIGEST_LENGTH = 32  # hexadecimal digits
+
+
+@dataclass(slots=True)
+class PageFile:
+    """What is kept of one XML file."""
+
+    task: Task
+    digest: str = ""  # SHA-256 of its bytes
+    refused: tuple[str, str] | None = None  # code and message, where it is no page
+    image_name: str = ""  # as in the file
+    width: int = 0  # as in the file; 0 if it gives none
+    height: int = 0
+    lines: list[UsedLine] = field(default_factory=list)  # all of them, each with an id
+    line_digests: str = ""  # of all lines, `DIGEST_LENGTH` characters each
+    extents: array[int] = field(default_factory=lambda: array("l"))  # of all lines, four numbers each, as in `Box`
+    faults: dict[int, Fault] = field(default_factory=dict)  # by the line's number
+    regions: list[str] = field(default_factory=list)  # digests; for segmentation
+    notes: list[Note] = field(default_factory=list)
+    forms: dict[str, list[str]] = field(default_factory=dict)  # Unicode normal form -> ids
+    kraken: list[str] = field(default_factory=list)  # what kraken by itself would make of the file, where it differs
+
+    def box(self, line: UsedLine) -> Box | None:
+        """Return the extent of a line of this file; None if it has no points."""
+        x0, y0, x1, y1 = self.extents[4 * line.number : 4 * line.number + 4]
+        return (x0, y0, x1, y1) if x0 <= x1 else None
+
+    def line_digest(self, line: UsedLine) -> str:
+        """Return the digest of what training sees of a line of this file."""
+        return self.line_digests[DIGEST_LENGTH * line.number : DIGEST_LENGTH * (line.number + 1)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        lines = [(line.number, line.id, line.text, line.type, line.width, line.height) for line in self.lines]
+        return values | {"lines": lines, "extents": list(self.extents)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> PageFile:
+        """Return what `to_json` wrote.
+
+        Raises:
+            TypeError, ValueError, KeyError, AttributeError: it did not.
+        """
+        made = cls(**values)
+        made.refused = (made.refused[0], made.refused[1]) if made.refused else None
+        made.lines = [UsedLine(*line) for line in values["lines"]]
+        made.extents = array("l", values["extents"])
+        made.faults = {int(number): (code, said) for number, (code, said) in made.faults.items()}
+        made.notes = [(code, tuple(ids)) for code, ids in made.notes]
+        return made
+
+
+def look_into(path: str, task: Task) -> PageFile:
+    """Read one file and examine it on its own; one that is no page says why in `refused`."""
+    try:
+        content = read.content(Path(path))
+    except NotWellFormed as error:
+        return PageFile(task, refused=("not_well_formed", error.headline))
+    found = PageFile(task, digest=hashlib.sha256(content).hexdigest())
+    try:
+        root = read.parse(content)
+        page = read.page_of(root)
+    except NotWellFormed as error:
+        found.refused = "not_well_formed", error.headline
+        return found
+    except NotGroundTruth as error:
+        found.refused = "not_ground_truth", error.headline
+        return found
+    found.notes += [(code, ()) for code in read.wrapping(content, root)]
+    _examine(found, page)
+    if task == "recognition":
+        found.kraken = _otherwise(kraken_reads.by_release(root, page), found)
+    return found
+
+
+def _otherwise(readings: dict[str, kraken_reads.Reading], found: PageFile) -> list[str]:
+    """Say what each release of kraken would make of a file, where that is not what can be used of it."""
+    usable = len({line.id for line in found.lines if line.number not in found.faults})
+    said = []
+    for release, reading in readings.items():
+        if reading.lines != usable:
+            counted = [] if reading.lines is None else [f"reads {reading.lines} of its {len(found.lines)} lines"]
+            said.append(f"kraken {release} {'; '.join([*counted, *reading.notes])}")
+    return said
+
+
+def _examine(found: PageFile, page: Page) -> None:
+    task = found.task
+    found.image_name, found.width, found.height = page.image_name, page.width, page.height
+    found.notes += page.notes
+    if nameless := tuple(f"line_{number}" for number, line in enumerate(page.lines, 1) if not line.id):
+        found.notes.append(("line_without_id", nameless))
+    lines = identified(page.lines)
+    areas, crossing = geometry.polygons(lines)
+    digests = []
+    for number, line in enumerate(lines):
+        length = geometry.length(line.baseline)
+        height = areas[number] / length if length else 0.0
+        found.lines.append(UsedLine(number, line.id, line.text, line.type, round(length, 1), round(height, 1)))
+        digests.append(_line_digest(line, task))
+        found.extents.extend(_box(line) or _NOWHERE)
+        if reason := fault(line, task):
+            found.faults[number] = reason
+    found.line_digests = "".join(digests)
+    sound = [line for number, line in enumerate(lines) if number not in found.faults]
+    if untyped := tuple(line.id for line in sound if not line.type):
+        found.notes.append(("line_without_type", untyped))
+    if backwards := geometry.right_to_left(sound):
+        found.notes.append(("baseline_right_to_left", tuple(backwards)))
+    if crossed := tuple(lines[number].id for number in crossing if number not in found.faults):
+        found.notes.append(("polygon_crosses_itself", crossed))
+    if task == "recognition":
+        found.notes += texts.oddities(sound)
+        found.forms = texts.forms(sound)
+    else:
+        found.regions = [_region_digest(region) for region in page.regions]
+
+
+def identified(lines: Sequence[Line]) -> Sequence[Line]:
+    """Give `line_N` to lines without an id, which kraken 7 would take for one and the same line."""
+    if all(line.id for line in lines):
+        return lines
+    taken = {line.id for line in lines}
+    named = []
+    for number, line in enumerate(lines, 1):
+        if not line.id:
+            identifier = f"line_{number}"
+            while identifier in taken:
+                identifier += "_"
+            taken.add(identifier)
+            line = replace(line, id=identifier)
+        named.append(line)
+    return named
+
+
+def _box(line: Line) -> Box | None:
+    points = line.polygon + line.baseline
+    if not points:
+        return None
+    xs, ys = zip(*points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _line_digest(line: Line, task: Task) -> str:
+    words = [line.id, line.text if task == "recognition" else "", line.type]
+    return _digest(words, (line.baseline, line.polygon))
+
+
+def _region_digest(region: Region) -> str:
+    return _digest([region.type], (region.polygon,))
+
+
+def _digest(words: Sequence[str | None], shapes: Sequence[Points]) -> str:
+    head = [words, [len(shape) for shape in shapes]]
+    digest = hashlib.blake2b(
+        json.dumps(head, ensure_ascii=False).encode("utf-8", "surrogatepass"), digest_size=DIGEST_LENGTH // 2
+    )
+    numbers = [*chain.from_iterable(chain.from_iterable(shapes))]
+    digest.update(struct.pack(f"<{len(numbers)}q", *numbers))
+    return digest.hexdigest()

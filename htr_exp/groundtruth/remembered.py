@@ -1,0 +1,146 @@
+"""What was learnt of files, remembered as long as they stay the same: one archive for each folder and kind of fact.
+
+A file is the same if its size, its times of content and of status, and its inode are: no program sets the time of
+status back. A file that changed so lately that its clock may not have ticked since is never remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from htr_exp.files import sha256_bytes
+
+Stamp = tuple[int, int, int, int]
+
+TICK_NS = 2_000_000_000
+"""The coarsest clock of a file system in use (FAT; NFS servers and kernels are finer), nanoseconds."""
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return what tells a file from itself after a change: size, times of content and status, inode."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def user_cache() -> Path:
+    """Return the folder of this user where facts about files are remembered."""
+    return platformdirs.user_cache_path("htr_exp") / "files"
+
+
+class Remembered:
+    """Facts of one kind about files, as JSON values.
+
+    A cache that cannot be read or written is no cache: everything still works, only slower.
+
+    Args:
+        where: folder of the archives; None remembers nothing beyond this object.
+        kind: what the facts are, part of the archives' names.
+        form: changes whenever facts of one kind change their meaning.
+    """
+
+    def __init__(self, where: Path | None, kind: str, form: int) -> None:
+        self._where = where
+        self._kind = kind
+        self._form = form
+        self._archives: dict[str, zipfile.ZipFile | None] = {}
+        self._learnt: dict[str, dict[str, tuple[Stamp, Any]]] = {}
+
+    @classmethod
+    def of_user(cls, kind: str, form: int) -> Remembered:
+        """Return the facts kept in this user's cache folder."""
+        return cls(user_cache(), kind, form)
+
+    def get(self, root: str, name: str, stamp: Stamp) -> Any | None:
+        """Return what is known of the file `name` below the folder `root`, or None if that is nothing, or was of another state of it."""
+        learnt = self._learnt.get(root, {}).get(name)
+        if learnt is None:
+            learnt = self._stored(root, name)
+        return learnt[1] if learnt is not None and learnt[0] == stamp else None
+
+    def put(self, root: str, name: str, stamp: Stamp, value: Any) -> None:
+        """Remember what a file of this stamp holds, unless it changed a moment ago."""
+        if max(stamp[1:3]) < time.time_ns() - TICK_NS:
+            self._learnt.setdefault(root, {})[name] = (stamp, value)
+
+    def save(self) -> None:
+        """Write what was learnt; a folder that cannot be written is left as it is."""
+        for root in sorted(self._learnt):
+            with contextlib.suppress(OSError, ValueError, zipfile.BadZipFile, zlib.error):
+                if target := self._file(root):
+                    self._write(root, target)
+        self._learnt.clear()
+        for archive in self._archives.values():
+            if archive is not None:
+                archive.close()
+        self._archives.clear()
+
+    def _stored(self, root: str, name: str) -> tuple[Stamp, Any] | None:
+        archive = self._archive(root)
+        if archive is None:
+            return None
+        try:
+            named, stamp, value = json.loads(archive.read(_member(name)))
+        except (KeyError, OSError, ValueError, TypeError, zipfile.BadZipFile, zlib.error):
+            return None
+        return (tuple(stamp), value) if named == _printable(name) else None
+
+    def _archive(self, root: str) -> zipfile.ZipFile | None:
+        if root not in self._archives:
+            self._archives[root] = self._opened(root)
+        return self._archives[root]
+
+    def _opened(self, root: str) -> zipfile.ZipFile | None:
+        file = self._file(root)
+        if file is None:
+            return None
+        try:
+            archive = zipfile.ZipFile(file)
+        except (OSError, ValueError, zipfile.BadZipFile):
+            return None
+        if archive.comment != self._comment(root):
+            archive.close()
+            return None
+        return archive
+
+    def _write(self, root: str, target: Path) -> None:
+        """Write the archive anew beside the old one, with all that is still known, and put it in its place."""
+        learnt, old = self._learnt[root], self._archive(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                archive.comment = self._comment(root)
+                new = {_member(name): (name, *known) for name, known in learnt.items()}
+                for member, (name, stamp, value) in new.items():
+                    archive.writestr(member, json.dumps([_printable(name), stamp, value], separators=(",", ":")))
+                for member in old.namelist() if old is not None else ():
+                    if member not in new:
+                        archive.writestr(member, old.read(member))  # type: ignore[union-attr]
+            os.replace(aside, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(aside)
+
+    def _comment(self, root: str) -> bytes:
+        return f"{self._kind} {self._form} {sha256_bytes(os.fsencode(root))}".encode()
+
+    def _file(self, root: str) -> Path | None:
+        if self._where is None:
+            return None
+        return self._where / f"{self._kind}-{sha256_bytes(os.fsencode(root))[:32]}.zip"
+
+
+def _member(name: str) -> str:
+    return sha256_bytes(os.fsencode(name))[:32]
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,415 @@
+"""Finds what a score must not rest on: pages that are on two sides of a split, or that the base model was trained on.
+
+Every run is guarded, whoever made its split. What is found stops the run unless its kind is accepted by name, which the
+record of the run and every table then show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Protocol
+
+from htr_exp import likeness, lineage
+from htr_exp.groundtruth.looks import BITS, looks
+from htr_exp.lineage import Learnt, Lineage
+from htr_exp.schema import Leakage
+from htr_exp.splits import NAMES
+
+KINDS = {
+    "same_page": "one page, image and lines, is on two sides",
+    "same_image": "images with the same bytes are on two sides",
+    "near_image": "nearly identical images are on two sides",
+    "near_text": "nearly identical texts are on two sides",
+    "base_model": "the base model was trained on pages that it is to be scored on",
+}
+"""What can be accepted by `leakage.accept`, and what each means."""
+
+_SHOWN = 20  # leaks of a kind in a message
+_RECORDED = 1000  # leaks of a kind in the record
+_LINE = 15  # letters of a line whose repetition is worth a word; shorter ones are headings and amens
+
+
+class GuardedLine(Protocol):
+    """What the guard needs of a line."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+class GuardedPage(Protocol):
+    """What the guard needs of a page."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def image(self) -> Path: ...
+    @property
+    def xml_digest(self) -> str: ...
+    @property
+    def image_digest(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def lines(self) -> Sequence[GuardedLine]: ...
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pages of a dataset that a split must keep on one side."""
+
+    kind: str  # near_image or near_text
+    first: str
+    second: str
+    measure: str  # how near they are, in words
+
+
+@dataclass(frozen=True)
+class Similar:
+    """What the pages of a dataset have in common, whatever the split."""
+
+    pairs: tuple[Pair, ...]
+    looks: Mapping[str, int]  # page name -> its image's look
+    letters: Mapping[str, str]  # page name -> its text as it is compared
+    lines: Mapping[str, tuple[int, ...]]  # page name -> a hash of each line, 0 for short ones; of this process only
+    unseen: Mapping[str, str]  # page name -> why its image was not looked at
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A page that is, or nearly is, where it must not be too."""
+
+    kind: str
+    page: str
+    side: str
+    other: str  # a page, or how the base model's run or list calls it
+    other_side: str  # a side, or where the base model's data is named
+    measure: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it for the record."""
+        return {
+            "page": self.page,
+            "side": self.side,
+            "other": self.other,
+            "other_side": self.other_side,
+            "measure": self.measure,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.page} ({self.side}) and {self.other} ({self.other_side}): {self.measure}"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the guard found of one split."""
+
+    leaks: tuple[Leak, ...] = ()
+    accept: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    base: Lineage | None = None  # None: there is no base model
+    learnt: tuple[Learnt, ...] = field(default=(), repr=False)  # what this run's model will have seen of the dataset
+
+    def problems(self) -> list[str]:
+        """Return what stops the run, a line for each leak, and what to do."""
+        said: list[str] = []
+        for kind, found in self._by_kind(accepted=False).items():
+            said += [f"{kind}: {leak}" for leak in found[:_SHOWN]]
+            if len(found) > _SHOWN:
+                said.append(f"{kind}: and {len(found) - _SHOWN} more")
+            said.append(f"{kind}: {_REMEDIES[kind]}, or accept it by name, which every table then shows: "
+                        f"leakage.accept=[{','.join([*self.accept, kind])}]")  # fmt: skip
+        return said
+
+    @property
+    def accepted(self) -> dict[str, list[Leak]]:
+        """What was found and accepted, by kind."""
+        return self._by_kind(accepted=True)
+
+    def record(self) -> dict[str, Any]:
+        """Return what provenance.json says: what was accepted, with its pages, and what is known of the base model."""
+        return {
+            "accepted": {
+                kind: {"count": len(found), "pairs": [leak.to_json() for leak in found[:_RECORDED]]}
+                for kind, found in self.accepted.items()
+            },
+            "base_model": self.base.to_json() if self.base else None,
+        }
+
+    def fingerprints(self) -> dict[str, Any]:
+        """Return fingerprints.json, by which runs that start from this one's model know what it has seen."""
+        return lineage.fingerprints(self.learnt, self.base)
+
+    def _by_kind(self, *, accepted: bool) -> dict[str, list[Leak]]:
+        found: dict[str, list[Leak]] = {}
+        for leak in self.leaks:
+            if (leak.kind in self.accept) == accepted:
+                found.setdefault(leak.kind, []).append(leak)
+        return found
+
+
+_ONE_SIDE = "keep both on one side, or leave one out with dataset.exclude"
+_REMEDIES = dict.fromkeys(("same_page", "same_image", "near_image", "near_text"), _ONE_SIDE) | {
+    "base_model": "score on pages it has not seen, or leave these out with dataset.exclude",
+}
+
+
+def setting_problems(settings: Leakage) -> list[str]:
+    """Return what is wrong with the `leakage` group of a configuration."""
+    found = [
+        f"leakage.accept: {kind}: there is no such kind; choose of {', '.join(KINDS)}"
+        for kind in settings.accept
+        if kind not in KINDS
+    ]
+    for key, low, high in (("near_image", 0.0, 0.25), ("near_text", 0.5, 1.0), ("contained_text", 0.5, 1.0)):
+        value = getattr(settings, key)
+        if not low <= value <= high:
+            found.append(f"leakage.{key}={value}: it must be from {low:g} to {high:g}")
+    if settings.text_letters < 50:
+        found.append(f"leakage.text_letters={settings.text_letters}: it must be at least 50, shorter texts are alike by chance")  # fmt: skip
+    return found
+
+
+def similar(
+    pages: Sequence[GuardedPage],
+    settings: Leakage,
+    cache: Path | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Similar:
+    """Find the pages of a dataset that are nearly the same.
+
+    Args:
+        pages: all pages.
+        settings: the thresholds.
+        cache: folder in which the looks of images are remembered; None remembers nothing.
+        progress: called with the number of images looked at anew, and of all such.
+    """
+    letters: dict[str, str] = {}
+    lines: dict[str, tuple[int, ...]] = {}
+    for page in pages:
+        texts = [likeness.letters(line.text) for line in page.lines]
+        letters[page.name] = "".join(texts)
+        lines[page.name] = tuple([hash(text) if len(text) >= _LINE else 0 for text in texts])
+    by_bytes: dict[str, GuardedPage] = {}
+    for page in pages:
+        by_bytes.setdefault(page.image_digest, page)
+    seen = looks([page.image for page in by_bytes.values()], cache, progress)
+    look_of = {digest: seen.known.get(page.image) for digest, page in by_bytes.items()}
+    known = {page.name: look for page in pages if (look := look_of[page.image_digest]) is not None}
+    unseen = {page.name: seen.unseen[page.image] for page in by_bytes.values() if page.image in seen.unseen}
+    pairs = (*_near_images(pages, known, settings), *_near_texts(pages, letters, settings))
+    return Similar(pairs, known, letters, lines, unseen)
+
+
+def _near_images(pages: Sequence[GuardedPage], known: Mapping[str, int], settings: Leakage) -> Iterator[Pair]:
+    seen = [page for page in pages if page.name in known]
+    for near in likeness.near_images([known[page.name] for page in seen], bits=_bits(settings)):
+        first, second = seen[near.first], seen[near.second]
+        if first.image_digest != second.image_digest:
+            yield Pair("near_image", first.name, second.name, _looks_alike(near.bits, settings))
+
+
+def _near_texts(pages: Sequence[GuardedPage], letters: Mapping[str, str], settings: Leakage) -> Iterator[Pair]:
+    for near in likeness.near_texts([letters[page.name] for page in pages], **_text_limits(settings)):
+        first, second = pages[near.first], pages[near.second]
+        if first.digest != second.digest:
+            yield Pair("near_text", first.name, second.name, _reads_alike(near, settings))
+
+
+def _bits(settings: Leakage) -> int:
+    return int(settings.near_image * BITS)
+
+
+def _text_limits(settings: Leakage) -> dict[str, Any]:
+    return {
+        "containment": settings.contained_text,
+        "similarity": settings.near_text,
+        "least": settings.text_letters,
+    }
+
+
+def _looks_alike(bits: int, settings: Leakage) -> str:
+    return f"their images differ in {bits / BITS:.1%} of their look (leakage.near_image={settings.near_image:g})"
+
+
+def _reads_alike(near: likeness.NearTexts, settings: Leakage) -> str:
+    if near.similarity is not None:
+        return f"their texts agree in {near.similarity:.0%} of the letters (leakage.near_text={settings.near_text:g})"
+    return f"{near.containment:.0%} of the shorter text is in the other (leakage.contained_text={settings.contained_text:g})"
+
+
+def together(pairs: Iterable[Pair]) -> list[set[str]]:
+    """Return the sets of pages that a drawn split has to keep on one side, for `splits`."""
+    group_of: dict[str, set[str]] = {}
+    for pair in pairs:
+        first = group_of.setdefault(pair.first, {pair.first})
+        second = group_of.setdefault(pair.second, {pair.second})
+        if first is not second:
+            small, large = sorted((first, second), key=len)
+            large |= small
+            group_of.update(dict.fromkeys(small, large))
+    return list({id(group): group for group in group_of.values()}.values())
+
+
+def guard(
+    sides: Mapping[str, Sequence[str]],
+    pages: Mapping[str, GuardedPage],
+    found: Similar,
+    base: Lineage | None,
+    settings: Leakage,
+) -> Findings:
+    """Look at one split.
+
+    Args:
+        sides: train, validation, test -> page names.
+        pages: every page of the dataset by its name.
+        found: what `similar` found of them.
+        base: what is known of the base model's training data; None if there is no base model.
+        settings: the thresholds, and what is accepted.
+    """
+    side_of = {name: side for side in NAMES for name in sides.get(side, ())}
+    leaks = (
+        *_equal(side_of, pages),
+        *_near(side_of, found.pairs),
+        *(_learnt_before(side_of, pages, found, base, settings) if base else ()),
+    )
+    kinds = {leak.kind for leak in leaks}
+    warnings = [
+        f"leakage.accept: {kind} does not occur: there is nothing to accept"
+        for kind in settings.accept
+        if kind not in kinds
+    ]
+    warnings += _repeated_lines(sides, pages, found)
+    unseen = [name for name in found.unseen if name in side_of]
+    if unseen:
+        warnings.append(
+            f"{len(unseen)} images were not compared by their look (first: {unseen[0]}: {found.unseen[unseen[0]]})"
+        )
+    return Findings(leaks, tuple(settings.accept), tuple(warnings), base, tuple(_seen(sides, pages, found)))
+
+
+def _equal(side_of: Mapping[str, str], pages: Mapping[str, GuardedPage]) -> Iterator[Leak]:
+    """Yield the pairs of equal pages, or else of equal images, on two sides."""
+    groups: dict[str, list[GuardedPage]] = {}
+    for name in side_of:
+        groups.setdefault(pages[name].image_digest, []).append(pages[name])
+    for group in groups.values():
+        if len({side_of[page.name] for page in group}) < 2:
+            continue
+        for first, second in combinations(group, 2):
+            on = side_of[first.name], side_of[second.name]
+            if on[0] == on[1]:
+                continue
+            if first.digest == second.digest:
+                yield Leak("same_page", first.name, on[0], second.name, on[1], "the same image and lines")
+            else:
+                yield Leak("same_image", first.name, on[0], second.name, on[1], "their images have the same bytes")
+
+
+def _near(side_of: Mapping[str, str], pairs: Sequence[Pair]) -> Iterator[Leak]:
+    for pair in pairs:
+        first, second = side_of.get(pair.first), side_of.get(pair.second)
+        if first is not None and second is not None and first != second:
+            yield Leak(pair.kind, pair.first, first, pair.second, second, pair.measure)
+
+
+def _learnt_before(
+    side_of: Mapping[str, str],
+    pages: Mapping[str, GuardedPage],
+    found: Similar,
+    base: Lineage,
+    settings: Leakage,
+) -> Iterator[Leak]:
+    """Yield the pages held out that the base model has seen, each once.
+
+    A test page must not have been seen in any way. A validation page must not have been learnt from, for it decides
+    which epoch is kept and how long training lasts, and its score is shown; that a model before was selected by it too
+    is what it is for.
+    """
+    held_out = [pages[name] for name, side in side_of.items() if side != "train"]
+    seen: dict[str, tuple[Learnt, str]] = {}
+
+    def note(page: GuardedPage, learnt: Learnt, how: str) -> None:
+        if side_of[page.name] == "test" or learnt.role == "train":
+            seen.setdefault(page.name, (learnt, how))
+
+    known: dict[str, list[Learnt]] = {}
+    for learnt in base.pages:
+        for digest in (learnt.page_digest, learnt.image_digest, learnt.xml_digest):
+            if digest is not None:
+                known.setdefault(digest, []).append(learnt)
+    for page in held_out:
+        for digest, how in ((page.digest, "the same image and lines"), (page.image_digest, "the same image"),
+                            (page.xml_digest, "the same XML")):  # fmt: skip
+            for learnt in known.get(digest, ()):
+                note(page, learnt, how)
+    # a list knows files by their digests alone: those of this dataset it names are here to be looked at and read
+    read_here = [
+        replace(learnt, look=found.looks.get(page.name), letters=found.letters[page.name])
+        for page in pages.values()
+        for digest in (page.image_digest, page.xml_digest)
+        for learnt in known.get(digest, ())
+        if not learnt.letters
+    ]
+    every = [*base.pages, *read_here]
+    looking = [page for page in held_out if page.name in found.looks]
+    looked = [learnt for learnt in every if learnt.look is not None]
+    for near in likeness.near_images(
+        [found.looks[page.name] for page in looking],
+        bits=_bits(settings),
+        others=[learnt.look for learnt in looked if learnt.look is not None],
+    ):
+        if near.second >= len(looking):
+            note(looking[near.first], looked[near.second - len(looking)], _looks_alike(near.bits, settings))
+    read = [learnt for learnt in every if learnt.letters]
+    for text in likeness.near_texts(
+        [found.letters[page.name] for page in held_out],
+        others=[learnt.letters for learnt in read],
+        **_text_limits(settings),
+    ):
+        if text.second >= len(held_out):
+            note(held_out[text.first], read[text.second - len(held_out)], _reads_alike(text, settings))
+    for name in sorted(seen):
+        learnt, how = seen[name]
+        where = f"{learnt.role} of the base model, {learnt.source}"
+        yield Leak("base_model", name, side_of[name], learnt.name, where, how)
+
+
+def _repeated_lines(
+    sides: Mapping[str, Sequence[str]], pages: Mapping[str, GuardedPage], found: Similar
+) -> Iterator[str]:
+    """Yield a warning for each held-out side with lines that occur, by their letters, among the training lines."""
+    learnt = {line for name in sides.get("train", ()) for line in found.lines[name] if line}
+    for side in NAMES[1:]:
+        names = sides.get(side, ())
+        again = [
+            (name, number) for name in names for number, line in enumerate(found.lines[name]) if line and line in learnt
+        ]
+        if again:
+            total = sum(len(found.lines[name]) for name in names)
+            name, number = again[0]
+            line = pages[name].lines[number]
+            yield (
+                f"{len(again)} of {total} lines of {side} occur letter by letter in train "
+                f"(first: {name}:{line.id}, {line.text.strip()!r}): formulae are easier to read than the rest"
+            )
+
+
+def _seen(sides: Mapping[str, Sequence[str]], pages: Mapping[str, GuardedPage], found: Similar) -> Iterator[Learnt]:
+    for side in ("train", "validation"):
+        for name in sides.get(side, ()):
+            page = pages[name]
+            yield Learnt(
+                side,
+                name,
+                "",
+                page.digest,
+                page.xml_digest,
+                page.image_digest,
+                found.looks.get(name),
+                found.letters[name],
+            )

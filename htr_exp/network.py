@@ -1,0 +1,123 @@
+"""How many columns a recognition network leaves of a line, read from its VGSL specification without torch.
+
+CTC gives each column one character or nothing. A line with more characters than columns has no alignment, so that nothing
+is learnt from it, and kraken says nothing of it: its loss takes such a line for none (`zero_infinity`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import pairwise
+
+# The blocks of kraken/lib/vgsl/model.py (7.1, and the same in 4.3); names in braces, as model files have them, are taken
+# away before.
+_INPUT = re.compile(r"(\d+),(\d+),(\d+),(\d+)")
+_CONVOLUTION = re.compile(r"C(?:s|t|r|lr|l|m)(\d+),(\d+),\d+(?:,(\d+),(\d+))?(?:,(\d+),(\d+))?")
+_POOLING = re.compile(r"Mp(\d+),(\d+)(?:,(\d+),(\d+))?")
+_RESHAPE = re.compile(r"S(\d+)\(\d+x\d+\)(\d+),(\d+)")
+_SUMMARY = re.compile(r"[LG][frb]xs")
+_SAME_WIDTH = re.compile(r"[LG][frb][xy]|Do|Gn|I|O|A[13]")  # blocks after which there are as many columns as before
+_WIDTH = 2  # the number of the horizontal dimension in VGSL
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A layer that changes the number of columns, by the formulas of its kind in kraken/lib/vgsl/layers.py."""
+
+    kind: str  # convolution or pooling
+    kernel: int  # columns it looks at
+    stride: int
+    dilation: int = 1
+
+    def columns(self, before: int) -> int:
+        """Return how many columns it leaves of so many."""
+        reach = self.dilation * (self.kernel - 1)
+        if self.kind == "pooling":
+            return max((before - reach - 1) // self.stride + 1, 0)
+        return max((before + 2 * (reach // 2) - reach - 1) // self.stride + 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What decides how wide a line is when it leaves the network.
+
+    Attributes:
+        height: to which a line is scaled, pixels; 0: it is not.
+        width: to which it is scaled, pixels; 0: in proportion to its height.
+        steps: the layers that change the number of columns, from below.
+    """
+
+    height: int
+    width: int
+    steps: tuple[Step, ...]
+
+    def columns(self, width: float, height: float, pad: int) -> int:
+        """Return the columns that are left of a line.
+
+        Args:
+            width: of the line in its page's image, pixels.
+            height: of the line, pixels, above 0.
+            pad: blank columns on each side, added after scaling (training.pad).
+        """
+        if self.width and self.height:
+            count = self.width  # kraken pads neither these lines nor those it does not scale
+        elif self.width:
+            count = self.width + 2 * pad
+        elif self.height:
+            count = int(width * self.height / height) + 2 * pad
+        else:
+            count = int(width)
+        for step in self.steps:
+            count = step.columns(count)
+        return count
+
+
+def network(spec: str) -> Network | None:
+    """Read a VGSL specification, as an `architecture` has it or a model file.
+
+    Returns:
+        What decides on the columns, or None where that cannot be told: another kind of network, parallel branches,
+        transposed convolutions, a reshape of the width.
+    """
+    blocks = re.sub(r"\{\w+\}", "", spec.strip().removeprefix("[").removesuffix("]")).split()
+    entry = _INPUT.fullmatch(blocks[0]) if blocks else None
+    if entry is None:
+        return None
+    height, width, channels = (int(entry[number]) for number in (2, 3, 4))
+    if height == 1 and width == 0 and channels > 3:  # a line's columns are the channels
+        height = channels
+    steps = []
+    for block in blocks[1:]:
+        if found := _CONVOLUTION.fullmatch(block):
+            steps.append(Step("convolution", int(found[2]), int(found[4] or 1), int(found[6] or 1)))
+        elif found := _POOLING.fullmatch(block):
+            steps.append(Step("pooling", int(found[2]), int(found[4] or found[2])))
+        elif found := _RESHAPE.fullmatch(block):
+            if str(_WIDTH) in found.groups():
+                return None
+        elif _SUMMARY.match(block) or not _SAME_WIDTH.match(block):
+            return None
+    return Network(height, width, tuple(steps))
+
+
+def columns_needed(text: str, alphabet: Collection[str] = ()) -> int:
+    """Return how many columns CTC needs for a text: one a label, one more between equal neighbours.
+
+    Two equal labels side by side are told apart by a blank between them (Graves et al., "Connectionist Temporal
+    Classification", ICML 2006, section 3.1).
+
+    Args:
+        text: as kraken trains on it.
+        alphabet: of the base model; what it has several code points for one label of, is one.
+    """
+    labels: list[str] = list(text)
+    longest = max(map(len, alphabet), default=1)
+    if longest > 1:
+        labels, known, at = [], set(alphabet), 0
+        while at < len(text):
+            size = next((size for size in range(longest, 1, -1) if text[at : at + size] in known), 1)
+            labels.append(text[at : at + size])
+            at += size
+    return len(labels) + sum(one == other for one, other in pairwise(labels))

@@ -1,0 +1,129 @@
+"""From a configuration to its split: which pages are grouped by what, and which folds there are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from htr_exp import splits
+from htr_exp.config import Composed
+from htr_exp.errors import ConfigError
+from htr_exp.schema import Experiment
+
+Tables = dict[Any, splits.Metadata]
+"""Metadata that was read already, for plans of one command."""
+
+
+def made(
+    experiment: Experiment,
+    pages: Sequence[splits.SplitPage],
+    tables: Tables,
+    *,
+    together: Iterable[Collection[str]] = (),
+) -> splits.Split:
+    """Return the split that an experiment asks for.
+
+    Args:
+        experiment: its rules checked.
+        pages: all pages.
+        tables: metadata that was read already.
+        together: sets of page names that a drawn split keeps on one side for other reasons than their image.
+
+    Raises:
+        ConfigError: every fold is asked for, which is a sweep.
+        DatasetError: the pages cannot be split so.
+    """
+    config = experiment.split
+    split = _made(experiment, pages, tables, together)
+    if config.train_pages is None:
+        return split
+    return splits.first_pages(split, pages, count=config.train_pages, seed=config.seed)
+
+
+def _made(
+    experiment: Experiment, pages: Sequence[splits.SplitPage], tables: Tables, together: Iterable[Collection[str]]
+) -> splits.Split:
+    config = experiment.split
+    if config.kind == "table":
+        table = _file(str(config.table))
+        lists: dict[str, Sequence[str]] = dict(
+            splits.read_table(table, page_column=config.page_column, column=config.column)
+        )
+        return splits.given(pages, lists, table.name)
+    if config.kind == "lists":
+        lists = {
+            side: splits.read_list(_file(file))
+            for side in splits.NAMES
+            if (file := getattr(config.lists, side)) is not None
+        }  # fmt: skip
+        return splits.given(pages, lists, "split.lists")
+    by = _grouped(experiment, "by", config.by, pages, tables)
+    stratify = _grouped(experiment, "stratify", config.stratify, pages, tables) if config.stratify else None
+    if config.fold == "all":
+        raise ConfigError("split.fold=all makes a run for every fold, which is a sweep: run `train -m ...`")
+    if config.kind == "k_fold":
+        return splits.k_fold(
+            pages, fold=int(str(config.fold)), folds=config.folds, seed=config.seed, validation=config.validation,
+            by=by, stratify=stratify, together=together,
+        )  # fmt: skip
+    if config.kind == "leave_one_out":
+        return splits.leave_out(
+            pages, left_out=str(config.fold), seed=config.seed, validation=config.validation,
+            by=by, stratify=stratify, together=together,
+        )  # fmt: skip
+    return splits.draw(
+        pages, seed=config.seed, validation=config.validation, test=config.test,
+        by=by, stratify=stratify, together=together,
+    )  # fmt: skip
+
+
+def has_folds(experiment: Experiment) -> bool:
+    """Say whether an experiment asks for every fold of its split."""
+    return experiment.split.kind in ("k_fold", "leave_one_out") and experiment.split.fold == "all"
+
+
+def folds(experiment: Experiment, pages: Sequence[splits.SplitPage], tables: Tables) -> list[str]:
+    """Return what `split.fold` may be, for a split that has folds.
+
+    Raises:
+        DatasetError: the pages cannot be grouped so.
+    """
+    config = experiment.split
+    if config.kind == "k_fold":
+        return [str(number + 1) for number in range(config.folds)]
+    return splits.folds(_grouped(experiment, "by", config.by, pages, tables))
+
+
+def with_fold(composed: Composed, fold: str) -> Composed:
+    """Return an experiment for one of the folds, as if that had been typed."""
+    experiment = composed.experiment
+    return Composed(
+        replace(experiment, split=replace(experiment.split, fold=fold)),
+        composed.values | {"split": composed.values["split"] | {"fold": fold}},
+    )
+
+
+def _grouped(
+    experiment: Experiment, key: str, by: str, pages: Sequence[splits.SplitPage], tables: Tables
+) -> splits.Grouping:
+    metadata = None if by in splits.BUILT_IN else _metadata(experiment, pages, tables)
+    try:
+        return splits.grouped(pages, by, metadata)
+    except splits.UnknownColumn as error:
+        raise ConfigError(f"split.{key}={by}: {error}") from None
+
+
+def _metadata(experiment: Experiment, pages: Sequence[splits.SplitPage], tables: Tables) -> splits.Metadata | None:
+    config = experiment.dataset
+    if config.metadata is None:
+        return None
+    known = (id(pages), config.metadata, config.page_column)
+    if known not in tables:
+        tables[known] = splits.read_metadata(_file(config.metadata), page_column=config.page_column, pages=pages)
+    return tables[known]
+
+
+def _file(path: str) -> Path:
+    return Path(path).expanduser().absolute()

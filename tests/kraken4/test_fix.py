@@ -1,0 +1,21 @@
+"""The real kraken 4.3.13 reads clean copies as we count them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_fix import DATA, lines_in, odd_copies, real_copies
+from test_kraken_reads import really
+
+
+def test_kraken_reads_every_copy_as_we_count_it(kraken4: Path, tmp_path: Path) -> None:
+    copies = odd_copies(tmp_path)
+    answers = really(kraken4 / "bin" / "python", list(copies))
+    assert [lines for lines, _, _ in answers] == list(copies.values())
+
+
+@pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
+def test_kraken_reads_real_copies_as_we_count_them(kraken4: Path, tmp_path: Path) -> None:
+    for out, numbers in real_copies(tmp_path).items():
+        assert lines_in(kraken4 / "bin" / "python", out) == numbers

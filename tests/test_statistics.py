@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from groundtruth_pages import page_line, page_xml, put, write_image
+from rich.console import Console
+
+from htr_exp.groundtruth import Dataset, examine
+from htr_exp.groundtruth.statistics import statistics
+from htr_exp.terminal import show_statistics
+
+DATA = os.environ.get("HTR_EXP_REAL_DATA")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    for number, (name, lines) in enumerate({"a/1": ["ab c", "ab"], "a/2": ["ꝑ"], "b/1": ["c c c"]}.items()):
+        write_image(tmp_path / f"{name}.png", shade=number)
+        drawn = "".join(
+            page_line(
+                n, text, baseline=f"10,50 {60 + 50 * n},50", coords=f"10,20 10,60 {60 + 50 * n},60 {60 + 50 * n},20"
+            )
+            for n, text in enumerate(lines, start=1)
+        )
+        put(tmp_path, page_xml(drawn, image=f"{Path(name).name}.png"), f"{name}.xml")
+    return examine([tmp_path])
+
+
+def test_volumes_are_counted_in_all_and_in_each_folder(dataset: Dataset) -> None:
+    found = statistics(dataset)
+    assert found.total.to_json() == {"pages": 3, "lines": 4, "words": 7, "characters": 12, "alphabet": 5}
+    assert {name: list(volume.to_json().values()) for name, volume in found.groups.items()} == {
+        "a": [2, 3, 4, 7, 5],
+        "b": [1, 1, 3, 5, 2],
+    }
+    assert found.alphabet == {"a": 2, "b": 2, "c": 4, " ": 3, "ꝑ": 1}
+    assert found.types == {"DefaultLine": 4}
+
+
+def test_groups_may_be_given(dataset: Dataset) -> None:
+    found = statistics(dataset, {"a/1.xml": "one hand", "a/2.xml": "other", "b/1.xml": "one hand"})
+    assert {name: volume.lines for name, volume in found.groups.items()} == {"one hand": 3, "other": 1}
+
+
+def test_sizes_of_lines_are_quantiles_in_pixels(dataset: Dataset) -> None:
+    found = statistics(dataset)
+    assert (found.line_width[0.0], found.line_width[0.5], found.line_width[1.0]) == (100, 100, 150)
+    assert set(found.line_height.values()) == {40.0}
+    said = found.to_json()
+    assert said["line_width_px"]["95%"] == 150.0
+    assert said["alphabet_counts"]["U+A751"] == {"text": "ꝑ", "count": 1}
+    assert said["groups"]["b"]["words"] == 3
+
+
+def test_lines_without_a_polygon_have_no_height(dataset: Dataset) -> None:
+    first, *others = dataset.pages
+    flat = replace(first, lines=tuple(replace(line, height=0.0) for line in first.lines))
+    assert statistics(replace(dataset, pages=(flat, *others))).line_height[0.0] == 40.0
+
+
+def test_nothing_has_no_sizes() -> None:
+    found = statistics(Dataset((), (), {"pages": 0, "lines": 0}))
+    assert (found.total.lines, found.line_width, dict(found.groups)) == (0, {}, {})
+
+
+def test_people_see_a_row_for_each_group(dataset: Dataset) -> None:
+    out = io.StringIO()
+    show_statistics(Console(file=out, width=100), statistics(dataset))
+    lines = out.getvalue().splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["a", "b", "in"]
+    assert "line width: 100, 100, 100, 150, 150 pixels" in out.getvalue()
+
+
+@pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
+def test_real_sets_have_the_figures_of_those_who_counted_before() -> None:
+    found = statistics(examine([Path(DATA or "", "dev/page-forais")]))
+    assert (found.total.pages, found.total.lines, found.total.characters, found.total.alphabet) == (48, 1721, 79225, 77)
+    assert len(found.groups) == 8
