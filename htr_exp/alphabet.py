@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,6 +75,10 @@ class TwinFinding:
         return (
             f"{spelled(self.twin.rare)}{how} ({rare} times{where}) beside {spelled(self.twin.common)} ({common} times)"
         )
+
+
+def _characters_in(found: Sized) -> str:
+    return f"{len(found)} character{'s' * (len(found) != 1)}"
 
 
 def _characters(text: str) -> dict[str, Any]:
@@ -264,12 +268,12 @@ def problems(found: Audit, *, model: str | None, table: str | None) -> list[str]
     said = []
     if found.resize == "fail" and found.unknown:
         said.append(
-            f"training.resize=fail: {model} does not know {len(found.unknown)} characters of the training lines: "
+            f"training.resize=fail: {model} does not know {_characters_in(found.unknown)} of the training lines: "
             f"{_counted(sorted(found.unknown, key=lambda one: one.text))}; use training.resize=union"
         )
     if found.unlisted:
         said.append(
-            f"dataset.characters={table}: {len(found.unlisted)} characters of the dataset are not in this table: "
+            f"dataset.characters={table}: {_characters_in(found.unlisted)} of the dataset are not in this table: "
             f"{_counted(found.unlisted, places=True)}; correct the transcriptions, or add them to the table"
         )
     return said
@@ -280,25 +284,25 @@ def warnings(found: Audit, *, model: str | None, normalization: str | None, tabl
     if found.nearest is not None:
         form, unknown = found.nearest
         yield (
-            f"{model} does not know {len(found.unknown)} characters of the training lines as they are, "
+            f"{model} does not know {_characters_in(found.unknown)} of the training lines as they are, "
             f"{unknown} in the form it writes itself: consider training.normalization={form}"
         )
     if found.resize == "new" and found.lost and found.unknown:
-        yield f"training.resize=new deletes {len(found.lost)} characters that {model} knows: {lookalikes.listed(found.lost)}"
+        yield f"training.resize=new deletes {_characters_in(found.lost)} that {model} knows: {lookalikes.listed(found.lost)}"
     if mixed := [one for one in found.twins if one.twin.why == "normal form"]:
         yield (
-            f"{len(mixed)} characters are there composed and decomposed and would be learnt twice: "
+            f"written both composed and decomposed, and learnt twice: {_characters_in(mixed)}: "
             f"{', '.join(one.described() for one in mixed)}; set training.normalization"
         )
     if others := [one for one in found.twins if one.twin.why != "normal form"]:
-        yield f"{len(others)} characters look like others and may be slips: {'; '.join(one.described() for one in others)}"
+        yield f"like other characters, and perhaps slips: {_characters_in(others)}: {'; '.join(one.described() for one in others)}"
     if found.replaced:
         shown = ", ".join(
             f"{spelled(one.text)} by {spelled(one.instead) if one.instead else 'nothing'} ({one.count} times, "
             f"{one.examples[0]})"
             for one in found.replaced
         )
-        yield f"dataset.characters={table} has others for {len(found.replaced)} characters: {shown}; convert the files first, or choose those that are"
+        yield f"dataset.characters={table} has others for {_characters_in(found.replaced)}: {shown}; convert the files first, or choose those that are"
 
 
 def _counted(found: Iterable[Finding], *, places: bool = False) -> str:

@@ -191,6 +191,8 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     kraken = attempt(lambda: _kraken(experiment, memory))
     if kraken is not None:
         problems += _kraken_problems(experiment, kraken, base, evaluate)
+    if kraken is not None and dataset is not None and not evaluate:
+        problems += _text_problems(dataset, _versions(experiment.runtime, kraken))
     if evaluate and experiment.model.name == "none":
         problems = [problem for problem in problems if not problem.startswith("model=none")] + [
             "model=none: choose a model to evaluate"
@@ -371,6 +373,23 @@ def _kraken_problems(experiment: Experiment, kraken: runtime.Kraken, base: Base 
         except HtrExpError as error:
             found.append(f"runtime.fallback_kraken={version}: {error.headline}")
     return found
+
+
+def _text_problems(dataset: groundtruth.Dataset, versions: Sequence[str]) -> list[str]:
+    """Return the characters at which a version that may do the run stops, with the first line that has each."""
+    old = next((version for version in versions if ketos.release(version) == "4.3"), None)
+    if old is None:
+        return []
+    first: dict[str, str] = {}
+    for page in dataset.pages:
+        for line in page.lines:
+            if character := groundtruth.refused(line.text):
+                first.setdefault(character, f"{page.name}:{line.id}")
+    return [
+        f"{where}: kraken {old} stops at U+{ord(character):04X}, which it cannot bring into display order: "
+        "write it otherwise, or use kraken 7"
+        for character, where in sorted(first.items())
+    ]
 
 
 def _runtime_warnings(experiment: Experiment, kraken: runtime.Kraken, memory: Memory) -> list[str]:

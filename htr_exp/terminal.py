@@ -19,13 +19,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from htr_exp.lookalikes import listed, spelled
 from htr_exp.splits import NAMES
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
-    from htr_exp.alphabet import Audit
     from htr_exp.doctor.finding import Finding
-    from htr_exp.groundtruth.statistics import Statistics
     from htr_exp.plan import Plan
     from htr_exp.schema import Slurm
 
@@ -431,47 +428,6 @@ def _epoch(row: dict[str, Any]) -> str:
 def _job(row: dict[str, Any]) -> str:
     job = row["job"] or (row["jobs"][-1] if row["jobs"] else "")
     return f"{job}@{row['node']}" if row["node"] else job
-
-
-def show_statistics(out: Console, found: Statistics) -> None:
-    """Print how much ground truth there is, in all and in each group, and how large its lines are."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("", "pages", "lines", "words", "characters", "alphabet"):
-        table.add_column(name, justify="right" if name else "left", overflow="fold")
-    of_groups = list(found.groups.items()) if len(found.groups) > 1 else []
-    for name, volume in [*of_groups, ("in all", found.total)]:
-        cells = (name, *(f"{value:,}" for value in volume.to_json().values()))
-        table.add_row(*map(Text, cells), style="bold" if of_groups and name == "in all" else "")
-    out.print(table)
-    for what, values in (("width", found.line_width), ("height", found.line_height)):
-        if values:
-            shown = ", ".join(f"{values[share]:.0f}" for share in (0.0, 0.05, 0.5, 0.95, 1.0))
-            out.print(Text(f"line {what}: {shown} pixels (least, 5 %, median, 95 %, most)"))
-
-
-def show_audit(out: Console, found: Audit, model: str | None) -> None:
-    """Print what is to know of an alphabet: what the base model lacks, what may be a slip, what is not allowed."""
-    for title, findings in (
-        (f"characters that {model} does not know", found.unknown),
-        ("characters that are not in the table of allowed ones", found.unlisted),
-        ("characters for which that table has others", found.replaced),
-    ):
-        if findings:
-            out.print(Text(f"{title} ({len(findings)})", style="bold"))
-            for one in findings:
-                instead = "" if one.instead is None else f" -> {spelled(one.instead) if one.instead else 'nothing'}"
-                out.print(Text(f"  {spelled(one.text)}{instead}: {one.count} times, {', '.join(one.examples)}"))
-    if found.nearest is not None:
-        form, unknown = found.nearest
-        out.print(Text(f"  with training.normalization={form} there are {unknown}"))
-    if found.lost:
-        lost = f"characters of {model} that are not in this data, and that training.resize=new would delete"
-        out.print(Text(f"{lost} ({len(found.lost)})", style="bold"))
-        out.print(Text(f"  {listed(found.lost)}"))
-    if found.twins:
-        out.print(Text(f"characters that look like others ({len(found.twins)})", style="bold"))
-        for twin in found.twins:
-            out.print(Text(f"  {twin.described()}"))
 
 
 FINDING_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}

@@ -109,6 +109,7 @@ PAGE = {
     "nested region": page_xml(TWO + region(page_line(5))),
     "nested region alone": page_xml(region(TWO)),
     "table": beside(region(f'<TableCell id="c">{page_line(5)}</TableCell>', "TableRegion")),
+    "cell without a table": beside(f'<TableCell id="c">{page_line(5)}</TableCell>'),
     "unknown region": beside(region(page_line(5), "OtherRegion")),
     "region with a longer name": beside(region(page_line(5), "MyTextRegion")),
     "region with a longer name and a type": beside(region(page_line(5), "MyTextRegion", 'id="r2" type="x"')),

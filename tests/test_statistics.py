@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from groundtruth_pages import page_line, page_xml, put, write_image
-from rich.console import Console
 
 from htr_exp.groundtruth import Dataset, examine
 from htr_exp.groundtruth.statistics import statistics
-from htr_exp.terminal import show_statistics
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
 
@@ -65,14 +62,6 @@ def test_lines_without_a_polygon_have_no_height(dataset: Dataset) -> None:
 def test_nothing_has_no_sizes() -> None:
     found = statistics(Dataset((), (), {"pages": 0, "lines": 0}))
     assert (found.total.lines, found.line_width, dict(found.groups)) == (0, {}, {})
-
-
-def test_people_see_a_row_for_each_group(dataset: Dataset) -> None:
-    out = io.StringIO()
-    show_statistics(Console(file=out, width=100), statistics(dataset))
-    lines = out.getvalue().splitlines()
-    assert [line.split()[0] for line in lines[1:4]] == ["a", "b", "in"]
-    assert "line width: 100, 100, 100, 150, 150 pixels" in out.getvalue()
 
 
 @pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")

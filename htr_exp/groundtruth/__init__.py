@@ -2,6 +2,7 @@
 
 from htr_exp.groundtruth.codes import CODES
 from htr_exp.groundtruth.examine import examine, summary
+from htr_exp.groundtruth.kraken_values import refused
 from htr_exp.groundtruth.looking import image_digests
 from htr_exp.groundtruth.model import (
     Dataset,
@@ -40,6 +41,7 @@ __all__ = [
     "fault",
     "image_digests",
     "read_page",
+    "refused",
     "staged_xml",
     "summary",
     "user_cache",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from htr_exp.groundtruth.looking import image_files, page_files
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, Task, UsedLine
 from htr_exp.groundtruth.pagefile import PageFile
 from htr_exp.groundtruth.rules import outside
+from htr_exp.groundtruth.sources import Source, prefixes
 from htr_exp.groundtruth.stage import storable
 
 # Modes that kraken can cut lines from and write as PNG, which is what `ketos compile` does.
@@ -76,11 +76,9 @@ def _examine(
 ) -> Dataset:
     found = _Examination()
     visited: set[tuple[int, int]] = set()
-    sources = [
-        found.source(folder, prefix, visited) for folder, prefix in zip(folders, _prefixes(folders), strict=True)
-    ]
+    sources = [found.source(folder, prefix, visited) for folder, prefix in zip(folders, prefixes(folders), strict=True)]
     chosen = [
-        (source, name) for source in sources if source is not None for name in source.select(pattern, exclude, found)
+        (source, name) for source in sources if source is not None for name in found.selected(source, pattern, exclude)
     ]
     sheets = page_files(
         [(source.tree.root, name) for source, name in chosen],
@@ -101,47 +99,11 @@ def _examine(
     return Dataset(tuple(found.pages), tuple(problem for _, problem in problems), read, task)
 
 
-def _prefixes(folders: Sequence[Path]) -> list[str]:
-    """Return what stands before the names of each folder's pages: nothing if alone, else its name, made unique."""
-    if len(folders) == 1:
-        return [""]
-    taken: set[str] = set()
-    prefixes = []
-    for folder in folders:
-        name, number = folder.absolute().name, 1
-        prefix = name
-        while prefix in taken:
-            number += 1
-            prefix = f"{name}-{number}"
-        taken.add(prefix)
-        prefixes.append(f"{prefix}/")
-    return prefixes
-
-
-@dataclass
-class _Source:
-    """A dataset folder, and how its files are named in what is reported."""
-
-    tree: Tree
-    prefix: str
-
-    def label(self, name: str) -> str:
-        # A name that is not UTF-8 could be neither printed nor stored.
-        return (self.prefix + name).encode("utf-8", "backslashreplace").decode()
-
-    def select(self, pattern: str, exclude: Sequence[str], found: _Examination) -> list[str]:
-        for name in self.tree.hidden:
-            bare = posixpath.basename(name)
-            if bare == ".DS_Store" or bare.startswith("._") or matches(name, [pattern]):
-                found.add("hidden_file", self.label(name), "hidden files are no ground truth")
-        return [name for name in self.tree.files if matches(name, [pattern]) and not matches(name, exclude)]
-
-
 @dataclass
 class _Claim:
     """An XML file that is a page, and the image that it means."""
 
-    source: _Source
+    source: Source
     name: str
     sheet: PageFile
     image: str
@@ -158,22 +120,28 @@ class _Examination:
         self.pages_read = 0
         self.lines_read = 0
         self._place = 0
-        self._claims: dict[Path, tuple[_Source, str]] = {}
+        self._claims: dict[Path, tuple[Source, str]] = {}
         self._forms: list[tuple[str, dict[str, list[str]]]] = []
 
     def add(self, code: str, file: str, message: str, line: str | None = None, lines: tuple[str, ...] = ()) -> None:
         """Add a problem; how grave it is stands in `CODES`."""
         self.problems.append((self._place, Problem(code, CODES[code].severity, file, line, message, lines)))
 
-    def source(self, folder: Path, prefix: str, visited: set[tuple[int, int]]) -> _Source | None:
+    def source(self, folder: Path, prefix: str, visited: set[tuple[int, int]]) -> Source | None:
         """Return what a folder holds, or None with the reason added."""
         try:
-            return _Source(Tree(folder, visited), prefix)
+            return Source(Tree(folder, visited), prefix)
         except OSError as error:
             self.add("no_pages", shown(str(folder)), f"the folder cannot be read: {error.strerror or error}")
             return None
 
-    def claim(self, source: _Source, name: str, sheet: PageFile) -> _Claim | None:
+    def selected(self, source: Source, pattern: str, exclude: Sequence[str]) -> list[str]:
+        """Return the names of a folder's files that are to be ground truth."""
+        for name in source.hidden(pattern):
+            self.add("hidden_file", source.label(name), "hidden files are no ground truth")
+        return source.select(pattern, exclude)
+
+    def claim(self, source: Source, name: str, sheet: PageFile) -> _Claim | None:
         """Find the image that a page means; None, with the reason added, if there is no page or no image."""
         self._place += 1
         label = source.label(name)
@@ -204,7 +172,7 @@ class _Examination:
         if claim.found_how:
             message = wording.found_otherwise(sheet.image_name, claim.image, claim.found_how)
             self.add(claim.found_how, label, message)
-        reason = _unusable(seen, path)
+        reason = unusable(seen, path)
         if isinstance(seen, str) or reason:
             self.add("image_unreadable", label, f"its image {shown(claim.image)} {reason}")
             self._own(label, sheet)
@@ -260,7 +228,7 @@ class _Examination:
             yield line
 
     def across(
-        self, sources: Sequence[_Source], pattern: str, exclude: Sequence[str], chosen: Sequence[tuple[_Source, str]]
+        self, sources: Sequence[Source], pattern: str, exclude: Sequence[str], chosen: Sequence[tuple[Source, str]]
     ) -> None:
         """Add what is seen across files."""
         for source in sources:
@@ -275,7 +243,7 @@ class _Examination:
         for code, name, message in (*across.equal_images(self.pages), *across.mixed_forms(self._forms)):
             self.add(code, name, message)
 
-    def _left_over(self, source: _Source, exclude: Sequence[str]) -> None:
+    def _left_over(self, source: Source, exclude: Sequence[str]) -> None:
         """Warn of images that no page names."""
         if not any(first is source for first, _ in self._claims.values()):
             return
@@ -283,7 +251,7 @@ class _Examination:
             if source.tree.path(name) not in self._claims and not matches(name, exclude):
                 self.add("image_without_xml", source.label(name), "no page of the dataset has this image")
 
-    def _nothing(self, source: _Source, pattern: str, names: Sequence[str]) -> None:
+    def _nothing(self, source: Source, pattern: str, names: Sequence[str]) -> None:
         """Say why a folder gave no page, unless its errors say so already."""
         labels = {source.label(name) for name in names}
         if any(page.name in labels for page in self.pages):
@@ -300,7 +268,7 @@ class _Examination:
         self.add("no_pages", shown(source.tree.root), message)
 
 
-def _unusable(seen: ImageFacts | str, path: Path) -> str | None:
+def unusable(seen: ImageFacts | str, path: Path) -> str | None:
     """Return what is wrong with an image for kraken, or None."""
     if isinstance(seen, str):
         return f"cannot be read: {seen}"

@@ -26,7 +26,7 @@ from lxml import etree
 from htr_exp.errors import DatasetError
 from htr_exp.groundtruth import pagefile, read, rules, stage, texts
 from htr_exp.groundtruth.codes import CODES
-from htr_exp.groundtruth.examine import _unusable, examine
+from htr_exp.groundtruth.examine import examine, unusable
 from htr_exp.groundtruth.facts import look_at
 from htr_exp.groundtruth.find import shown
 from htr_exp.groundtruth.located import Located
@@ -203,7 +203,7 @@ def _double(located: Located, label: str) -> _Source | None:
     if image is None:
         return None
     seen = look_at(str(image))
-    if isinstance(seen, str) or _unusable(seen, image):
+    if isinstance(seen, str) or unusable(seen, image):
         return None
     return _Source(label, xml, None, image, seen.sha256, (seen.width, seen.height))
 

@@ -39,7 +39,9 @@ def _usual_page(root: etree._Element, page: Page) -> bool:
     reading_order_7(root, "regionRef")
     ids = set()
     for region in element:
-        if region.tag.endswith("Region") and not (region.tag.endswith(_REGIONS) and _plain(region)):
+        if not region.tag.endswith("Region"):
+            continue
+        if not (region.tag.endswith(_REGIONS) and _plain(region)):
             return False
         for line in region:
             if line.tag.endswith("}TextLine"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from htr_exp.groundtruth.examine import _prefixes, _Source
 from htr_exp.groundtruth.find import Tree
+from htr_exp.groundtruth.sources import Source, prefixes
 
 
 class Located:
@@ -19,9 +19,9 @@ class Located:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._files: dict[str, tuple[Tree, str]] = {}
         visited: set[tuple[int, int]] = set()
-        for folder, prefix in zip(folders, _prefixes(folders), strict=True):
+        for folder, prefix in zip(folders, prefixes(folders), strict=True):
             try:
-                source = _Source(Tree(folder, visited), prefix)
+                source = Source(Tree(folder, visited), prefix)
             except OSError:
                 continue  # which is one of the problems
             for name in source.tree.files:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from htr_exp.groundtruth import kraken_values
 from htr_exp.groundtruth.model import Line, Points, Task
 
 SHORTEST_BASELINE = 5.0  # pixels along the line; kraken 7.1.1 drops shorter ones
@@ -51,9 +52,13 @@ def _without_polygon(line: Line) -> Fault | None:
 
 
 def _without_text(line: Line) -> Fault | None:
-    if line.text and not line.text.isspace():
-        return None
-    return "line_without_text", "it has no text" if not line.text else "its text is white space only"
+    if not line.text:
+        return "line_without_text", "it has no text"
+    if line.text.isspace():
+        return "line_without_text", "its text is white space only"
+    if not line.text.isascii() and any(kraken_values.vanishes(line.text, release) for release in ("4.3", "7.1")):
+        return "line_without_text", "its text is only characters that kraken removes"
+    return None
 
 
 def _too_short(line: Line) -> Fault | None:

@@ -1,0 +1,52 @@
+"""Dataset folders: which of their files are ground truth, and how all of them are named in what is reported."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from htr_exp.groundtruth.find import Tree, matches
+
+
+def prefixes(folders: Sequence[Path]) -> list[str]:
+    """Return what stands before the names of each folder's pages: nothing if alone, else its name, made unique."""
+    if len(folders) == 1:
+        return [""]
+    taken: set[str] = set()
+    prefixes = []
+    for folder in folders:
+        name, number = folder.absolute().name, 1
+        prefix = name
+        while prefix in taken:
+            number += 1
+            prefix = f"{name}-{number}"
+        taken.add(prefix)
+        prefixes.append(f"{prefix}/")
+    return prefixes
+
+
+@dataclass
+class Source:
+    """A dataset folder, and how its files are named in what is reported."""
+
+    tree: Tree
+    prefix: str
+
+    def label(self, name: str) -> str:
+        """Return the name of a file as reports and records give it."""
+        # A name that is not UTF-8 could be neither printed nor stored.
+        return (self.prefix + name).encode("utf-8", "backslashreplace").decode()
+
+    def select(self, pattern: str, exclude: Sequence[str]) -> list[str]:
+        """Return the names of the files that match `pattern` and none of `exclude`."""
+        return [name for name in self.tree.files if matches(name, [pattern]) and not matches(name, exclude)]
+
+    def hidden(self, pattern: str) -> list[str]:
+        """Return the names of hidden files that could be taken for ground truth, or that file managers leave behind."""
+        return [
+            name
+            for name in self.tree.hidden
+            if (bare := posixpath.basename(name)) == ".DS_Store" or bare.startswith("._") or matches(name, [pattern])
+        ]
