@@ -21,6 +21,7 @@ _EXPORT = "export it again from where it was transcribed"
 CODES: dict[str, Kind] = {
     # what a run refuses
     "no_pages": Kind("error", "folders without a page", "name the folder that holds PAGE or ALTO files beside their images"),
+    "folder_unreadable": Kind("error", "folders that cannot be read", "let yourself read them (chmod), or move them away"),
     "not_well_formed": Kind("error", "files that cannot be read as XML", f"{_EXPORT}, or leave it aside with dataset.exclude"),
     "image_claimed_twice": Kind("error", "several XML files of one image", "choose by dataset.pattern or dataset.exclude; `check --fix` keeps the one with the most lines"),
     "image_missing": Kind("error", "images that are not there", "put the image beside the XML, under the name that it gives"),

@@ -13,10 +13,10 @@ from operator import eq
 
 from lxml import etree
 
+from htr_exp.groundtruth.find import shown
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, Page, Points, Region
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
-_STRUCTURE = re.compile(r"structure\s*\{[^}]*?\btype\s*:\s*([^;}]*)")  # as in custom="structure {type:heading;}"
 
 _FARTHEST = 1 << 31  # pixels; what lies beyond is no coordinate
 
@@ -209,11 +209,15 @@ def _coords(element: etree._Element) -> Points:
 
 
 def _structure(element: etree._Element) -> str | None:
-    custom = element.get("custom")
-    if not custom:
-        return None
-    match = _STRUCTURE.search(custom)
-    return (match.group(1).strip() or None) if match else None
+    """Return the type in `custom="readingOrder {index:0;} structure {type:heading;}"`."""
+    for chunk in (element.get("custom") or "").split("}"):  # no pattern: a hostile value would make it go back for ever
+        name, _, values = chunk.partition("{")
+        if name.strip().endswith("structure"):
+            for value in values.split(";"):
+                key, colon, said = value.partition(":")
+                if colon and key.strip() == "type":
+                    return said.strip() or None
+    return None
 
 
 # ALTO
@@ -230,7 +234,7 @@ def read_alto(root: etree._Element, namespace: str) -> Page:
         raise NotGroundTruth(f"it has {len(pages)} <Page> elements instead of one")
     unit = (root.findtext(f".//{namespace}MeasurementUnit") or "pixel").strip()
     if unit != "pixel":
-        raise NotGroundTruth(f"it measures in {unit!r}: kraken reads pixels only, export it again in pixels")
+        raise NotGroundTruth(f"it measures in {shown(unit)}: kraken reads pixels only, export it again in pixels")
     page, found = pages[0], _Found()
     _walk_alto(page, None, _tags(root, namespace), found)
     version = re.search(r"ns-v(\d+)", namespace)

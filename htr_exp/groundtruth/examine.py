@@ -130,10 +130,13 @@ class _Examination:
     def source(self, folder: Path, prefix: str, visited: set[tuple[int, int]]) -> Source | None:
         """Return what a folder holds, or None with the reason added."""
         try:
-            return Source(Tree(folder, visited), prefix)
+            found = Source(Tree(folder, visited), prefix)
         except OSError as error:
             self.add("no_pages", shown(str(folder)), f"the folder cannot be read: {error.strerror or error}")
             return None
+        for name, reason in found.tree.unreadable:
+            self.add("folder_unreadable", found.label(name), f"the folder cannot be read: {reason}")
+        return found
 
     def selected(self, source: Source, pattern: str, exclude: Sequence[str]) -> list[str]:
         """Return the names of a folder's files that are to be ground truth."""

@@ -13,8 +13,13 @@ from unicodedata import normalize
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".jp2", ".webp", ".bmp", ".gif")
 
 
+_SHOWN = 200  # characters
+
+
 def shown(name: str) -> str:
-    """Return a file name fit for a message: on one line, whatever characters it has."""
+    """Return a name fit for a message: on one line and not too long, whatever characters it has."""
+    if len(name) > _SHOWN:
+        name = f"{name[: _SHOWN // 2]} ... {name[-_SHOWN // 4 :]}"
     return name if name.isprintable() else repr(name)
 
 
@@ -41,8 +46,9 @@ class Tree:
         self.root = os.path.abspath(folder)
         self.files: list[str] = []
         self.hidden: list[str] = []
+        self.unreadable: list[tuple[str, str]] = []  # folders, and why
         self._folders: list[str] = []
-        self._walk("", visited)
+        self._walk(visited)
         self.files.sort()
         self.hidden.sort()
         everything = self.files + sorted(self._folders)  # a folder under an image's name is found, and refused later
@@ -57,22 +63,25 @@ class Tree:
         """Return the absolute path of a relative one."""
         return Path(self.root, name)
 
-    def _walk(self, below: str, visited: set[tuple[int, int]], hidden: bool = False) -> None:
-        folder = os.path.join(self.root, below)
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in visited:  # a link that leads back, or a folder given twice
-            return
-        visited.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries)
-        for name, is_folder in found:
-            path = f"{below}/{name}" if below else name
-            concealed = hidden or name.startswith(".")
-            if is_folder:
-                self._folders.append(path)
-                self._walk(path, visited, concealed)
-            else:
-                (self.hidden if concealed else self.files).append(path)
+    def _walk(self, visited: set[tuple[int, int]]) -> None:
+        waiting = [("", False)]
+        while waiting:  # no recursion: folders may be deeper than Python's stack
+            below, hidden = waiting.pop()
+            try:
+                found = _entries(os.path.join(self.root, below), visited)
+            except OSError as error:
+                if not below:
+                    raise
+                self.unreadable.append((below, error.strerror or str(error)))
+                continue
+            for name, is_folder in found:
+                path = f"{below}/{name}" if below else name
+                concealed = hidden or name.startswith(".")
+                if is_folder:
+                    self._folders.append(path)
+                    waiting.append((path, concealed))
+                else:
+                    (self.hidden if concealed else self.files).append(path)
 
     def _look_up(self, name: str) -> tuple[str, bool] | None:
         """Return the file of this name under either normal form; True if only the case of letters differs."""
@@ -130,3 +139,20 @@ class Tree:
     def images(self) -> list[str]:
         """Return the names of all image files, by their endings."""
         return [name for name in self.files if name.lower().endswith(IMAGES)]
+
+
+def _entries(folder: str, visited: set[tuple[int, int]]) -> list[tuple[str, bool]]:
+    """Return the names in a folder and whether each is a folder; nothing of one that was visited already."""
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in visited:  # a link that leads back, or a folder given twice
+        return []
+    visited.add((status.st_dev, status.st_ino))
+    with os.scandir(folder) as entries:
+        return sorted((entry.name, _is_folder(entry)) for entry in entries)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from lxml import etree
 
 from htr_exp.groundtruth.dialects import read_alto, read_pcgts
+from htr_exp.groundtruth.find import shown
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed, Page
 
 MAX_BYTES = 64 << 20  # a page of 10,000 lines with polygons and words stays below 20 MiB
@@ -53,7 +54,7 @@ def page_of(root: etree._Element) -> Page:
         return read_pcgts(root, namespace)
     if name == "alto":
         return read_alto(root, namespace)
-    raise NotGroundTruth(f"its root element is <{name}>: neither PAGE (<PcGts>) nor ALTO (<alto>)")
+    raise NotGroundTruth(f"its root element is <{shown(name)}>: neither PAGE (<PcGts>) nor ALTO (<alto>)")
 
 
 def content(path: Path) -> bytes:
@@ -64,7 +65,7 @@ def content(path: Path) -> bytes:
     """
     try:
         with open(path, "rb", opener=open_regular) as file:
-            found = file.read(MAX_BYTES + 1)
+            found = file.read(MAX_BYTES + 1) or b""  # None: a file of /proc that has nothing to say yet
     except OSError as error:
         raise NotWellFormed(f"it cannot be read: {error.strerror or error}") from None
     if len(found) > MAX_BYTES:
@@ -106,7 +107,7 @@ def parse(content: bytes) -> etree._Element:
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise NotWellFormed(f"it is not well-formed XML: {error}") from None
+        raise NotWellFormed(f"it is not well-formed XML: {shown(' '.join(str(error).split()))}") from None
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(dtd.iterentities()):  # type: ignore[union-attr]  # in case they were hidden somehow
         raise NotWellFormed(_ENTITIES)
