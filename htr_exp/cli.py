@@ -468,7 +468,9 @@ def _verb_parser(verb: str) -> argparse.ArgumentParser:
     if family == "check":
         parser.add_argument("--html", metavar="FILE", help="write a page with pictures of the lines concerned")
         parser.add_argument("--pictures", type=int, metavar="N", help="of each kind of problem on that page (6)")
-        parser.add_argument("--junit", metavar="FILE", help="write a report for CI: a test case for each kind of problem")
+        parser.add_argument(
+            "--junit", metavar="FILE", help="write a report for CI: a test case for each kind of problem"
+        )
         parser.add_argument(
             "--fix",
             metavar="FOLDER",

@@ -366,7 +366,9 @@ def _note(
         before = f"{base:.2%} before, " if base is not None else ""
         lines.append(f"Test CER: {before}**{best:.2%}** after training ({where}).")
     if leaks := (provenance.get("leakage") or {}).get("accepted"):
-        lines.append(f"**Leakage accepted: {', '.join(sorted(leaks))}**: the scores rest on pages that were seen before.")
+        lines.append(
+            f"**Leakage accepted: {', '.join(sorted(leaks))}**: the scores rest on pages that were seen before."
+        )
     said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")
     epoch = results.get("best_epoch")
     counted = f", the best is epoch {epoch} (the first is 0)." if epoch is not None else "."

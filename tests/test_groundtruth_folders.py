@@ -299,7 +299,9 @@ def test_unchanged_files_are_not_opened_again(folder: Path, tmp_path: Path, look
     assert len(looked) == 5
 
 
-def test_what_is_remembered_for_one_task_is_not_used_for_another(folder: Path, tmp_path: Path, looked: list[str]) -> None:
+def test_what_is_remembered_for_one_task_is_not_used_for_another(
+    folder: Path, tmp_path: Path, looked: list[str]
+) -> None:
     put(folder, page_xml(page_line(1, None)))
     assert examine([folder], cache=tmp_path / "cache").lines == 0
     assert examine([folder], cache=tmp_path / "cache", task="segmentation").lines == 1
