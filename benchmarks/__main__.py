@@ -1,4 +1,7 @@
-"""Runs every benchmark, prints a line for each figure and writes them to benchmarks/results/table.md."""
+"""Runs every benchmark, or those named, and writes the table of all figures: benchmarks/results/table.md.
+
+The figures of each benchmark are kept in results/NAME.jsonl, so that one that was not run keeps its rows.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,27 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
 
 
 def main() -> int:
     """Run all benchmarks, or those named on the command line. Return 1 if one of them could not be run."""
     wanted = sys.argv[1:] or sorted(path.stem for path in HERE.glob("bench_*.py"))
-    rows, failed = [], False
+    failed = False
+    RESULTS.mkdir(exist_ok=True)
     for name in wanted:
         said = subprocess.run(
             [sys.executable, str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True, check=False
         )
         failed |= said.returncode != 0
-        for line in said.stdout.splitlines():
-            if line.startswith("{"):
-                rows.append(json.loads(line))
-                print(line, flush=True)
-    table = HERE / "results" / "table.md"
-    table.parent.mkdir(exist_ok=True)
-    table.write_text(_table(rows), encoding="utf-8")
+        rows = [line for line in said.stdout.splitlines() if line.startswith("{")]
+        print(*rows, sep="\n", flush=True)
+        if rows:
+            (RESULTS / f"{name}.jsonl").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    files = sorted(RESULTS.glob("bench_*.jsonl"))
+    rows = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    table = RESULTS / "table.md"
+    table.write_text(_table([json.loads(row) for row in rows]), encoding="utf-8")
     print(f"written to {table}")
     return int(failed)
 

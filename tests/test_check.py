@@ -166,7 +166,10 @@ def test_characters_that_are_not_allowed_are_an_error(check: Check, pages: Path,
     (tmp_path / "table.csv").write_text("char\n" + "\n".join("abcdefghijklmnopqrstuvwyz 0123456789") + "\n")
     assert check(pages, f"dataset.characters={tmp_path / 'table.csv'}").code == 0
     put(pages, page_xml(page_line(1, "ꝓ"), image="f01.png"), "f01.xml")
-    said = check(pages, f"dataset.characters={tmp_path / 'table.csv'}")
+    said = check(pages, f"dataset.characters={tmp_path / 'table.csv'}", "--junit", "check.xml")
+    (case,) = (case for suite in JUnitXml.fromfile("check.xml") for case in suite if case.result)
+    assert case.name.startswith("refused:")
+    assert "are not in this table" in case.result[0].text
     assert said.code == 2
     assert "U+A753 (1 times, f01.xml:l1)" in said.out
     assert "1 error: training refuses" in said.out
@@ -236,7 +239,7 @@ def test_where_nothing_can_be_written_the_check_is_shown_all_the_same(check: Che
 def test_junit_fails_where_check_does(check: Check, dirty: Path) -> None:
     check(dirty, "--junit", "check.xml")
     cases = {case.name.partition(":")[0]: case for suite in JUnitXml.fromfile("check.xml") for case in suite}
-    assert set(cases) == set(CODES)
+    assert set(cases) == {*CODES, "refused"}
     assert [code for code, case in cases.items() if case.is_failure] == ["image_missing"]
     (failure,) = cases["image_missing"].result
     assert failure.text.startswith("f01.xml: its image f01.png is neither")

@@ -38,6 +38,10 @@ def junit(checked: Checked) -> bytes:
         if code in found:
             _add(case, found[code])
         suite.add_testcase(case)
+    case = TestCase(name="refused: what else training refuses", classname="check.error")
+    if checked.refusals:
+        case.result = [_failure("refused", f"{len(checked.refusals)} more", "\n".join(checked.refusals))]
+    suite.add_testcase(case)
     document = JUnitXml("htr_exp check")
     document.add_testsuite(suite)
     written: bytes = document.tostring()  # type: ignore[no-untyped-call]
@@ -47,11 +51,15 @@ def junit(checked: Checked) -> bytes:
 def _add(case: TestCase, kind: KindFound) -> None:
     told = f"{kind.extent}; {kind.remedy}"
     if kind.severity == "error":
-        failure = Failure(_clean(told), kind.code)
-        failure.text = _clean(listed(kind.problems))
-        case.result = [failure]
+        case.result = [_failure(kind.code, told, listed(kind.problems))]
     else:
         case.system_out = _clean(f"{kind.severity}: {told}\n{listed(kind.problems)}")
+
+
+def _failure(code: str, told: str, text: str) -> Failure:
+    failure = Failure(_clean(told), code)
+    failure.text = _clean(text)
+    return failure
 
 
 def listed(problems: Sequence[Problem]) -> str:
