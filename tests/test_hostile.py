@@ -177,10 +177,10 @@ def test_files_beyond_measure_are_refused(folder: Path, name: str) -> None:
 
 
 LARGE = {
-    "six coordinate lists of 9 MB": lambda: wide("".join(page_line(n, coords=" ".join(f"{x % 380},{x % 290}" for x in range(1_150_000))) for n in range(2, 8))),
-    "six baselines of 9 MB": lambda: wide("".join(page_line(n, baseline=" ".join(f"{x % 380},{x % 290}" for x in range(1_150_000))) for n in range(2, 8))),
-    "100,000 lines": lambda: wide("".join(page_line(n, "a") for n in range(2, 100_000))),
-    "100,000 lines of one id": lambda: wide(page_line(1, "a") * 100_000),
+    "a coordinate list of 9 MB": lambda: wide(page_line(2, coords=" ".join(f"{x % 380},{x % 290}" for x in range(1_150_000)))),
+    "a baseline of 9 MB": lambda: wide(page_line(2, baseline=" ".join(f"{x % 380},{x % 290}" for x in range(1_150_000)))),
+    "20,000 lines": lambda: wide("".join(page_line(n, "a") for n in range(2, 20_000))),
+    "20,000 lines of one id": lambda: wide(page_line(1, "a") * 20_000),
     "text of 9 MB": lambda: PLAIN.replace("Incipit liber", "a\u0301\u200b " * 1_500_000),
     "an id of 9 MB": lambda: PLAIN.replace('id="l1"', f'id="{"a" * 9_000_000}"'),
     "an image name of 9 MB": lambda: PLAIN.replace("bad.jpg", "a" * 9_000_000),
@@ -398,11 +398,11 @@ def _closed(folder: Path) -> None:
     assert any("closed" in problem[1] for problem in found["problems"])
 
 
-def test_50_000_empty_files(folder: Path) -> None:
-    for number in range(50_000):
+def test_10_000_empty_files(folder: Path) -> None:
+    for number in range(10_000):
         os.close(os.open(folder / f"{number}.xml", os.O_CREAT | os.O_WRONLY))
     found = examined(folder, seconds=300)
-    assert len(found["problems"]) == 50_000
+    assert len(found["problems"]) == 10_000
 
 
 @pytest.mark.parametrize("what", ["xml", "jpg"])
