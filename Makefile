@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 # Where this is set, every start of kraken compiles its modules anew, which takes as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo ui test cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock clean
+.PHONY: help install demo ui test test-slow cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ ui: install ## open the MLflow UI of the demo on this machine
 
 test: install ## run the tests; HTR_EXP_REAL_DATA=FOLDER adds those on real ground truth
 	$(PYTEST) -n 2 --dist worksteal
+
+test-slow: install ## run the tests that take more than a quarter of a minute each: real trainings, kills, a server that goes away
+	HTR_EXP_SLOW=1 $(PYTEST) -n 2 --dist worksteal -m slow
 
 cluster: ## start a real Slurm on this machine, for the tests (root on Debian; tests/cluster/start)
 	@tests/cluster/start

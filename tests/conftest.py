@@ -30,6 +30,16 @@ sys.path.insert(0, str(FAKES))
 from groundtruth_pages import page_line, page_xml
 from scenario import weights
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("HTR_EXP_SLOW"):
+        return
+    reason = "it takes more than a quarter of a minute: `make test-slow` runs it"
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 TIMEOUT_S = 300
 """How long anything may take before a test gives up: generous, since nothing here measures speed."""
 

@@ -166,4 +166,4 @@ def test_what_the_table_has_others_for_is_warned_of(made: Callable[..., Plan], t
     table = tmp_path / "table.csv"
     table.write_text("char,replacement,allow,regex\n[a-np-z0-9],,true,true\no,ꝋ,,\n", encoding="utf-8")
     (warning,) = made(f"dataset.characters={table}").warnings
-    assert f"dataset.characters={table} has others for 1 characters: o U+006F by ꝋ U+A74B (" in warning
+    assert f"dataset.characters={table} has others for 1 character: o U+006F by ꝋ U+A74B (" in warning

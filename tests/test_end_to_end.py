@@ -97,6 +97,7 @@ def test_cer_raw_is_the_figure_of_ketos_test(first: RunDir) -> None:
     assert (best["errors_raw"], best["characters_raw"]) == (errors, characters), compiled
 
 
+@pytest.mark.slow
 def test_again_compiles_nothing_and_repeats_every_figure(first: RunDir, place: Path) -> None:
     cache = place / "cache"
     before = {path: (path.stat().st_mtime_ns, sha256_file(path)) for path in cache.glob("compiled/*.arrow")}
@@ -118,6 +119,7 @@ def test_compiled_bytes_are_the_same_in_another_workspace(first: RunDir, place: 
     assert sha256_file(target) == sha256_file(Path((first.live / "test.list").read_text().strip()))
 
 
+@pytest.mark.slow
 def test_killed_and_terminated_a_run_ends_as_one_with_every_epoch_once(place: Path) -> None:
     more = ("training.epochs=6", "training.leg_epochs=4", "tracking=none")
     for number, kill_after in ((signal.SIGKILL, 2), (signal.SIGTERM, 4)):
@@ -144,6 +146,7 @@ def _wait_for_epochs(place: Path, count: int, process: subprocess.Popen[bytes]) 
     raise AssertionError("the training did not get so far")
 
 
+@pytest.mark.slow
 def test_a_model_from_scratch_records_the_network_that_trained(place: Path) -> None:
     spec = "[1,12,0,1 Cr3,3,8 S1(1x0)1,3]"
     said = subprocess.run(

@@ -309,6 +309,7 @@ def lines_in(python: Path, folder: Path) -> tuple[int, int]:
     return len(answers), sum(lines or 0 for lines, _, _ in answers)
 
 
+@pytest.mark.slow
 @pytest.mark.kraken
 @pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
 def test_kraken_reads_real_copies_as_we_count_them(tmp_path: Path) -> None:

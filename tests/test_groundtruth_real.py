@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,17 @@ CLEAN = {
     "dev/alto-bnf-nal-730": (4, 285, 14632),
     "dev/page-forais": (48, 1721, 79225),
 }
-# Start of the folder's name: pages and lines used, errors, dropped, warnings that must be among those given.
+# Start of the folder's name: pages and lines used, errors, dropped; warnings by the lines (or files) that they are about, among others.
 DIRTY = {
     "01": (10, 185, {"image_claimed_twice": 10}, {}, {"image_without_xml": 1}),
-    "02": (3, 151, {"image_claimed_twice": 3}, {}, {}),
-    "03": (6, 160, {"image_claimed_twice": 6}, {"line_without_text": 2, "not_ground_truth": 2}, {"image_elsewhere": 6}),
-    "07": (0, 0, {"image_missing": 8}, {}, {}),
+    "02": (3, 151, {"image_claimed_twice": 3}, {}, {"file_name_unusual": 1}),
+    "03": (6, 160, {"image_claimed_twice": 6}, {"line_without_text": 4, "not_ground_truth": 2},
+           {"image_elsewhere": 6, "text_with_outer_space": 276, "text_with_odd_space": 58, "file_name_unusual": 1}),
+    "07": (0, 0, {"image_missing": 8}, {"line_without_text": 530}, {}),
     "09": (14, 865, {}, {}, {"image_twice": 3}),
-    "12": (2, 242, {}, {"duplicate_line_id": 1, "line_without_polygon": 1, "line_without_text": 2}, {}),
-}
+    "12": (2, 242, {}, {"duplicate_line_id": 1, "line_without_polygon": 1, "line_without_text": 2},
+           {"kraken_reads_otherwise": 1}),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CLEAN)
@@ -51,7 +54,18 @@ def test_staged_pages_of_clean_sets_read_back_the_same(name: str, tmp_path: Path
 def test_defects_of_dirty_sets_are_found(start: str) -> None:
     (folder,) = Path(DATA or "", "dirty").glob(f"{start}-*")
     dataset = examine([folder])
-    pages, lines, errors, dropped, warnings = DIRTY[start]
-    assert (len(dataset.pages), dataset.lines) == (pages, lines)
+    pages, used, errors, dropped, warnings = DIRTY[start]
+    assert (len(dataset.pages), dataset.lines) == (pages, used)
     assert (summary(dataset.errors), summary(dataset.dropped)) == (errors, dropped)
-    assert warnings.items() <= summary(dataset.warnings).items()
+    lines: Counter[str] = Counter()
+    for problem in dataset.warnings:
+        lines[problem.code] += problem.count
+    assert warnings.items() <= lines.items()
+    if start == "12":
+        (tiny,) = (problem for problem in dataset.dropped if problem.code == "line_without_polygon")
+        assert "white space only" in tiny.message
+        (read,) = (problem.message for problem in dataset.warnings if problem.code == "kraken_reads_otherwise")
+        assert "1 line has the id of a later one" in read.partition("kraken 7.1")[2]
+    if start == "02":
+        (name,) = (problem.message for problem in dataset.warnings if problem.code == "file_name_unusual")
+        assert "letters beyond ASCII" in name

@@ -224,6 +224,7 @@ def test_eight_runs_at_once_have_every_metric_once(htr_exp: CommandLine, scenari
     assert len({run.data.tags["mlflow.parentRunId"] for run in shown.values()}) == 1
 
 
+@pytest.mark.slow
 def test_server_that_hangs_or_is_not_there_costs_a_run_a_moment(
     htr_exp: CommandLine, scenario: Scenario, silent: str
 ) -> None:

@@ -113,6 +113,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.kraken
 def test_kraken_itself_leaves_so_many_columns() -> None:
     said = subprocess.run([sys.executable, "-c", ASK, json.dumps(SPECS)], capture_output=True, text=True, timeout=300)

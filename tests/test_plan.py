@@ -185,7 +185,7 @@ def test_characters_are_counted_as_kraken_sees_them(problems: Callable[..., list
         written_page(tmp_path / "odd", number, f"\u00a0e\u0301 {number}")
     assert unicodedata.normalize("NFC", "e\u0301") == "é"
     (problem,) = problems(f"dataset.path={tmp_path / 'odd'}", "training.resize=fail", "training.normalization=NFC")
-    assert "does not know 1 characters of the training lines: é U+00E9 (1 times)" in problem
+    assert "does not know 1 character of the training lines: é U+00E9 (1 times)" in problem
 
 
 def test_characters_that_a_resize_deletes_are_warned_of(planned: Planned, tmp_path: Path) -> None:
