@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from htr_exp import ketos
 from htr_exp.schema import Training
@@ -46,6 +48,7 @@ def script(
     spec: str | None,
     sides: Sequence[str],
     pad: int,
+    task: str = "recognition",
     reach: str | None = None,
 ) -> str:
     """Return the text of commands.sh.
@@ -59,6 +62,7 @@ def script(
         spec: the network from scratch, or None with a base model.
         sides: what is compiled: train, validation and, where there is one, test; nothing where nothing is trained.
         pad: of scoring, pixels.
+        task: what is learnt.
         reach: a line that brings this kraken within reach, or says how; None where it is on PATH.
     """
     header = HEADER.format(
@@ -75,15 +79,18 @@ def script(
     if sides and workers == "$WORKERS":
         header += WORKERS
     lines = [header]
+    layout = task == "segmentation"
     if sides:
-        lines += _compilation(training, version, sides)
+        lines += [] if layout else _compilation(training, version, sides)
+        lists = ("live/train.pages", "live/validation.pages") if layout else ("$OUT/train.list", "$OUT/validation.list")
         trained = _one_training if ketos.release(version) == "4.3" else _legs
-        lines += trained(training, version, device, workers, seed, spec)
-    lines.append("\n# predictions on the held-out lines")
+        lines += trained(_Call(training, version, device, workers, seed, spec, task, *lists))
+    lines.append(f"\n# predictions on the held-out {'pages' if layout else 'lines'}")
+    predicted = _segmentation if layout else partial(_prediction, pad=pad)
     if base:
-        lines += _prediction("$BASE", "base", version, device, training, pad)
+        lines += predicted("$BASE", "base", version, device, training)
     if sides:
-        lines += _prediction("$OUT/best.mlmodel", "best", version, device, training, pad)
+        lines += predicted("$OUT/best.mlmodel", "best", version, device, training)
     return "\n".join(lines) + "\n"
 
 
@@ -107,52 +114,89 @@ def _compilation(training: Training, version: str, sides: Sequence[str]) -> list
     return lines
 
 
-def _one_training(
-    training: Training, version: str, device: str, workers: str, seed: int, spec: str | None
-) -> list[str]:
-    command = ketos.train_command(
-        version, training, device=device, workers=workers, seed=seed, train="$OUT/train.list", validation="$OUT/validation.list",
-        output="$OUT/train/m", base=None if spec else "$BASE", spec=spec,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class _Call:
+    """What all commands of a training have in common."""
+
+    training: Training
+    version: str
+    device: str
+    workers: str
+    seed: int
+    spec: str | None
+    task: str
+    train: str
+    validation: str
+
+    def begun(self, output: str, until: int | None = None) -> list[str]:
+        """Return the command that begins it."""
+        return ketos.train_command(
+            self.version, self.training, device=self.device, workers=self.workers, seed=self.seed, train=self.train,
+            validation=self.validation, output=output, base=None if self.spec else "$BASE", spec=self.spec, task=self.task,
+            classes="classes.yaml" if self.task == "segmentation" else None, until_epoch=until,
+        )  # fmt: skip
+
+
+def _one_training(call: _Call) -> list[str]:
+    command = call.begun("$OUT/train/m")
+    figure = (
+        "s/.*total chars [0-9.]* errors \\([0-9.]*\\) accuracy.*/\\1/p"
+        if call.task == "recognition"
+        else "s/.*validation run.* mean_iu \\([0-9.e-]*\\) .*/-\\1/p"
+    )
     return [
         "\n# training: a model after every epoch",
         'mkdir -p "$OUT/train"',
         f'{_shown(command)} | tee "$OUT/train/log.txt"',
         "# the best of them by the log, whose first validation is a rehearsal; kraken's own choice may be that rehearsal",
-        "BEST=$(sed -n 's/.*total chars [0-9.]* errors \\([0-9.]*\\) accuracy.*/\\1/p' \"$OUT/train/log.txt\" | tail -n +2 | awk '{print $1, NR - 1}' | sort -k1,1n -k2,2n | head -n 1 | cut -d ' ' -f 2)",
+        f"BEST=$(sed -n '{figure}' \"$OUT/train/log.txt\" | tail -n +2 | awk '{{print $1, NR - 1}}' | sort -k1,1{'n' if call.task == 'recognition' else 'g'} -k2,2n | head -n 1 | cut -d ' ' -f 2)",
         'cp "$OUT/train/m_$BEST.mlmodel" "$OUT/best.mlmodel"',
     ]
 
 
-def _legs(training: Training, version: str, device: str, workers: str, seed: int, spec: str | None) -> list[str]:
+def _legs(call: _Call) -> list[str]:
     lines = ["\n# training"]
     before: tuple[str, int] | None = None
-    for folder, until in legs(training):
+    for folder, until in legs(call.training):
         output = f"$OUT/train/{folder}"
         if before is None:
-            command = ketos.train_command(
-                version, training, device=device, workers=workers, seed=seed, train="$OUT/train.list", validation="$OUT/validation.list",
-                output=output, base=None if spec else "$BASE", spec=spec, until_epoch=until,
-            )  # fmt: skip
+            command = call.begun(output, until)
         else:
             checkpoint = f"$OUT/train/{before[0]}/checkpoint_{before[1] - 1:02d}-*.ckpt"
             command = ketos.resume_command(
-                version,
-                training,
-                device=device,
-                workers=workers,
-                seed=seed + before[1],
+                call.version,
+                call.training,
+                device=call.device,
+                workers=call.workers,
+                seed=call.seed + before[1],
+                task=call.task,
                 checkpoint=checkpoint,
                 output=output,
                 until_epoch=until,
             )
         lines.append(_shown(command))
         before = (folder, until) if until is not None else None
+    if call.task == "segmentation":
+        lines.append(
+            "# kraken may have given the classes' names to the wrong outputs: the run corrects its own model by classes.yaml"
+        )
     lines.append("# the best of all legs: its score is in its name")
     lines.append(
         'cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ \'{print $NF "\\t" $0}\' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"'
     )
     return lines
+
+
+def _segmentation(model: str, name: str, version: str, device: str, training: Training) -> list[str]:
+    command = ketos.segment_command(
+        version, pages=[("PAGES", "PAGES")], model=model, device=device, precision=training.precision, threads=training.threads
+    )  # fmt: skip
+    return [
+        f'mkdir -p "$OUT/{name}"',
+        "set --",
+        f'while read -r image; do set -- "$@" -i "$image" "$OUT/{name}/$(basename "$image").xml"; done < live/held-out.images',
+        _shown(command).replace("-i PAGES PAGES", '"$@"'),
+    ]
 
 
 def _prediction(model: str, name: str, version: str, device: str, training: Training, pad: int) -> list[str]:

@@ -28,8 +28,11 @@ from htr_exp.schema import CHOICES, Experiment, Slurm
 
 PACKAGE = Path(__file__).resolve().parent
 
+CLASS_KEYS = re.compile(r"classes\.(lines|regions)\.(.+)$")
+"""Keys of a dictionary whose own keys are the user's: types of lines and regions."""
+
 LITERAL_KEYS = re.compile(
-    r"(dataset\.(path|pattern|exclude|name|characters|metadata|page_column)|model\.(path|file|name|doi|trained_on)|architecture\.spec|split\.(lists\.\w+|table|page_column|column|by|stratify|fold)"
+    r"(dataset\.(path|pattern|exclude|name|characters|metadata|page_column)|(segmentation_)?model\.(path|file|name|doi|trained_on)|architecture\.spec|split\.(lists\.\w+|table|page_column|column|by|stratify|fold)"
     r"|runtime\.(ketos|kraken|module|image|fallback_kraken)|site\.\w+|tracking\.uri|name|question"
     r"|slurm\.(partition|gres|constraint|account|qos|mail_type|mail_user|nodelist|exclude|compile_partition|extra\.[\w-]+))$"
 )
@@ -136,7 +139,7 @@ def compose_sweep(
 
     Args:
         overrides: as for `compose_experiment`; `key=a,b` and `key=range(...)` make points.
-        launch: gets the composed points, returns one value each (the validation CER, or None where it is not waited for).
+        launch: gets the composed points, returns one value each to be minimised (the validation CER), or None where it is not waited for.
         config_dirs: the user's config folders, strongest first.
 
     Raises:
@@ -261,10 +264,15 @@ def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun:
         try:
             override = OverridesParser.create().parse_override(word)
         except HydraException as error:
-            problems.append(f"{typed}: {_first_line(error)}; write KEY=VALUE")
+            instead = (
+                "write such a type in a file of yours, conf/classes/NAME.yaml"
+                if CLASS_KEYS.match(typed)
+                else "write KEY=VALUE"
+            )
+            problems.append(f"{typed}: {_first_line(error)}; {instead}")
             continue
         key = override.key_or_group
-        if key.startswith(("hydra", "slurm.extra.")):
+        if key.startswith(("hydra", "slurm.extra.")) or word.startswith("++classes."):
             continue
         if override.type is not None and override.type.name != "CHANGE":
             problems += _key_problem(typed, key, groups) or [
@@ -328,6 +336,11 @@ def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> lis
 
 def _literal(typed: str, *, multirun: bool) -> str:
     key, equals, value = typed.partition("=")
+    if equals and (of_type := CLASS_KEYS.match(key)):
+        kind = re.sub(r"([\\,{}:=\s()\[\]])", r"\\\1", of_type[2])
+        return f"++classes.{of_type[1]}={{{kind}: {value if value in ('', 'null') else _quoted(value)}}}"
+    if key in ("classes.lines", "classes.regions") and value.startswith("{"):
+        return f"++{typed}"
     if not equals or not LITERAL_KEYS.match(key) or value in ("", "null") or re.fullmatch(r"(['\"]).*\1", value):
         return typed
     if key == "dataset.exclude" and not value.startswith("["):

@@ -19,7 +19,8 @@ OTHERWISE = {
     "--format-type": "leave it out: PAGE and ALTO are recognised, and the data is always compiled",
     "--seed": "write seed=NUMBER",
     "--device": "write training.device=cuda:0, or leave it out: CUDA where there is one, else the CPU",
-    "--epochs": "write training.epochs=NUMBER",
+    "--epochs": "these are whole epochs, not iterations of one: with -q dumb kraken trains them all, and 4.3.13 keeps a model of each; "
+    "with -q early it ignores the number; write training.epochs=NUMBER, the most epochs in both",
     "--partition": "write split.validation=0.1: pages are drawn, not lines",
     "--verbose": "leave it out: kraken's log is always kept",
     "--logger": "leave it out: it changes the result of a training; `ui` shows the curve in MLflow",
@@ -31,8 +32,8 @@ SHORT = {"-q": "--quit", "-s": "--spec", "-i": "--load", "-o": "--output", "-f":
 
 VALUES = {
     "training.quit": {
-        "dumb": "kraken 4.3.13's `--quit dumb` never ends without -N, and drops a number behind it in silence, as a file that is not there; "
-        "write training.quit=fixed training.epochs=NUMBER"
+        "dumb": "kraken 4.3.13's `--quit dumb` never stops early: it trains all epochs of -N (whole epochs, not iterations of one: "
+        "2000 would leave 10 GB of models, had Slurm not ended them at its time limit), without -N for ever, and takes a number behind it for the name of a page that is not there, which it drops in silence; write training.quit=fixed training.epochs=NUMBER"
     },
     "training.resize": {"both": "an old word for new", "add": "an old word for union"},
 }
@@ -41,8 +42,16 @@ VALUES = {
 
 def of_value(key: str, value: object) -> str | None:
     """Return what a value that a key does not take means in kraken, and what to write; None if it means nothing there."""
-    first = str(value).split(maxsplit=1)[:1]
-    return VALUES.get(key, {}).get(first[0]) if first else None
+    first, *behind = str(value).split() or [""]
+    meant = VALUES.get(key, {}).get(first)
+    return f"{meant}{_patience(behind)}" if meant and key == "training.quit" else meant
+
+
+def _patience(behind: Sequence[str]) -> str:
+    """Return what whoever puts a number behind `dumb` is likely to want."""
+    if not behind or not behind[0].isdigit():
+        return ""
+    return f"; to stop {behind[0]} epochs after the best, training.quit=early training.lag={behind[0]}"
 
 
 def of_words(words: Sequence[str]) -> list[str]:
@@ -51,14 +60,18 @@ def of_words(words: Sequence[str]) -> list[str]:
     Args:
         words: of the command line, those that are no option of ours.
     """
-    return [f"{' '.join(typed)}: {_meant(typed[0].partition('=')[0])}" for typed in _options(words)]
+    return [
+        f"{' '.join(typed)}: {_meant(typed[0].partition('=')[0])}"
+        + (_patience(typed[2:]) if typed[0] in ("-q", "--quit") else "")
+        for typed in _options(words)
+    ]
 
 
 def _meant(name: str) -> str:
     long = SHORT.get(name, name)
     if long in OTHERWISE:
         return OTHERWISE[long]
-    for key, options in ketos.OPTIONS.items():
+    for key, options in (pair for of_task in ketos.OPTIONS.values() for pair in of_task.items()):
         if any(option.name is not None and name in option.name.split("/") for option in options):
             return f"write training.{key}=VALUE"
     return "there is no such option; `--help` lists those there are, and settings are written KEY=VALUE"

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from htr_exp import runtime
 from htr_exp.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
-from htr_exp.files import read_json, read_jsonl, sha256_file
+from htr_exp.files import digest_json, read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth import image_digests, user_cache
 from htr_exp.rundir import RunDir, compiled_file
 from htr_exp.schema import Experiment
@@ -69,9 +69,10 @@ class Inputs:
             )
         pages = [self.places["pages"][page["page"]] for page in self.pages(*NAMES)]
         images = {Path(place["image"]).parent for place in pages}
-        base = [Path(self.places["base_model"])] if self.facts["model"] else []
+        models = [Path(self.places["base_model"])] if self.facts["model"] else []
+        models += [self.segmenter] if self.segmenter else []
         return found.within(
-            readable=[*sorted(images), *base],
+            readable=[*sorted(images), *models],
             writable=[self.run.path, self.cache],
             scratch=self.run.live / "tmp",
             gpu=not self.device.startswith("cpu"),
@@ -117,22 +118,49 @@ class Inputs:
         )
 
     def to_compile(self) -> list[Path]:
-        """Return the compiled files that training needs and the cache does not hold yet."""
-        sides = [side for side in NAMES if self.split[side]] if self.trains else []
+        """Return the compiled files that training needs and the cache does not hold yet: pages are not compiled."""
+        compiles = self.trains and self.facts["run"]["task"] == "recognition"
+        sides = [side for side in NAMES if self.split[side]] if compiles else []
         return [path for path in map(self.compiled, sides) if not path.exists()]
 
     def staged(self, page: dict[str, Any]) -> Path:
         """Return the page file that kraken sees."""
         return Path(self.places["pages"][page["page"]]["staged"])
 
+    def image(self, page: dict[str, Any]) -> Path:
+        """Return a page's image on this machine."""
+        return Path(self.places["pages"][page["page"]]["image"])
+
     def models(self) -> dict[str, Path]:
         """Return the models that are scored: base where there is one, best where there was a training."""
         found = {"base": Path(self.places["base_model"])} if self.facts["model"] else {}
         return found | ({"best": self.run.best} if self.trains else {})
 
+    @property
+    def segmenter(self) -> Path | None:
+        """The segmentation model that finds the lines of an evaluation from end to end; None without one."""
+        return Path(self.places["segmentation_model"]) if self.facts.get("segmentation_model") else None
+
     @cached_property
     def digests(self) -> dict[str, str]:
-        return {name: sha256_file(path) for name, path in self.models().items()}
+        """The SHA-256 of each model that is scored."""
+        return {name: self.digest(path) for name, path in self.models().items()}
+
+    def digest(self, model: Path) -> str:
+        """Return the SHA-256 of a model's file, read once as long as it stays the same."""
+        status = model.stat()
+        key = (model, status.st_size, status.st_mtime_ns)
+        if key not in self._known_digests:
+            self._known_digests[key] = sha256_file(model)
+        return self._known_digests[key]
+
+    @cached_property
+    def _known_digests(self) -> dict[tuple[Path, int, int], str]:
+        return {}
+
+    def prediction(self, key: dict[str, Any], page: dict[str, Any], suffix: str) -> Path:
+        """Return where the cache holds the prediction of a page that was made by all that `key` says."""
+        return self.cache / "predictions" / digest_json(key)[:32] / f"{page['digest'][:32]}{suffix}"
 
     def verify(self) -> None:
         """Make sure that everything is what the plan saw, byte for byte.
@@ -168,12 +196,15 @@ class Inputs:
         if problems:
             more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
             raise DatasetError("the data is not what the run was planned with:", problems[:10] + more)
-        model = self.facts["model"]
-        if model is not None:
-            path = Path(self.places["base_model"])
-            if not path.is_file():
-                raise ModelError(f"{path}: the base model is gone")
-            if sha256_file(path) != model["sha256"]:
-                raise ModelError(
-                    f"{path}: the base model was changed since the run was planned; give it its own name, or run the command anew"
-                )
+        for key, named in (("model", "base_model"), ("segmentation_model", "segmentation_model")):
+            model = self.facts.get(key)
+            if model is not None:
+                self._verify_model(Path(self.places[named]), model["sha256"])
+
+    def _verify_model(self, path: Path, sha256: str) -> None:
+        if not path.is_file():
+            raise ModelError(f"{path}: the model is gone")
+        if sha256_file(path) != sha256:
+            raise ModelError(
+                f"{path}: the model was changed since the run was planned; give it its own name, or run the command anew"
+            )

@@ -14,9 +14,14 @@ from htr_exp.errors import HtrExpError, KilledError, TrainingError
 from htr_exp.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.inputs import Inputs
 from htr_exp.provenance import code_digest
-from htr_exp.recognition import Hear, Recognition
+from htr_exp.recognition import Recognition
 from htr_exp.rundir import RunDir, State, plainly
+from htr_exp.segmentation import Segmentation
+from htr_exp.stages import Hear, Stages
 from htr_exp.stop import Interrupted, Stop
+
+TASKS: dict[str, type[Stages]] = {"recognition": Recognition, "segmentation": Segmentation}
+"""What a run does at its stages, by its task."""
 
 LOOK_S = 2.0  # between two looks whether the run was cancelled
 
@@ -67,13 +72,14 @@ class _Job:
             return run.state()
         self._begin()
         started = time.monotonic()
-        task = Recognition(self._inputs, self._call, self._stop, self._hear)
         try:
+            task = TASKS[self._inputs.facts["run"]["task"]](self._inputs, self._call, self._stop, self._hear)
             self._stage("verify", self._inputs.verify)
             self._say_which_kraken()
             outcome = None
             if self._inputs.trains:
-                self._stage("compile", task.compile)
+                if task.prepares:
+                    self._stage("compile", task.prepare)
                 if self._last_stage == "compile":
                     return self._ended("queued", None)
                 outcome = self._stage("train", task.train)

@@ -1,24 +1,38 @@
-"""What a training's lines mean for its network: characters it lacks or may not have, lines it cannot learn from."""
+"""What a training's pages mean for its network: characters and classes it lacks or may not have, lines it cannot learn from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from htr_exp import alphabet, crowded
+from htr_exp import alphabet, classes, crowded, ketos
 from htr_exp.alphabet import Audit, Form
 from htr_exp.crowded import CrowdedLine
 from htr_exp.groundtruth import GroundTruthPage
+from htr_exp.memory import Memory
 from htr_exp.network import network
 from htr_exp.schema import Experiment
 from htr_exp.weights import ModelHeader
 
 
+class Material(Protocol):
+    """What was found in the pages of a training."""
+
+    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
+        """Return why a training by these versions of kraken must not start on them."""
+
+    def warnings(self, experiment: Experiment, model: str | None) -> Iterator[str]:
+        """Yield what to know before a training starts."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the record says of it."""
+
+
 @dataclass(frozen=True)
-class Material:
-    """What was found in the lines.
+class Lines:
+    """What was found in the lines of a recognition.
 
     Attributes:
         audit: of the training lines' characters; what the table of allowed characters lacks is of all lines.
@@ -31,7 +45,7 @@ class Material:
     crowded: tuple[CrowdedLine, ...] | None
     lines: int
 
-    def problems(self, experiment: Experiment, model: str | None) -> list[str]:
+    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
         """Return why a training must not start on them."""
         return alphabet.problems(self.audit, model=model, table=experiment.dataset.characters)
 
@@ -46,6 +60,53 @@ class Material:
         if said := crowded.warning(self.crowded or (), self.lines):
             yield said
 
+    def facts(self) -> dict[str, Any]:
+        """Return how many training lines the network cannot learn from, and which for certain; None where that is unknown."""
+        if self.crowded is None:
+            return {"crowded_lines": None}
+        certain = [one.to_json() for one in self.crowded if one.certain]
+        return {"crowded_lines": {"count": len(self.crowded), "certain": certain}}
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """What was found in the layouts of a segmentation.
+
+    Attributes:
+        audit: of the classes.
+        memory: what a training on them takes.
+    """
+
+    audit: classes.Audit
+    memory: Memory
+
+    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
+        """Return why a training must not start on them."""
+        return [
+            *self.audit.problems(versions, model),
+            *self._steering(experiment, versions),
+            *self.memory.problems(experiment),
+        ]
+
+    def _steering(self, experiment: Experiment, versions: Sequence[str]) -> list[str]:
+        """Return that kraken 7.1 has nothing to steer by: its mean IoU is of regions and of the ends of lines, not of lines."""
+        steered = experiment.training.quit == "early" or experiment.scores.best_by == "mean_iu"
+        if self.audit.trained("regions") or not steered or all(ketos.release(one) == "4.3" for one in versions):
+            return []
+        return [
+            "the training pages have no regions, and without them kraken 7.1's mean IoU is of the ends of lines alone, often 0: write "
+            "training.quit=fixed scores.best_by=line_f1, which scores the epochs by the lines that are found"
+        ]
+
+    def warnings(self, experiment: Experiment, model: str | None) -> Iterator[str]:
+        """Yield what to know before a training starts."""
+        yield from self.audit.warnings(model)
+        yield from self.memory.warnings(experiment)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the classes, how many there are of each, which output of the network is for which, and the memory that it takes."""
+        return self.audit.facts() | self.memory.facts()
+
 
 def key(experiment: Experiment) -> tuple[Any, ...]:
     """Return the settings that `examined` depends on, beside pages and base model."""
@@ -53,6 +114,7 @@ def key(experiment: Experiment) -> tuple[Any, ...]:
     return (
         *(training.normalization, training.normalize_whitespace, training.resize, training.pad),
         *(experiment.dataset.characters, experiment.architecture.spec),
+        *(experiment.task.name, repr(experiment.classes)),
     )
 
 
@@ -61,7 +123,7 @@ def examined(
     pages: Sequence[GroundTruthPage],
     held_out: Sequence[GroundTruthPage],
     base: ModelHeader | None,
-) -> Material:
+) -> Lines:
     """Examine the lines of a training.
 
     Args:
@@ -84,7 +146,7 @@ def examined(
     whitespace = training.normalize_whitespace
     spec = base.network if base is not None else experiment.architecture.spec
     shape = network(spec) if spec else None
-    return Material(
+    return Lines(
         audit=alphabet.audit(
             pages,
             known if pages else None,
@@ -107,11 +169,21 @@ def examined(
 def of_split(
     experiment: Experiment,
     pages: Mapping[str, GroundTruthPage],
-    train: Sequence[str],
+    sides: Mapping[str, Sequence[str]],
     base: ModelHeader | None,
 ) -> Material:
-    """Examine a dataset of which some pages, by name, are trained on."""
-    wanted = set(train)
+    """Examine a dataset whose pages are, by name, trained on, validated with and scored on.
+
+    Raises:
+        ConfigError: with every problem of the table of allowed characters.
+    """
+    if experiment.task.name == "segmentation":
+        of_side = {side: [pages[name] for name in names] for side, names in sides.items()}
+        audit = classes.audit(of_side, experiment.classes, base, experiment.training.resize)
+        spec = base.network if base is not None else str(experiment.architecture.spec)
+        outputs = sum(map(len, audit.numbers.values()))
+        return Layouts(audit, Memory(spec, outputs, [*of_side["train"], *of_side["validation"]]))
+    wanted = set(sides["train"])
     return examined(
         experiment,
         [pages[name] for name in pages if name in wanted],

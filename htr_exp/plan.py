@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from htr_exp import (
     basemodel,
+    classes,
     conventions,
     groundtruth,
     ketos,
@@ -31,7 +32,7 @@ from htr_exp.config import Composed, conf_dir, word_problems
 from htr_exp.errors import ConfigError, HtrExpError
 from htr_exp.files import digest_json, sha256_file
 from htr_exp.rundir import Places, compiled_file
-from htr_exp.schema import Experiment, Runtime, Slurm, Split, Training
+from htr_exp.schema import CHOICES, Experiment, Model, Runtime, Slurm
 from htr_exp.weights import ModelHeader, read_header
 
 
@@ -58,6 +59,7 @@ class Plan:
     split: splits.Split
     leaks: leakage.Findings
     base: Base | None
+    segmenter: Base | None
     kraken: runtime.Kraken
     device: str
     warnings: tuple[str, ...]
@@ -95,20 +97,32 @@ class Plan:
                 legacy_polygons=self.experiment.training.legacy_polygons,
             )
             for side, names in self.split.pages.items()
-            if names and not self.evaluate
+            if names and not self.evaluate and self.naming is None
         }
+
+    @cached_property
+    def naming(self) -> classes.Naming | None:
+        """What the types of lines and regions are called on the staged pages of a segmentation; None for recognition."""
+        return classes.Naming(self.experiment.classes) if self.experiment.task.name == "segmentation" else None
 
     @cached_property
     def key(self) -> str:
         """The run's identity: all that decides its result, and nothing that only says where it runs and what it is called."""
         values = self.composed.values
-        learnt = {"training": values["training"], "seed": values["seed"]}
+        foreign = rules.foreign(self.experiment)
+        training, scores = (
+            {key: value for key, value in values[section].items() if f"{section}.{key}" not in foreign}
+            for section in ("training", "scores")
+        )
+        learnt = {"training": training, "seed": values["seed"]}
         read = {"training": {key: values["training"][key] for key in ("device", "precision", "threads")}}
         return digest_json(
             {
                 "task": values["task"],
                 **(read if self.evaluate else learnt),
-                "scores": values["scores"],
+                "scores": scores,
+                **({} if self.naming is None else {"classes": values["classes"]}),
+                **({} if self.segmenter is None else {"segmentation_model": self.segmenter.sha256}),
                 "question": values["question"],
                 "split": self.split.digest,
                 "model": self.base.sha256 if self.base else None,
@@ -136,21 +150,19 @@ class Memory:
     slurm: dict[str, list[str]] = field(default_factory=dict)
     missing: dict[Any, list[str]] = field(default_factory=dict)
     materials: dict[Any, material.Material] = field(default_factory=dict)
-    defaults: Experiment | None = None
+    defaults: dict[str, Experiment] = field(default_factory=dict)
 
-    def shipped(self) -> Experiment:
-        """Return the shipped values of training and split."""
-        if self.defaults is None:
-            files = {
-                "training": conf_dir() / "training" / "recognition.yaml",
-                "split": conf_dir() / "split" / "by_page.yaml",
-            }
+    def shipped(self, task: str = "recognition") -> Experiment:
+        """Return the shipped values of a task's training and scores, and of split and classes."""
+        if task not in self.defaults:
+            files = {"training": task, "scores": task, "split": "by_page", "classes": "as_they_are"}
             values: Any = OmegaConf.structured(Experiment)
-            for section, file in files.items():
-                values[section] = OmegaConf.merge(values[section], OmegaConf.load(file))
-            training, split = (OmegaConf.to_object(values[section]) for section in files)
-            self.defaults = Experiment(training=cast(Training, training), split=cast(Split, split))
-        return self.defaults
+            for section, name in files.items():
+                loaded = OmegaConf.load(conf_dir() / section / f"{name}.yaml")
+                values[section] = OmegaConf.merge(values[section], loaded)
+            sections: dict[str, Any] = {section: OmegaConf.to_object(values[section]) for section in files}
+            self.defaults[task] = Experiment(**sections)
+        return self.defaults[task]
 
 
 def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = False) -> Plan:
@@ -167,7 +179,10 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     memory = memory or Memory()
     experiment = composed.experiment
     problems = word_problems(composed.values)
-    problems += rules.problems(experiment, memory.shipped())
+    if problems and experiment.task.name not in CHOICES["task.name"]:
+        raise ConfigError("the experiment cannot run:", problems)
+    problems += rules.problems(experiment, memory.shipped(experiment.task.name), evaluate=evaluate)
+    problems += (misnamed := classes.setting_problems(experiment.classes))
     problems += slurm_problems(experiment, memory)
     problems += (misset := leakage.setting_problems(experiment.leakage))
     places = places_of(experiment)
@@ -187,20 +202,24 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     if dataset is not None and splittable:
         split = attempt(lambda: _split(experiment, dataset, memory, evaluate))
     named = experiment.model.name != "none" and (experiment.model.path or experiment.model.doi)
-    base = attempt(lambda: _base(experiment, places, memory)) if named else None
+    base = attempt(lambda: _base(experiment, experiment.model, experiment.task.name, places, memory)) if named else None
+    segmenter = None
+    if evaluate and rules.segments(experiment):
+        segmenter = attempt(lambda: _base(experiment, experiment.segmentation_model, "segmentation", places, memory))
     kraken = attempt(lambda: _kraken(experiment, memory))
     if kraken is not None:
-        problems += _kraken_problems(experiment, kraken, base, evaluate)
-    if kraken is not None and dataset is not None and not evaluate:
+        problems += _kraken_problems(experiment, kraken, [base, segmenter], evaluate)
+    if kraken is not None and dataset is not None and not evaluate and experiment.task.name == "recognition":
         problems += _text_problems(dataset, _versions(experiment.runtime, kraken))
     if evaluate and experiment.model.name == "none":
         problems = [problem for problem in problems if not problem.startswith("model=none")] + [
             "model=none: choose a model to evaluate"
         ]
     lines = None
-    if dataset is not None and split is not None and (base is not None or not named):
+    if dataset is not None and split is not None and (base is not None or not named) and not misnamed:
         lines = attempt(lambda: _material(experiment, base, dataset, split, memory, evaluate))
-    problems += lines.problems(experiment, base.name if base else None) if lines else []
+    if lines is not None and kraken is not None and not evaluate:
+        problems += lines.problems(experiment, base.name if base else None, _versions(experiment.runtime, kraken))
     guarded = None
     if dataset is not None and split is not None and not misset:
         guarded = attempt(lambda: _guarded(experiment, dataset, split, base, places, memory))
@@ -216,6 +235,7 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
         split=split,
         leaks=guarded,
         base=base,
+        segmenter=segmenter,
         kraken=kraken,
         device=_device(experiment, memory),
         warnings=(
@@ -301,19 +321,20 @@ def points_of(composed: Composed, memory: Memory) -> list[Composed]:
         return [composed]
 
 
-def _base(experiment: Experiment, places: Places, memory: Memory) -> Base:
-    config = experiment.model
-    key = (config.path, config.doi, config.file)
+def _base(experiment: Experiment, config: Model, task: str, places: Places, memory: Memory) -> Base:
+    key = (config.path, config.doi, config.file, task)
     if key not in memory.bases:
         path = basemodel.obtain(
             config, [places.models], timeout_s=config.fetch_timeout_s if memory.fetch else None
         ).absolute()
         header = read_header(path)
-        if header.kind != experiment.task.name:
-            raise ConfigError(
-                f"{path} is a {header.kind} model: task={experiment.task.name} starts from a {experiment.task.name} model"
+        if header.kind != task:
+            begins = (
+                f"task={task} starts from" if config is not experiment.segmentation_model else "segmentation_model is"
             )
-        memory.bases[key] = Base(config.name or path.stem, path, sha256_file(path), header, config.doi)
+            raise ConfigError(f"{path} is a {header.kind} model: {begins} a {task} model")
+        name = config.name if config.name != "none" else None
+        memory.bases[key] = Base(name or path.stem, path, sha256_file(path), header, config.doi)
     return memory.bases[key]
 
 
@@ -362,14 +383,18 @@ def _versions(wanted: Runtime, kraken: runtime.Kraken) -> tuple[str, ...]:
     return (kraken.version,) if other in (None, kraken.version) else (kraken.version, str(other))
 
 
-def _kraken_problems(experiment: Experiment, kraken: runtime.Kraken, base: Base | None, evaluate: bool) -> list[str]:
+def _kraken_problems(
+    experiment: Experiment, kraken: runtime.Kraken, models: Sequence[Base | None], evaluate: bool
+) -> list[str]:
     """Return what each version that may do the run cannot do of it."""
     found = []
     for version in _versions(experiment.runtime, kraken):
         try:
-            found += [] if evaluate else ketos.problems(experiment.training, experiment.seed, version)
-            if base is not None and (why := ketos.unloadable(base.header, version)):
-                found.append(f"{base.path}: {why}")
+            if not evaluate:
+                found += ketos.problems(experiment.training, experiment.seed, version, experiment.task.name)
+            for model in models:
+                if model is not None and (why := ketos.unloadable(model.header, version)):
+                    found.append(f"{model.path}: {why}")
         except HtrExpError as error:
             found.append(f"runtime.fallback_kraken={version}: {error.headline}")
     return found
@@ -461,17 +486,16 @@ def _material(
     key = (id(dataset), split.digest, base.sha256 if base else None, evaluate, material.key(experiment))
     if key not in memory.materials:
         pages = {page.name: page for page in dataset.pages}
-        train = () if evaluate else split.pages["train"]
-        memory.materials[key] = material.of_split(experiment, pages, train, base.header if base else None)
+        memory.materials[key] = material.of_split(experiment, pages, split.pages, base.header if base else None)
     return memory.materials[key]
 
 
 def _warnings(
     experiment: Experiment, base: Base | None, found: material.Material, split: splits.Split, evaluate: bool
 ) -> list[str]:
-    said = conventions.warning(experiment, evaluate=evaluate)
+    said = conventions.warning(experiment, evaluate=evaluate) if experiment.task.name == "recognition" else None
     warnings = [said] if said else []
-    warnings += found.warnings(experiment, base.name if base else None)
+    warnings += [] if evaluate else found.warnings(experiment, base.name if base else None)
     if not split.pages["test"]:
         warnings.append("there is no test set: only a validation score will be given, which is optimistic")
     return warnings

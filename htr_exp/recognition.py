@@ -1,61 +1,32 @@
-"""What recognition does at each stage of a job: compile, train, convert, predict, score."""
+"""What recognition does at each stage of a job: compile the lines, recognise them, score what was read."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from htr_exp import groundtruth, ketos, training
+from htr_exp import groundtruth, ketos, layout, training
 from htr_exp.claim import Held, made_once
 from htr_exp.errors import DatasetError, TrainingError
-from htr_exp.files import digest_json, read_jsonl, utc_now, write_json, write_jsonl
-from htr_exp.inputs import Inputs
-from htr_exp.saved import best_of
+from htr_exp.files import read_jsonl, write_json, write_jsonl
+from htr_exp.layout import Layout, PagePair
+from htr_exp.pagescores import PageText, score_pages
 from htr_exp.scores import LinePair, score
 from htr_exp.splits import NAMES
+from htr_exp.stages import HELD_OUT, Stages
 from htr_exp.stop import Interrupted
-from htr_exp.weights import read_header
-
-PAGES_PER_COMMAND = 200
-"""Pages in one `kraken ocr`: its start is paid once for them, and the argument list stays within every system's limit."""
 
 
-class Hear(training.Hear, Protocol):
-    """Whoever shows a run's progress."""
+class Recognition(Stages):
+    """The stages of a recognition run."""
 
-    def stage(self, name: str) -> None:
-        """The run enters a stage."""
+    task = "recognition"
+    doing = "recognising"
+    suffix = ".jsonl"
 
-    def advance(self, done: int, total: int) -> None:
-        """So many pages of the stage are done."""
-
-
-class Call(Protocol):
-    """Runs one of kraken's programs to its end."""
-
-    def __call__(self, argv: Sequence[str], doing: str, watch: Callable[[], None] = ...) -> None: ...
-
-
-class Recognition:
-    """The stages of a recognition run.
-
-    Args:
-        inputs: the run.
-        call: runs kraken's programs.
-        stop: asked while something is waited for.
-        hear: shown the progress.
-    """
-
-    def __init__(self, inputs: Inputs, call: Call, stop: Callable[[], str | None], hear: Hear) -> None:
-        self._inputs, self._call, self._stop, self._hear = inputs, call, stop, hear
-        self._run = inputs.run
-
-    def compile(self) -> None:
+    def prepare(self) -> None:
         """Compile each side of the split, unless the cache holds it.
 
         Raises:
@@ -110,102 +81,37 @@ class Recognition:
         if position != len(texts):
             raise DatasetError(f"kraken compiled {len(texts)} lines for {side} where {position} are staged")
 
-    def train(self) -> training.Outcome:
-        """Train to the end, or until told to stop."""
-        experiment = self._inputs.experiment
-        material = training.Material(
-            training=experiment.training,
-            kraken=self._inputs.kraken,
-            device=self._inputs.device,
-            workers=self._inputs.workers,
-            seed=experiment.seed,
-            base=self._inputs.places["base_model"],
-            spec=None if self._inputs.facts["model"] else experiment.architecture.spec,
-            train=self._run.live / "train.list",
-            validation=self._run.live / "validation.list",
-        )
-        return training.train(self._run, material, stop=self._stop, hear=self._hear)
+    def _material(self) -> dict[str, Any]:
+        return {"train": self._run.live / "train.list", "validation": self._run.live / "validation.list"}
 
-    def convert(self) -> None:
-        """Keep the best epoch's weights as best.mlmodel."""
-        source, is_weights = training.weights_of_best(
-            self._run, self._inputs.experiment.training, self._inputs.kraken.version
-        )
-        aside = self._run.path / ".best.part.mlmodel"
-        aside.unlink(missing_ok=True)
-        if is_weights:
-            shutil.copyfile(source, aside)
-        else:
-            self._call(
-                ketos.convert_command(checkpoint=str(source), output=str(aside)),
-                "converting the best checkpoint",
-            )
-        read_header(aside)
-        os.replace(aside, self._run.best)
+    def _prediction_key(self) -> dict[str, Any]:
+        return {"pad": self._inputs.experiment.scores.pad}
 
-    def _held_out(self) -> list[dict[str, Any]]:
-        return self._inputs.pages("validation", "test")
+    def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
+        return self._command(model, [(str(self._inputs.staged(page)), str(output)) for page, output in pages])
 
-    def _predicted(self, model_digest: str, page: dict[str, Any]) -> Path:
-        key = digest_json(
-            {
-                "model": model_digest,
-                "kraken": self._inputs.kraken.version,
-                "device": self._inputs.device.partition(":")[0],
-                "precision": self._inputs.experiment.training.precision,
-                "threads": self._inputs.experiment.training.threads,
-                "pad": self._inputs.experiment.scores.pad,
-            }
-        )
-        return self._inputs.cache / "predictions" / key[:32] / f"{page['digest'][:32]}.jsonl"
-
-    def predict(self) -> None:
-        """Recognise the held-out lines with the base and the best model, unless the cache holds it."""
-        wanted = [
-            (name, page) for name in self._inputs.models() for page in self._held_out() if not self._predicted(self._inputs.digests[name], page).exists()
-        ]  # fmt: skip
-        done = 0
-        for name, model in self._inputs.models().items():
-            pages = [page for of, page in wanted if of == name]
-            for start in range(0, len(pages), PAGES_PER_COMMAND):
-                batch = pages[start : start + PAGES_PER_COMMAND]
-                self._predict_batch(name, model, batch, partial(self._advance, done, len(wanted)))
-                done += len(batch)
-
-    def _advance(self, before: int, total: int, count: int) -> None:
-        self._hear.advance(before + count, total)
-
-    def _predict_batch(
-        self, name: str, model: Path, pages: Sequence[dict[str, Any]], advanced: Callable[[int], None]
-    ) -> None:
-        scratch = self._run.live / "predicting"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        outputs = {page["page"]: scratch / f"{number}.jsonl" for number, page in enumerate(pages)}
-        command = ketos.predict_command(
+    def _command(self, model: Path, pages: Sequence[tuple[str, str]], segmenter: str | None = None) -> list[str]:
+        return ketos.predict_command(
             self._inputs.kraken.version,
-            pages=[(str(self._inputs.staged(page)), str(outputs[page["page"]])) for page in pages],
+            pages=pages,
             model=str(model),
             template=str(self._run.template),
             device=self._inputs.device,
             precision=self._inputs.experiment.training.precision,
             threads=self._inputs.experiment.training.threads,
             pad=self._inputs.experiment.scores.pad,
+            segmenter=segmenter,
         )
-        self._call(
-            command,
-            f"recognising with the {name} model",
-            watch=lambda: advanced(sum(path.exists() for path in outputs.values())),
-        )
-        for page in pages:
-            self._take_prediction(page, outputs[page["page"]], self._predicted(self._inputs.digests[name], page))
-        shutil.rmtree(scratch, ignore_errors=True)
 
-    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+    def _said(self, page: dict[str, Any], output: Path) -> list[dict[str, Any]]:
+        """Return what kraken wrote of the lines of a page."""
         try:
-            rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line.strip()]
+            return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, ValueError):
             raise TrainingError(f"kraken could not recognise {page['page']}: see {self._run.log}") from None
+
+    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+        rows = self._said(page, output)
         lines = groundtruth.read_page(self._inputs.staged(page)).lines
         if [row["id"] for row in rows] == [None] * len(lines):  # 4.3.13 forgets ids, and keeps order and baselines
             told = [[(round(x), round(y)) for x, y in row["baseline"]] for row in rows]
@@ -218,8 +124,13 @@ class Recognition:
             )
         write_jsonl(target, [{"line": line.id, "text": row["text"]} for line, row in zip(lines, rows)])
 
+    def predict(self) -> None:
+        """Recognise the held-out lines; with a segmentation model also those that it finds, from the images alone."""
+        super().predict()
+        if self._inputs.segmenter is not None:
+            FoundLines(self._inputs, self._call, self._stop, self._hear).predict()
+
     def score(self, outcome: training.Outcome | None) -> None:
-        """Score the predictions; write them line by line, and results.json."""
         results: dict[str, Any] = {}
         for side in ("test", "validation"):
             rows = self._rows(side)
@@ -233,26 +144,14 @@ class Recognition:
                 else None
                 for name in ("base", "best")
             }
-        scored = self._run.best if self._inputs.trains else Path(self._inputs.places["base_model"])
-        results["network"] = read_header(scored).network
-        results["models"] = self._inputs.digests
-        if outcome is not None:
-            records = self._run.epochs()
-            results |= {
-                "best_epoch": outcome.best_epoch,
-                "epochs": outcome.epochs,
-                "ended_by": outcome.ended_by,
-                "val_cer_while_training": best_of(records)["val_cer"],
-            }
         legacy = self._inputs.experiment.training.legacy_polygons
-        results |= {
-            "val_source": "rescored",
-            "device": self._inputs.device,
-            "kraken": self._inputs.kraken.facts(),
+        results |= self._common_results(outcome) | {
             # 7.1's legacy polygons are not 4.3.13's
             "polygons": "4.3" if self._inputs.kraken.release == "4.3" else "legacy" if legacy else "new",
-            "time": utc_now(),
         }
+        if self._inputs.segmenter is not None:
+            found = FoundLines(self._inputs, self._call, self._stop, self._hear)
+            results["end_to_end"] = found.end_to_end(self._rows("test"))
         write_json(self._run.results, results)
 
     def _rows(self, side: str) -> list[dict[str, Any]]:
@@ -266,3 +165,57 @@ class Recognition:
 
     def _texts(self, name: str, page: dict[str, Any]) -> dict[str, str]:
         return {row["line"]: row["text"] for row in read_jsonl(self._predicted(self._inputs.digests[name], page))}
+
+
+class FoundLines(Recognition):
+    """Reads whole pages: in the lines that a segmentation model finds on the image, in the order that it gives them."""
+
+    @property
+    def _segmenter(self) -> Path:
+        assert self._inputs.segmenter is not None  # noqa: S101 - made where there is one
+        return self._inputs.segmenter
+
+    def predict(self) -> None:
+        """Read the pages, unless the cache holds it."""
+        self._hear.note("reads whole pages in the lines that the segmentation model finds")
+        self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
+
+    def _prediction_key(self) -> dict[str, Any]:
+        return super()._prediction_key() | {"segmentation_model": self._inputs.digest(self._segmenter)}
+
+    def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
+        images = [(str(self._inputs.image(page)), str(output)) for page, output in pages]
+        return self._command(model, images, segmenter=str(self._segmenter))
+
+    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+        write_jsonl(target, [{"baseline": row["baseline"], "text": row["text"]} for row in self._said(page, output)])
+
+    def end_to_end(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Score whole pages, read in the true lines and in those that were found; of the latter also as a layout.
+
+        Args:
+            rows: of the true lines, with what was read in them.
+        """
+        (model,) = self._inputs.digests
+        texts: dict[str, tuple[list[str], list[str]]] = {}
+        for row in rows:
+            reference, hypothesis = texts.setdefault(row["page"], ([], []))
+            reference.append(row["reference"])
+            hypothesis.append(row[model])
+        found, pairs = [], []
+        for page in self._inputs.pages("test"):
+            name, read = page["page"], read_jsonl(self._predicted(self._inputs.digests[model], page))
+            found.append(PageText(name, texts.get(name, ([], []))[0], [row["text"] for row in read]))
+            true = groundtruth.read_page(self._inputs.staged(page)).lines
+            pairs.append(PagePair(name, Layout(true, ()), Layout(tuple(map(_line, read)), ())))
+        lines = layout.score(pairs).to_json(per_page=False)
+        return {
+            "ground_truth_lines": score_pages(PageText(name, *both) for name, both in texts.items()),
+            "found_lines": score_pages(found)
+            | {key: lines[key] for key in lines if key.startswith(("line_", "lines"))},
+        }
+
+
+def _line(row: dict[str, Any]) -> groundtruth.Line:
+    baseline = tuple((round(x), round(y)) for x, y in row["baseline"])
+    return groundtruth.Line("", baseline, (), row["text"], None, None)

@@ -8,9 +8,11 @@ from typing import Any
 import yaml
 
 from htr_exp import conventions
+from htr_exp.curve import best_value
 from htr_exp.files import read_jsonl
 from htr_exp.rundir import RunDir
 from htr_exp.standing import Standing, of_folder
+from htr_exp.tasks import FIGURES, FOREIGN, Task
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -30,9 +32,7 @@ def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
     starts, found = read_jsonl(run.starts), run.kraken(result)
     under_way = _training(run) if state.state == "running" else None  # reading YAML costs more than all the rest
     scores = {side: (result or {}).get(side) or {} for side in ("test", "validation")}
-    test, validation = (scores[side].get("best") or scores[side].get("base") for side in ("test", "validation"))
-    training = min((record["val_cer"] for record in epochs), default=None)
-    val_cer = validation["cer"] if validation else training
+    judged = _judged(facts["run"]["task"], scores, epochs)
     model = facts["model"]
     return {
         "run": run.name,
@@ -52,15 +52,8 @@ def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
         "job_log": str(standing.log) if standing.log else None,
         "epoch": len(epochs) or None,
         "epochs": under_way["epochs"] if under_way else None,
-        "metric": "cer",
-        "val": val_cer,
-        "test": test["cer"] if test else None,
-        "val_cer": val_cer,
-        "val_source": "rescored" if validation else "kraken" if epochs else None,
-        "test_cer": test["cer"] if test else None,
-        "test_wer": test["wer"] if test else None,
-        "base_val_cer": (scores["validation"].get("base") or {}).get("cer"),
-        "base_test_cer": (scores["test"].get("base") or {}).get("cer"),
+        **judged,
+        "val_source": "rescored" if _shown(scores["validation"]) else "kraken" if epochs else None,
         "base_model": model["name"] if model else None,
         "leakage": sorted((facts.get("leakage") or {}).get("accepted") or ()),
         "dataset": facts["dataset"]["name"],
@@ -72,6 +65,37 @@ def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
         "fallback": found["fallback"] if found else None,
         "sweeps": [member["sweep"] for member in read_jsonl(run.sweeps)],
         "scores": scores,
+        "end_to_end": (result or {}).get("end_to_end"),
+    }
+
+
+def _shown(scores: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the scores that stand for a run on one side of its split: of its best model, else of the base model."""
+    return scores.get("best") or scores.get("base")
+
+
+def _judged(task: Task, scores: dict[str, dict[str, Any]], epochs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a run is judged by: `val` and `test` in its `metric`, and for recognition the same by their own names.
+
+    Before there are scores, `metric` and `val` are kraken's figure while training: of a segmentation its mean IoU.
+    """
+    figure = FIGURES[task]
+    test, validation = _shown(scores["test"]), _shown(scores["validation"])
+    scored = test is not None or validation is not None
+    found: dict[str, Any] = {
+        "metric": figure.result if scored or not epochs else figure.key.removeprefix("val_"),
+        "val": validation[figure.result] if validation else None if scored else best_value(epochs, task),
+        "test": test[figure.result] if test else None,
+        "base_val": (scores["validation"].get("base") or {}).get(figure.result),
+        "base_test": (scores["test"].get("base") or {}).get(figure.result),
+    }
+    recognises = task == "recognition"
+    return found | {
+        "val_cer": found["val"] if recognises else None,
+        "test_cer": found["test"] if recognises else None,
+        "test_wer": test["wer"] if recognises and test else None,
+        "base_val_cer": found["base_val"] if recognises else None,
+        "base_test_cer": found["base_test"] if recognises else None,
     }
 
 
@@ -119,17 +143,33 @@ def settings(run: RunDir) -> dict[str, Any]:
         return {prefix[:-1]: value}
 
     used = flat("", values)
-    if run.facts()["run"].get("verb") == "evaluate":
+    facts = run.facts()["run"]
+    foreign = FOREIGN.get(facts["task"], ())
+    used = {key: value for key, value in used.items() if not key.startswith(foreign)}
+    if facts.get("verb") == "evaluate":
         return {
             key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))
         }
     return used
 
 
+def _rises(row: dict[str, Any]) -> bool:
+    """Tell whether more is better of what a row is judged by."""
+    return row["val"] is not None and FIGURES[row["task"]].higher
+
+
+def to_minimise(row: dict[str, Any]) -> float | None:
+    """Return a run's validation figure so that less is better; None before there is one."""
+    value: float | None = row["val"]
+    return 1.0 - value if value is not None and _rises(row) else value
+
+
 def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return rows sorted by validation CER, runs without one last, and the settings in which the runs differ."""
+    """Return rows sorted by task and by what they are judged by, the best first, runs without it last, and the settings in which they differ."""
     rows = [row(run) | {"settings": settings(run)} for run in runs]
-    rows.sort(key=lambda one: (one["val_cer"] is None, one["val_cer"] or 0.0, one["run"]))
+    rows.sort(
+        key=lambda one: (one["task"], one["val"] is None, -one["val"] if _rises(one) else one["val"] or 0.0, one["run"])
+    )
     everywhere = sorted({key for one in rows for key in one["settings"]})
     ignored = (
         "site.",
@@ -144,6 +184,9 @@ def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
         "dataset.path",
         "dataset.transcription_convention",
         "model.transcription_convention",
+        "segmentation_model.path",
+        "segmentation_model.file",
+        "segmentation_model.doi",
     )
     varied = [
         key for key in everywhere if not key.startswith(ignored) and len({repr(one["settings"].get(key)) for one in rows}) > 1

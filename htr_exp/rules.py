@@ -8,10 +8,17 @@ from collections.abc import Iterator
 from htr_exp.schema import Experiment
 from htr_exp.slurm import usable_cpus
 from htr_exp.splits import BUILT_IN
+from htr_exp.tasks import FOREIGN
 
 OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "mem", "nodes", "ntasks",
                "ntasks-per-node", "open-mode", "output", "requeue", "no-requeue", "signal", "time")  # fmt: skip
 """Options of sbatch that a job lives by."""
+
+NETWORKS = {
+    "recognition": ("kraken_default", "guide", "small"),
+    "segmentation": ("kraken_segmentation", "guide_segmentation", "small_segmentation"),
+}
+"""The shipped networks of each task."""
 
 _SCHEDULE_KEYS = {
     "exponential": {"gamma"},
@@ -21,15 +28,31 @@ _SCHEDULE_KEYS = {
 }
 
 
-def problems(experiment: Experiment, defaults: Experiment) -> list[str]:
+MOST_FIXED_EPOCHS = 1000
+"""More than a training ever needed: whoever asks for as many without early stopping thinks of something else."""
+
+
+def foreign(experiment: Experiment) -> tuple[str, ...]:
+    """Return the keys that the experiment's task does not have."""
+    return FOREIGN[experiment.task.name]
+
+
+def segments(experiment: Experiment) -> bool:
+    """Tell whether a segmentation model is named."""
+    return bool(experiment.segmentation_model.path or experiment.segmentation_model.doi)
+
+
+def problems(experiment: Experiment, defaults: Experiment, *, evaluate: bool = False) -> list[str]:
     """Return every reason why `experiment` cannot run as configured; empty if it can.
 
     Args:
         experiment: as composed, its words checked.
-        defaults: the shipped values of training and split: a key that has no effect is refused unless it was left alone.
+        defaults: the shipped values of the task: a key that has no effect is refused unless it was left alone.
+        evaluate: a model is only scored.
     """
     return [
         *_choices(experiment),
+        *_segmentation(experiment, evaluate),
         *_numbers(experiment),
         *_inert(experiment, defaults),
         *_combinations(experiment),
@@ -56,8 +79,11 @@ def _choices(experiment: Experiment) -> list[str]:
                 f"model.transcription_convention={model.transcription_convention} changes nothing with model=none: remove it"
             )
         if experiment.architecture.spec is None:
+            found.append("model=none needs a network: choose one of `options`, architecture=...")
+        elif experiment.architecture.task not in (None, experiment.task.name):
             found.append(
-                "model=none needs a network: architecture=kraken_default, architecture=guide or architecture=small"
+                f"architecture={experiment.architecture.name}: it is a network for {experiment.architecture.task}; with "
+                f"task={experiment.task.name} choose {', '.join(f'architecture={name}' for name in NETWORKS[experiment.task.name])}"
             )
     elif experiment.architecture.spec is not None:
         name = experiment.architecture.name or experiment.architecture.spec
@@ -70,6 +96,31 @@ def _choices(experiment: Experiment) -> list[str]:
         not experiment.name or "/" in experiment.name or experiment.name.startswith((".", "-"))
     ):
         found.append(f"name={experiment.name}: it names a folder; use letters, digits, `_` and `-`")
+    return found
+
+
+def _segmentation(experiment: Experiment, evaluate: bool) -> list[str]:
+    found = []
+    recognises = experiment.task.name == "recognition"
+    if segments(experiment) and not (evaluate and recognises):
+        found.append(
+            f"segmentation_model={experiment.segmentation_model.name or experiment.segmentation_model.path} changes nothing here: "
+            "it is for `evaluate model=... dataset=...` with a recognition model; to train a segmenter, task=segmentation model=..."
+        )
+    if recognises:
+        return found
+    training, scores = experiment.training, experiment.scores
+    if experiment.dataset.characters is not None:
+        found.append(
+            f"dataset.characters={experiment.dataset.characters} changes nothing with task=segmentation: remove it"
+        )
+    for key, value, least in (("training.line_width", training.line_width, 1), ("training.bl_tol", training.bl_tol, 0),
+                              ("training.dice_weight", training.dice_weight, 0), ("scores.pictures", scores.pictures, 0)):  # fmt: skip
+        if value is not None and value < least:
+            found.append(f"{key}={value}: it must be at least {least}")
+    for key in ("training.line_width", "training.topline", "scores.best_by"):
+        if _value(experiment, key) is None:
+            found.append(f"{key}=null: it must be set with task=segmentation")
     return found
 
 
@@ -88,6 +139,12 @@ def _numbers(experiment: Experiment) -> list[str]:
     ]
     if training.gradient_clip_val is not None and training.gradient_clip_val < 0:
         found.append(f"training.gradient_clip_val={training.gradient_clip_val}: it must be at least 0 (0: never clip)")
+    if training.quit != "early" and training.epochs > MOST_FIXED_EPOCHS:
+        found.append(
+            f"training.epochs={training.epochs}: these are whole epochs (kraken's -N), not iterations of one: with training.quit=fixed kraken "
+            "would train them all, which no time limit allows, and 4.3.13 would keep a model of each; write training.quit=early, which "
+            f"stops training.lag epochs after the best, or at most {MOST_FIXED_EPOCHS}"
+        )
     if training.leg_epochs > 10:
         found.append(
             f"training.leg_epochs={training.leg_epochs}: it must be at most 10, as kraken keeps checkpoints of ten epochs; 0 trains in one leg"
@@ -128,6 +185,8 @@ def _inert(experiment: Experiment, defaults: Experiment) -> list[str]:
 def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
     """Yield each key that has no effect, and the choice that takes it away."""
     training, split = experiment.training, experiment.split
+    for key in foreign(experiment):
+        yield key, f"task={experiment.task.name}"
     for key in ("lag", "min_epochs") if training.quit == "fixed" else ("leg_epochs",):
         yield f"training.{key}", f"training.quit={training.quit}"
     for key in sorted(

@@ -23,7 +23,7 @@ from htr_exp.files import (
     write_jsonl,
 )
 
-SEALED = ("experiment.yaml", "provenance.json", "split.json", "fingerprints.json", "commands.sh", "predict.jinja", "uncommitted.diff")  # fmt: skip
+SEALED = ("experiment.yaml", "provenance.json", "split.json", "fingerprints.json", "classes.yaml", "commands.sh", "predict.jinja", "uncommitted.diff")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,11 @@ class RunDir:
     @property
     def template(self) -> Path:
         return self.path / "predict.jinja"
+
+    @property
+    def classes(self) -> Path:
+        """Which number each class of a segmentation has, as kraken 7.1 reads it."""
+        return self.path / "classes.yaml"
 
     @property
     def manifest(self) -> Path:

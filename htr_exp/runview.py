@@ -13,10 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from htr_exp import conventions, files
+from htr_exp import conventions, curve, files
 from htr_exp.rundir import RunDir, State
+from htr_exp.tasks import FIGURES, FOREIGN, Task
 
-VIEW = 3  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 4  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 # What the fingerprint reads; all small. The rest is known by its size and time.
 READ = (
@@ -31,7 +32,7 @@ READ = (
     "live/jobs.jsonl",
     "live/requeues.jsonl",
 )
-SEALED = ("experiment.yaml", "provenance.json", "split.json", "commands.sh", "uncommitted.diff")
+SEALED = ("experiment.yaml", "provenance.json", "split.json", "classes.yaml", "commands.sh", "uncommitted.diff")
 FINAL = ("results.json", "best.mlmodel")
 GROWING = {"metrics.jsonl": "metrics.jsonl", "live/log.txt": "log.txt"}
 
@@ -51,7 +52,8 @@ ENDED = frozenset(state for state, status in STATUS.items() if status not in ("S
 PARAM_LENGTH, TAG_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 8000, 250, 36
 CUT = " ... (cut; whole in experiment.yaml)"
 
-COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages"})
+COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "regions",
+                    "lines_predicted", "regions_predicted"})  # fmt: skip
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -146,7 +148,9 @@ def artifacts(folder: Path) -> dict[str, Path]:
     """Return the files that a store shows, by the path they have there."""
     found = {name: folder / name for name in (*SEALED, *FINAL)}
     found |= {shown: folder / name for name, shown in GROWING.items()}
-    found |= {f"predictions/{path.name}": path for path in sorted((folder / "predictions").glob("*.jsonl"))}
+    predictions = folder / "predictions"
+    found |= {f"predictions/{path.name}": path for path in sorted(predictions.glob("*.jsonl"))}
+    found |= {f"predictions/overlays/{path.name}": path for path in sorted((predictions / "overlays").glob("*.jpg"))}
     return {shown: path for shown, path in found.items() if path.is_file()}
 
 
@@ -183,7 +187,7 @@ def read(folder: Path, workspace: Path) -> RunView:
         state=state.state,
         started=started or created,
         ended=ended,
-        params=flat_params(experiment),
+        params=_params(experiment, str(provenance["run"].get("task"))),
         tags=_tags(folder, workspace, provenance, state, results, len(epochs)),
         metrics=dict(_metrics(epochs, results, since or created)),
         datasets=tuple(_datasets(provenance, split)),
@@ -224,6 +228,12 @@ def flat_params(experiment: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def _params(experiment: Mapping[str, Any], task: str) -> dict[str, str]:
+    """Return a run's parameters without the keys that its task does not have."""
+    foreign = FOREIGN.get(task, ())
+    return {key: value for key, value in flat_params(experiment).items() if not key.startswith(foreign)}
+
+
 def _key(key: str) -> str:
     return re.sub(r"[^\w.\- /]", "_", key)[:KEY_LENGTH]
 
@@ -243,13 +253,19 @@ def _metrics(
             for name, value in ((results.get(part) or {}).get(which) or {}).items():
                 if name not in COUNTS and _is_number(value):
                     yield (_key(f"{prefix}_{name}{rescored}{suffix}"), 0), (float(value), when)
-    base, best = _score(results, "base"), _score(results, "best")
-    if base is not None and best is not None:
-        yield ("test_gain_points", 0), (round((base - best) * 100, 6), when)
+    for lines, scores in (results.get("end_to_end") or {}).items():
+        for name, value in scores.items() if isinstance(scores, Mapping) else ():
+            if _is_number(value) and name not in COUNTS:
+                yield (_key(f"{name}_{lines}"), 0), (float(value), when)
+    for task, figure in FIGURES.items():
+        base, best = _score(results, "base", task), _score(results, "best", task)
+        if base is not None and best is not None:
+            gain = best - base if figure.higher else base - best
+            yield ("test_gain_points", 0), (round(gain * 100, 6), when)
 
 
-def _score(results: Mapping[str, Any], which: str) -> float | None:
-    value = ((results.get("test") or {}).get(which) or {}).get("cer")
+def _score(results: Mapping[str, Any], which: str, task: Task) -> float | None:
+    value = ((results.get("test") or {}).get(which) or {}).get(FIGURES[task].result)
     return float(value) if _is_number(value) else None
 
 
@@ -277,6 +293,8 @@ def _tags(
         "htr_exp.model_sha256": model.get("sha256"),
         "htr_exp.leakage": ", ".join(sorted((provenance.get("leakage") or {}).get("accepted") or ())),
         "htr_exp.base_trained_on": ((provenance.get("leakage") or {}).get("base_model") or {}).get("trained_on"),
+        "htr_exp.segmentation_model": (provenance.get("segmentation_model") or {}).get("name"),
+        "htr_exp.classes": _classes(provenance),
         "htr_exp.dataset": dataset.get("name"),
         "htr_exp.dataset_digest": dataset.get("digest"),
         "htr_exp.split_digest": (provenance.get("split") or {}).get("digest"),
@@ -298,6 +316,12 @@ def _tags(
         "mlflow.runName": folder.name,
     }
     return {key: str(value)[:TAG_LENGTH] for key, value in tags.items() if value not in (None, "")}
+
+
+def _classes(provenance: Mapping[str, Any]) -> str | None:
+    """Return the classes that a segmentation learns, lines before regions."""
+    numbers = (provenance.get("classes") or {}).get("numbers") or {}
+    return "; ".join(f"{sort}: {', '.join(of)}" for sort, of in numbers.items() if of) or None
 
 
 def _mismatch(provenance: Mapping[str, Any]) -> str | None:
@@ -358,13 +382,14 @@ def _note(
     """Return the description on a run's page, in Markdown."""
     dataset = (provenance.get("dataset") or {}).get("name") or "unnamed dataset"
     model = (provenance.get("model") or {}).get("name") or "no base model"
-    lines = [f"**{dataset}**, {provenance['run'].get('task') or 'recognition'}, from {model}."]
-    base, best = _score(results, "base"), _score(results, "best")
+    task: Task = "segmentation" if provenance["run"].get("task") == "segmentation" else "recognition"
+    lines = [f"**{dataset}**, {task}, from {model}."]
+    base, best = _score(results, "base", task), _score(results, "best", task)
     held_out = (results.get("test") or {}).get("best") or {}
     where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
     if best is not None:
-        before = f"{base:.2%} before, " if base is not None else ""
-        lines.append(f"Test CER: {before}**{best:.2%}** after training ({where}).")
+        before = f"{curve.shown(base, task)} before, " if base is not None else ""
+        lines.append(f"Test {FIGURES[task].scored}: {before}**{curve.shown(best, task)}** after training ({where}).")
     if leaks := (provenance.get("leakage") or {}).get("accepted"):
         lines.append(
             f"**Leakage accepted: {', '.join(sorted(leaks))}**: the scores rest on pages that were seen before."

@@ -14,11 +14,10 @@ from typing import Any, Protocol
 
 from htr_exp import ketos
 from htr_exp.commands import legs
+from htr_exp.curve import Record, accuracy, best_of, loss
 from htr_exp.errors import ModelError, TrainingError
 from htr_exp.schema import Training
 from htr_exp.weights import read_header
-
-Record = dict[str, Any]
 
 
 class Saved(Protocol):
@@ -45,11 +44,18 @@ class Saved(Protocol):
     def ended(self, leg: Path) -> bool:
         """Say whether kraken came to its own end there."""
 
-    def thin_out(self, records: Sequence[Record]) -> None:
+    def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
         """Delete what nobody will go on from: all but the best and the two newest (the newest may be half-written).
 
         Files of epochs not heard of yet stay: kraken runs ahead of a process that was suspended.
+
+        Args:
+            records: the curve.
+            keep: how many of the best stay.
         """
+
+    def kept(self) -> list[int]:
+        """Return the epochs whose weights are there, in order."""
 
     def best(self, record: Record) -> tuple[Path, bool]:
         """Return the file of the best epoch, given its record, and whether it is weights (else a checkpoint to convert).
@@ -57,6 +63,10 @@ class Saved(Protocol):
         Raises:
             TrainingError: it is gone, or says that it is another's.
         """
+
+
+BEST_KEPT = 10
+"""Checkpoints that kraken 7.1 keeps of a leg: of the best epochs (`save_top_k` in kraken/ketos/segmentation.py)."""
 
 
 def saved(folder: Path, training: Training, version: str) -> Saved:
@@ -105,13 +115,16 @@ class Checkpoints:
     def ended(self, leg: Path) -> bool:
         return self._weights(leg) is not None
 
-    def thin_out(self, records: Sequence[Record]) -> None:
-        best = _best_epoch(records)
+    def kept(self) -> list[int]:
+        return sorted(epoch for leg, _ in self._legs for epoch in self._of(leg))
+
+    def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
+        best = _best_epochs(records, keep)
         for leg, _ in self._legs:
             kept = self._of(leg)
-            best_of_leg = _best_epoch([record for record in records if record["epoch"] in kept])
+            best_of_leg = _best_epochs([record for record in records if record["epoch"] in kept], 1)
             for epoch in sorted(kept)[:-2]:
-                if epoch < len(records) and epoch not in (best, best_of_leg):
+                if epoch < len(records) and epoch not in best | best_of_leg:
                     kept[epoch].unlink(missing_ok=True)
             aborted = leg / self.ABORTED
             if kept and aborted.exists() and kept[max(kept)].stat().st_mtime_ns > aborted.stat().st_mtime_ns:
@@ -120,10 +133,10 @@ class Checkpoints:
     def best(self, record: Record) -> tuple[Path, bool]:
         epoch = int(record["epoch"])
         leg, _ = self.leg(epoch)
-        weights = self._weights(leg)
-        if weights is not None:
-            return weights, True
         kept = self._of(leg)
+        weights = self._weights(leg)
+        if weights is not None and self._is_of(weights, record):
+            return weights, True
         if epoch not in kept:
             raise _gone(self._folder, epoch)
         return kept[epoch], False
@@ -142,6 +155,11 @@ class Checkpoints:
                         epoch, written = int(match[1]), path.stat().st_mtime_ns
                         found[epoch] = max(found.get(epoch, (0, path)), (written, path))
         return {epoch: path for epoch, (_, path) in found.items()}
+
+    def _is_of(self, weights: Path, record: Record) -> bool:
+        """Tell whether the weights that kraken wrote at its end are those of an epoch: their score is in their name."""
+        match = self._BEST.match(weights.name)
+        return match is not None and abs(float(match[1]) - accuracy(record)) < 1e-4
 
     def _weights(self, leg: Path) -> Path | None:
         """Return the weights that kraken writes when a leg has come to its own end."""
@@ -185,11 +203,15 @@ class SavedModels:
     def ended(self, leg: Path) -> bool:
         return False  # it leaves no sign of it: the count of epochs says so
 
-    def thin_out(self, records: Sequence[Record]) -> None:
-        kept, best = self._all(), _best_epoch(records)
+    def kept(self) -> list[int]:
+        return sorted(self._all())
+
+    def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
+        kept = self._all()
+        best = _best_epochs(records, keep)
         first = max(self._starts(), default=0)  # kraken takes that for its best and copies it at its end
         for epoch in sorted(kept)[:-2]:
-            if epoch < len(records) and epoch not in (best, first):
+            if epoch < len(records) and epoch not in best | {first}:
                 kept[epoch].unlink(missing_ok=True)
 
     def best(self, record: Record) -> tuple[Path, bool]:
@@ -198,10 +220,10 @@ class SavedModels:
         if path is None:
             raise _gone(self._folder, epoch)
         history = read_header(path).metadata.get("accuracy") or [(0, None)]
-        accuracy = history[-1][1]  # before it stands the history of the model that it was trained from
-        if accuracy is None or abs(accuracy - (1 - record["val_cer"])) > 1e-4:
+        said = history[-1][1]  # before it stands the history of the model that it was trained from
+        if said is None or abs(said - accuracy(record)) > 1e-4:
             raise TrainingError(
-                f"{path}: it says that its validation accuracy was {accuracy}, kraken's log says {1 - record['val_cer']:.6f} "
+                f"{path}: it says that its validation accuracy was {said}, kraken's log says {accuracy(record):.6f} "
                 f"of epoch {epoch + 1}: train anew with again=true"
             )
         return path, True
@@ -219,13 +241,10 @@ class SavedModels:
         return found
 
 
-def best_of(records: Sequence[Record]) -> Record:
-    """Return the epoch with the fewest validation errors, the earliest of equals, as kraken chooses."""
-    return min(records, key=lambda record: (record["errors"], record["epoch"]))
-
-
-def _best_epoch(records: Sequence[Record]) -> int | None:
-    return int(best_of(records)["epoch"]) if records else None
+def _best_epochs(records: Sequence[Record], count: int) -> set[int]:
+    if count == 1:
+        return {int(best_of(records)["epoch"])} if records else set()
+    return {int(record["epoch"]) for record in sorted(records, key=lambda one: (loss(one), one["epoch"]))[:count]}
 
 
 def _gone(folder: Path, epoch: int) -> TrainingError:

@@ -40,29 +40,44 @@ class Architecture:
     """The network of a model trained from scratch (`model=none`)."""
 
     name: str | None = None
+    task: str | None = None  # what it is made for; null: not said
     spec: str | None = None  # VGSL
 
 
 @dataclass
-class Task:
+class TaskChoice:
     """What the model learns: recognition or segmentation."""
 
     name: str = MISSING
 
 
 @dataclass
+class Classes:
+    """What the types of lines and regions are called in a segmentation training, and which are left out."""
+
+    # type in the data, or a pattern of types with * and ? -> class; null: left out; types that are not named keep their own
+    lines: dict[str, Any] = field(default_factory=dict)
+    regions: dict[str, Any] = field(default_factory=dict)
+    subtypes: bool = True  # false: MainZone:column#1 is a MainZone, whatever stands after : or #
+    vocabulary: str | None = None  # segmonto: a class that is not in its vocabulary is refused
+
+
+@dataclass
 class Training:
-    """How kraken trains. Keys that kraken has too keep kraken's name and meaning."""
+    """How kraken trains. Keys that kraken has too keep kraken's name and meaning.
+
+    A key that a task does not have is left at the value in its conf/training/TASK.yaml.
+    """
 
     quit: str = MISSING  # early: stop after `lag` epochs without improvement; fixed: after `epochs`
     epochs: int = MISSING  # the most epochs a run may take, in both modes
     min_epochs: int = MISSING  # early stopping waits at least so many epochs
-    lag: int = MISSING  # epochs without a better validation CER before early stopping
+    lag: int = MISSING  # epochs without a better validation CER, or mean IoU, before early stopping
     time_budget_min: float | None = None  # stop cleanly, keep the best and score it after so many minutes of training
     leg_epochs: int = (
         MISSING  # quit=fixed: restart kraken every so many epochs, so that each leaves a checkpoint; 0 = never
     )
-    batch_size: int = MISSING  # lines
+    batch_size: int = MISSING  # lines; of pages always one
     lrate: float = MISSING
     optimizer: str = MISSING
     momentum: float = MISSING  # SGD and RMSprop only
@@ -78,14 +93,20 @@ class Training:
     sched_patience: int = MISSING  # epochs without improvement before schedule=reduceonplateau decays
     cos_max: int = MISSING  # epoch of the lowest rate of schedule=cosine
     cos_min_lr: float = MISSING  # that lowest rate
-    augment: bool = MISSING  # training lines only
-    resize: str = (
-        MISSING  # union: add the characters the base model lacks; new: exactly the training alphabet; fail: refuse
-    )
+    augment: bool = MISSING  # training lines or pages only
+    resize: str = MISSING  # union: add the characters or classes the base model lacks; new: exactly those of the training data; fail: refuse
     normalization: str | None = None  # Unicode form kraken brings texts into while training
     normalize_whitespace: bool = MISSING
-    pad: int = MISSING  # blank columns left and right of a line, pixels
+    pad: int = MISSING  # blank columns left and right of a line, or on all sides of a page, pixels
     legacy_polygons: bool = MISSING  # cut lines out of the page as kraken before 5 did
+    line_width: int | None = (
+        None  # segmentation: height of a baseline as it is drawn for learning, pixels of the scaled page
+    )
+    topline: str | None = None  # segmentation: where the line lies that is drawn: baseline, topline, centerline
+    dice_weight: float | None = (
+        None  # segmentation: of the Dice loss; null: 0.5 where kraken has it (7.1), none in 4.3.13
+    )
+    bl_tol: float | None = None  # segmentation: tolerance of kraken 7.1's own detection of lines, pixels; null: its 10
     deterministic: bool = MISSING
     precision: str = MISSING
     device: str = MISSING  # auto (CUDA, else CPU), cpu, cuda:0
@@ -138,7 +159,11 @@ class Leakage:
 class Scores:
     """How predictions for scoring are made."""
 
-    pad: int = MISSING  # blank columns left and right of a line, pixels
+    pad: int = MISSING  # recognition: blank columns left and right of a line, pixels
+    best_by: str | None = (
+        None  # segmentation: mean_iu, kraken's figure while training; line_f1, ours, of the epochs it kept
+    )
+    pictures: int | None = None  # segmentation: of so many of the worst pages, ground truth and prediction in one
 
 
 @dataclass
@@ -218,8 +243,12 @@ class Experiment:
 
     dataset: Dataset = field(default_factory=Dataset)
     model: Model = field(default_factory=Model)
+    segmentation_model: Model = field(
+        default_factory=Model
+    )  # evaluate: also score what `model` reads in the lines that this finds
     architecture: Architecture = field(default_factory=Architecture)
-    task: Task = field(default_factory=Task)
+    task: TaskChoice = field(default_factory=TaskChoice)
+    classes: Classes = field(default_factory=Classes)
     training: Training = field(default_factory=Training)
     split: Split = field(default_factory=Split)
     leakage: Leakage = field(default_factory=Leakage)
@@ -248,7 +277,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.normalization": ("NFC", "NFD", "NFKC", "NFKD"),
     "training.precision": ("32-true", "64-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"),
     "split.kind": ("drawn", "k_fold", "leave_one_out", "lists", "table", "page"),
-    "task.name": ("recognition",),
+    "training.topline": ("baseline", "topline", "centerline"),
+    "scores.best_by": ("mean_iu", "line_f1"),
+    "classes.vocabulary": ("segmonto",),
+    "task.name": ("recognition", "segmentation"),
     "runtime.kind": ("host", "module", "apptainer"),
     "tracking.kind": ("embedded", "server", "none"),
 }

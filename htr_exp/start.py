@@ -58,7 +58,8 @@ def start(points: Sequence[Composed], request: Request) -> tuple[int, list[Any]]
     """Plan all points, then write and start them.
 
     Returns:
-        The exit code, and each point's validation CER where it is known: the mean of its folds where it has several.
+        The exit code, and what a sweeper minimises of each point where it is known: validation CER, or what the line F1 lacks
+        of 1; the mean of its folds where it has several.
 
     Raises:
         ConfigError: with all problems of all points; nothing is written then.
@@ -247,7 +248,7 @@ def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
         for row in rows
     )
     code = 130 if stop() == "user" else 143 if stop() else int(failed)
-    known = {row["folder"]: row["val_cer"] for row in rows}
+    known = {row["folder"]: report.to_minimise(row) for row in rows}
     return code, [known[str(one.run.path)] for one in ready]
 
 
@@ -290,7 +291,7 @@ def _show_end(
     all_submitted: bool,
 ) -> None:
     if request.json:
-        keys = ("state", "reason", "val_cer", "test_cer", "jobs")
+        keys = ("state", "reason", "metric", "val", "test", "val_cer", "test_cer", "jobs")
         said = [{"run": row["folder"], **{key: row[key] for key in keys}} for row in rows]
         print(json.dumps(said if request.sweep or len(said) > 1 else said[0], ensure_ascii=False))
         return

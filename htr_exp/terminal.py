@@ -19,7 +19,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from htr_exp.curve import shown
 from htr_exp.splits import NAMES
+from htr_exp.tasks import FIGURES, Task
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
     from htr_exp.doctor.finding import Finding
@@ -31,7 +33,7 @@ STAGES = {
     "compile": "compiles the lines",
     "train": "trains",
     "convert": "keeps the best model",
-    "predict": "recognises the held-out lines",
+    "predict": "predicts the held-out pages",
     "score": "scores",
 }
 
@@ -51,6 +53,7 @@ class Progress:
 
     def __init__(self, out: Console | None) -> None:
         self._out = out
+        self._stage = ""
         self._status = out.status("") if out is not None and out.is_terminal else None
 
     def __enter__(self) -> Progress:
@@ -63,21 +66,24 @@ class Progress:
             self._status.stop()
 
     def stage(self, name: str) -> None:
-        self._doing(STAGES.get(name, name))
+        self._stage = STAGES.get(name, name)
+        self._doing(self._stage)
 
     def advance(self, done: int, total: int) -> None:
         if self._status is not None:
-            self._status.update(f"{STAGES['predict']}: {done} of {total} pages")
+            self._status.update(f"{self._stage}: {done} of {total} pages")
 
     def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
         left = f"   at most {duration(left_s)} left" if left_s else ""
+        task: Task = "recognition" if "val_cer" in record else "segmentation"
+        figure = FIGURES[task]
         mark = (
             "  best"
             if best["epoch"] == record["epoch"]
-            else f"  best {percent(best['val_cer'])} in epoch {best['epoch'] + 1}"
+            else f"  best {shown(best[figure.key], task)} in epoch {best['epoch'] + 1}"
         )
         self._say(
-            f"  epoch {record['epoch'] + 1:3d}   validation CER {percent(record['val_cer']):>8}{mark:22}   {record['seconds']:.0f} s{left}"
+            f"  epoch {record['epoch'] + 1:3d}   validation {figure.label} {shown(record[figure.key], task):>8}{mark:22}   {record['seconds']:.0f} s{left}"
         )
 
     def note(self, text: str) -> None:
@@ -186,20 +192,27 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
         )
         return
     trained = "fine-tuned" if row["base_model"] else "trained"
-    shown = [
+    models = [
         (name, word)
         for name, word in (("base", "base"), ("best", trained))
         if row["scores"]["test"].get(name) or row["scores"]["validation"].get(name)
     ]
     table = Table(box=None, pad_edge=False)
-    for name in ("", "lines", *(f"{word} {figure}" for figure in ("CER", "WER") for _, word in shown)):
+    columns = COLUMNS[row["task"]]
+    for name in ("", "lines", *(f"{word} {label}" for label, _ in columns for _, word in models)):
         table.add_column(name, justify="right" if name else "left")
     for side, scores in row["scores"].items():
-        scored = [scores[name] for name, _ in shown if scores.get(name)]
+        scored = [scores[name] for name, _ in models if scores.get(name)]
         if scored:
-            figures = [percent((scores.get(name) or {}).get(figure)) for figure in ("cer", "wer") for name, _ in shown]
+            figures = [
+                shown((scores.get(name) or {}).get(key), row["task"]) for _, key in columns for name, _ in models
+            ]
             table.add_row(side, str(scored[0]["lines"]), *figures)
     out.print(table)
+    if row["task"] == "segmentation":
+        _show_lines(out, row, models)
+    if row["end_to_end"]:
+        _show_end_to_end(out, row["end_to_end"])
     if row["leakage"]:
         out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
     if row["convention_mismatch"]:
@@ -207,6 +220,39 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
     if row["reason"]:
         out.print(Text(row["reason"], style="yellow"))
     out.print(Text(f"run: {row['folder']}"))
+
+
+COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "recognition": (("CER", "cer"), ("WER", "wer")),
+    "segmentation": (("line F1", "line_f1"), ("region IoU", "region_iou")),
+}
+"""What is shown of a run's scores: label and key, by task."""
+
+
+def _show_lines(out: Console, row: dict[str, Any], models: Sequence[tuple[str, str]]) -> None:
+    """Say what became of the lines of the pages that stand for a segmentation."""
+    side = "test" if row["scores"]["test"].get(models[0][0]) else "validation"
+    for name, word in models:
+        scores = row["scores"][side].get(name)
+        if scores:
+            counts = [
+                f"{scores[f'lines_{what}']} {what}" for what in ("found", "missed", "invented", "merged", "split")
+            ]
+            out.print(Text(f"{side}, {word}: of {scores['lines']} lines {', '.join(counts)}"))
+
+
+def _show_end_to_end(out: Console, scores: dict[str, Any]) -> None:
+    """Say how much of what is read wrongly is for the segmentation to answer."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("whole pages", "CER", "WER", "bag-of-words WER"):
+        table.add_column(name, justify="right" if name != "whole pages" else "left")
+    for name, label in (
+        ("ground_truth_lines", "in the lines of the ground truth"),
+        ("found_lines", "in the lines that were found"),
+    ):
+        one = scores[name]
+        table.add_row(label, *(percent(one[key]) for key in ("page_cer", "page_wer", "bag_wer")))
+    out.print(table)
 
 
 MISMATCHED = (
@@ -219,10 +265,36 @@ LEAKY = "leakage accepted: {kinds}: these scores are better than they would be o
 """What stands below every score that rests on an accepted leak."""
 
 
+def _of_task(task: Task, key: str) -> Callable[[dict[str, Any]], str]:
+    return lambda row: shown(row[key], task) if row["task"] == task else ""
+
+
+FIGURES_COMPARED: dict[Task, dict[str, Callable[[dict[str, Any]], str]]] = {
+    "recognition": {
+        "val CER": _of_task("recognition", "val"),
+        "base test CER": _of_task("recognition", "base_test"),
+        "test CER": _of_task("recognition", "test"),
+        "test WER": _of_task("recognition", "test_wer"),
+    },
+    "segmentation": {
+        "val line F1": _of_task("segmentation", "val"),
+        "base test line F1": _of_task("segmentation", "base_test"),
+        "test line F1": _of_task("segmentation", "test"),
+    },
+}
+"""The figures by which runs are compared: heading and cell, by task."""
+
+
 def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[str]) -> None:
     """Print runs side by side: the settings in which they differ, and their scores."""
     table = Table(box=None, pad_edge=False)
     mixed = len({row["kraken"] for row in rows}) > 1
+    figures = [
+        (head, cell)
+        for task in FIGURES
+        if any(row["task"] == task for row in rows)
+        for head, cell in FIGURES_COMPARED[task].items()
+    ]
     leaky = any(row["leakage"] for row in rows)
     conventional = any(row["convention_mismatch"] for row in rows)
     for name in (
@@ -233,14 +305,10 @@ def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[st
         *["convention"] * conventional,
         "state",
         "epoch",
-        "val CER",
-        "base test CER",
-        "test CER",
-        "test WER",
+        *(head for head, _ in figures),
     ):
-        table.add_column(
-            name, overflow="fold", justify="right" if "CER" in name or "WER" in name or name == "epoch" else "left"
-        )
+        right = name == "epoch" or name in dict(figures)
+        table.add_column(name, overflow="fold", justify="right" if right else "left")
     for row in rows:
         cells = [
             row["run"],
@@ -251,7 +319,7 @@ def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[st
             row["state"],
             "" if row["epoch"] is None else str(row["epoch"]),
         ]
-        cells += [percent(row[key]) for key in ("val_cer", "base_test_cer", "test_cer", "test_wer")]
+        cells += [cell(row) for _, cell in figures]
         table.add_row(*(Text(cell) for cell in cells))
     out.print(table)
     if mixed:
@@ -326,12 +394,17 @@ def _status_line(row: dict[str, Any]) -> str:
     if row["stage"] and row["state"] == "running":
         words.append(STAGES.get(row["stage"], row["stage"]))
     if row["epoch"]:
-        words.append(f"epoch {_epoch(row)}, validation CER {percent(row['val_cer'])}")
-    if row["test_cer"] is not None:
-        words.append(f"test CER {percent(row['test_cer'])}")
+        words.append(f"epoch {_epoch(row)}, validation {_metric(row)} {shown(row['val'], row['task'])}")
+    if row["test"] is not None:
+        words.append(f"test {_metric(row)} {shown(row['test'], row['task'])}")
     if row["job"]:
         words.append(f"job {_job(row)}")
     return ", ".join([*words, *([row["reason"]] if row["reason"] else [])])
+
+
+def _metric(row: dict[str, Any]) -> str:
+    """Return what a row is judged by, for people."""
+    return {"cer": "CER", "mean_iu": "mean IoU", "line_f1": "line F1"}[row["metric"]]
 
 
 STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "timed_out": "yellow", "interrupted": "yellow"}
@@ -343,8 +416,8 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
         "run": lambda row: str(row["run"]),
         "state": lambda row: f"running: {row['stage']}" if row["state"] == "running" and row["stage"] else row["state"],
         "epoch": _epoch,
-        "val CER": lambda row: percent(row["val_cer"]),
-        "test CER": lambda row: percent(row["test_cer"]),
+        "val": lambda row: f"{_metric(row)} {shown(row['val'], row['task'])}" if row["val"] is not None else "-",
+        "test": lambda row: f"{_metric(row)} {shown(row['test'], row['task'])}" if row["test"] is not None else "-",
         "job": _job,
         "job left": lambda row: duration(row["left_s"]) if row["left_s"] is not None else "",
         "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
@@ -352,7 +425,7 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
         "leakage": lambda row: ", ".join(row["leakage"]),
         "convention": lambda row: row["conventions"] if row["convention_mismatch"] else "",
     }
-    always = ("run", "state", "epoch", "val CER", "test CER")
+    always = ("run", "state", "epoch", "val", "test")
     cells = {name: [cell(row) for row in rows] for name, cell in columns.items()}
     cells = {name: column for name, column in cells.items() if name in always or any(column)}
     styles = [STATE_STYLES.get(row["state"], "") for row in rows]
@@ -404,7 +477,7 @@ def _folded(cells: Mapping[str, Sequence[str]], styles: Sequence[str]) -> Table:
 
 
 def _is_figure(column: str) -> bool:
-    return "CER" in column or "left" in column
+    return column in ("val", "test") or "left" in column
 
 
 def _reason(reason: str, runs: Sequence[tuple[str, str]]) -> Text:

@@ -37,9 +37,20 @@ TABLE_COLUMNS = {
     "selectedColumns": [
         "attributes.`Created`",
         "attributes.`Duration`",
-        *(f"metrics.`{name}`" for name in ("test_cer", "test_cer_base", "test_gain_points", "test_wer", "val_cer")),
+        *(
+            f"metrics.`{name}`"
+            for name in (
+                "test_cer",
+                "test_cer_base",
+                "test_gain_points",
+                "test_wer",
+                "val_cer",
+                "test_line_f1",
+                "test_line_f1_base",
+            )
+        ),
         *(f"params.`{name}`" for name in ("training.lrate", "seed")),
-        *(f"tags.`htr_exp.{name}`" for name in ("model", "dataset", "state")),
+        *(f"tags.`htr_exp.{name}`" for name in ("task", "model", "dataset", "state")),
     ],
 }
 

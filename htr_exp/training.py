@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from htr_exp import ketos
+from htr_exp.curve import best_of, loss
 from htr_exp.errors import KilledError, TrainingError
 from htr_exp.files import append_jsonl, utc_now, write_json
 from htr_exp.rundir import RunDir
 from htr_exp.runtime import Kraken
-from htr_exp.saved import Saved, SavedModels, best_of, saved
+from htr_exp.saved import Saved, SavedModels, saved
 from htr_exp.schema import Training
+from htr_exp.tasks import Task
 
 
 class Hear(Protocol):
@@ -40,8 +42,11 @@ class Material:
     seed: int
     base: str | None
     spec: str | None
-    train: Path  # lists the compiled training data
+    train: Path  # lists the compiled lines, or the pages, that are trained on
     validation: Path
+    task: Task = "recognition"
+    classes: Path | None = None  # says which number each class of a segmentation has
+    keep: int = 1  # of the best epochs, how many are to be there at the end
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,23 @@ def train(run: RunDir, material: Material, *, stop: Callable[[], str | None], he
 
 def weights_of_best(run: RunDir, training: Training, version: str) -> tuple[Path, bool]:
     """Return the file of the best epoch, and whether it is weights already (else a checkpoint to convert)."""
-    return saved(run.training, training, version).best(best_of(run.epochs()))
+    return weights_of(run, training, version, best_epoch(run))
+
+
+def weights_of(run: RunDir, training: Training, version: str, record: dict[str, Any]) -> tuple[Path, bool]:
+    """Return the file of an epoch that was kept, and whether it is weights already."""
+    return saved(run.training, training, version).best(record)
+
+
+def kept_epochs(run: RunDir, training: Training, version: str) -> list[dict[str, Any]]:
+    """Return the records of the epochs whose weights are there."""
+    kept = saved(run.training, training, version).kept()
+    return [record for record in run.epochs() if record["epoch"] in kept]
+
+
+def best_epoch(run: RunDir) -> dict[str, Any]:
+    """Return the record of the epoch with the best figure of kraken's."""
+    return best_of(run.epochs())
 
 
 def clear(run: RunDir, *, keep: bool) -> None:
@@ -114,7 +135,7 @@ def _leg(
     warm = checkpoint is not None and ketos.release(version) == "4.3"
     # a seed that repeats would repeat the order of lines and the dropout of the first epochs
     common: dict[str, Any] = {
-        "device": material.device, "workers": str(material.workers), "seed": material.seed + done, "until_epoch": until,
+        "task": material.task, "device": material.device, "workers": str(material.workers), "seed": material.seed + done, "until_epoch": until,
         "output": str(leg / SavedModels.STEM) if ketos.release(version) == "4.3" else str(leg),
     }  # fmt: skip
     if checkpoint is not None and not warm:
@@ -122,7 +143,7 @@ def _leg(
     else:
         argv = ketos.train_command(
             version, training, train=str(material.train), validation=str(material.validation), base=str(checkpoint) if warm else material.base,
-            spec=material.spec, done=done, **common,
+            spec=material.spec, classes=str(material.classes) if material.classes else None, done=done, **common,
         )  # fmt: skip
     new_leg = begun and not lost
     append_jsonl(
@@ -178,7 +199,7 @@ def _patience_spent(records: Sequence[dict[str, Any]], training: Training) -> bo
     if training.quit != "early" or not records or len(records) < training.min_epochs:
         return False
     best = best_of(records)
-    return bool(best["errors"] == 0 or records[-1]["epoch"] - best["epoch"] >= training.lag)
+    return bool(loss(best) == 0 or records[-1]["epoch"] - best["epoch"] >= training.lag)
 
 
 class _Follower:
@@ -222,7 +243,7 @@ class _Follower:
                 raise
             code = command.poll()
             self._take_in(log)
-        self._files.thin_out(self._records)
+        self._files.thin_out(self._records, self._material.keep)
         if over is None and not self._files.ended(self._leg) and not _over(self._records, training):
             over = self._stop()
             if over is None:
@@ -236,11 +257,21 @@ class _Follower:
             log.write(line + "\n")
             if line.strip():
                 self._last = [*self._last[-30:], line.strip()]
+            if ketos.REPLACED.search(line):
+                raise TrainingError(
+                    "kraken could not use one of the pages, and would train on another in its place",
+                    [
+                        f"the page stands in {self._run.log}; `check` may say what is wrong with it, dataset.exclude leaves it aside"
+                    ],
+                )
             validation = ketos.validation_of(line)
             if validation is not None and self._rehearsals:
                 self._rehearsals -= 1
             elif validation is not None and not self._complete():
                 self._validated(validation)
+            elif self._records and (more := ketos.further_of(line)) and not more.keys() <= self._records[-1].keys():
+                self._records[-1] |= more
+                self._run.write_epochs(self._records)
         log.flush()
 
     def _complete(self) -> bool:
@@ -248,20 +279,18 @@ class _Follower:
         training = self._material.training
         return len(self._records) >= training.epochs or _patience_spent(self._records, training)
 
-    def _validated(self, validation: ketos.Validation) -> None:
+    def _validated(self, figures: dict[str, float]) -> None:
         now = time.monotonic()
         record = {
             "epoch": len(self._records),
-            "val_cer": validation.cer,
-            "errors": validation.errors,
-            "characters": validation.characters,
+            **figures,
             "seconds": round(now - self._since, 2),
             "time": utc_now(),
         }
         self._since = now
         self._records.append(record)
         self._run.add_epoch(record)
-        self._files.thin_out(self._records)
+        self._files.thin_out(self._records, self._material.keep)
         self._hear.epoch(record, best_of(self._records), self._left())
 
     def _left(self) -> float | None:

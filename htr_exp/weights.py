@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from htr_exp.errors import ModelError
-
-Kind = Literal["recognition", "segmentation"]
+from htr_exp.tasks import Task
 
 # Field numbers of CoreML's own schema (mlmodel/format/Model.proto in apple/coremltools).
 MODEL_DESCRIPTION = 2
@@ -63,7 +62,7 @@ class ModelHeader:
 
     file: Path
     format: Literal["coreml", "safetensors"]
-    kind: Kind
+    kind: Task
     alphabet: tuple[str, ...] | None
     network: str
     line_type: str | None
@@ -265,7 +264,7 @@ def _header(
     """
     if not isinstance(tasks, list) or not tasks:
         raise _Damaged("its metadata does not say what it is for (model_type is empty): kraken does not load it")
-    kind: Kind
+    kind: Task
     if "recognition" in tasks:
         kind = "recognition"
     elif "segmentation" in tasks:

@@ -15,7 +15,7 @@ import yaml
 from htr_exp import commands, conventions, groundtruth, ketos, provenance
 from htr_exp.claim import claimed
 from htr_exp.files import sha256_bytes, utc_now, write_atomically, write_json
-from htr_exp.plan import Plan
+from htr_exp.plan import Base, Plan
 from htr_exp.rundir import RunDir, plainly, runs_in
 from htr_exp.schema import Runtime
 from htr_exp.splits import NAMES, image_name
@@ -76,6 +76,7 @@ def script_of(plan: Plan) -> str:
         spec=None if plan.base else plan.experiment.architecture.spec,
         sides=[] if plan.evaluate else [side for side in NAMES if plan.split.pages[side]],
         pad=plan.experiment.scores.pad,
+        task=plan.experiment.task.name,
         reach=_reach(plan.experiment.runtime),
     )
 
@@ -124,15 +125,18 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             **{side: _side_facts(plan, plan.split.pages[side]) for side in NAMES},
             "unused": _side_facts(plan, plan.split.unused),
         },
-        "model": _model_facts(plan),
+        "model": _model_facts(plan.base),
         "conventions": conventions.of(plan.experiment),
-        "crowded_lines": _crowded_facts(plan),
+        "segmentation_model": _model_facts(plan.segmenter),
+        **({} if plan.evaluate and plan.naming is None else plan.material.facts()),
         "leakage": plan.leaks.record(),
         "device": plan.device,
         "kraken": {
             "kind": plan.kraken.kind,
             "version": plan.kraken.version,
-            "remarks": [] if plan.evaluate else ketos.remarks(plan.experiment.training, plan.kraken.version),
+            "remarks": []
+            if plan.evaluate
+            else ketos.remarks(plan.experiment.training, plan.kraken.version, plan.experiment.task.name),
         },
         "warnings": list(plan.warnings),
     }
@@ -149,11 +153,27 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         )
         + "\n",
         "fingerprints.json": json.dumps(plan.leaks.fingerprints(), ensure_ascii=False, indent=1) + "\n",
+        **(
+            {}
+            if plan.evaluate or plan.naming is None
+            else {"classes.yaml": _class_numbers(facts["classes"]["numbers"])}
+        ),
         "commands.sh": script_of(plan),
         "predict.jinja": ketos.PREDICTION_TEMPLATE,
         "uncommitted.diff": diff,
         "provenance.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
     }
+
+
+def _class_numbers(numbers: dict[str, dict[str, int]]) -> str:
+    """Return a configuration for `ketos --config` that gives each class its number, and leaves out all others."""
+    mappings = {
+        f"{name}_class_mapping": [[one, number] for one, number in numbers[sort].items()]
+        for name, sort in (("line", "lines"), ("region", "regions"))
+    }
+    return "# Which output of the network learns which class: kraken 7.1 reads it with --config.\n" + yaml.safe_dump(
+        {"segtrain": mappings}, allow_unicode=True, sort_keys=False, default_flow_style=None
+    )
 
 
 def _dataset_facts(plan: Plan) -> dict[str, Any]:
@@ -183,10 +203,9 @@ def _side_facts(plan: Plan, names: Sequence[str]) -> dict[str, int]:
     return {"pages": len(pages), "lines": sum(len(page.lines) for page in pages)}
 
 
-def _model_facts(plan: Plan) -> dict[str, Any] | None:
-    if plan.base is None:
+def _model_facts(base: Base | None) -> dict[str, Any] | None:
+    if base is None:
         return None
-    base = plan.base
     return {
         "name": base.name,
         "file": base.path.name,
@@ -195,14 +214,6 @@ def _model_facts(plan: Plan) -> dict[str, Any] | None:
         "network": base.header.network,
         "legacy_polygons": base.header.legacy_polygons,
     }
-
-
-def _crowded_facts(plan: Plan) -> dict[str, Any] | None:
-    """Return how many training lines the network cannot learn from, and which for certain; None where that is unknown."""
-    found = plan.material.crowded
-    if plan.evaluate or found is None:
-        return None
-    return {"count": len(found), "certain": [one.to_json() for one in found if one.certain]}
 
 
 def _page_facts(plan: Plan, name: str) -> dict[str, Any]:
@@ -227,7 +238,7 @@ def _place(run: RunDir, plan: Plan) -> None:
     for side in NAMES:
         # ordered by content: compiled data is then the same whatever the pages are called
         for page in sorted((plan.pages[name] for name in plan.split.pages[side]), key=lambda page: page.digest):
-            staged, digest = _stage(page, plan.places.cache)
+            staged, digest = _stage(page, plan)
             pages[page.name] = {"staged": str(staged), "sha256": digest, "image": str(page.image)}
             by_side.setdefault(side, []).append(str(staged))
     run.live.mkdir(parents=True, exist_ok=True)
@@ -236,6 +247,9 @@ def _place(run: RunDir, plan: Plan) -> None:
     write_atomically(
         run.live / "held-out.pages", "".join(f"{path}\n" for side in NAMES[1:] for path in by_side.get(side, []))
     )
+    if plan.naming is not None:
+        images = [str(plan.pages[name].image) for side in NAMES[1:] for name in plan.split.pages[side]]
+        write_atomically(run.live / "held-out.images", "".join(f"{path}\n" for path in images))
     write_atomically(run.live / "base_model.path", f"{plan.base.path}\n" if plan.base else "")
     write_json(
         run.places,
@@ -243,16 +257,19 @@ def _place(run: RunDir, plan: Plan) -> None:
             "workspace": str(plan.places.workspace),
             "cache": str(plan.places.cache),
             "base_model": str(plan.base.path) if plan.base else None,
+            "segmentation_model": str(plan.segmenter.path) if plan.segmenter else None,
             "ketos": plan.kraken.program("ketos") if plan.kraken.kind == "host" else None,
             "pages": pages,
         },
     )
 
 
-def _stage(page: groundtruth.GroundTruthPage, cache: Path) -> tuple[Path, str]:
-    content = groundtruth.staged_xml(page)
+def _stage(page: groundtruth.GroundTruthPage, plan: Plan) -> tuple[Path, str]:
+    content = groundtruth.staged_xml(page, plan.naming)
     digest = sha256_bytes(content)
-    staged = cache / "pages" / f"{page.digest[:32]}-{sha256_bytes(str(page.image).encode())[:8]}.xml"
+    # where types are renamed the same page has several forms
+    form = sha256_bytes(str(page.image).encode())[:8] if plan.naming is None else f"layout-{digest[:8]}"
+    staged = plan.places.cache / "pages" / f"{page.digest[:32]}-{form}.xml"
     if not staged.exists() or staged.read_bytes() != content:
         write_atomically(staged, content)
     return staged, digest

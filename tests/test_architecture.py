@@ -14,18 +14,19 @@ PACKAGE = Path(htr_exp.__file__).parent
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "htr_exp_sweep" / "__init__.py"
 
 ORDER = """
-errors schema stop slurm
-files failures modules network lookalikes conventions
+errors schema stop slurm tasks
+files failures modules network lookalikes conventions curve
 apptainer
 claim weights splits scores sbatch demo likeness
-ketos provenance groundtruth rundir basemodel trackstore charactertable
-habits alphabet htrunited
-lineage crowded
+ketos provenance groundtruth rundir basemodel trackstore charactertable pagescores
+habits alphabet htrunited layout classes memory
+lineage crowded relabel
 leakage
 commands runtime rules runview config standing trackui
 saved inputs splitting material
 training plan trackwrite
-recognition report follow
+stages report follow
+recognition segmentation
 tracking
 write terminal job recording
 launch livetracking doctor check
@@ -53,8 +54,8 @@ ONE_PLACE = {
     "jsonschema": {"htrunited"},
     "htrmopo": {"basemodel"},
     "imagehash": {"groundtruth"},
-    "numpy": {"demo", "groundtruth", "splits"},
-    "shapely": {"groundtruth"},
+    "numpy": {"demo", "groundtruth", "layout", "splits"},
+    "shapely": {"groundtruth", "layout"},
     "torch": set(),
     "kraken": set(),
     "coremltools": set(),

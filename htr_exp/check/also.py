@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from htr_exp import alphabet, basemodel, conventions, crowded, leakage
+from htr_exp import alphabet, basemodel, classes, conventions, crowded, leakage
 from htr_exp.alphabet import Form
 from htr_exp.charactertable import CharacterTable, read_table
 from htr_exp.check.found import Checked, Section, counted
@@ -55,6 +55,21 @@ def means(experiment: Experiment) -> Means:
     if characters is not None:
         allowed = read_table(Path(characters).expanduser().absolute())
     return Means(name, header, allowed)
+
+
+def types(checked: Checked, experiment: Experiment, held: Means) -> Checked:
+    """Add what the types of lines and regions are, and what a base model has learnt of them if one is named."""
+    audit = classes.audit({"train": checked.dataset.pages}, experiment.classes, held.header, experiment.training.resize)
+    sentences = [
+        f"{sort}: {_first([f'{name} {sides.total()}' for name, sides in sorted(of.items())]) or 'none'}"
+        for sort, of in audit.counts.items()
+    ]
+    sentences += [f"error: {one}" for one in audit.problems((), held.model)] if checked.dataset.pages else []
+    sentences += [f"warning: {one}" for one in audit.warnings(held.model)] if checked.dataset.pages else []
+    facts = {"types": {sort: {name: sides.total() for name, sides in of.items()} for sort, of in audit.counts.items()}}
+    if held.header is not None:
+        facts["base_model"] = {"name": held.model, "new": audit.new, "absent": audit.absent}  # type: ignore[dict-item]
+    return _with(checked, Section("The types", tuple(sentences)), "classes", facts)
 
 
 def counts(checked: Checked) -> Checked:

@@ -75,7 +75,8 @@ def run(request: Request) -> int:
         with terminal.progress(console(stderr=True), "compares the images") as tell:
             dataset = also.twins(dataset, experiment, cache, tell)
     checked = Checked(dataset, _name(experiment, folders))
-    checked = also.characters(also.counts(checked), experiment, held)
+    besides = also.characters if experiment.task.name == "recognition" else also.types
+    checked = besides(also.counts(checked), experiment, held)
     if record is not None:
         checked = _compared(checked, record)
     refused: HtrExpError | None = None

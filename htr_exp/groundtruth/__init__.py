@@ -15,19 +15,20 @@ from htr_exp.groundtruth.model import (
     Problem,
     Region,
     Severity,
-    Task,
     UsedLine,
 )
 from htr_exp.groundtruth.read import read_page
 from htr_exp.groundtruth.remembered import user_cache
 from htr_exp.groundtruth.rules import fault
-from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.groundtruth.stage import Naming, named, staged_xml, type_name
+from htr_exp.tasks import Task
 
 __all__ = [
     "CODES",
     "Dataset",
     "GroundTruthPage",
     "Line",
+    "Naming",
     "NotGroundTruth",
     "NotWellFormed",
     "Page",
@@ -40,9 +41,11 @@ __all__ = [
     "examine",
     "fault",
     "image_digests",
+    "named",
     "read_page",
     "refused",
     "staged_xml",
     "summary",
+    "type_name",
     "user_cache",
 ]

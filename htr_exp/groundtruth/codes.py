@@ -37,6 +37,7 @@ CODES: dict[str, Kind] = {
     "line_too_small": Kind("dropped", "lines too small to read", "delete them, or draw them again"),
     "line_turns_back": Kind("dropped", "baselines that turn back on themselves", "draw them again"),
     "line_outside_image": Kind("dropped", "lines that leave the image", "draw them again, within the image"),
+    "region_without_polygon": Kind("dropped", "regions without a shape", "draw them, or delete them; their lines are used"),
     "duplicate_line_id": Kind("dropped", "lines with the id of another", "give each line an id of its own; `check --fix` does"),
     # what is used, and worth a look
     "image_elsewhere": Kind("warning", "images found elsewhere", "put the images beside their XML; `check --fix` does"),

@@ -16,11 +16,12 @@ from htr_exp.groundtruth.codes import CODES
 from htr_exp.groundtruth.facts import ImageFacts
 from htr_exp.groundtruth.find import Tree, matches, shown
 from htr_exp.groundtruth.looking import image_files, page_files
-from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, Task, UsedLine
+from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
 from htr_exp.groundtruth.pagefile import PageFile
 from htr_exp.groundtruth.rules import outside
 from htr_exp.groundtruth.sources import Source, prefixes
 from htr_exp.groundtruth.stage import storable
+from htr_exp.tasks import Task
 
 # Modes that kraken can cut lines from and write as PNG, which is what `ketos compile` does.
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
@@ -200,6 +201,7 @@ class _Examination:
                 height=seen.height,
                 lines=lines,
                 digest=hashlib.sha256(json.dumps([seen.sha256, digests, sheet.regions]).encode()).hexdigest(),
+                regions=tuple(sheet.region_types),
             )
         )
 
@@ -221,7 +223,7 @@ class _Examination:
     def _usable(self, label: str, sheet: PageFile, seen: ImageFacts) -> Iterator[UsedLine]:
         ids: set[str] = set()
         for line in sheet.lines:
-            reason = sheet.faults.get(line.number) or outside(sheet.box(line), seen.width, seen.height)
+            reason = sheet.faults.get(line.number) or outside(sheet.box(line), seen.width, seen.height, sheet.task)
             if reason is None and line.id in ids:
                 reason = "duplicate_line_id", "an earlier line has the same id: kraken 7 would read one of them twice"
             if reason is not None:

@@ -30,7 +30,8 @@ from htr_exp.groundtruth.examine import examine, unusable
 from htr_exp.groundtruth.facts import look_at
 from htr_exp.groundtruth.find import shown
 from htr_exp.groundtruth.located import Located
-from htr_exp.groundtruth.model import Dataset, Line, NotGroundTruth, NotWellFormed, Page, Task
+from htr_exp.groundtruth.model import Dataset, Line, NotGroundTruth, NotWellFormed, Page
+from htr_exp.tasks import Task
 
 LIST = "changes.csv"
 """The file of a copy that lists every change."""
@@ -274,10 +275,7 @@ def _mended(
     taken = {line.id for line in named}
     kept: set[str] = set()
     for original, line in zip(page.lines, named, strict=True):
-        points = line.polygon + line.baseline
-        xs, ys = [x for x, _ in points], [y for _, y in points]
-        box = (min(xs), min(ys), max(xs), max(ys)) if points else None
-        reason = rules.fault(line, task) or rules.outside(box, *size)
+        reason = rules.fault(line, task) or rules.outside(pagefile.extent(line, task), *size, task)
         text = texts.tidy(line.text)
         if reason is None and not text and task == "recognition":
             reason = "line_without_text", "its text has invisible characters only"

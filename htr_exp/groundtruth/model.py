@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from htr_exp.errors import DatasetError
 from htr_exp.files import digest_json
+from htr_exp.tasks import Task
 
 Points = tuple[tuple[int, int], ...]
 Severity = Literal["error", "dropped", "warning"]
-Task = Literal["recognition", "segmentation"]
 
 
 class NotWellFormed(DatasetError):
@@ -115,6 +115,7 @@ class GroundTruthPage:
     height: int
     lines: tuple[UsedLine, ...]
     digest: str  # of what training sees, wherever the files are
+    regions: tuple[str, ...] = ()  # the type of each region that has a shape; for segmentation
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.groundtruth import geometry, kraken_reads, read, texts
-from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, Task, UsedLine
-from htr_exp.groundtruth.rules import Fault, fault
+from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
+from htr_exp.groundtruth.rules import Fault, fault, shapeless
+from htr_exp.tasks import Task
 
-FORM = 2
+FORM = 3
 """Of what is remembered; raise it whenever a field or a rule changes."""
 
-Box = tuple[int, int, int, int]  # least x, least y, greatest x, greatest y of all points, pixels
+Box = tuple[int, int, int, int]  # least x, least y, greatest x, greatest y of the points that the task needs, pixels
 _NOWHERE: Box = (1, 1, 0, 0)
 
 DIGEST_LENGTH = 32  # hexadecimal digits
@@ -43,6 +44,7 @@ class PageFile:
     extents: array[int] = field(default_factory=lambda: array("l"))  # of all lines, four numbers each, as in `Box`
     faults: dict[int, Fault] = field(default_factory=dict)  # by the line's number
     regions: list[str] = field(default_factory=list)  # digests; for segmentation
+    region_types: list[str] = field(default_factory=list)  # of those that have a shape; for segmentation
     notes: list[Note] = field(default_factory=list)
     forms: dict[str, list[str]] = field(default_factory=dict)  # Unicode normal form -> ids
     kraken: list[str] = field(default_factory=list)  # what kraken by itself would make of the file, where it differs
@@ -126,7 +128,7 @@ def _examine(found: PageFile, page: Page) -> None:
         height = areas[number] / length if length else 0.0
         found.lines.append(UsedLine(number, line.id, line.text, line.type, round(length, 1), round(height, 1)))
         digests.append(_line_digest(line, task))
-        found.extents.extend(_box(line) or _NOWHERE)
+        found.extents.extend(extent(line, task) or _NOWHERE)
         if reason := fault(line, task):
             found.faults[number] = reason
     found.line_digests = "".join(digests)
@@ -142,6 +144,9 @@ def _examine(found: PageFile, page: Page) -> None:
         found.forms = texts.forms(sound)
     else:
         found.regions = [_region_digest(region) for region in page.regions]
+        found.region_types = [region.type or "" for region in page.regions if not shapeless(region.polygon)]
+        if flat := tuple(region.id for region in page.regions if shapeless(region.polygon)):
+            found.notes.append(("region_without_polygon", flat))
 
 
 def identified(lines: Sequence[Line]) -> Sequence[Line]:
@@ -161,8 +166,9 @@ def identified(lines: Sequence[Line]) -> Sequence[Line]:
     return named
 
 
-def _box(line: Line) -> Box | None:
-    points = line.polygon + line.baseline
+def extent(line: Line, task: Task) -> Box | None:
+    """Return the extent of the points of a line that the task needs; None if it has none."""
+    points = line.baseline if task == "segmentation" else line.polygon + line.baseline
     if not points:
         return None
     xs, ys = zip(*points, strict=True)

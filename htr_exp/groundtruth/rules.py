@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable
 
 from htr_exp.groundtruth import kraken_values
-from htr_exp.groundtruth.model import Line, Points, Task
+from htr_exp.groundtruth.model import Line, Points
+from htr_exp.tasks import Task
 
 SHORTEST_BASELINE = 5.0  # pixels along the line; kraken 7.1.1 drops shorter ones
 
@@ -27,13 +28,25 @@ def fault(line: Line, task: Task) -> Fault | None:
     return (reasons[0][0], "; ".join(said for _, said in reasons)) if reasons else None
 
 
-def outside(box: tuple[int, int, int, int] | None, width: int, height: int) -> Fault | None:
-    """Return that a line leaves an image of this size, in pixels, or None if it does not.
+def outside(box: tuple[int, int, int, int] | None, width: int, height: int, task: Task) -> Fault | None:
+    """Return that a line cannot be used on an image of this size, in pixels, or None if it can.
+
+    For recognition no point may lie beyond the image. What segmentation learns of a baseline is drawn, and cut off at
+    the edge: it can be used as long as some of it is within.
 
     Args:
-        box: least x, least y, greatest x and greatest y of its points.
+        box: least x, least y, greatest x and greatest y of the points that matter for the task.
+        width: of the image.
+        height: of the image.
+        task: what the line is for.
     """
-    if box is None or (box[0] >= 0 and box[1] >= 0 and box[2] < width and box[3] < height):
+    if box is None:
+        return None
+    if task == "segmentation":
+        within = box[2] >= 0 and box[3] >= 0 and box[0] < width and box[1] < height
+    else:
+        within = box[0] >= 0 and box[1] >= 0 and box[2] < width and box[3] < height
+    if within:
         return None
     reach = f"it reaches from {box[0]},{box[1]} to {box[2]},{box[3]}"
     return "line_outside_image", f"{reach}, beyond the image of {width} x {height} pixels"
@@ -89,6 +102,11 @@ def _turns_back(points: Points) -> bool:
         if ax * bx + ay * by < 0 and ax * by == ay * bx:
             return True
     return False
+
+
+def shapeless(points: Points) -> bool:
+    """Tell whether a region has no area that could be learnt."""
+    return not points or _flat(points)
 
 
 def _flat(points: Points) -> bool:

@@ -13,11 +13,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Protocol
 
 from htr_exp.errors import DatasetError
 from htr_exp.groundtruth import read
 from htr_exp.groundtruth.find import shown
 from htr_exp.groundtruth.model import GroundTruthPage, Line, Points, Region
+from htr_exp.groundtruth.rules import shapeless
 
 _NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
@@ -33,8 +35,22 @@ def storable(text: str) -> bool:
     return _NOT_XML.search(text) is None
 
 
-def staged_xml(page: GroundTruthPage) -> bytes:
+class Naming(Protocol):
+    """What the types of lines and regions are called in training; None: such a line or region is left out."""
+
+    def line(self, kind: str | None) -> str | None:
+        """Return the class of a line."""
+
+    def region(self, kind: str | None) -> str | None:
+        """Return the class of a region."""
+
+
+def staged_xml(page: GroundTruthPage, naming: Naming | None = None) -> bytes:
     """Return a page as kraken is given it; equal pages give equal bytes.
+
+    Args:
+        page: as examined.
+        naming: what its types are called; None: as in the file. A region that is left out leaves its lines where they are.
 
     Raises:
         DatasetError: its file has changed since it was examined, or XML cannot hold the image's path.
@@ -47,7 +63,20 @@ def staged_xml(page: GroundTruthPage) -> bytes:
         raise DatasetError(f"{page.xml} has changed since it was read a moment ago: start again once it is at rest")
     source = read.page_of(read.parse(content))
     lines = [replace(source.lines[line.number], id=line.id) for line in page.lines]
-    return page_xml(image, page.width, page.height, source.regions, lines)
+    regions = source.regions
+    if naming is not None:
+        regions, lines = named(regions, lines, naming)
+    return page_xml(image, page.width, page.height, regions, lines)
+
+
+def named(regions: Sequence[Region], lines: Sequence[Line], naming: Naming) -> tuple[tuple[Region, ...], list[Line]]:
+    """Return regions and lines by what they are called in training, without those that are left out."""
+    kept = [
+        replace(region, type=kind)
+        for region in regions
+        if not shapeless(region.polygon) and (kind := naming.region(region.type)) is not None
+    ]
+    return tuple(kept), [replace(line, type=kind) for line in lines if (kind := naming.line(line.type)) is not None]
 
 
 def page_xml(image: str, width: int, height: int, regions: Sequence[Region], lines: Sequence[Line]) -> bytes:
@@ -103,7 +132,12 @@ def _coords(name: str, points: Points) -> str:
 
 
 def _custom(kind: str | None) -> str:
-    return f' custom="structure {{type:{_attribute(_IN_CUSTOM.sub("_", kind))};}}"' if kind else ""
+    return f' custom="structure {{type:{_attribute(type_name(kind))};}}"' if kind else ""
+
+
+def type_name(kind: str) -> str:
+    """Return a type as a staged page can hold it."""
+    return _IN_CUSTOM.sub("_", kind)
 
 
 def _attribute(text: str) -> str:

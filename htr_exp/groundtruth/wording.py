@@ -26,6 +26,7 @@ _OF_LINES = {
 }
 _OF_REGIONS = {
     "region_without_type": "without a type",
+    "region_without_polygon": "without a shape that can be read",
     "duplicate_region_id": "with the id of another region",
 }
 _OF_FILES = {

@@ -1,0 +1,171 @@
+"""The command lines of kraken's programs: compile, train, resume, convert, recognise, segment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from htr_exp.ketos.options import OPTIONS, same, values_of, words_of
+from htr_exp.ketos.releases import index_of, release
+from htr_exp.schema import Training
+
+PREDICTION_TEMPLATE = """\
+{%- macro ln(l) -%}
+{"id": {{ (l.id if l.id is defined else none)|tojson }}, "baseline": {{ (l.baseline|default([]))|tojson }}, \
+"text": {% if l.text is defined %}{{ l.text|tojson }}\
+{% else %}{{ l.recognition|map(attribute='text')|join('')|tojson }}{% endif %}}
+{% endmacro -%}
+{%- for e in page.entities -%}
+{%- if e.type == 'region' -%}{%- for l in e.lines -%}{{ ln(l) }}{%- endfor -%}{%- else -%}{{ ln(e) }}{%- endif -%}
+{%- endfor -%}
+"""
+"""A template for `kraken -t`: one JSON line for each text line, with the id (None from 4.3.13) and the baseline it has in the page's XML."""
+
+SUBCOMMAND: dict[str, str] = {"recognition": "train", "segmentation": "segtrain"}
+
+
+def compile_command(version: str, *, pages: str, output: str, legacy_polygons: bool) -> list[str]:
+    """Return the command that compiles the page files listed in `pages`; one worker keeps their order."""
+    if release(version) == "4.3":
+        return ["ketos", "compile", "--workers", "1", "-f", "page", "-o", output, "-F", pages]
+    argv = ["ketos", "--workers", "0", "compile", "-f", "page", "-o", output, "-F", pages]
+    return argv + ["--legacy-polygons"] * legacy_polygons
+
+
+def train_command(
+    version: str,
+    training: Training,
+    *,
+    device: str,
+    workers: str,
+    seed: int,
+    train: str,
+    validation: str,
+    output: str,
+    base: str | None,
+    spec: str | None,
+    task: str = "recognition",
+    classes: str | None = None,
+    done: int = 0,
+    until_epoch: int | None = None,
+) -> list[str]:
+    """Return the command that starts a training.
+
+    Args:
+        version: of kraken.
+        training: every setting.
+        device: as kraken names it.
+        workers: processes that load lines or pages.
+        seed: of everything random in training.
+        train: a file that lists what is trained on: compiled lines for recognition, staged pages for segmentation.
+        validation: a file that lists what is validated with.
+        output: the folder for checkpoints; 4.3.13: what its models' names begin with.
+        base: the model's file to start from, or None from scratch.
+        spec: the network's VGSL, only from scratch.
+        task: what is learnt.
+        classes: the file that says which number each class of a segmentation has; 4.3.13 needs none.
+        done: epochs that `base` has behind it, where it is a model of this training (a warm restart).
+        until_epoch: stop after so many epochs, those of `done` included; default: as `training.quit` says.
+    """
+    index = index_of(version)
+    values = values_of(training, device, workers)
+    argv = ["ketos", *(["--config", classes] if classes and index else [])]
+    argv += ["-v", *words_of(values, task, index, group=True), "-s", str(seed), SUBCOMMAND[task]]
+    argv += ["-f", "binary" if task == "recognition" else "page", "-t", train, "-e", validation, "-o", output]
+    argv += ["--weights-format", "coreml"] * (index == 1)
+    if base is None:
+        argv += ["-s", str(spec)]
+    else:  # what a warm restart starts from has its alphabet or classes already
+        argv += ["-i", base, "--resize", "fail" if done else training.resize]
+    return [*argv, *_stopping(training, index, done, until_epoch), *words_of(values, task, index, group=False)]
+
+
+def resume_command(
+    version: str,
+    training: Training,
+    *,
+    device: str,
+    workers: str,
+    seed: int,
+    checkpoint: str,
+    output: str,
+    task: str = "recognition",
+    until_epoch: int | None = None,
+) -> list[str]:
+    """Return the command that goes on from a checkpoint, with its optimiser, data and counts of epochs: 7.1 only."""
+    index = index_of(version)
+    argv = [
+        "ketos", "-v", *words_of(values_of(training, device, workers), task, index, group=True), "-s", str(seed), SUBCOMMAND[task],
+        "--resume", checkpoint, "-o", output, "--weights-format", "coreml",
+    ]  # fmt: skip
+    return argv + _stopping(training, index, 0, until_epoch)
+
+
+def convert_command(*, checkpoint: str, output: str) -> list[str]:
+    """Return the command that makes weights, which every supported kraken loads, of a checkpoint: 7.1 only."""
+    return ["ketos", "convert", "-o", output, "--weights-format", "coreml", checkpoint]
+
+
+def predict_command(
+    version: str,
+    *,
+    pages: Sequence[tuple[str, str]],
+    model: str,
+    template: str,
+    device: str,
+    precision: str,
+    threads: int,
+    pad: int,
+    segmenter: str | None = None,
+) -> list[str]:
+    """Return the command that recognises the lines of pages, one output file each.
+
+    Batch size 1 and no reordering: padding in a batch changes predictions, and scores compare what the network wrote.
+
+    Args:
+        version: of kraken.
+        pages: page file, or with `segmenter` image, and output file of each.
+        model: the recognition model's file.
+        template: what kraken writes by.
+        device: as kraken names it.
+        precision: 7.1 only: 4.3.13 recognises in 32-bit precision.
+        threads: of the network.
+        pad: blank columns left and right of a line, pixels.
+        segmenter: the segmentation model's file that finds the lines; None: those of the page files are read.
+    """
+    files = [word for page, output in pages for word in ("-i", page, output)]
+    source = ["-f", "page"] if segmenter is None else []
+    found = [] if segmenter is None else ["segment", "-bl", "-i", segmenter]
+    if release(version) == "4.3":
+        argv = ["kraken", "-d", device, *source, "-t", template, *files, *found]
+        return [*argv, "ocr", "-m", model, "--pad", str(pad), "--no-reorder", "--threads", str(threads)]
+    argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), *source, "-t", template]
+    argv += ["--no-subline-segmentation", *files, *found]
+    return [*argv, "ocr", "-m", model, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
+
+
+def segment_command(
+    version: str, *, pages: Sequence[tuple[str, str]], model: str, device: str, precision: str, threads: int
+) -> list[str]:
+    """Return the command that finds the lines and regions of images, one ALTO file each: 7.1.1 writes no types into PAGE that anyone reads.
+
+    Args:
+        version: of kraken.
+        pages: image and output file of each.
+        model: the segmentation model's file.
+        device: as kraken names it.
+        precision: 7.1 only: 4.3.13 predicts in 32-bit precision.
+        threads: of the network.
+    """
+    files = [word for image, output in pages for word in ("-i", image, output)]
+    if release(version) == "4.3":
+        return ["kraken", "-d", device, "-a", *files, "segment", "-bl", "-i", model]
+    argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), "-a", *files]
+    return [*argv, "segment", "-bl", "-i", model]
+
+
+def _stopping(training: Training, index: int, done: int, until_epoch: int | None) -> list[str]:
+    quits = OPTIONS["recognition"]["quit"][index].words or same("early", "fixed")
+    if until_epoch is not None or training.quit == "fixed":
+        return ["-q", quits["fixed"], "-N", str((until_epoch or training.epochs) - done), "--min-epochs", "0"]
+    # kraken ignores -N with -q early: the cap on epochs is ours
+    return ["-q", quits["early"], "--lag", str(training.lag), "--min-epochs", str(max(training.min_epochs - done, 0))]

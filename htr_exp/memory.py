@@ -1,0 +1,161 @@
+"""How much memory kraken takes to learn the layout of pages: what a network keeps of a page grows with the page it is shown.
+
+A page is scaled to the network's height. For each pixel of it the layers keep as many values as they have channels, divided
+by their strides, forwards and for the gradients. Measured on the CPU (docs/adr/0008-segmentation.md); where a GPU computes,
+most of it is the GPU's.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from htr_exp.groundtruth import GroundTruthPage
+from htr_exp.schema import Experiment
+
+_INPUT = re.compile(r"\d+,(\d+),(\d+),(\d+)")
+_CONVOLUTION = re.compile(r"C\w*?\d+,\d+,(\d+)(?:,(\d+),(\d+))?$")
+_POOLING = re.compile(r"Mp(\d+),(\d+)(?:,(\d+),(\d+))?$")
+_RECURRENT = re.compile(r"[LG](f|r|b)[xy]s?(\d+)$")
+
+START_GB = 0.9
+"""Of a training before it has seen a page: Python, torch and kraken."""
+
+TIMES = 2.3
+"""How often the values of all layers are held at the peak, forwards and backwards."""
+
+WORKER_GB = 0.6
+"""Of a process that loads pages, beside the page: Python, torch and kraken once more."""
+
+PAGE_BYTES = 12
+"""Of each pixel of an image while it is read and scaled."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a segmentation training takes.
+
+    Attributes:
+        network: its VGSL specification.
+        outputs: how many classes of lines and regions it tells apart.
+        pages: that are trained on and validated with.
+    """
+
+    network: str
+    outputs: int
+    pages: Sequence[GroundTruthPage]
+
+    def peak_gb(self, workers: int) -> float | None:
+        """Return how much it takes at its peak on the CPU, GB (10^9 bytes); None where the specification does not tell.
+
+        Args:
+            workers: processes that load pages, each of which holds one.
+        """
+        values = values_per_pixel(self.network, self.outputs)
+        scaled = [scaled_pixels(self.network, page.width, page.height) or 0 for page in self.pages]
+        if values is None or not any(scaled):
+            return None
+        largest = max(page.width * page.height for page in self.pages)
+        loading = (1 + workers) * PAGE_BYTES * largest / 1e9 + workers * WORKER_GB
+        return START_GB + TIMES * 4 * values * max(scaled) / 1e9 + loading
+
+    def problems(self, experiment: Experiment) -> list[str]:
+        """Return that a job on the CPU asks for less than it takes."""
+        asked, needed = experiment.slurm.mem_gb, self._needed(experiment)
+        if not experiment.slurm.submit or asked is None or needed is None or needed <= asked:
+            return []
+        if not experiment.training.device.startswith("cpu"):
+            return []
+        return [f"slurm.mem_gb={asked:g}: {self._said(needed)}: give slurm.mem_gb={math.ceil(needed * 1.2)}"]
+
+    def warnings(self, experiment: Experiment) -> Iterator[str]:
+        """Yield that a GPU, or this machine, may have less than it takes."""
+        needed, settings = self._needed(experiment), experiment.slurm
+        if needed is None:
+            return
+        if settings.submit and not experiment.training.device.startswith("cpu"):
+            if settings.mem_gb is not None and needed > settings.mem_gb:
+                yield (
+                    f"slurm.mem_gb={settings.mem_gb:g}: {self._said(needed)} on the CPU; where a GPU computes, most of it must fit into the GPU's"
+                )
+        elif not settings.submit and needed * 1e9 > psutil.virtual_memory().total:
+            yield (
+                f"{self._said(needed)}, and this machine has {psutil.virtual_memory().total / 1e9:.0f} GB: "
+                "smaller images do not help, a network of less height does"
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the estimate for the record."""
+        needed = self.peak_gb(0)
+        return {"memory_gb": None if needed is None else round(needed, 1)}
+
+    def _needed(self, experiment: Experiment) -> float | None:
+        return self.peak_gb(experiment.training.workers or 0)
+
+    def _said(self, needed: float) -> str:
+        page = max(self.pages, key=lambda one: scaled_pixels(self.network, one.width, one.height) or 0)
+        height = _INPUT.match(_blocks(self.network)[0])
+        return (
+            f"a training on pages like {page.name} ({page.width} x {page.height} pixels, scaled to a height of {height[1] if height else '?'}) "
+            f"takes about {needed:.1f} GB"
+        )
+
+
+def workers_within(asked_gb: float, memory: Memory, most: int) -> int:
+    """Return how many loader processes fit beside a training into an allocation, at most so many."""
+    for workers in range(most, 0, -1):
+        needed = memory.peak_gb(workers)
+        if needed is None or needed <= asked_gb:
+            return workers
+    return 0
+
+
+def scaled_pixels(network: str, width: int, height: int) -> int | None:
+    """Return how many pixels a page has when the network is shown it; None where the specification does not tell."""
+    blocks = _blocks(network)
+    entry = _INPUT.match(blocks[0]) if blocks else None
+    if entry is None or not width or not height:
+        return None
+    to_height, to_width = int(entry[1]), int(entry[2])
+    if to_height and to_width:
+        return to_height * to_width
+    if to_height:
+        return to_height * math.ceil(width * to_height / height)
+    return math.ceil(height * to_width / width) * to_width if to_width else width * height
+
+
+def values_per_pixel(network: str, outputs: int) -> float | None:
+    """Return how many values a network keeps for each pixel that it is shown: the channels of its layers by their strides.
+
+    Args:
+        network: its VGSL specification.
+        outputs: how many classes of lines and regions it tells apart.
+    """
+    blocks = _blocks(network)
+    entry = _INPUT.match(blocks[0]) if blocks else None
+    if entry is None:
+        return None
+    channels, stride = int(entry[3]), 1
+    total = float(channels)
+    for block in blocks[1:]:
+        if found := _CONVOLUTION.match(block):
+            channels = int(found[1])
+            stride *= int(found[2] or 1) * int(found[3] or 1)
+        elif found := _POOLING.match(block):
+            stride *= int(found[3] or found[1]) * int(found[4] or found[2])
+        elif found := _RECURRENT.match(block):
+            channels = int(found[2]) * (2 if found[1] == "b" else 1)
+        elif block.startswith("O"):
+            continue
+        total += channels / stride
+    # the prediction is brought back to the page's size and compared there with a target; both have the ends of lines, too
+    return total + 2 * (outputs + 2)
+
+
+def _blocks(network: str) -> list[str]:
+    return re.sub(r"\{\w+\}", "", network.strip().removeprefix("[").removesuffix("]")).split()

@@ -1,0 +1,107 @@
+"""Corrects which output of a segmentation model is called what, in the model's file.
+
+kraken 7.1 numbers the classes of its targets in one way and, after the outputs of a base model were resized, names the
+outputs of the model in another: in the order of a Python set (kraken/train/blla.py, `setup`). What an output has learnt
+is what the targets said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from htr_exp.classes import OF_MODEL, known_classes
+from htr_exp.errors import TrainingError
+from htr_exp.files import write_atomically
+from htr_exp.weights import (
+    DESCRIPTION_METADATA,
+    ENTRY_KEY,
+    ENTRY_VALUE,
+    METADATA_USER_DEFINED,
+    MODEL_DESCRIPTION,
+    read_header,
+)
+
+
+def relabel(model: Path, numbers: Mapping[str, Mapping[str, int]]) -> None:
+    """Name the outputs of a model as its training numbered them, where the file says otherwise.
+
+    Args:
+        model: a segmentation model in CoreML's format.
+        numbers: of `lines` and `regions`: class -> output.
+
+    Raises:
+        ModelError: the file is no model.
+        TrainingError: it has other classes than were trained.
+    """
+    header = read_header(model)
+    said = known_classes(header)
+    if said == {sort: dict(of) for sort, of in numbers.items()}:
+        return
+    if any(said[sort].keys() != numbers[sort].keys() for sort in numbers):
+        raise TrainingError(
+            f"{model}: it has the classes {said}, and {dict(numbers)} were to be trained: train anew with again=true"
+        )
+    mapping = {**header.metadata["class_mapping"], **{OF_MODEL[sort]: dict(of) for sort, of in numbers.items()}}
+    about = json.dumps(header.metadata | {"class_mapping": mapping})
+
+    def changed(entry: bytes) -> bytes:
+        parts = {number: entry[start:end] for number, _, start, end in _fields(entry)}
+        if parts.get(ENTRY_KEY) != b"kraken_meta":
+            return entry
+        return _replaced(entry, (ENTRY_VALUE,), lambda _: about.encode())
+
+    path = (MODEL_DESCRIPTION, DESCRIPTION_METADATA, METADATA_USER_DEFINED)
+    write_atomically(model, _replaced(model.read_bytes(), path, changed))
+
+
+def _replaced(message: bytes, path: Sequence[int], change: Callable[[bytes], bytes]) -> bytes:
+    """Return a protobuf message with the fields at a path of field numbers changed; all others stay byte for byte.
+
+    Source: protobuf.dev/programming-guides/encoding.
+    """
+    out, kept = [], 0
+    for number, key_start, start, end in _fields(message):
+        if number != path[0]:
+            continue
+        value = message[start:end]
+        new = change(value) if len(path) == 1 else _replaced(value, path[1:], change)
+        out += [message[kept:key_start], _encoded(number << 3 | 2), _encoded(len(new)), new]
+        kept = end
+    return b"".join([*out, message[kept:]])
+
+
+def _fields(message: bytes) -> list[tuple[int, int, int, int]]:
+    """Return number, start of the key, start and end of the value of each length-delimited field."""
+    found, position = [], 0
+    while position < len(message):
+        begin = position
+        key, position = _decoded(message, position)
+        length = {1: 8, 5: 4}.get(key & 7, 0)
+        if key & 7 == 0:
+            _, position = _decoded(message, position)
+        elif key & 7 == 2:
+            length, position = _decoded(message, position)
+            found.append((key >> 3, begin, position, position + length))
+        position += length
+    return found
+
+
+def _decoded(message: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+
+
+def _encoded(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])

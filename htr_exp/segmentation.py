@@ -1,0 +1,183 @@
+"""What segmentation does at each stage of a job: train on whole pages, find their layout, score what was found."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from htr_exp import groundtruth, ketos, layout, training
+from htr_exp.errors import DatasetError, TrainingError
+from htr_exp.files import read_json, write_json, write_jsonl
+from htr_exp.layout import Layout, PagePair
+from htr_exp.relabel import relabel
+from htr_exp.saved import BEST_KEPT
+from htr_exp.stages import Stages
+
+PICTURES = "overlays"
+"""The folder in predictions/ with pictures of the worst pages."""
+
+
+class Segmentation(Stages):
+    """The stages of a segmentation run."""
+
+    task = "segmentation"
+    doing = "segmenting"
+    suffix = ".xml"
+    prepares = False  # kraken trains on the staged pages themselves
+
+    @property
+    def _by_line_f1(self) -> bool:
+        return self._inputs.experiment.scores.best_by == "line_f1"
+
+    def _material(self) -> dict[str, Any]:
+        return {
+            "train": self._run.live / "train.pages",
+            "validation": self._run.live / "validation.pages",
+            "classes": self._run.classes,
+            "keep": BEST_KEPT if self._by_line_f1 else 1,
+        }
+
+    def convert(self) -> None:
+        """Keep the best epoch's weights as best.mlmodel: by kraken's mean IoU, or by our line F1 on the validation pages."""
+        if self._by_line_f1:
+            self._choose()
+            return
+        super().convert()
+
+    def _choose(self) -> None:
+        """Score the epochs that kraken kept on the validation pages, and keep the model of the best; of equals the earlier."""
+        folder = self._run.live / "candidates"
+        folder.mkdir(exist_ok=True)
+        settings, version = self._inputs.experiment.training, self._inputs.kraken.version
+        records = training.kept_epochs(self._run, settings, version)
+        pages = self._inputs.pages("validation")
+        found = []
+        for record in records:
+            model = folder / f"epoch-{record['epoch']:04d}.mlmodel"
+            if not model.exists():
+                self._take_weights(record, model)
+            self._hear.note(f"scores epoch {record['epoch'] + 1} on the validation pages")
+            self._predict({"best": model}, pages)
+            figure = layout.score(self._pairs(pages, self._inputs.digest(model))).to_json()["line_f1"]
+            found.append({"epoch": record["epoch"], "line_f1": figure})
+        best = max(found, key=lambda one: (one["line_f1"], -one["epoch"]))
+        os.replace(folder / f"epoch-{best['epoch']:04d}.mlmodel", self._run.best)
+        write_json(self._chosen, {"epoch": best["epoch"], "candidates": found})
+        shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def _chosen(self) -> Path:
+        return self._run.live / "chosen.json"
+
+    def _best(self) -> dict[str, Any]:
+        if self._by_line_f1 and self._chosen.exists():
+            epoch = read_json(self._chosen)["epoch"]
+            return next(record for record in self._run.epochs() if record["epoch"] == epoch)
+        return super()._best()
+
+    def _mend(self, model: Path) -> None:
+        if self._inputs.kraken.release == "7.1":
+            relabel(model, self._inputs.facts["classes"]["numbers"])
+
+    def _prediction_key(self) -> dict[str, Any]:
+        return {"task": self.task}
+
+    def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
+        return ketos.segment_command(
+            self._inputs.kraken.version,
+            pages=[(str(self._inputs.image(page)), str(output)) for page, output in pages],
+            model=str(model),
+            device=self._inputs.device,
+            precision=self._inputs.experiment.training.precision,
+            threads=self._inputs.experiment.training.threads,
+        )
+
+    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+        try:
+            groundtruth.read_page(output)
+        except DatasetError:
+            raise TrainingError(f"kraken could not segment {page['page']}: see {self._run.log}") from None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(output, target)
+
+    def score(self, outcome: training.Outcome | None) -> None:
+        results: dict[str, Any] = {}
+        for side in ("test", "validation"):
+            pages = sorted(self._inputs.split[side], key=lambda page: str(page["page"]))
+            pairs = {name: self._pairs(pages, digest) for name, digest in self._inputs.digests.items() if pages}
+            scores = {name: layout.score(of) for name, of in pairs.items()}
+            results[side] = {
+                name: scores[name].to_json(per_page=True) if name in scores else None for name in ("base", "best")
+            }
+            if pages:
+                write_jsonl(self._run.predictions / f"{side}.jsonl", self._rows(pairs))
+        results |= self._common_results(outcome)
+        if outcome is not None and self._by_line_f1:
+            results["candidates"] = read_json(self._chosen)["candidates"]
+        self._draw()
+        write_json(self._run.results, results)
+
+    def _pairs(self, pages: Sequence[dict[str, Any]], digest: str) -> list[PagePair]:
+        return [PagePair(page["page"], self._truth(page), _layout(self._predicted(digest, page))) for page in pages]
+
+    def _truth(self, page: dict[str, Any]) -> Layout:
+        if page["page"] not in self._truths:
+            self._truths[page["page"]] = _layout(self._inputs.staged(page))
+        return self._truths[page["page"]]
+
+    @cached_property
+    def _truths(self) -> dict[str, Layout]:
+        return {}
+
+    def _rows(self, pairs: dict[str, list[PagePair]]) -> list[dict[str, Any]]:
+        """Return a row for each page: its layout in the ground truth, and as each model found it."""
+        rows: dict[str, dict[str, Any]] = {}
+        for name, of in pairs.items():
+            for pair in of:
+                row = rows.setdefault(
+                    pair.page, {"page": pair.page, "reference": _written(pair.reference), "base": None, "best": None}
+                )
+                row[name] = _written(pair.hypothesis)
+        return list(rows.values())
+
+    def _draw(self) -> None:
+        """Draw the worst pages: of the test, where there is none of the validation."""
+        from PIL import Image, ImageOps
+
+        count = self._inputs.experiment.scores.pictures or 0
+        pages = self._inputs.split["test"] or self._inputs.split["validation"]
+        folder = self._run.predictions / PICTURES
+        shutil.rmtree(folder, ignore_errors=True)
+        if not count or not pages:
+            return
+        folder.mkdir(parents=True)
+        name, digest = list(self._inputs.digests.items())[-1]
+        pairs = {pair.page: pair for pair in self._pairs(pages, digest)}
+        worst = layout.worst(layout.score(pairs.values()), count)
+        places = {page["page"]: self._inputs.image(page) for page in pages}
+        for number, page in enumerate(worst, 1):
+            self._hear.advance(number, len(worst))
+            pair = pairs[page]
+            with Image.open(places[page]) as image:
+                upright = ImageOps.exif_transpose(image) if self._inputs.kraken.release == "7.1" else image
+                drawn = layout.overlay(upright, pair, layout.relate(pair.reference.lines, pair.hypothesis.lines))
+            stem = re.sub(r"[^\w.-]+", "_", page.removesuffix(".xml"))[-80:]
+            drawn.save(folder / f"{number:02d}-{stem}-{name}.jpg", quality=85)
+
+
+def _layout(path: Path) -> Layout:
+    """Return the layout that a page file holds; regions without a shape hold lines together and nothing else."""
+    page = groundtruth.read_page(path)
+    return Layout(page.lines, tuple(region for region in page.regions if region.polygon))
+
+
+def _written(found: Layout) -> dict[str, Any]:
+    return {
+        "lines": [{"type": line.type, "baseline": line.baseline} for line in found.lines],
+        "regions": [{"type": region.type, "polygon": region.polygon} for region in found.regions],
+    }

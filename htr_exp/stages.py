@@ -1,0 +1,197 @@
+"""What every task does alike at the stages of a job: train, keep the best model, predict with it and with the base model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from htr_exp import ketos, training
+from htr_exp.curve import best_value
+from htr_exp.files import utc_now
+from htr_exp.inputs import Inputs
+from htr_exp.tasks import FIGURES, Task
+from htr_exp.weights import read_header
+
+PAGES_PER_COMMAND = 200
+"""Pages in one call of kraken: its start is paid once for them, and the argument list stays within every system's limit."""
+
+HELD_OUT = ("validation", "test")
+
+
+class Hear(training.Hear, Protocol):
+    """Whoever shows a run's progress."""
+
+    def stage(self, name: str) -> None:
+        """The run enters a stage."""
+
+    def advance(self, done: int, total: int) -> None:
+        """So many pages of the stage are done."""
+
+
+class Call(Protocol):
+    """Runs one of kraken's programs to its end."""
+
+    def __call__(self, argv: Sequence[str], doing: str, watch: Callable[[], None] = ...) -> None: ...
+
+
+class Stages(ABC):
+    """The stages of a run.
+
+    Args:
+        inputs: the run.
+        call: runs kraken's programs.
+        stop: asked while something is waited for.
+        hear: shown the progress.
+    """
+
+    task: Task
+    doing: str  # what predicting is called
+    suffix: str  # of a page's prediction
+    prepares = True  # whether there is anything to do before training
+
+    def __init__(self, inputs: Inputs, call: Call, stop: Callable[[], str | None], hear: Hear) -> None:
+        self._inputs, self._call, self._stop, self._hear = inputs, call, stop, hear
+        self._run = inputs.run
+
+    def prepare(self) -> None:  # noqa: B027 - segmentation trains on the pages themselves
+        """Make of the staged pages what kraken trains on, unless it is there."""
+
+    @abstractmethod
+    def score(self, outcome: training.Outcome | None) -> None:
+        """Score the predictions; write them down, and results.json."""
+
+    @abstractmethod
+    def _material(self) -> dict[str, Any]:
+        """Return what a training is made from, as far as it is the task's own."""
+
+    @abstractmethod
+    def _prediction_key(self) -> dict[str, Any]:
+        """Return the settings of this task that decide a prediction, beside model, kraken and device."""
+
+    @abstractmethod
+    def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
+        """Return kraken's command that predicts pages, each with its output file."""
+
+    @abstractmethod
+    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+        """Examine what kraken wrote of a page, and keep it in the cache.
+
+        Raises:
+            TrainingError: it is not there, or not of that page.
+        """
+
+    def train(self) -> training.Outcome:
+        """Train to the end, or until told to stop."""
+        experiment = self._inputs.experiment
+        values: dict[str, Any] = {
+            "training": experiment.training,
+            "kraken": self._inputs.kraken,
+            "device": self._inputs.device,
+            "workers": self._inputs.workers,
+            "seed": experiment.seed,
+            "base": self._inputs.places["base_model"],
+            "spec": None if self._inputs.facts["model"] else experiment.architecture.spec,
+            "task": self.task,
+        }
+        material = training.Material(**values | self._material())
+        return training.train(self._run, material, stop=self._stop, hear=self._hear)
+
+    def convert(self) -> None:
+        """Keep the best epoch's weights as best.mlmodel."""
+        self._take_weights(self._best(), self._run.best)
+
+    def _best(self) -> dict[str, Any]:
+        """Return the record of the best epoch."""
+        return training.best_epoch(self._run)
+
+    def _take_weights(self, record: dict[str, Any], target: Path) -> None:
+        """Make a model, which every supported kraken loads, of what is kept of an epoch."""
+        kraken, settings = self._inputs.kraken, self._inputs.experiment.training
+        source, is_weights = training.weights_of(self._run, settings, kraken.version, record)
+        aside = target.with_name(f".{target.stem}.part.mlmodel")
+        aside.unlink(missing_ok=True)
+        if is_weights:
+            shutil.copyfile(source, aside)
+        else:
+            self._call(
+                ketos.convert_command(checkpoint=str(source), output=str(aside)),
+                "converting the best checkpoint",
+            )
+        self._mend(aside)
+        read_header(aside)
+        os.replace(aside, target)
+
+    def _mend(self, model: Path) -> None:  # noqa: B027 - recognition needs none
+        """Correct what kraken writes wrongly into a model."""
+
+    def predict(self) -> None:
+        """Predict the held-out pages with the base and the best model, unless the cache holds it."""
+        self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
+
+    def _predict(self, models: dict[str, Path], pages: Sequence[dict[str, Any]]) -> None:
+        wanted = [
+            (name, page) for name in models for page in pages if not self._predicted(self._inputs.digest(models[name]), page).exists()
+        ]  # fmt: skip
+        done = 0
+        for name, model in models.items():
+            of_model = [page for of, page in wanted if of == name]
+            for start in range(0, len(of_model), PAGES_PER_COMMAND):
+                batch = of_model[start : start + PAGES_PER_COMMAND]
+                self._predict_batch(name, model, batch, partial(self._advance, done, len(wanted)))
+                done += len(batch)
+
+    def _advance(self, before: int, total: int, count: int) -> None:
+        self._hear.advance(before + count, total)
+
+    def _predict_batch(
+        self, name: str, model: Path, pages: Sequence[dict[str, Any]], advanced: Callable[[int], None]
+    ) -> None:
+        scratch = self._run.live / "predicting"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        outputs = {page["page"]: scratch / f"{number}{self.suffix}" for number, page in enumerate(pages)}
+        self._call(
+            self._prediction_command(model, [(page, outputs[page["page"]]) for page in pages]),
+            f"{self.doing} with the {name} model",
+            watch=lambda: advanced(sum(path.exists() for path in outputs.values())),
+        )
+        digest = self._inputs.digest(model)
+        for page in pages:
+            self._take_prediction(page, outputs[page["page"]], self._predicted(digest, page))
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    def _predicted(self, model_digest: str, page: dict[str, Any]) -> Path:
+        """Return where the cache holds, or will hold, the prediction of a page."""
+        key = {
+            "model": model_digest,
+            "kraken": self._inputs.kraken.version,
+            "device": self._inputs.device.partition(":")[0],
+            "precision": self._inputs.experiment.training.precision,
+            "threads": self._inputs.experiment.training.threads,
+            **self._prediction_key(),
+        }
+        return self._inputs.prediction(key, page, self.suffix)
+
+    def _common_results(self, outcome: training.Outcome | None) -> dict[str, Any]:
+        """Return what results.json says beside the scores."""
+        scored = self._run.best if self._inputs.trains else Path(self._inputs.places["base_model"])
+        results: dict[str, Any] = {"network": read_header(scored).network, "models": self._inputs.digests}
+        if outcome is not None:
+            figure = FIGURES[self.task]
+            results |= {
+                "best_epoch": self._best()["epoch"],
+                "epochs": outcome.epochs,
+                "ended_by": outcome.ended_by,
+                f"{figure.key}_while_training": best_value(self._run.epochs(), self.task),
+            }
+        return results | {
+            "val_source": "rescored",
+            "device": self._inputs.device,
+            "kraken": self._inputs.kraken.facts(),
+            "time": utc_now(),
+        }

@@ -1,0 +1,46 @@
+"""A segmentation as a job: nothing is compiled, and it goes on from its checkpoint when it is pre-empted."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import CommandLine
+
+from htr_exp.classes import known_classes
+from htr_exp.weights import read_header
+from slurm.conftest import Cluster
+from slurm.test_survival import DEMO, ON_GPU1, after_epochs, done_whole, job_of, legs, restarted, submit
+
+EPOCHS = 12
+TINY = "architecture.spec=[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]"
+
+
+@pytest.mark.kraken
+def test_a_segmentation_that_is_pre_empted_goes_on_from_its_checkpoint(tmp_path: Path, cluster: Cluster) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for xml in sorted((DEMO / "pages").glob("*.xml"))[:6]:
+        shutil.copy(xml, pages)
+        shutil.copy(xml.with_suffix(".jpg"), pages)
+    htr_exp = CommandLine(
+        [
+            f"dataset.path={pages}", "task=segmentation", "model=none", "architecture=small_segmentation", TINY, "tracking=none",
+            "split.validation=0.17", "split.test=0.17", "training.quit=fixed", f"training.epochs={EPOCHS}", "training.lrate=0.01",
+        ],
+        tmp_path,
+    )  # fmt: skip
+    run = submit(htr_exp, *ON_GPU1)
+    assert run.jobs[-1]["compile_job"] is None
+    after_epochs(run, 2)
+    cluster.preempt("gpu1", seconds=1)
+    cluster.wait_for(job_of(run), "PENDING")
+    before = len(run.epochs())
+    assert before < EPOCHS, "it was quicker than Slurm"
+    restarted(run)
+    row = done_whole(run, EPOCHS, htr_exp, cluster)
+    assert (row["task"], row["metric"], row["requeued"]) == ("segmentation", "line_f1", 1)
+    (again,) = [leg for leg in legs(run)[1:] if not leg["new_leg"]]
+    assert again["first_epoch"] == before - again["lost_epochs"]
+    assert known_classes(read_header(run.best)) == run.facts()["classes"]["numbers"]
