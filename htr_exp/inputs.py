@@ -199,12 +199,12 @@ class Inputs:
         for key, named in (("model", "base_model"), ("segmentation_model", "segmentation_model")):
             model = self.facts.get(key)
             if model is not None:
-                self._verify_model(Path(self.places[named]), model["sha256"])
+                self._verify_model(named.replace("_", " "), Path(self.places[named]), model["sha256"])
 
-    def _verify_model(self, path: Path, sha256: str) -> None:
+    def _verify_model(self, what: str, path: Path, sha256: str) -> None:
         if not path.is_file():
-            raise ModelError(f"{path}: the model is gone")
+            raise ModelError(f"{path}: the {what} is gone")
         if sha256_file(path) != sha256:
             raise ModelError(
-                f"{path}: the model was changed since the run was planned; give it its own name, or run the command anew"
+                f"{path}: the {what} was changed since the run was planned; give it its own name, or run the command anew"
             )

@@ -407,6 +407,25 @@ def _metric(row: dict[str, Any]) -> str:
     return {"cer": "CER", "mean_iu": "mean IoU", "line_f1": "line F1"}[row["metric"]]
 
 
+FIGURES_OF_STATUS = {
+    "val CER": ("val", "cer"),
+    "test CER": ("test", "cer"),
+    "val mean IoU": ("val", "mean_iu"),
+    "val line F1": ("val", "line_f1"),
+    "test line F1": ("test", "line_f1"),
+}
+"""The figures in a table of runs: heading, and which figure of a row that is judged by what."""
+
+
+def _figure(key: str, metric: str) -> Callable[[dict[str, Any]], str]:
+    def cell(row: dict[str, Any]) -> str:
+        if row["metric"] != metric:
+            return ""
+        return shown(row[key], row["task"]) if row[key] is not None or metric == "cer" else ""
+
+    return cell
+
+
 STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "timed_out": "yellow", "interrupted": "yellow"}
 
 
@@ -416,8 +435,7 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
         "run": lambda row: str(row["run"]),
         "state": lambda row: f"running: {row['stage']}" if row["state"] == "running" and row["stage"] else row["state"],
         "epoch": _epoch,
-        "val": lambda row: f"{_metric(row)} {shown(row['val'], row['task'])}" if row["val"] is not None else "-",
-        "test": lambda row: f"{_metric(row)} {shown(row['test'], row['task'])}" if row["test"] is not None else "-",
+        **{heading: _figure(key, metric) for heading, (key, metric) in FIGURES_OF_STATUS.items()},
         "job": _job,
         "job left": lambda row: duration(row["left_s"]) if row["left_s"] is not None else "",
         "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
@@ -425,7 +443,8 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
         "leakage": lambda row: ", ".join(row["leakage"]),
         "convention": lambda row: row["conventions"] if row["convention_mismatch"] else "",
     }
-    always = ("run", "state", "epoch", "val", "test")
+    tasks = {row["task"] for row in rows}
+    always = ["run", "state", "epoch"] + ["val CER", "test CER"] * ("recognition" in tasks)
     cells = {name: [cell(row) for row in rows] for name, cell in columns.items()}
     cells = {name: column for name, column in cells.items() if name in always or any(column)}
     styles = [STATE_STYLES.get(row["state"], "") for row in rows]
@@ -477,7 +496,7 @@ def _folded(cells: Mapping[str, Sequence[str]], styles: Sequence[str]) -> Table:
 
 
 def _is_figure(column: str) -> bool:
-    return column in ("val", "test") or "left" in column
+    return column in FIGURES_OF_STATUS or "left" in column
 
 
 def _reason(reason: str, runs: Sequence[tuple[str, str]]) -> Text:
