@@ -13,6 +13,7 @@ from htr_exp import runtime
 from htr_exp.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
 from htr_exp.files import digest_json, read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth import image_digests, user_cache
+from htr_exp.memory import workers_within
 from htr_exp.rundir import RunDir, compiled_file
 from htr_exp.schema import Experiment
 from htr_exp.splits import NAMES
@@ -91,8 +92,12 @@ class Inputs:
 
     @property
     def workers(self) -> int:
-        """The loader processes that `training.workers` means on this machine."""
-        return runtime.workers(self.experiment.training.workers, self.device)
+        """The loader processes that `training.workers` means on this machine: those of pages need memory, too."""
+        asked = self.experiment.training.workers
+        most = runtime.workers(asked, self.device)
+        if asked is not None:
+            return asked
+        return workers_within(self.experiment.slurm.mem_gb, self.facts.get("memory"), most)
 
     @property
     def trains(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ _CONVOLUTION = re.compile(r"C\w*?\d+,\d+,(\d+)(?:,(\d+),(\d+))?$")
 _POOLING = re.compile(r"Mp(\d+),(\d+)(?:,(\d+),(\d+))?$")
 _RECURRENT = re.compile(r"[LG](f|r|b)[xy]s?(\d+)$")
 
-START_GB = 0.9
+START_GB = 0.7
 """Of a training before it has seen a page: Python, torch and kraken."""
 
 TIMES = 2.3
@@ -32,7 +32,7 @@ TIMES = 2.3
 WORKER_GB = 0.6
 """Of a process that loads pages, beside the page: Python, torch and kraken once more."""
 
-PAGE_BYTES = 12
+PAGE_BYTES = 4
 """Of each pixel of an image while it is read and scaled."""
 
 
@@ -91,8 +91,10 @@ class Memory:
 
     def facts(self) -> dict[str, Any]:
         """Return the estimate for the record."""
-        needed = self.peak_gb(0)
-        return {"memory_gb": None if needed is None else round(needed, 1)}
+        alone, with_one = self.peak_gb(0), self.peak_gb(1)
+        if alone is None or with_one is None:
+            return {"memory": None}
+        return {"memory": {"peak_gb": round(alone, 2), "worker_gb": round(with_one - alone, 2)}}
 
     def _needed(self, experiment: Experiment) -> float | None:
         return self.peak_gb(experiment.training.workers or 0)
@@ -106,13 +108,18 @@ class Memory:
         )
 
 
-def workers_within(asked_gb: float, memory: Memory, most: int) -> int:
-    """Return how many loader processes fit beside a training into an allocation, at most so many."""
-    for workers in range(most, 0, -1):
-        needed = memory.peak_gb(workers)
-        if needed is None or needed <= asked_gb:
-            return workers
-    return 0
+def workers_within(allocated_gb: float | None, said: Mapping[str, float] | None, most: int) -> int:
+    """Return how many loader processes fit beside a training into what is allocated, at most so many.
+
+    Args:
+        allocated_gb: None: nobody says.
+        said: what `Memory.facts` says of the training; None: nothing.
+        most: how many the CPUs have room for.
+    """
+    if allocated_gb is None or not said:
+        return most
+    room = allocated_gb - said["peak_gb"]
+    return max(min(most, int(room / said["worker_gb"])), 0)
 
 
 def scaled_pixels(network: str, width: int, height: int) -> int | None:
