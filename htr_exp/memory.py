@@ -29,8 +29,8 @@ START_GB = 0.7
 TIMES = 2.3
 """How often the values of all layers are held at the peak, forwards and backwards."""
 
-WORKER_GB = 0.6
-"""Of a process that loads pages, beside the page: Python, torch and kraken once more."""
+WORKER_GB = 0.5
+"""Of a loader, beside the page: two processes, one for training and one for validation, of what they do not share."""
 
 PAGE_BYTES = 4
 """Of each pixel of an image while it is read and scaled."""

@@ -28,7 +28,7 @@ FAKES = Path(__file__).parent / "fakes"
 sys.path.insert(0, str(FAKES))
 
 from groundtruth_pages import page_line, page_xml
-from scenario import weights
+from scenario import BLLA, segmentation_weights, weights
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -211,6 +211,101 @@ def planned(experiment: list[str]) -> Callable[..., RunDir]:
     return write_run
 
 
+def layout_region(name: str, kind: str | None, box: tuple[int, int, int, int] | None, *lines: str) -> str:
+    """Return a region of a PAGE file, a rectangle (left, top, right, bottom) or without a shape."""
+    custom = f' custom="structure {{type:{kind};}}"' if kind else ""
+    coords = ""
+    if box is not None:
+        left, top, right, bottom = box
+        coords = f'<Coords points="{left},{top} {left},{bottom} {right},{bottom} {right},{top}"/>'
+    return f'<TextRegion id="{name}"{custom}>{coords}{"".join(lines)}</TextRegion>'
+
+
+def layout_xml(*regions: str, image: str, size: tuple[int, int]) -> str:
+    """Return a PAGE file of regions."""
+    return page_xml("", image=image, size=size).replace(
+        '<TextRegion id="r1" custom="structure {type:MainZone;}"><Coords points="0,0 0,200 300,200 300,0"/></TextRegion>',
+        "".join(regions),
+    )
+
+
+def make_layout_pages(folder: Path, pages: int = 6, lines: int = 5) -> Path:
+    """Write PAGE files and an image each: a heading in the margin, the other lines in the main zone; no two alike."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for page in range(pages):
+        name = f"f{page + 1:02d}"
+        image = Image.new("L", (420, 60 * lines + 20), 200)
+        image.putpixel((0, 0), page)
+        image.save(folder / f"{name}.png")
+        drawn = [
+            page_line(
+                number + 1,
+                f"linea {number + 1} {page + 1}",  # too short for pages to be alike by their texts
+                coords=f"5,{60 * number + 10} 5,{60 * number + 55} 410,{60 * number + 55} 410,{60 * number + 10}",
+                baseline=f"5,{60 * number + 45} 410,{60 * number + 45}",
+                custom=f"structure {{type:{'DefaultLine' if number else 'HeadingLine'};}}",
+            )
+            for number in range(lines)
+        ]
+        xml = layout_xml(
+            layout_region("r1", "MarginTextZone", (2, 5, 415, 60), drawn[0]),
+            layout_region("r2", "MainZone", (2, 65, 415, 60 * lines + 15), *drawn[1:]),
+            image=f"{name}.png",
+            size=image.size,
+        )
+        (folder / f"{name}.xml").write_text(xml, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def layout_pages(tmp_path: Path) -> Path:
+    """A folder of six pages of five lines, with two types of lines and two of regions."""
+    return make_layout_pages(tmp_path / "layouts")
+
+
+@pytest.fixture
+def base_segmenter(tmp_path: Path) -> Path:
+    """A segmenter with blla's classes that finds two of five lines."""
+    path = tmp_path / "base_layout.mlmodel"
+    path.write_bytes(segmentation_weights(BLLA, accuracy=0.4))
+    return path
+
+
+@pytest.fixture
+def layout_experiment(workspace: Path, fake_kraken: Path, layout_pages: Path, base_segmenter: Path) -> list[str]:
+    """The words of a small segmentation: 4 pages to train on, 1 to validate, 1 to test."""
+    return layout_words(layout_pages, base_segmenter, fake_kraken)
+
+
+def layout_words(pages: Path, base: Path, ketos: Path) -> list[str]:
+    """Return the words of a small segmentation."""
+    return [
+        "task=segmentation",
+        f"dataset.path={pages}",
+        f"model.path={base}",
+        f"runtime.ketos={ketos}",
+        "tracking=none",
+        "split.validation=0.17",
+        "split.test=0.17",
+        "training.device=cpu",
+        "training.quit=fixed",
+        "training.epochs=3",
+    ]
+
+
+@pytest.fixture
+def planned_layout(layout_experiment: list[str]) -> Callable[..., RunDir]:
+    """Write the run of the small segmentation, with changes, and return it."""
+
+    def write_run(*changes: str, evaluate: bool = False) -> RunDir:
+        words = [] if evaluate else layout_experiment
+        kept = [word for word in layout_experiment if evaluate and not word.startswith(("training.", "split."))]
+        made = plan(compose_experiment(_changed([*words, *kept], changes)), evaluate=evaluate)
+        return write(made, command=["htr_exp", "evaluate" if evaluate else "train", *changes])[0]
+
+    return write_run
+
+
 def _changed(words: list[str], changes: tuple[str, ...]) -> list[str]:
     """Return the words with those replaced whose key is given anew."""
     keys = {change.partition("=")[0] for change in changes}
@@ -266,9 +361,19 @@ class CommandLine:
 
 
 @pytest.fixture
+def htr_exp_layout(layout_experiment: list[str], workspace: Path) -> Iterator[CommandLine]:
+    """The command line over the small segmentation: `htr_exp_layout.train("seed=2")`."""
+    yield from _command_line(layout_experiment, workspace)
+
+
+@pytest.fixture
 def htr_exp(experiment: list[str], workspace: Path) -> Iterator[CommandLine]:
     """The command line: `htr_exp("status", "--json")`, `htr_exp.train("seed=2")`."""
-    found = CommandLine(experiment, workspace)
+    yield from _command_line(experiment, workspace)
+
+
+def _command_line(words: list[str], folder: Path) -> Iterator[CommandLine]:
+    found = CommandLine(words, folder)
     yield found
     for process in found.started:
         if process.poll() is None:

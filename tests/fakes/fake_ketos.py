@@ -6,13 +6,21 @@ It imitates what a training framework depends on:
 - `train -v` logs one line a validation, then writes a checkpoint, of which it keeps the ten best alone; `-q fixed` ends after
   -N epochs, `-q early` after --lag epochs without improvement and ignores -N; at its own end it writes best_ACCURACY.mlmodel;
 - `--resume` brings back the count of epochs and the patience, and the list of the best if the folder is the same;
+- `segtrain` trains on page files; it logs a line of pixels a validation, then one of the lines it detected; what its
+  `--config` gives (`segtrain: line_class_mapping, region_class_mapping`, lists of [name, number]) are the numbers that it
+  trains by, and without it they come in the order of the pages. After a resize it names the outputs of its models in an order
+  of its own (scenario.resized), as 7.1.1 does: `class_mapping` of the metadata are these names, `_full_class_mapping` is what
+  was learnt. Where the numbers of lines and of regions are not even the same outputs, kraken would train nonsense: this
+  one fails;
 - SIGTERM ends a training at its next step, also one of a validation, with checkpoint_abort.ckpt and exit code 0; going on from
   one that was written within a validation, only the rest of it is done and logged;
 - `convert` refuses to overwrite.
 
 The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`,
-`compile_seconds`, `checkpoint_kb`, `fail` (compile, train, convert or ocr) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
-`drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name).
+`compile_seconds`, `checkpoint_kb`, `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
+`drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name). Of segtrain: `mean_iu` (one an
+epoch), `found` (of lines, what the model of each epoch will find; default: its mean_iu), `replaced_page` (it takes another page's
+place, as kraken does of one that it cannot use).
 """
 
 from __future__ import annotations
@@ -28,7 +36,18 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from scenario import fail_if, lines_of, log_call, scenario, weights
+from scenario import (
+    Classes,
+    classes_of_model,
+    fail_if,
+    lines_of,
+    log_call,
+    numbered,
+    resized,
+    scenario,
+    segmentation_weights,
+    weights,
+)
 
 CHARACTERS = 1000
 KEPT = 10
@@ -40,7 +59,7 @@ def main() -> None:
         return
     log_call("ketos")
     parser = argparse.ArgumentParser(prog="ketos", allow_abbrev=False)
-    for option in ("-d", "--precision", "-s", "--workers", "--threads"):
+    for option in ("-d", "--precision", "-s", "--workers", "--threads", "--config"):
         parser.add_argument(option)
     parser.add_argument("-v", action="store_true")
     parser.add_argument("-r", action="store_true")
@@ -55,16 +74,27 @@ def main() -> None:
     converting.add_argument("--weights-format", required=True)
     converting.add_argument("checkpoint", type=Path)
     training = verbs.add_parser("train", allow_abbrev=False)
-    taken = """-f -t -e -i -s -o -q -B -r -m -w -g -ss -u --resume --weights-format --resize --lag --optimizer --gradient-clip-val
-        --accumulate-grad-batches --warmup --schedule --sched-patience --cos-max --cos-min-lr --pad"""
-    for option in taken.split():
+    for option in ["-B", "-u", "--pad"]:
         training.add_argument(option)
-    training.add_argument("-N", type=int, default=50)
-    training.add_argument("--min-epochs", type=int, default=0)
-    for option in ("--augment", "--no-augment", "--normalize-whitespace", "--no-normalize-whitespace"):
+    for option in ("--normalize-whitespace", "--no-normalize-whitespace"):
         training.add_argument(option, action="store_true")
+    segmenting = verbs.add_parser("segtrain", allow_abbrev=False)
+    for option in ["--line-width", "--bl-tol", "--dice-weight"]:
+        segmenting.add_argument(option)
+    segmenting.add_argument("--pad", nargs=2)
+    segmenting.add_argument("-tl", action="store_true")
+    taken = """-f -t -e -i -s -o -q -r -m -w -g -ss --resume --weights-format --resize --lag --optimizer --gradient-clip-val
+        --accumulate-grad-batches --warmup --schedule --sched-patience --cos-max --cos-min-lr"""
+    for verb in (training, segmenting):
+        for option in taken.split():
+            verb.add_argument(option)
+        verb.add_argument("-N", type=int, default=50)
+        verb.add_argument("--min-epochs", type=int, default=0)
+        for option in ("--augment", "--no-augment"):
+            verb.add_argument(option, action="store_true")
     args = parser.parse_args()
-    {"compile": compile_lines, "convert": convert, "train": train}[args.verb](args, scenario())
+    doing = {"compile": compile_lines, "convert": convert, "train": train, "segtrain": train}
+    doing[args.verb](args, scenario())
 
 
 def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
@@ -111,6 +141,8 @@ class State:
         self.best_accuracy = -1.0
         self.waited = 0
         self.validating = False
+        self.classes: dict[str, Classes] | None = None  # of a segmenter: what its outputs are called, what they learn
+        self.claimed: float | None = None
 
     @classmethod
     def of(cls, checkpoint: Path, folder: Path) -> State:
@@ -119,7 +151,7 @@ class State:
         state = cls(folder)
         state.epochs = values["fake"]["epochs"]
         state.best_accuracy, state.waited = values["fake"]["best_accuracy"], values["fake"]["waited"]
-        state.validating = values["fake"]["validating"]
+        state.validating, state.classes = values["fake"]["validating"], values["fake"]["classes"]
         if values["fake"]["folder"] == str(folder.absolute()):
             state.best = values["fake"]["best"]
         return state
@@ -139,6 +171,8 @@ class State:
                 "best_accuracy": self.best_accuracy,
                 "waited": self.waited,
                 "validating": self.validating,
+                "classes": self.classes,
+                "claimed": self.claimed,
                 "folder": str(self.folder.absolute()),
             },
         }
@@ -149,6 +183,7 @@ class State:
 
 def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
     folder = Path(args.o)
+    layout = args.verb == "segtrain"
     if args.resume:
         state = State.of(Path(args.resume), folder)
     else:
@@ -161,11 +196,16 @@ def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
             sys.exit(f"Error: no model {args.i}")
         if (args.i is None) == (args.s is None):
             sys.exit("Error: give a base model or a network")
+        if layout:
+            state.classes = classes_of(args)
     fail_if(play, "train")
     folder.mkdir(parents=True, exist_ok=True)
-    print(
-        "[11/23/26 15:02:12] INFO     Training set 152 lines, validation set 42 lines, alphabet 60 symbols  vgsl.py:334"
-    )
+    if not layout:
+        print(
+            "[11/23/26 15:02:12] INFO     Training set 152 lines, validation set 42 lines, alphabet 60 symbols  vgsl.py:334"
+        )
+    if layout and "replaced_page" in play:
+        print("[11/27/26 23:18:40] INFO     Failed. Replacing with sample 1  segmentation.py:172")
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     padding = play.get("checkpoint_kb", 0)
@@ -192,15 +232,56 @@ def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
             print("validates", flush=True)
         steps(play.get("validation_seconds", 0))
         state.validating = False
-        errors = round(errors_of(play, state.epochs) * share)
-        accuracy = 1 - errors / CHARACTERS
-        said = f"validation run: total chars {CHARACTERS * share:.1f} errors {errors:.1f} accuracy {accuracy!r}"
-        print(f"[11/23/26 15:02:12] INFO     {said:90} vgsl.py:404", flush=True)
+        if layout:
+            accuracy = mean_iu_of(play, state.epochs)
+            state.claimed = at_epoch(play.get("found"), state.epochs)
+            said = f"validation run: accuracy 0.9712 mean_acc 0.9712 mean_iu {accuracy!r} freq_iu 0.9503"
+            found = f"validation bl detection: P 0.9000 R {0.5 + accuracy / 2:.4f} F1 {0.6 + accuracy / 3:.4f}"
+            print(f"[11/27/26 23:24:22] INFO     {said:110} blla.py:360", flush=True)
+            print(f"{'':20}INFO     {found:110} blla.py:373", flush=True)
+        else:
+            errors = round(errors_of(play, state.epochs) * share)
+            accuracy = 1 - errors / CHARACTERS
+            said = f"validation run: total chars {CHARACTERS * share:.1f} errors {errors:.1f} accuracy {accuracy!r}"
+            print(f"[11/23/26 15:02:12] INFO     {said:90} vgsl.py:404", flush=True)
         validated(state, accuracy, padding)
     best = max(state.best, key=lambda one: one[0])
     target = folder / f"best_{best[0]:.4f}.{'mlmodel' if args.weights_format == 'coreml' else 'safetensors'}"
     target.write_bytes(weights_of(Path(best[1])))
     print(f"Converting best model {best[1]} (score: {best[0]:.4f}) to weights file {target}")
+
+
+def classes_of(args: argparse.Namespace) -> dict[str, Classes]:
+    """Return what the outputs of the network will be called, and what they will learn."""
+    pages = [Path(line) for line in Path(args.t).read_text().split("\n") if line]
+    learnt = numbered(pages)
+    if args.config:
+        import yaml
+
+        given = yaml.safe_load(Path(args.config).read_text())["segtrain"]
+        pairs = {"baselines": given["line_class_mapping"], "regions": given["region_class_mapping"]}
+        learnt = {sort: {name: number for name, number in of} for sort, of in pairs.items()}
+    if args.i is None:
+        return {"called": learnt, "learnt": learnt}
+    base = classes_of_model(Path(args.i))
+    if args.resize not in ("union", "new") and {sort: {*of} for sort, of in base.items()} != {
+        sort: {*of} for sort, of in learnt.items()
+    }:
+        sys.exit("ValueError: Training data and model class mapping differ (fail)")
+    called = resized(base, learnt, args.resize)
+    if {sort: {*of.values()} for sort, of in called.items()} != {sort: {*of.values()} for sort, of in learnt.items()}:
+        sys.exit(f"Error: outputs are called {called} and learn {learnt}")
+    return {"called": called, "learnt": learnt}
+
+
+def mean_iu_of(play: dict[str, Any], epoch: int) -> float:
+    """Return the mean IoU of an epoch: as the scenario lists it (its last for all later ones), else more and more."""
+    given = at_epoch(play.get("mean_iu"), epoch)
+    return min(0.6 + 0.025 * epoch, 0.9) + epoch * 7 % 5 / 1000 if given is None else given
+
+
+def at_epoch(given: list[float] | None, epoch: int) -> float | None:
+    return given[min(epoch, len(given) - 1)] if given else None
 
 
 def over(args: argparse.Namespace, state: State) -> bool:
@@ -252,7 +333,11 @@ def validated(state: State, accuracy: float, padding_kb: int) -> None:
 def weights_of(checkpoint: Path) -> bytes:
     with zipfile.ZipFile(checkpoint) as archive:
         values = pickle.loads(archive.read("archive/data.pkl"))["fake"]
-    return weights(epochs=values["epochs"], accuracy=values["accuracy"])
+    about = {"claimed": values["claimed"]} if values["claimed"] is not None else {}
+    about |= {"epochs": values["epochs"], "accuracy": values["accuracy"]}
+    if values["classes"] is None:
+        return weights(**about)
+    return segmentation_weights(values["classes"]["called"], values["classes"]["learnt"], **about)
 
 
 def convert(args: argparse.Namespace, play: dict[str, Any]) -> None:

@@ -1,7 +1,17 @@
-"""A stand-in for the `kraken ... ocr` of 7.1.1 and, where its ketos is 4.3.13's, of that: one JSON line a text line of each page, as our template asks for.
+"""A stand-in for `kraken` of 7.1.1 and, where its ketos is 4.3.13's, of that; nothing is recognised or segmented.
 
-What it "recognises" is the reference with some characters replaced: the fewer, the better the model claims to be. A page that
-cannot be read leaves no output file, and the exit code is 0 all the same, as with kraken.
+- `-f page ... ocr`: one JSON line a text line of each page, as our template asks for. What it "recognises" is the reference
+  with some characters replaced: the fewer, the better the model claims to be.
+- `-a ... segment -bl -i MODEL`: an ALTO file of each image, as kraken's template writes it: tags for types, lines without a
+  region in a block without a shape. What it "finds" is the layout of the PAGE file beside the image, less
+  the last of its lines: the fewer, the better the model claims to be. Types are those of that file, by what the outputs of
+  the model were trained as and what they are called: where a model's names were given to the wrong outputs, types are wrong,
+  too. A model with one class finds everything as that, other models what they have no class for not at all.
+- `-t TEMPLATE ... segment -bl -i SEG ocr -m MODEL`: both, one JSON line a line that it found, with ids of its own (4.3.13: none).
+
+A page that fails leaves no output file, and the exit code is 0 all the same, as with kraken. The scenario may give, besides
+what fake_ketos.py says: `fail` (ocr or segment), `ocr_seconds` and `segment_seconds` a page, `ocr_missing_page` and
+`segment_missing_page` (part of a file's text, or of an image's name).
 """
 
 from __future__ import annotations
@@ -11,28 +21,159 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape as escaped
 
-from scenario import accuracy_of, baselines_of, fail_if, lines_of, log_call, scenario
+from scenario import (
+    Classes,
+    accuracy_of,
+    baselines_of,
+    classes_of_model,
+    fail_if,
+    lines_of,
+    log_call,
+    metadata_of,
+    scenario,
+    type_of,
+)
 
 
 def main() -> None:
     log_call("kraken")
     play = scenario()
+    group, segmenting, recognising = commands(sys.argv[1:])
+    pages = [(Path(group[at + 1]), Path(group[at + 2])) for at, word in enumerate(group) if word == "-i"]
+    if recognising is None:
+        if segmenting is None or "-a" not in group or "-bl" not in segmenting:
+            sys.exit("Error: this kraken only plays `-a segment -bl` and `ocr`")
+        fail_if(play, "segment")
+        segment(pages, Path(segmenting[segmenting.index("-i") + 1]), play)
+        return
     fail_if(play, "ocr")
-    argv = sys.argv[1:]
-    accuracy = accuracy_of(Path(argv[argv.index("-m") + 1]))
-    pages = [(Path(argv[at + 1]), Path(argv[at + 2])) for at, word in enumerate(argv) if word == "-i"]
+    if "-t" not in group or (segmenting is None) != ("-f" in group):
+        sys.exit("Error: page files are read with -f page, images with segment; the output is by a template")
+    found = Path(segmenting[segmenting.index("-i") + 1]) if segmenting is not None else None
+    recognise(pages, Path(recognising[recognising.index("-m") + 1]), found, play)
+
+
+def commands(argv: list[str]) -> tuple[list[str], list[str] | None, list[str] | None]:
+    """Return the words of the group, of `segment` and of `ocr`."""
+    ends = {name: argv.index(name) for name in ("segment", "ocr") if name in argv}
+    ocr = argv[ends["ocr"] :] if "ocr" in ends else None
+    found = argv[ends["segment"] : ends.get("ocr")] if "segment" in ends else None
+    return argv[: min(ends.values(), default=len(argv))], found, ocr
+
+
+def segment(pages: list[tuple[Path, Path]], model: Path, play: dict[str, Any]) -> None:
+    named = Names(model)
+    for image, output in pages:
+        time.sleep(play.get("segment_seconds", 0))
+        if fails(image.name, play, "segment"):
+            continue
+        page = image.with_suffix(".xml")
+        lost, types, blocks = missed(lines_of(page), model), Types(), []
+        for region in [one for one in ElementTree.parse(page).iter() if one.tag.endswith("TextRegion")]:
+            kind = named.of("regions", type_of(region, "text"))
+            lines = [child for child in region if child.tag.endswith("}TextLine") and child.attrib["id"] not in lost]
+            drawn = []
+            for line in lines:
+                of_line = named.of("baselines", type_of(line, "default"))
+                if of_line is not None:
+                    drawn.append(text_line(f"line_{len(blocks)}_{len(drawn)}", line, types.tag(of_line)))
+            shape = points(region, "Coords") if kind is not None else ""
+            if shape or drawn:
+                tagged = f' TAGREFS="{types.tag(kind)}"' if shape and kind is not None else ""
+                polygon = f'<Shape><Polygon POINTS="{shape}"/></Shape>' if shape else ""
+                blocks.append(f'<TextBlock ID="block_{len(blocks)}"{tagged}>{polygon}{"".join(drawn)}</TextBlock>')
+        output.write_text(
+            ALTO.format(image=escape(image.name), tags=types.xml(), blocks="".join(blocks)), encoding="utf-8"
+        )
+
+
+ALTO = """<?xml version="1.0" encoding="UTF-8"?>
+<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Description><MeasurementUnit>pixel</MeasurementUnit>
+<sourceImageInformation><fileName>{image}</fileName></sourceImageInformation></Description><Tags>{tags}</Tags>
+<Layout><Page WIDTH="0" HEIGHT="0" PHYSICAL_IMG_NR="0" ID="page_0"><PrintSpace HPOS="0" VPOS="0" WIDTH="0" HEIGHT="0">
+{blocks}</PrintSpace></Page></Layout></alto>
+"""
+
+
+class Types:
+    """The types of one page, each with the tag that stands for it."""
+
+    def __init__(self) -> None:
+        self.named: dict[str, str] = {}
+
+    def tag(self, kind: str) -> str:
+        return self.named.setdefault(kind, f"TYPE_{len(self.named) + 1}")
+
+    def xml(self) -> str:
+        return "".join(f'<OtherTag ID="{tag}" LABEL="{escape(kind)}"/>' for kind, tag in self.named.items())
+
+
+def text_line(name: str, line: ElementTree.Element, tag: str) -> str:
+    polygon = f'<Shape><Polygon POINTS="{points(line, "Coords")}"/></Shape>'
+    baseline = f'BASELINE="{points(line, "Baseline")}" TAGREFS="{tag}"'
+    return f'<TextLine ID="{name}" {baseline}>{polygon}<String CONTENT=""/></TextLine>'
+
+
+def points(element: ElementTree.Element, name: str) -> str:
+    """Return the points of a shape as ALTO writes them."""
+    found = next((child.attrib["points"] for child in element if child.tag.endswith(f"}}{name}")), "")
+    return found.replace(",", " ")
+
+
+class Names:
+    """What a model calls what it finds."""
+
+    def __init__(self, model: Path) -> None:
+        self.called = classes_of_model(model)
+        self.learnt: Classes = self.called
+        if "_full_class_mapping" in metadata_of(model):
+            self.learnt = classes_of_model(model, "_full_class_mapping")
+
+    def of(self, sort: str, kind: str) -> str | None:
+        """Return its name of a type: the type's output, called as its file says; None where it has none."""
+        learnt, called = self.learnt[sort], {number: name for name, number in self.called[sort].items()}
+        if kind not in learnt and len(learnt) == 1:
+            (kind,) = learnt
+        return called.get(learnt[kind]) if kind in learnt else None
+
+
+def escape(text: str) -> str:
+    return escaped(text, {'"': "&quot;"})
+
+
+def missed(lines: list[tuple[str, str]], model: Path) -> set[str]:
+    """Return the ids of the lines that a segmenter does not find: the last ones of a page."""
+    found = round(accuracy_of(model) * len(lines))
+    return {line for line, _ in lines[found:]}
+
+
+def recognise(pages: list[tuple[Path, Path]], model: Path, segmenter: Path | None, play: dict[str, Any]) -> None:
+    accuracy = accuracy_of(model)
     for page, output in pages:
         time.sleep(play.get("ocr_seconds", 0))
-        if play.get("ocr_missing_page") and play["ocr_missing_page"] in page.read_text():
-            print(f"ERROR    Failed processing {page}: no such luck")
+        layout = page if segmenter is None else page.with_suffix(".xml")
+        if fails(page.name if segmenter else page.read_text(), play, "segment" if segmenter else "ocr"):
             continue
         forgets = os.environ.get("FAKE_RELEASE") == "4.3"
+        lost = missed(lines_of(layout), segmenter) if segmenter else set()
         rows = [
-            {"id": None if forgets else line, "baseline": baseline, "text": recognised(text, accuracy)}
-            for (line, text), baseline in zip(lines_of(page), baselines_of(page))
-        ]
+            {"id": None if forgets else f"_{line}" if segmenter else line, "baseline": baseline, "text": recognised(text, accuracy)}
+            for (line, text), baseline in zip(lines_of(layout), baselines_of(layout))
+            if line not in lost
+        ]  # fmt: skip
         output.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def fails(said: str, play: dict[str, Any], doing: str) -> bool:
+    """Tell of a page that cannot be done, where the scenario says so."""
+    part = play.get(f"{doing}_missing_page")
+    if part and part in said:
+        print(f"ERROR    Failed processing {said[:80]}: no such luck")
+    return bool(part) and part in said
 
 
 def recognised(text: str, accuracy: float) -> str:

@@ -1,4 +1,4 @@
-"""What the fakes of kraken share: the scenario they play, the log of their calls, and files of weights."""
+"""What the fakes of kraken share: the scenario they play, the log of their calls, files of weights, pages and their classes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 SPEC = "[1,12,0,1 Cr{C_0}3,3,8 S{S_1}1(1x0)1,3 O{O_2}1c4]"
+SEGMENTATION_SPEC = "[1,12,0,3 Cr{C_0}7,7,8,2,2 Gn{Gn_1}8 O{l_2}2l4]"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz 0123456789"
 
 
@@ -68,6 +69,99 @@ def weights(**meta: Any) -> bytes:
     description = field(1, b"input") + field(100, field(1, b"kraken model") + entries) + field(10, b"output")
     layer = b"\x15" + struct.pack("<f", 1.0) + field(1, bytes(64))
     return b"\x08\x02" + field(2, description) + b"\x50\x01" + field(500, layer)
+
+
+Classes = dict[str, dict[str, int]]
+"""Of `baselines` and `regions`: class -> output of the network."""
+
+BLLA: Classes = {"baselines": {"default": 2}, "regions": {"text": 3}}
+FIRST = 2
+
+
+def segmentation_weights(named: Classes, learnt: Classes | None = None, **meta: Any) -> bytes:
+    """Return a tiny CoreML file of a segmenter as kraken writes it.
+
+    Args:
+        named: what its outputs are called (`class_mapping`).
+        learnt: what they were trained as (`_full_class_mapping` of 7.1), where that is said.
+        meta: more of its metadata.
+    """
+    ends = {"_start_separator": 0, "_end_separator": 1}
+    about: dict[str, Any] = {"model_type": "segmentation", "seg_type": None, "one_channel_mode": None} | meta
+    about |= {"topline": False, "bounding_regions": None, "class_mapping": {"aux": ends} | named}
+    if learnt is not None:
+        about["_full_class_mapping"] = {"aux": ends} | learnt
+    texts = {"vgsl": SEGMENTATION_SPEC, "kraken_meta": json.dumps(about)}
+    entries = b"".join(field(100, field(1, key.encode()) + field(2, text.encode())) for key, text in texts.items())
+    description = field(1, b"input") + field(100, field(1, b"kraken model") + entries) + field(10, b"output")
+    layer = b"\x15" + struct.pack("<f", 1.0) + field(1, bytes(64))
+    return b"\x08\x02" + field(2, description) + b"\x50\x01" + field(500, layer)
+
+
+def metadata_of(model: Path) -> dict[str, Any]:
+    """Return the `kraken_meta` of a model of `weights` or `segmentation_weights`."""
+    content = model.read_bytes()
+    start = content.index(b"{", content.index(b"kraken_meta"))
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(content[start:].decode("utf-8", "replace"))[0]
+    return found
+
+
+def classes_of_model(model: Path, key: str = "class_mapping") -> Classes:
+    """Return the classes of a segmenter."""
+    return {sort: dict(metadata_of(model)[key][sort]) for sort in ("baselines", "regions")}
+
+
+def numbered(pages: list[Path]) -> Classes:
+    """Return the classes of page files as kraken numbers them by itself: page by page, lines before regions."""
+    found: Classes = {"baselines": {}, "regions": {}}
+    following = FIRST
+    for page in pages:
+        for sort, kinds in types_of(page).items():
+            for kind in kinds:
+                if kind not in found[sort]:
+                    found[sort][kind] = following
+                    following += 1
+    return found
+
+
+def resized(base: Classes, wanted: Classes, resize: str) -> Classes:
+    """Return the classes of a network as kraken 7.1 names them once it was resized to those of a training.
+
+    Those that stay keep their order, with `new` lines before regions from the first number on; new ones follow, lines,
+    then regions. Among new lines and among new regions the order is that of a Python set: here, the last name first.
+    """
+    kept = {
+        sort: [name for name in sorted(of, key=of.__getitem__) if resize != "new" or name in wanted[sort]]
+        for sort, of in base.items()
+    }
+    found: Classes = {"baselines": {}, "regions": {}}
+    following = FIRST
+    for sort in ("baselines", "regions"):
+        for name in kept[sort]:
+            found[sort][name] = following if resize == "new" else base[sort][name]
+            following = max(following, found[sort][name] + 1)
+    for sort in ("baselines", "regions"):
+        for name in sorted(wanted[sort].keys() - base[sort].keys(), reverse=True):
+            found[sort][name] = following
+            following += 1
+    return found
+
+
+def types_of(page: Path) -> dict[str, list[str]]:
+    """Return the types of the lines and regions of a PAGE file, in the file's order, as kraken calls those without one."""
+    found: dict[str, list[str]] = {"baselines": [], "regions": []}
+    for element in ElementTree.parse(page).iter():
+        if element.tag.endswith("}TextLine"):
+            found["baselines"].append(type_of(element, "default"))
+        elif element.tag.endswith("Region") and any(child.tag.endswith("}Coords") for child in element):
+            found["regions"].append(type_of(element, "text"))
+    return found
+
+
+def type_of(element: ElementTree.Element, untyped: str) -> str:
+    """Return the type of a line or region of a PAGE file."""
+    said = re.search(r"structure \{.*?type:\s*([^;}]*)", element.attrib.get("custom", ""))
+    return said[1].strip() if said else untyped
 
 
 def accuracy_of(model: Path) -> float:
