@@ -99,7 +99,7 @@ def test_one_dataset_that_cannot_be_compiled_does_not_end_the_others(
     htr_exp: CommandLine, cluster: Cluster, pages: Path, tmp_path: Path
 ) -> None:
     words = ["-m", "slurm=publicgpu", "slurm.compile_partition=public", "slurm.array_parallelism=1", "slurm.extra.hold=true",
-             "split.seed=0,1", "--json"]  # fmt: skip
+             "split.validation=0.17,0.34", "--json"]  # fmt: skip
     sent = htr_exp.train(*words)
     assert sent.code == 0, sent.stderr
     first, second = (RunDir(Path(row["run"])) for row in sent.json)
