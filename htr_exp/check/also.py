@@ -106,7 +106,11 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
         pages, known, normalization=form, normalize_whitespace=blanks, resize=training.resize, allowed=held.allowed
     )
     table = experiment.dataset.characters
-    sentences = [f"{counted(len(audit.characters), 'character')}: {_signs(audit.characters)}"] if pages else []
+    sentences = (
+        [f"{counted(len(audit.characters), 'character')} as they are trained on: {_signs(audit.characters)}"]
+        if pages
+        else ["none: there is no line that can be used"]
+    )
     if known is not None:
         lines = f"{sum(one.count for one in audit.unknown)} times in all" if audit.unknown else ""
         listed = [f"{spelled(one.text)} ({one.count}, {', '.join(one.examples[:1])})" for one in audit.unknown]
