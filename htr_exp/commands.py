@@ -49,6 +49,7 @@ def script(
     sides: Sequence[str],
     pad: int,
     task: str = "recognition",
+    segmenter: bool = False,
     reach: str | None = None,
 ) -> str:
     """Return the text of commands.sh.
@@ -63,6 +64,7 @@ def script(
         sides: what is compiled: train, validation and, where there is one, test; nothing where nothing is trained.
         pad: of scoring, pixels.
         task: what is learnt.
+        segmenter: whether whole pages are read, too, in the lines that a segmentation model finds.
         reach: a line that brings this kraken within reach, or says how; None where it is on PATH.
     """
     header = HEADER.format(
@@ -91,6 +93,11 @@ def script(
         lines += predicted("$BASE", "base", version, device, training)
     if sides:
         lines += predicted("$OUT/best.mlmodel", "best", version, device, training)
+    if segmenter:
+        lines.append(
+            "\n# whole pages, in the lines that the segmentation model finds\nSEGMENTER=${SEGMENTER:-$(cat live/segmentation_model.path)}"
+        )
+        lines += _prediction("$BASE", "found-lines", version, device, training, pad, segmenter="$SEGMENTER")
     return "\n".join(lines) + "\n"
 
 
@@ -199,15 +206,18 @@ def _segmentation(model: str, name: str, version: str, device: str, training: Tr
     ]
 
 
-def _prediction(model: str, name: str, version: str, device: str, training: Training, pad: int) -> list[str]:
+def _prediction(
+    model: str, name: str, version: str, device: str, training: Training, pad: int, segmenter: str | None = None
+) -> list[str]:
     command = ketos.predict_command(
         version, pages=[("PAGES", "PAGES")], model=model, template="predict.jinja", device=device,
-        precision=training.precision, threads=training.threads, pad=pad,
+        precision=training.precision, threads=training.threads, pad=pad, segmenter=segmenter,
     )  # fmt: skip
+    listed = "live/held-out.images" if segmenter else "live/held-out.pages"
     return [
         f'mkdir -p "$OUT/{name}"',
         "set --",
-        f'while read -r page; do set -- "$@" -i "$page" "$OUT/{name}/$(basename "$page" .xml).jsonl"; done < live/held-out.pages',
+        f'while read -r page; do set -- "$@" -i "$page" "$OUT/{name}/$(basename "$page" .xml).jsonl"; done < {listed}',
         _shown(command).replace("-i PAGES PAGES", '"$@"'),
     ]
 

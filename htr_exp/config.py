@@ -308,7 +308,8 @@ def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[
         except OmegaConfBaseException as error:
             problems.append(f"{key}={value}: {_first_line(error)}")
             continue
-        words = CHOICES.get(key, ())
+        # words of kraken's are told with all else that whoever types them is used to, by `word_problems`
+        words = () if habits.of_value(key, value) else CHOICES.get(key, ())
         if words and value is not None and value not in words and "${" not in str(value):
             problems.append(_word_problem(key, value, words))
     return problems

@@ -72,8 +72,12 @@ def _meant(name: str) -> str:
     if long in OTHERWISE:
         return OTHERWISE[long]
     for key, options in (pair for of_task in ketos.OPTIONS.values() for pair in of_task.items()):
-        if any(option.name is not None and name in option.name.split("/") for option in options):
-            return f"write training.{key}=VALUE"
+        for option in options:
+            bare = (
+                next((word for word, own in (option.words or {}).items() if own == name), None) if option.bare else None
+            )
+            if bare is not None or (option.name is not None and name in option.name.split("/")):
+                return f"write training.{key}={bare or 'VALUE'}"
     return "there is no such option; `--help` lists those there are, and settings are written KEY=VALUE"
 
 

@@ -23,10 +23,10 @@ _CONVOLUTION = re.compile(r"C\w*?\d+,\d+,(\d+)(?:,(\d+),(\d+))?$")
 _POOLING = re.compile(r"Mp(\d+),(\d+)(?:,(\d+),(\d+))?$")
 _RECURRENT = re.compile(r"[LG](f|r|b)[xy]s?(\d+)$")
 
-START_GB = 0.7
+START_GB = 1.1
 """Of a training before it has seen a page: Python, torch and kraken."""
 
-TIMES = 2.3
+TIMES = 2.05
 """How often the values of all layers are held at the peak, forwards and backwards."""
 
 WORKER_GB = 0.5

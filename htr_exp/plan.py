@@ -121,7 +121,7 @@ class Plan:
                 "task": values["task"],
                 **(read if self.evaluate else learnt),
                 "scores": scores,
-                **({} if self.naming is None else {"classes": values["classes"]}),
+                **({} if self.naming is None else {"classes": _in_order(values["classes"])}),
                 **({} if self.segmenter is None else {"segmentation_model": self.segmenter.sha256}),
                 "question": values["question"],
                 "split": self.split.digest,
@@ -131,6 +131,11 @@ class Plan:
                 "runtime": values["runtime"]["kind"],
             }
         )
+
+
+def _in_order(classes: dict[str, Any]) -> dict[str, Any]:
+    """Return the classes with the order of their patterns, of which the first that fits counts."""
+    return {key: list(value.items()) if isinstance(value, dict) else value for key, value in classes.items()}
 
 
 @dataclass

@@ -188,7 +188,9 @@ def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
         "segmentation_model.file",
         "segmentation_model.doi",
     )
+    by_task = [[one["settings"] for one in rows if one["task"] == task] for task in FIGURES]
     varied = [
-        key for key in everywhere if not key.startswith(ignored) and len({repr(one["settings"].get(key)) for one in rows}) > 1
+        key for key in everywhere
+        if not key.startswith(ignored) and any(len({repr(used.get(key)) for used in of_task}) > 1 for of_task in by_task)
     ]  # fmt: skip
-    return rows, varied
+    return rows, ["task.name"] * (len({one["task"] for one in rows}) > 1) + varied

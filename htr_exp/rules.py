@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from htr_exp.schema import Experiment
+from htr_exp.schema import Experiment, Model
 from htr_exp.slurm import usable_cpus
 from htr_exp.splits import BUILT_IN
 from htr_exp.tasks import FOREIGN
@@ -99,12 +99,17 @@ def _choices(experiment: Experiment) -> list[str]:
     return found
 
 
+def _named(model: Model) -> str:
+    """Return a model as a user names it."""
+    return f".path={model.path}" if model.name in (None, "none") else f"={model.name}"
+
+
 def _segmentation(experiment: Experiment, evaluate: bool) -> list[str]:
     found = []
     recognises = experiment.task.name == "recognition"
     if segments(experiment) and not (evaluate and recognises):
         found.append(
-            f"segmentation_model={experiment.segmentation_model.name or experiment.segmentation_model.path} changes nothing here: "
+            f"segmentation_model{_named(experiment.segmentation_model)} changes nothing here: "
             "it is for `evaluate model=... dataset=...` with a recognition model; to train a segmenter, task=segmentation model=..."
         )
     if recognises:

@@ -53,7 +53,7 @@ PARAM_LENGTH, TAG_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 8000, 250, 3
 CUT = " ... (cut; whole in experiment.yaml)"
 
 COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "regions",
-                    "lines_predicted", "regions_predicted"})  # fmt: skip
+                    "lines_predicted", "regions_predicted", "bag_errors", "lines_without_baseline", "regions_without_area"})  # fmt: skip
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
 
 

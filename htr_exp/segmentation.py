@@ -56,6 +56,9 @@ class Segmentation(Stages):
         settings, version = self._inputs.experiment.training, self._inputs.kraken.version
         records = training.kept_epochs(self._run, settings, version)
         pages = self._inputs.pages("validation")
+        chosen = read_json(self._chosen) if self._chosen.exists() and self._run.best.exists() else {"candidates": []}
+        if [one["epoch"] for one in chosen["candidates"]] == [record["epoch"] for record in records]:
+            return
         found = []
         for record in records:
             model = folder / f"epoch-{record['epoch']:04d}.mlmodel"

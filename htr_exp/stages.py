@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from htr_exp import ketos, training
-from htr_exp.curve import best_value
 from htr_exp.files import utc_now
 from htr_exp.inputs import Inputs
 from htr_exp.tasks import FIGURES, Task
@@ -182,12 +181,12 @@ class Stages(ABC):
         scored = self._run.best if self._inputs.trains else Path(self._inputs.places["base_model"])
         results: dict[str, Any] = {"network": read_header(scored).network, "models": self._inputs.digests}
         if outcome is not None:
-            figure = FIGURES[self.task]
+            key, best = FIGURES[self.task].key, self._best()
             results |= {
-                "best_epoch": self._best()["epoch"],
+                "best_epoch": best["epoch"],
                 "epochs": outcome.epochs,
                 "ended_by": outcome.ended_by,
-                f"{figure.key}_while_training": best_value(self._run.epochs(), self.task),
+                f"{key}_while_training": best[key],
             }
         return results | {
             "val_source": "rescored",

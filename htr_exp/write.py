@@ -77,6 +77,7 @@ def script_of(plan: Plan) -> str:
         sides=[] if plan.evaluate else [side for side in NAMES if plan.split.pages[side]],
         pad=plan.experiment.scores.pad,
         task=plan.experiment.task.name,
+        segmenter=plan.segmenter is not None,
         reach=_reach(plan.experiment.runtime),
     )
 
@@ -247,7 +248,9 @@ def _place(run: RunDir, plan: Plan) -> None:
     write_atomically(
         run.live / "held-out.pages", "".join(f"{path}\n" for side in NAMES[1:] for path in by_side.get(side, []))
     )
-    if plan.naming is not None:
+    if plan.segmenter is not None:
+        write_atomically(run.live / "segmentation_model.path", f"{plan.segmenter.path}\n")
+    if plan.naming is not None or plan.segmenter is not None:
         images = [str(plan.pages[name].image) for side in NAMES[1:] for name in plan.split.pages[side]]
         write_atomically(run.live / "held-out.images", "".join(f"{path}\n" for path in images))
     write_atomically(run.live / "base_model.path", f"{plan.base.path}\n" if plan.base else "")

@@ -44,7 +44,9 @@ def test_every_choice_composes_and_breaks_no_rule(file: Path, workspace: Path) -
     assert isinstance(composed.experiment, Experiment)
     assert word_problems(composed.values) == []
     user_s = ("split=", "split.by=", "tracking=server needs", "model is not set", "model=none needs", "dataset is not set", "slurm.partition is not set", "slurm.time_min is not set")  # fmt: skip
-    said = problems(composed.experiment, Memory().shipped(composed.experiment.task.name), evaluate=group == "segmentation_model")
+    said = problems(
+        composed.experiment, Memory().shipped(composed.experiment.task.name), evaluate=group == "segmentation_model"
+    )
     assert [problem for problem in said if not problem.startswith(user_s)] == []
 
 

@@ -14,10 +14,10 @@ from htr_exp.memory import Memory, scaled_pixels, values_per_pixel, workers_with
 BLLA = "[1,{height},0,3 Cr7,7,64,2,2 Gn32 Cr3,3,128,2,2 Gn32 Cr3,3,128 Gn32 Cr3,3,256 Gn32 Cr3,3,256 Gn32 Lbx32 Lby32 Cr1,1,32 Gn32 Lby32 Lbx32 O{{l_16}}2l4]"
 
 MEASURED = [  # width, height of the images; height of the network; peak of `ketos segtrain` of 7.1.1, GB
-    (800, 1200, 600, 0.99),
-    (4500, 3000, 600, 1.41),
-    (800, 1200, 1200, 2.06),
-    (800, 1200, 1800, 3.50),
+    (800, 1120, 400, 1.27),
+    (800, 1120, 800, 1.73),
+    (800, 1120, 1200, 2.58),
+    (800, 1120, 1800, 4.20),
     (854, 1207, 1800, 4.09),
 ]
 

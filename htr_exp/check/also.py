@@ -64,11 +64,14 @@ def types(checked: Checked, experiment: Experiment, held: Means) -> Checked:
         f"{sort}: {_first([f'{name} {sides.total()}' for name, sides in sorted(of.items())]) or 'none'}"
         for sort, of in audit.counts.items()
     ]
-    sentences += [f"error: {one}" for one in audit.problems((), held.model)] if checked.dataset.pages else []
+    refusals = classes.setting_problems(experiment.classes)
+    refusals += audit.problems((), held.model) if checked.dataset.pages else []
+    sentences += [f"error: {one}" for one in refusals]
     sentences += [f"warning: {one}" for one in audit.warnings(held.model)] if checked.dataset.pages else []
     facts = {"types": {sort: {name: sides.total() for name, sides in of.items()} for sort, of in audit.counts.items()}}
     if held.header is not None:
         facts["base_model"] = {"name": held.model, "new": audit.new, "absent": audit.absent}  # type: ignore[dict-item]
+    checked = replace(checked, refusals=(*checked.refusals, *refusals))
     return _with(checked, Section("The types", tuple(sentences)), "classes", facts)
 
 

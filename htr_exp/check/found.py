@@ -20,7 +20,7 @@ SEVERITIES: dict[Severity, str] = {
 }
 """Severity -> what it means, the gravest first."""
 
-_OF_REGIONS = ("region_without_type", "duplicate_region_id")
+_OF_REGIONS = ("region_without_type", "region_without_polygon", "duplicate_region_id")
 
 
 @dataclass(frozen=True)

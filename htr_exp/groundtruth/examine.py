@@ -185,7 +185,7 @@ class _Examination:
             self.add(code, label, message)
         lines = tuple(self._usable(label, sheet, seen))
         self._notes(label, sheet)
-        if not lines and not sheet.regions:
+        if not lines and not sheet.region_types:
             self.add("page_without_text", label, wording.empty(sheet))
             return
         self._forms.append((label, sheet.forms))

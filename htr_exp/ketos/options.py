@@ -135,6 +135,8 @@ def _instead(key: str) -> str:
 
 def _typed(value: object) -> str:
     """Return a value as a user types it."""
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
