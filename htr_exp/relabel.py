@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 from htr_exp.classes import OF_MODEL, known_classes
@@ -20,6 +21,7 @@ from htr_exp.weights import (
     ENTRY_VALUE,
     METADATA_USER_DEFINED,
     MODEL_DESCRIPTION,
+    fields_of,
     read_header,
 )
 
@@ -47,7 +49,7 @@ def relabel(model: Path, numbers: Mapping[str, Mapping[str, int]]) -> None:
     about = json.dumps(header.metadata | {"class_mapping": mapping})
 
     def changed(entry: bytes) -> bytes:
-        parts = {number: entry[start:end] for number, _, start, end in _fields(entry)}
+        parts = {number: entry[start:end] for number, _, start, end in fields_of(BytesIO(entry), 0, len(entry))}
         if parts.get(ENTRY_KEY) != b"kraken_meta":
             return entry
         return _replaced(entry, (ENTRY_VALUE,), lambda _: about.encode())
@@ -57,49 +59,20 @@ def relabel(model: Path, numbers: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def _replaced(message: bytes, path: Sequence[int], change: Callable[[bytes], bytes]) -> bytes:
-    """Return a protobuf message with the fields at a path of field numbers changed; all others stay byte for byte.
-
-    Source: protobuf.dev/programming-guides/encoding.
-    """
+    """Return a protobuf message with the fields at a path of field numbers changed; all others stay byte for byte."""
     out, kept = [], 0
-    for number, key_start, start, end in _fields(message):
+    for number, begin, start, end in fields_of(BytesIO(message), 0, len(message)):
         if number != path[0]:
             continue
         value = message[start:end]
         new = change(value) if len(path) == 1 else _replaced(value, path[1:], change)
-        out += [message[kept:key_start], _encoded(number << 3 | 2), _encoded(len(new)), new]
+        out += [message[kept:begin], _encoded(number << 3 | 2), _encoded(len(new)), new]
         kept = end
     return b"".join([*out, message[kept:]])
 
 
-def _fields(message: bytes) -> list[tuple[int, int, int, int]]:
-    """Return number, start of the key, start and end of the value of each length-delimited field."""
-    found, position = [], 0
-    while position < len(message):
-        begin = position
-        key, position = _decoded(message, position)
-        length = {1: 8, 5: 4}.get(key & 7, 0)
-        if key & 7 == 0:
-            _, position = _decoded(message, position)
-        elif key & 7 == 2:
-            length, position = _decoded(message, position)
-            found.append((key >> 3, begin, position, position + length))
-        position += length
-    return found
-
-
-def _decoded(message: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-
-
 def _encoded(value: int) -> bytes:
+    """Return a number as protobuf writes it: seven bits a byte, the lowest first."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -224,9 +224,9 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
 
 COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     "recognition": (("CER", "cer"), ("WER", "wer")),
-    "segmentation": (("line F1", "line_f1"), ("region IoU", "region_iou")),
+    "segmentation": (("line F1", "line_f1"), ("region IoU", "region_iou_any")),
 }
-"""What is shown of a run's scores: label and key, by task."""
+"""What is shown of a run's scores: label and key, by task; of layouts whatever the types are called, as models name them differently."""
 
 
 def _show_lines(out: Console, row: dict[str, Any], models: Sequence[tuple[str, str]]) -> None:

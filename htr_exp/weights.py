@@ -122,16 +122,16 @@ def _read_coreml(file: BinaryIO, size: int) -> dict[str, str]:
     """Return the user-defined metadata of a CoreML model."""
     metadata: dict[str, str] = {}
     has_network = False
-    for number, start, end in _fields(file, 0, size):
+    for number, _, start, end in fields_of(file, 0, size):
         has_network = has_network or number == MODEL_NEURAL_NETWORK
         if number != MODEL_DESCRIPTION:
             continue
-        for inner, inner_start, inner_end in _fields(file, start, end):
+        for inner, _, inner_start, inner_end in fields_of(file, start, end):
             if inner != DESCRIPTION_METADATA:
                 continue
-            for field, entry_start, entry_end in _fields(file, inner_start, inner_end):
+            for field, _, entry_start, entry_end in fields_of(file, inner_start, inner_end):
                 if field == METADATA_USER_DEFINED:
-                    entry = {part: (a, b) for part, a, b in _fields(file, entry_start, entry_end)}
+                    entry = {part: (a, b) for part, _, a, b in fields_of(file, entry_start, entry_end)}
                     key, value = (_text(file, *entry.get(part, (0, 0))) for part in (ENTRY_KEY, ENTRY_VALUE))
                     metadata[key] = value
     if not has_network:
@@ -139,13 +139,16 @@ def _read_coreml(file: BinaryIO, size: int) -> dict[str, str]:
     return metadata
 
 
-def _fields(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield number, start and end of each length-delimited field of a protobuf message, stepping over the rest.
+def fields_of(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield of each length-delimited field of a protobuf message its number, where it begins, and start and end of its value.
+
+    The rest is stepped over.
 
     Source: protobuf.dev/programming-guides/encoding.
     """
     position = start
     while position < end:
+        begin = position
         key, position = _varint(file, position, end)
         number, wire_type = key >> 3, key & 7
         length = 0
@@ -162,7 +165,7 @@ def _fields(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, in
         if length > end - position:
             raise _Damaged(CUT)
         if wire_type == 2:
-            yield number, position, position + length
+            yield number, begin, position, position + length
         position += length
 
 
