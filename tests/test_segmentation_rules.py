@@ -150,7 +150,9 @@ def test_a_segmentation_model_is_for_evaluating_a_recogniser_alone(said: Said) -
     assert said(*TEXT, SEGMENTER, evaluate=True) == []
     for words, evaluate in ((TEXT, False), (LAYOUT, False), (LAYOUT, True)):
         (problem,) = said(*words, SEGMENTER, evaluate=evaluate)
-        assert problem.startswith("segmentation_model.path=seg.mlmodel changes nothing here: it is for `evaluate model=...")
+        assert problem.startswith(
+            "segmentation_model.path=seg.mlmodel changes nothing here: it is for `evaluate model=..."
+        )
         assert "task=segmentation model=..." in problem
     (problem,) = said(*TEXT, "segmentation_model=blla")
     assert problem.startswith("segmentation_model=blla changes nothing here")
