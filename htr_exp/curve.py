@@ -15,6 +15,11 @@ def loss(record: Record) -> float:
     return float(record["errors"]) if "errors" in record else 1.0 - record["val_mean_iu"]
 
 
+def lacking_lines(record: Record) -> float:
+    """Return what an epoch of a segmentation lacks in finding lines, where kraken says it (7.1), else its loss."""
+    return 1.0 - record["val_bl_f1"] if "val_bl_f1" in record else loss(record)
+
+
 def accuracy(record: Record) -> float:
     """Return the figure of an epoch as kraken keeps it in its models: 1 - CER, or the mean IoU."""
     return float(1 - record["val_cer"] if "val_cer" in record else record["val_mean_iu"])

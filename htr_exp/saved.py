@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from htr_exp import ketos
 from htr_exp.commands import legs
-from htr_exp.curve import Record, accuracy, best_of, loss
+from htr_exp.curve import Record, accuracy, best_of, lacking_lines
 from htr_exp.errors import ModelError, TrainingError
 from htr_exp.schema import Training
 from htr_exp.weights import read_header
@@ -51,7 +51,7 @@ class Saved(Protocol):
 
         Args:
             records: the curve.
-            keep: how many of the best stay.
+            keep: how many of the best stay; of a segmentation those that find lines best, where kraken says it.
         """
 
     def kept(self) -> list[int]:
@@ -242,9 +242,11 @@ class SavedModels:
 
 
 def _best_epochs(records: Sequence[Record], count: int) -> set[int]:
-    if count == 1:
-        return {int(best_of(records)["epoch"])} if records else set()
-    return {int(record["epoch"]) for record in sorted(records, key=lambda one: (loss(one), one["epoch"]))[:count]}
+    """Return the best epoch, and where more are to be kept those that come nearest to it, or find most lines."""
+    if not records:
+        return set()
+    nearest = sorted(records, key=lambda one: (lacking_lines(one), one["epoch"]))[: count if count > 1 else 0]
+    return {int(record["epoch"]) for record in (best_of(records), *nearest)}
 
 
 def _gone(folder: Path, epoch: int) -> TrainingError:

@@ -246,3 +246,14 @@ def test_the_best_of_a_curve_is_the_highest_mean_iu_and_of_equals_the_earliest()
     assert (curve.shown(0.5, "segmentation"), curve.shown(0.5, "recognition"), curve.shown(None, "segmentation")) == (
         "0.5000", "50.00 %", "-",
     )  # fmt: skip
+
+
+def test_of_epochs_that_are_alike_by_mean_iou_those_stay_that_find_lines() -> None:
+    """Without regions kraken 7.1's mean IoU says nothing, and the last epochs are not the worst."""
+    from htr_exp.saved import _best_epochs
+
+    records = [{"epoch": epoch, "val_mean_iu": 0.0, "val_bl_f1": epoch / 20} for epoch in range(20)]
+    assert _best_epochs(records, 10) == {0, *range(10, 20)}
+    assert _best_epochs(records, 1) == {0}
+    assert _best_epochs([{"epoch": epoch, "val_mean_iu": epoch / 20} for epoch in range(20)], 3) == {17, 18, 19}
+    assert _best_epochs([], 10) == set()
