@@ -32,8 +32,9 @@ SHORT = {"-q": "--quit", "-s": "--spec", "-i": "--load", "-o": "--output", "-f":
 
 VALUES = {
     "training.quit": {
-        "dumb": "kraken 4.3.13's `--quit dumb` never stops early: it trains all epochs of -N (whole epochs, not iterations of one: "
-        "2000 would leave 10 GB of models, had Slurm not ended them at its time limit), without -N for ever, and takes a number behind it for the name of a page that is not there, which it drops in silence; write training.quit=fixed training.epochs=NUMBER"
+        "dumb": "kraken 4.3.13's `--quit dumb` never ends without -N, and drops a number behind it in silence, as a file that is not there; "
+        "with -N it trains all of these epochs (whole ones, not iterations of one: 2000 would leave 10 GB of models, had Slurm not ended them "
+        "at its time limit); write training.quit=fixed training.epochs=NUMBER"
     },
     "training.resize": {"both": "an old word for new", "add": "an old word for union"},
 }

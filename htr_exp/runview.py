@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from htr_exp import conventions, curve, files
+from htr_exp import conventions, files
 from htr_exp.rundir import RunDir, State
 from htr_exp.tasks import FIGURES, FOREIGN, Task
 
@@ -269,6 +269,10 @@ def _score(results: Mapping[str, Any], which: str, task: Task) -> float | None:
     return float(value) if _is_number(value) else None
 
 
+def _written(value: float, task: Task) -> str:
+    return f"{value:.4f}" if FIGURES[task].higher else f"{value:.2%}"
+
+
 def _tags(
     folder: Path,
     workspace: Path,
@@ -388,8 +392,8 @@ def _note(
     held_out = (results.get("test") or {}).get("best") or {}
     where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
     if best is not None:
-        before = f"{curve.shown(base, task)} before, " if base is not None else ""
-        lines.append(f"Test {FIGURES[task].scored}: {before}**{curve.shown(best, task)}** after training ({where}).")
+        before = f"{_written(base, task)} before, " if base is not None else ""
+        lines.append(f"Test {FIGURES[task].scored}: {before}**{_written(best, task)}** after training ({where}).")
     if leaks := (provenance.get("leakage") or {}).get("accepted"):
         lines.append(
             f"**Leakage accepted: {', '.join(sorted(leaks))}**: the scores rest on pages that were seen before."

@@ -317,11 +317,18 @@ def test_each_question_is_an_experiment_and_the_empty_default_is_hidden(workspac
 
 
 def test_every_column_of_the_table_of_scores_exists(workspace: Path) -> None:
-    run_id = only(tracking.sync([make_run(workspace)], workspace=workspace)).run_id
-    client = client_of(workspace)
-    data = client.get_run(run_id).data
-    there = {f"metrics.`{name}`" for name in data.metrics} | {f"params.`{name}`" for name in data.params}
-    there |= {f"tags.`{name}`" for name in data.tags} | {"attributes.`Created`", "attributes.`Duration`"}
+    layout = make_run(workspace, "summa-blla-1a2b3c4d")
+    facts = files.read_json(layout / "provenance.json")
+    files.write_json(layout / "provenance.json", facts | {"run": facts["run"] | {"task": "segmentation"}})
+    files.write_json(layout / "results.json", {"test": {"base": {"line_f1": 0.8}, "best": {"line_f1": 0.9}}})
+    client = None
+    there = {"attributes.`Created`", "attributes.`Duration`"}
+    for recorded in tracking.sync([make_run(workspace), layout], workspace=workspace):
+        client = client_of(workspace)
+        data = client.get_run(recorded.run_id).data
+        there |= {f"metrics.`{name}`" for name in data.metrics} | {f"params.`{name}`" for name in data.params}
+        there |= {f"tags.`{name}`" for name in data.tags}
+    assert client is not None
     table = json.loads(client.get_experiment_by_name("default").tags["mlflow.sharedViewState.scores"])
     assert set(table["selectedColumns"]) <= there
     assert table["orderByKey"] in table["selectedColumns"]
