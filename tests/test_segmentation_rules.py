@@ -322,7 +322,7 @@ def test_the_guides_own_values_are_refused_with_what_they_really_do(layout_exper
         plan(compose_experiment([*words, *GUIDE]))
     (quits,) = (one for one in caught.value.problems if one.startswith("training.quit=dumb 20: "))
     assert "with -N it trains all of these epochs (whole ones" in quits
-    assert "for the name of a page that is not there" in quits
+    assert "drops a number behind it in silence, as a file that is not there" in quits
     assert quits.endswith("to stop 20 epochs after the best, training.quit=early training.lag=20")
     # tell of it together with the rest
     assert sorted(one.partition(":")[0] for one in caught.value.problems) == [
