@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from segmentation_pages import ALTO, DATA, PAGE, copy_pages, lists, result, train
+from segmentation_pages import ALTO, DATA, PAGE, copy_pages, lists, narrow_pages, result, train
 
 from htr_exp.classes import known_classes
 from htr_exp.files import read_json, read_jsonl
@@ -27,8 +27,8 @@ pytestmark = [
 
 
 def test_blla_is_fine_tuned_and_both_models_are_scored_on_the_same_pages(tmp_path: Path) -> None:
-    pages = copy_pages(PAGE, tmp_path / "pages", 4)
-    words = [f"dataset.path={pages}", "model=blla", "training.quit=fixed", "training.epochs=1", *lists(pages, 2)]
+    pages = narrow_pages(PAGE, tmp_path / "pages", 3)
+    words = [f"dataset.path={pages}", "model=blla", "training.quit=fixed", "training.epochs=1", *lists(pages, 1)]
     run = train(tmp_path, *words)
     found = result(run)
     base, best = found["test"]["base"], found["test"]["best"]
@@ -95,7 +95,7 @@ def test_classes_that_are_new_to_the_base_model_are_called_by_their_names(tmp_pa
     base = train(
         tmp_path, *words, "model=none", "architecture=small_segmentation", spec, "classes=blla", "training.epochs=2"
     )
-    run = train(tmp_path, *words, f"model.path={base.best}", "training.epochs=30")
+    run = train(tmp_path, *words, f"model.path={base.best}", "training.epochs=25")
     scores = result(run)["test"]["best"]["classes"]
     assert scores["regions"]["RED"]["iou"] > 0.5
     assert scores["regions"]["BLUE"]["iou"] > 0.5

@@ -1,11 +1,11 @@
-"""blla fine-tuned by the real kraken 4.3.13 on real pages in ALTO; both models are scored on the same page."""
+"""blla fine-tuned by the real kraken 4.3.13 on strips of real pages; both models are scored on the same page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from segmentation_pages import ALTO, DATA, copy_pages, lists, result, train
+from segmentation_pages import ALTO, DATA, lists, narrow_pages, result, train
 
 from htr_exp.classes import known_classes
 from htr_exp.weights import read_header
@@ -19,8 +19,8 @@ pytestmark = [
 
 
 def test_blla_learns_the_types_of_a_book_and_is_scored_beside_what_it_was(tmp_path: Path) -> None:
-    pages = copy_pages(ALTO, tmp_path / "pages", 4)
-    words = [f"dataset.path={pages}", "model=blla", "training.quit=fixed", "training.epochs=1", *lists(pages, 2)]
+    pages = narrow_pages(ALTO, tmp_path / "pages", 3)
+    words = [f"dataset.path={pages}", "model=blla", "training.quit=fixed", "training.epochs=1", *lists(pages, 1)]
     run = train(tmp_path, *MODULE, *words, "classes.lines.*=default", "classes.regions.MainZone=text")
     found = result(run)
     assert found["kraken"]["version"] == "4.3.13"
