@@ -28,7 +28,7 @@ LEAST, MOST = 0.75, 1.3  # of what was measured, by the estimate
 
 
 def main() -> int:
-    heights = [int(word) for word in sys.argv[1:]] or [400, 800, 1200]
+    heights = [int(word) for word in sys.argv[1:]] or [400, 800, 1200, 1800]
     dataset = groundtruth.examine([PAGES], task="segmentation")
     pages = dataset.pages[:3]
     failed = False

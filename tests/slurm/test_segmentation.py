@@ -9,11 +9,12 @@ import pytest
 from conftest import CommandLine
 
 from htr_exp.classes import known_classes
+from htr_exp.files import read_jsonl
 from htr_exp.weights import read_header
 from slurm.conftest import Cluster
-from slurm.test_survival import DEMO, ON_GPU1, after_epochs, done_whole, job_of, legs, restarted, submit
+from slurm.test_survival import DEMO, ON_GPU1, after_epochs, ends_as, job_of, legs, restarted, submit
 
-EPOCHS = 12
+EPOCHS = 8
 TINY = "architecture.spec=[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]"
 
 
@@ -39,7 +40,11 @@ def test_a_segmentation_that_is_pre_empted_goes_on_from_its_checkpoint(tmp_path:
     before = len(run.epochs())
     assert before < EPOCHS, "it was quicker than Slurm"
     restarted(run)
-    row = done_whole(run, EPOCHS, htr_exp, cluster)
+    row = ends_as("done", run, htr_exp, cluster)
+    assert [record["epoch"] for record in run.epochs()] == list(range(EPOCHS))
+    result = run.result()
+    assert result is not None
+    assert result["test"]["best"]["pages"] == len(read_jsonl(run.predictions / "test.jsonl")) == 1
     assert (row["task"], row["metric"], row["requeued"]) == ("segmentation", "line_f1", 1)
     (again,) = [leg for leg in legs(run)[1:] if not leg["new_leg"]]
     assert again["first_epoch"] == before - again["lost_epochs"]
