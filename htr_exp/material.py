@@ -81,7 +81,9 @@ class Layouts:
     memory: Memory
 
     def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
-        """Return why a training must not start on them."""
+        """Return why a training must not start on them; where nothing is learnt, any layout can be scored."""
+        if not self.memory.pages:
+            return []
         return [
             *self.audit.problems(versions, model),
             *self._steering(experiment, versions),
@@ -100,6 +102,8 @@ class Layouts:
 
     def warnings(self, experiment: Experiment, model: str | None) -> Iterator[str]:
         """Yield what to know before a training starts."""
+        if not self.memory.pages:
+            return
         yield from self.audit.warnings(model)
         yield from self.memory.warnings(experiment)
 

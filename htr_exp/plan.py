@@ -223,8 +223,9 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     lines = None
     if dataset is not None and split is not None and (base is not None or not named) and not misnamed:
         lines = attempt(lambda: _material(experiment, base, dataset, split, memory, evaluate))
-    if lines is not None and kraken is not None and not evaluate:
-        problems += lines.problems(experiment, base.name if base else None, _versions(experiment.runtime, kraken))
+    if lines is not None:
+        versions = _versions(experiment.runtime, kraken) if kraken is not None else ()
+        problems += lines.problems(experiment, base.name if base else None, versions)
     guarded = None
     if dataset is not None and split is not None and not misset:
         guarded = attempt(lambda: _guarded(experiment, dataset, split, base, places, memory))
@@ -500,7 +501,7 @@ def _warnings(
 ) -> list[str]:
     said = conventions.warning(experiment, evaluate=evaluate) if experiment.task.name == "recognition" else None
     warnings = [said] if said else []
-    warnings += [] if evaluate else found.warnings(experiment, base.name if base else None)
+    warnings += found.warnings(experiment, base.name if base else None)
     if not split.pages["test"]:
         warnings.append("there is no test set: only a validation score will be given, which is optimistic")
     return warnings
