@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from htr_exp.config import compose_experiment
-from htr_exp.files import append_jsonl, write_json, write_jsonl
+from htr_exp.core.files import append_jsonl, write_json, write_jsonl
 
 RUNS = 100
 EPOCHS = 30

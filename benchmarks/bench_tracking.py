@@ -37,8 +37,8 @@ LIMIT = 0.01
 def job(run: str, waited: str) -> None:
     """Do one run, and write down how long it waited for its tracking."""
     from htr_exp import launch, recording
+    from htr_exp.core.signals import Stop
     from htr_exp.rundir import RunDir
-    from htr_exp.stop import Stop
 
     spent = [0.0]
 

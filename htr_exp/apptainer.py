@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.files import read_json, sha256_bytes, sha256_file, write_atomically, write_json
+from htr_exp.core.files import read_json, sha256_bytes, sha256_file, write_atomically, write_json
 
 HEADER = struct.Struct("<32s10s3s3s16s8q")
 """Of a SIF file: launch script, magic, version, processor, id, then numbers: created, modified, descriptors free and in all,

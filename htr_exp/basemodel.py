@@ -22,7 +22,7 @@ from urllib.parse import unquote
 
 import platformdirs
 
-from htr_exp.errors import ModelError
+from htr_exp.core.errors import ModelError
 from htr_exp.weights import read_header
 
 SUFFIXES = (".mlmodel", ".safetensors")  # in this order: every supported kraken loads the first

@@ -16,7 +16,7 @@ from typing import Any
 
 import regex
 
-from htr_exp.errors import ConfigError
+from htr_exp.core.errors import ConfigError
 
 SUPPORT = "\N{DOTTED CIRCLE}"
 """What tables write a combining character on, to make it visible."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htr_exp import __version__
-from htr_exp.errors import ConfigError, HtrExpError
+from htr_exp.core.errors import ConfigError, HtrExpError
 
 if TYPE_CHECKING:
     from htr_exp.config import Composed
@@ -83,7 +83,7 @@ def train(args: argparse.Namespace) -> int:
 
 
 def _sweep_id(words: Sequence[str]) -> str:
-    from htr_exp.files import digest_json
+    from htr_exp.core.files import digest_json
 
     elsewhere = ("launch.", "site", "tracking", "slurm")
     return digest_json(sorted(word for word in words if not word.startswith(elsewhere)))[:8]
@@ -145,6 +145,7 @@ def check(args: argparse.Namespace) -> int:
 def status(args: argparse.Namespace) -> int:
     """Say how runs stand."""
     from htr_exp import report, standing, terminal
+    from htr_exp.core.console import console
 
     every_s = _watched(args)
     runs = _chosen(args)
@@ -157,7 +158,7 @@ def status(args: argparse.Namespace) -> int:
 
     if every_s is not None and runs:
         try:
-            terminal.watch_status(terminal.console(), look, every_s=every_s)
+            terminal.watch_status(console(), look, every_s=every_s)
         except KeyboardInterrupt:  # as `watch` does: who only looks has nothing to interrupt
             return 0
         return 0
@@ -165,7 +166,7 @@ def status(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:
-        terminal.show_status(terminal.console(), rows)
+        terminal.show_status(console(), rows)
     else:
         print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
     for note in notes:
@@ -237,6 +238,7 @@ def cancel(args: argparse.Namespace) -> int:
 def compare(args: argparse.Namespace) -> int:
     """Put runs side by side, best validation CER first."""
     from htr_exp import report, terminal
+    from htr_exp.core.console import console
 
     runs = _chosen(args)
     _record_new(args, runs)
@@ -244,7 +246,7 @@ def compare(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:
-        terminal.show_table(terminal.console(), rows, varied)
+        terminal.show_table(console(), rows, varied)
     else:
         print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
     return 0
@@ -335,6 +337,7 @@ def doctor(args: argparse.Namespace) -> int:
         return 2
     from htr_exp import terminal
     from htr_exp.config import overlays
+    from htr_exp.core.console import console
     from htr_exp.doctor.examination import examine
 
     sections = examine(args.overrides, overlays(args.config_dir))
@@ -342,7 +345,7 @@ def doctor(args: argparse.Namespace) -> int:
         rows = [{"section": title} | vars(finding) for title, findings in sections for finding in findings]
         print(json.dumps(rows, ensure_ascii=False))
         return 2 if any(row["state"] == "error" for row in rows) else 0
-    told = terminal.show_findings(terminal.console(), sections)
+    told = terminal.show_findings(console(), sections)
     return 2 if any(finding.state == "error" for finding in told) else 0
 
 
@@ -370,7 +373,7 @@ def _chosen(args: argparse.Namespace) -> list[RunDir]:
     Raises:
         ConfigError: some name means no run, or several; all such names at once.
     """
-    from htr_exp.files import read_jsonl
+    from htr_exp.core.files import read_jsonl
     from htr_exp.rundir import named, runs_in
 
     folder = _places(args).runs

@@ -23,7 +23,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from htr_exp import habits
 from htr_exp.basemodel import kraken_file
-from htr_exp.errors import ConfigError
+from htr_exp.core.errors import ConfigError
 from htr_exp.schema import CHOICES, Experiment, Slurm
 
 PACKAGE = Path(__file__).resolve().parent

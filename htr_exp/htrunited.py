@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import Dataset
 
 SCHEMA = "https://htr-united.github.io/schema/2023-06-27/schema.json"

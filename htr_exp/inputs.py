@@ -10,8 +10,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from htr_exp import runtime
-from htr_exp.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
-from htr_exp.files import digest_json, read_json, read_jsonl, sha256_file
+from htr_exp.core import machine
+from htr_exp.core.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
+from htr_exp.core.files import digest_json, read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth import image_digests, user_cache
 from htr_exp.memory import workers_within
 from htr_exp.rundir import RunDir, compiled_file
@@ -51,7 +52,7 @@ class Inputs:
     @cached_property
     def device(self) -> str:
         """The device that `training.device` means on this machine."""
-        return runtime.device(str(self.facts["device"]))
+        return machine.device(str(self.facts["device"]))
 
     @cached_property
     def kraken(self) -> runtime.Kraken:
@@ -94,7 +95,7 @@ class Inputs:
     def workers(self) -> int:
         """The loader processes that `training.workers` means on this machine: those of pages need memory, too."""
         asked = self.experiment.training.workers
-        most = runtime.workers(asked, self.device)
+        most = machine.workers(asked, self.device)
         if asked is not None:
             return asked
         return workers_within(self.experiment.slurm.mem_gb, self.facts.get("memory"), most)

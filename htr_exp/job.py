@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from htr_exp import failures, slurm, training
-from htr_exp.errors import HtrExpError, KilledError, TrainingError
-from htr_exp.files import append_jsonl, read_jsonl, utc_now
+from htr_exp import failures, training
+from htr_exp.core import machine
+from htr_exp.core.errors import HtrExpError, KilledError, TrainingError
+from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core.signals import Interrupted, Stop
 from htr_exp.inputs import Inputs
 from htr_exp.provenance import code_digest
 from htr_exp.recognition import Recognition
 from htr_exp.rundir import RunDir, State, plainly
 from htr_exp.segmentation import Segmentation
 from htr_exp.stages import Hear, Stages
-from htr_exp.stop import Interrupted, Stop
 
 TASKS: dict[str, type[Stages]] = {"recognition": Recognition, "segmentation": Segmentation}
 """What a run does at its stages, by its task."""
@@ -120,7 +121,7 @@ class _Job:
     def _begin(self) -> None:
         """Record the start."""
         before = [start for start in read_jsonl(self._run.starts) if "start" in start]
-        given = slurm.allocation()
+        given = machine.allocation()
         append_jsonl(
             self._run.starts,
             {

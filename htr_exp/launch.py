@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from htr_exp import job, recording, runview, slurm
-from htr_exp.claim import STALE_S, Held
+from htr_exp import job, recording, runview
+from htr_exp.core import machine
+from htr_exp.core.console import console
+from htr_exp.core.lock import STALE_S, Locked
+from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
 from htr_exp.inputs import Inputs
 from htr_exp.rundir import RunDir, State
-from htr_exp.stop import SIGNALS, Stop, bound_to_us
-from htr_exp.terminal import Progress, console
+from htr_exp.terminal import Progress
 
 
 def launch(
@@ -54,7 +56,7 @@ def run_here(run: RunDir, *, stop: Stop, quiet: bool, last_stage: str | None = N
     try:
         with Progress(out) as progress, _reported(run, last_stage):
             return job.run(run, stop=stop, hear=progress, last_stage=last_stage, patience_s=patience_s)
-    except Held as held:
+    except Locked as held:
         if out is not None:
             out.print(f"  process {held.owner.pid} on {held.owner.host} is working on it", markup=False)
         return run.state()
@@ -130,7 +132,7 @@ def main() -> int:
     """Do the run named on the command line, in a process of its own."""
     stop = Stop()
     # after a node failed, the claim of the job's earlier start may have to grow old
-    patience_s = STALE_S + 30 if slurm.allocation() else 0.0
+    patience_s = STALE_S + 30 if machine.allocation() else 0.0
     with stop.listening():
         run_here(
             RunDir(Path(sys.argv[1])),

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from htr_exp.errors import DatasetError
-from htr_exp.files import read_json, sha256_file
+from htr_exp.core.errors import DatasetError
+from htr_exp.core.files import read_json, sha256_file
 from htr_exp.rundir import RunDir, runs_in
 
 Known = Literal["known", "in part", "unknown"]

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from htr_exp import launch, slurm
-from htr_exp.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core import machine
+from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
 from htr_exp.provenance import PACKAGE
 from htr_exp.rundir import RunDir
-from htr_exp.stop import Stop
 
 LONGEST_GRACE_S = 900.0
 """How long a job that was told to end waits for Slurm to kill it. It must not end by itself: Slurm requeues a pre-empted
@@ -47,7 +48,7 @@ def work(paths: Sequence[str], terms: Terms) -> None:
         terms: what the job was submitted with.
     """
     runs = _there(paths, terms)
-    given = slurm.allocation()
+    given = machine.allocation()
     share = {"SLURM_CPUS_PER_TASK": str(max(given.cpus // len(paths), 1))} if given else {}
 
     def start(todo: Sequence[RunDir], stop: Stop) -> None:
@@ -142,7 +143,7 @@ def _survive(
 
 def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
     """Ask Slurm for another start: near the time limit a counted one, before it one that makes room for another job."""
-    given = slurm.allocation()
+    given = machine.allocation()
     job = given.job if given else ""
     # Slurm looks at limits every 30 s and may speak up to a minute early
     near_limit = time.monotonic() - began > terms.time_min * 60 - terms.signal_delay_s - 90

@@ -29,8 +29,9 @@ from htr_exp import (
     splitting,
 )
 from htr_exp.config import Composed, conf_dir, word_problems
-from htr_exp.errors import ConfigError, HtrExpError
-from htr_exp.files import digest_json, sha256_file
+from htr_exp.core import machine
+from htr_exp.core.errors import ConfigError, HtrExpError
+from htr_exp.core.files import digest_json, sha256_file
 from htr_exp.rundir import Places, compiled_file
 from htr_exp.schema import CHOICES, Experiment, Model, Runtime, Slurm
 from htr_exp.weights import ModelHeader, read_header
@@ -441,7 +442,7 @@ def _device(experiment: Experiment, memory: Memory) -> str:
     if experiment.slurm.submit:
         return asked  # `auto` is for the node to say
     if asked not in memory.devices:
-        memory.devices[asked] = runtime.device(asked)
+        memory.devices[asked] = machine.device(asked)
     return memory.devices[asked]
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 
 from htr_exp import __version__
-from htr_exp.claim import made_once
-from htr_exp.files import digest_json, sha256_file
+from htr_exp.core.files import digest_json, sha256_file
+from htr_exp.core.lock import made_once
 
 PACKAGES = ("hydra-core", "omegaconf", "lxml", "rapidfuzz", "regex", "pillow", "mlflow", "mlflow-skinny", "submitit", "kraken", "torch", "torchvision",
             "lightning", "numpy", "pyarrow", "coremltools")  # fmt: skip

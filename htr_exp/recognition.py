@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp import groundtruth, ketos, layout, training
-from htr_exp.claim import Held, made_once
-from htr_exp.errors import DatasetError, TrainingError
-from htr_exp.files import read_jsonl, write_json, write_jsonl
+from htr_exp.core.errors import DatasetError, TrainingError
+from htr_exp.core.files import read_jsonl, write_json, write_jsonl
+from htr_exp.core.lock import Locked, made_once
+from htr_exp.core.signals import Interrupted
 from htr_exp.layout import Layout, PagePair
 from htr_exp.pagescores import PageText, score_pages
 from htr_exp.scores import LinePair, score
 from htr_exp.splits import NAMES
 from htr_exp.stages import HELD_OUT, Stages
-from htr_exp.stop import Interrupted
 
 
 class Recognition(Stages):
@@ -55,7 +55,7 @@ class Recognition(Stages):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 made_once(target, make, wait=lambda owner: self._stop() is None)
-            except Held:
+            except Locked:
                 raise Interrupted from None
             (self._run.live / f"{side}.list").write_text(f"{target}\n", encoding="utf-8")
 

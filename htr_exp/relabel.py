@@ -13,8 +13,8 @@ from io import BytesIO
 from pathlib import Path
 
 from htr_exp.classes import OF_MODEL, known_classes
-from htr_exp.errors import TrainingError
-from htr_exp.files import write_atomically
+from htr_exp.core.errors import TrainingError
+from htr_exp.core.files import write_atomically
 from htr_exp.weights import (
     DESCRIPTION_METADATA,
     ENTRY_KEY,

@@ -8,11 +8,11 @@ from typing import Any
 import yaml
 
 from htr_exp import conventions
-from htr_exp.curve import best_value
-from htr_exp.files import read_jsonl
+from htr_exp.core.figures import best_value
+from htr_exp.core.files import read_jsonl
+from htr_exp.core.task import FIGURES, FOREIGN, Task
 from htr_exp.rundir import RunDir
 from htr_exp.standing import Standing, of_folder
-from htr_exp.tasks import FIGURES, FOREIGN, Task
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

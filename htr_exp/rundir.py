@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from htr_exp.claim import Owner, claimed, owner_of
-from htr_exp.errors import ConfigError, HtrExpError
-from htr_exp.files import (
+from htr_exp.core.errors import ConfigError, HtrExpError
+from htr_exp.core.files import (
     append_jsonl,
     digest_json,
     read_json,
@@ -22,6 +21,7 @@ from htr_exp.files import (
     write_json,
     write_jsonl,
 )
+from htr_exp.core.lock import Owner, locked, owner_of
 
 SEALED = ("experiment.yaml", "provenance.json", "split.json", "fingerprints.json", "classes.yaml", "commands.sh", "predict.jinja", "uncommitted.diff")  # fmt: skip
 
@@ -246,7 +246,7 @@ class RunDir:
             Held: another process works in it.
             OSError: the folder cannot be written.
         """
-        with claimed(self.claim, wait=wait):
+        with locked(self.claim, wait=wait):
             yield
 
     def epochs(self) -> list[dict[str, Any]]:

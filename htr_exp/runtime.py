@@ -20,11 +20,11 @@ from typing import Any
 
 import platformdirs
 
-from htr_exp import apptainer, ketos, modules, slurm
-from htr_exp.errors import RuntimeUnavailableError
-from htr_exp.files import digest_json, read_json, write_json
+from htr_exp import apptainer, ketos, modules
+from htr_exp.core.errors import RuntimeUnavailableError
+from htr_exp.core.files import digest_json, read_json, write_json
+from htr_exp.core.signals import bound_to_us
 from htr_exp.schema import Runtime
-from htr_exp.stop import bound_to_us
 
 PROBE_TIMEOUT_S = 300
 """The first start of kraken on a node reads gigabytes from a file system that all share."""
@@ -351,37 +351,6 @@ def _said_version(kraken: Kraken, name: str) -> str:
         last = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["it says nothing"]
         raise RuntimeUnavailableError(f"{name} --version fails: {last[0]}")
     return found[1]
-
-
-def device(asked: str) -> str:
-    """Return the device that `training.device` means on this machine: `auto` is CUDA where there is one, else the CPU."""
-    if asked != "auto":
-        return asked
-    smi = shutil.which("nvidia-smi")
-    if smi and subprocess.run([smi, "-L"], capture_output=True, text=True).stdout.startswith("GPU"):
-        return "cuda:0"
-    return "cpu"
-
-
-def workers(asked: int | None, device: str) -> int:
-    """Return how many processes load lines for a training.
-
-    On the CPU they cost 2 to 11 times the time of the training itself; a GPU waits for them. More than eight were never of use.
-
-    Args:
-        asked: training.workers.
-        device: as kraken names it.
-    """
-    if asked is not None:
-        return asked
-    return 0 if device.startswith("cpu") else max(min(_cpus() - 1, 8), 0)
-
-
-def _cpus() -> int:
-    """Return the CPUs that this process may use: those of its Slurm job, where it is in one."""
-    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    allowed = slurm.usable_cpus()
-    return min(int(given), allowed) if given.isdigit() else allowed
 
 
 def settings(threads: int) -> dict[str, str]:

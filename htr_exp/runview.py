@@ -13,9 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from htr_exp import conventions, files
+from htr_exp import conventions
+from htr_exp.core import files
+from htr_exp.core.task import FIGURES, FOREIGN, Task
 from htr_exp.rundir import RunDir, State
-from htr_exp.tasks import FIGURES, FOREIGN, Task
 
 VIEW = 4  # raise it when the same folder is to be shown differently: every run is then recorded again
 

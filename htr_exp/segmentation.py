@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp import groundtruth, ketos, layout, training
-from htr_exp.errors import DatasetError, TrainingError
-from htr_exp.files import read_json, write_json, write_jsonl
+from htr_exp.core.errors import DatasetError, TrainingError
+from htr_exp.core.files import read_json, write_json, write_jsonl
 from htr_exp.layout import Layout, PagePair
 from htr_exp.relabel import relabel
 from htr_exp.saved import BEST_KEPT

@@ -83,17 +83,6 @@ class Preemption:
     grace_s: float  # from the first SIGTERM to the end
 
 
-@dataclass(frozen=True)
-class Allocation:
-    """The job that this process runs in."""
-
-    job: str  # 123, or 123_4
-    raw: str  # the number alone; each task of an array has its own
-    node: str | None
-    restarts: int
-    cpus: int
-
-
 COLUMNS = {"JobArrayID": 40, "State": 20, "TimeLeft": 20, "StartTime": 24, "EndTime": 24, "RestartCnt": 8, "exit_code": 12,
            "NodeList": 80, "Reason": 200}  # fmt: skip
 """squeue's columns and their widths. The reason comes last: it alone may hold anything."""
@@ -359,29 +348,6 @@ def test(script: str) -> str | None:
     """
     code, said = _run(["sbatch", "--test-only"], stdin=script)
     return (_words(said) or f"exit code {code}") if code else None
-
-
-def allocation() -> Allocation | None:
-    """Return the job that this process runs in, or None."""
-    get = os.environ.get
-    raw = get("SLURM_JOB_ID")
-    if not raw:
-        return None
-    array, task = get("SLURM_ARRAY_JOB_ID"), get("SLURM_ARRAY_TASK_ID")
-    restarts, cpus = get("SLURM_RESTART_COUNT", ""), get("SLURM_CPUS_PER_TASK") or get("SLURM_CPUS_ON_NODE") or ""
-    return Allocation(
-        job=f"{array}_{task}" if array and task else raw,
-        raw=raw,
-        node=get("SLURMD_NODENAME"),
-        restarts=int(restarts) if restarts.isdigit() else 0,
-        cpus=int(cpus) if cpus.isdigit() else usable_cpus(),
-    )
-
-
-def usable_cpus() -> int:
-    """Return the CPUs that the system lets this process use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 Settings = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 from htr_exp import splits
 from htr_exp.config import Composed
-from htr_exp.errors import ConfigError
+from htr_exp.core.errors import ConfigError
 from htr_exp.schema import Experiment
 
 Tables = dict[Any, splits.Metadata]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from htr_exp import ketos, training
-from htr_exp.files import utc_now
+from htr_exp.core.files import utc_now
+from htr_exp.core.task import FIGURES, Task
 from htr_exp.inputs import Inputs
-from htr_exp.tasks import FIGURES, Task
 from htr_exp.weights import read_header
 
 PAGES_PER_COMMAND = 200

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp import slurm
-from htr_exp.claim import Held
+from htr_exp.core.files import read_jsonl
+from htr_exp.core.lock import Locked
 from htr_exp.failures import of_job
-from htr_exp.files import read_jsonl
 from htr_exp.rundir import RunDir, State
 from htr_exp.slurm import Job, SlurmSilent
 
@@ -157,7 +157,7 @@ def _written(run: RunDir, known: State, before: State) -> State:
                 run.write_state(known.state, reason=known.reason, stage=known.stage)
                 return run.state()
         return run.state()
-    except (Held, OSError):
+    except (Locked, OSError):
         return known
 
 

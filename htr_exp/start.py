@@ -11,12 +11,13 @@ from typing import Any
 
 from htr_exp import launch, provenance, recording, report, rules, standing, submission, terminal, write
 from htr_exp.config import Composed, slurm_settings
-from htr_exp.errors import ConfigError
+from htr_exp.core import console
+from htr_exp.core.errors import ConfigError
+from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
 from htr_exp.plan import Memory, Plan, plan, points_of, slurm_problems
 from htr_exp.rundir import RunDir, State
 from htr_exp.schema import Experiment, Slurm
-from htr_exp.stop import Stop
 from htr_exp.submission import Wanted
 
 LOOK_S = 10.0
@@ -68,7 +69,7 @@ def start(points: Sequence[Composed], request: Request) -> tuple[int, list[Any]]
     by_point = planned(points, request, fetch=True)
     plans = [one for of_point in by_point for one in of_point]
     if not request.json:
-        terminal.show_warnings(terminal.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
+        console.show_warnings(console.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
     command = ["htr_exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
     ready = []
     for point in plans:
@@ -128,7 +129,7 @@ def dry_run(points: Sequence[Composed], request: Request) -> None:
         one.path if one else point.places.runs / f"{point.name}-{point.key[:8]}" for one, point in zip(known, plans)
     ]
     scripts = _scripts(plans, known, folders, request)
-    out = terminal.console()
+    out = console.console()
     for point, one, folder in zip(plans, known, folders):
         state = one.state().state if one else "planned"
         if request.json:
@@ -231,7 +232,7 @@ def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
         name = _name([run.path.name for run in wanted], members[0].label, request.sweep)
         jobs = submission.submit(wanted, settings, name=name, cache=members[0].cache)
         if not request.json and jobs:
-            terminal.show_submitted(terminal.console(), jobs, settings)
+            terminal.show_submitted(console.console(), jobs, settings)
     stop = Stop()
     here = [one for one in ready if one.run.path not in submitted]
     with stop.listening():
@@ -257,7 +258,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
 
     def ended(run: RunDir, state: State) -> None:
         for problem in recording.record_ended(run, workspace):
-            terminal.show_warnings(terminal.console(stderr=True), [problem])
+            console.show_warnings(console.console(stderr=True), [problem])
 
     runs = list(dict.fromkeys(one.run for one in ready if one.run.state().state != "done"))
     found, _ = standing.look(runs)
@@ -276,7 +277,7 @@ def _wait_for(runs: Sequence[RunDir], request: Request) -> None:
         return [report.row(run, found[run.path]) for run in runs], notes
 
     try:
-        terminal.watch_status(terminal.console(stderr=request.json), look, every_s=LOOK_S)
+        terminal.watch_status(console.console(stderr=request.json), look, every_s=LOOK_S)
     except KeyboardInterrupt:
         print("the jobs go on without us: `python -m htr_exp status --watch` follows them", file=sys.stderr)
         raise
@@ -295,8 +296,8 @@ def _show_end(
         said = [{"run": row["folder"], **{key: row[key] for key in keys}} for row in rows]
         print(json.dumps(said if request.sweep or len(said) > 1 else said[0], ensure_ascii=False))
         return
-    out = terminal.console()
-    terminal.show_warnings(terminal.console(stderr=True), notes)
+    out = console.console()
+    console.show_warnings(console.console(stderr=True), notes)
     if all_submitted and any(row["state"] in ("queued", "running") for row in rows):
         terminal.show_status(out, rows)
         what = f" {request.sweep}" if request.sweep else f" {rows[0]['run']}" if len(rows) == 1 else ""

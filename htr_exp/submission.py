@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp import node, provenance, sbatch, slurm, standing
-from htr_exp.claim import claimed
-from htr_exp.errors import SubmissionError
-from htr_exp.files import utc_now
+from htr_exp.core.errors import SubmissionError
+from htr_exp.core.files import utc_now
+from htr_exp.core.lock import locked
 from htr_exp.rundir import RunDir, plainly
 from htr_exp.schema import Slurm
 
@@ -92,7 +92,7 @@ def submit(wanted: Sequence[Wanted], settings: Slurm, *, name: str, cache: Path)
     """
     try:
         # of two commands at once, the second sees what the first has submitted
-        with claimed(wanted[0].path.parent / ".submission.claim", wait=lambda owner: True):
+        with locked(wanted[0].path.parent / ".submission.claim", wait=lambda owner: True):
             todo = _waiting(wanted)
             return _submit(todo, settings, name, cache) if todo else {}
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 import time
 from collections import Counter
@@ -19,9 +18,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from htr_exp.curve import shown
+from htr_exp.core.console import show_warnings
+from htr_exp.core.figures import shown
+from htr_exp.core.task import FIGURES, Task
+from htr_exp.core.text import duration, percent
 from htr_exp.splits import NAMES
-from htr_exp.tasks import FIGURES, Task
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
     from htr_exp.doctor.finding import Finding
@@ -36,12 +37,6 @@ STAGES = {
     "predict": "predicts the held-out pages",
     "score": "scores",
 }
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Return a console that never breaks words where there is no terminal."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 240)
 
 
 class Progress:
@@ -98,18 +93,6 @@ class Progress:
     def _say(self, text: str) -> None:
         if self._out is not None:
             self._out.print(Text(text))
-
-
-def percent(share: float | None) -> str:
-    """Return a share as percent with two decimals, or a dash."""
-    return "-" if share is None else f"{100 * share:.2f} %"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that fits."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
@@ -169,12 +152,6 @@ def _where(plan: Plan) -> str:
         return str(wanted.image)
     other = f", without it kraken {wanted.fallback_kraken} of {wanted.image}" if wanted.fallback else ""
     return f"module {wanted.module}{other}"
-
-
-def show_warnings(out: Console, warnings: Sequence[str]) -> None:
-    """Print each warning once."""
-    for warning in dict.fromkeys(warnings):
-        out.print(Text(f"warning: {warning}", style="yellow"))
 
 
 def show_submitted(out: Console, jobs: Mapping[Path, str], settings: Slurm) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from htr_exp.claim import Held, Owner, claimed
+from htr_exp.core.lock import Locked, Owner, locked
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -115,8 +115,8 @@ def written_alone(database: Path, *, wait: float, say: Callable[[str], None] | N
     with contextlib.ExitStack() as held:
         claim = lock(database)
         try:
-            held.enter_context(claimed(claim, wait=patient))
-        except Held as other:
+            held.enter_context(locked(claim, wait=patient))
+        except Locked as other:
             raise BusyError(
                 f"process {other.owner.pid} on {other.owner.host} is writing it (its claim is {claim}): wait until it ends and sync again"
             ) from None

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from htr_exp import trackstore
-from htr_exp.errors import HtrExpError
+from htr_exp.core.errors import HtrExpError
 from htr_exp.trackstore import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
 
 

@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from htr_exp import files, runview, trackstore
+from htr_exp import runview, trackstore
+from htr_exp.core import files
 from htr_exp.trackstore import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
 
 MARKS = "live/tracking.json"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from htr_exp.errors import ModelError
-from htr_exp.tasks import Task
+from htr_exp.core.errors import ModelError
+from htr_exp.core.task import Task
 
 # Field numbers of CoreML's own schema (mlmodel/format/Model.proto in apple/coremltools).
 MODEL_DESCRIPTION = 2

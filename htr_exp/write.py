@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from htr_exp import commands, conventions, groundtruth, ketos, provenance
-from htr_exp.claim import claimed
-from htr_exp.files import sha256_bytes, utc_now, write_atomically, write_json
+from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
+from htr_exp.core.lock import locked
 from htr_exp.plan import Base, Plan
 from htr_exp.rundir import RunDir, plainly, runs_in
 from htr_exp.schema import Runtime
@@ -46,7 +46,7 @@ def write(plan: Plan, *, command: Sequence[str], again: bool = False) -> tuple[R
         return known, False  # nothing is written: a finished run may lie where nothing can be
     try:
         # of two commands at once for one experiment, the second takes the first one's run
-        with claimed(plan.places.runs / f".{plan.key[:16]}.claim", wait=lambda owner: True):
+        with locked(plan.places.runs / f".{plan.key[:16]}.claim", wait=lambda owner: True):
             return _written(plan, command, again)
     except OSError as error:
         raise plainly(error, plan.places.runs) from None

@@ -11,7 +11,7 @@ from groundtruth_pages import page_line, page_xml, put, write_image
 from htr_exp import alphabet, groundtruth
 from htr_exp.alphabet import Audit, audit, trained_text
 from htr_exp.charactertable import LONGEST_SEARCH_S, CharacterTable, read_table
-from htr_exp.errors import ConfigError
+from htr_exp.core.errors import ConfigError
 from htr_exp.groundtruth import GroundTruthPage
 
 Pages = Callable[..., tuple[GroundTruthPage, ...]]

@@ -16,7 +16,7 @@ from test_weights import kraken_coreml
 
 from htr_exp import basemodel
 from htr_exp.basemodel import fetch, kraken_file, locate, obtain
-from htr_exp.errors import ModelError
+from htr_exp.core.errors import ModelError
 
 # sickle, which htrmopo asks the repository with, is older than the warning.
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence")

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from htr_exp import claim
-from htr_exp.claim import Held, claimed, made_once, owner_of
+from htr_exp.core import lock
+from htr_exp.core.lock import Locked, locked, made_once, owner_of
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def sign(folder: Path, *, pid: int, started: float, host: str | None = None) -> 
 
 
 def test_held_claim_names_its_owner_and_is_gone_afterwards(tmp_path: Path) -> None:
-    with claimed(tmp_path / "claim"):
+    with locked(tmp_path / "claim"):
         owner = owner_of(tmp_path / "claim")
         assert owner is not None
         assert (owner.host, owner.pid) == (socket.gethostname(), os.getpid())
@@ -40,15 +40,15 @@ def test_held_claim_names_its_owner_and_is_gone_afterwards(tmp_path: Path) -> No
 
 
 def test_second_one_is_told_who_holds_it(tmp_path: Path) -> None:
-    with claimed(tmp_path / "claim"):
-        with pytest.raises(Held) as caught, claimed(tmp_path / "claim"):
+    with locked(tmp_path / "claim"):
+        with pytest.raises(Locked) as caught, locked(tmp_path / "claim"):
             pass
         assert caught.value.owner.pid == os.getpid()
         assert (tmp_path / "claim").exists()
 
 
 def test_claim_is_given_up_when_the_work_fails(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), claimed(tmp_path / "claim"):
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "claim"):
         raise ZeroDivisionError
     assert not (tmp_path / "claim").exists()
 
@@ -56,7 +56,7 @@ def test_claim_is_given_up_when_the_work_fails(tmp_path: Path) -> None:
 def test_claim_of_an_ended_process_is_taken_over(tmp_path: Path, gone: int) -> None:
     sign(tmp_path / "claim", pid=gone, started=0.0)
     assert owner_of(tmp_path / "claim") is None
-    with claimed(tmp_path / "claim"):
+    with locked(tmp_path / "claim"):
         assert json.loads((tmp_path / "claim" / "owner.json").read_text())["pid"] == os.getpid()
 
 
@@ -68,7 +68,7 @@ def test_process_number_that_came_back_is_not_the_owner(tmp_path: Path) -> None:
 def test_owner_on_another_machine_counts_while_its_heart_beats(tmp_path: Path) -> None:
     folder = sign(tmp_path / "claim", pid=1, started=0.0, host="elsewhere")
     assert owner_of(folder) is not None
-    old = (folder / "owner.json").stat().st_mtime - claim.STALE_S - 1
+    old = (folder / "owner.json").stat().st_mtime - lock.STALE_S - 1
     os.utime(folder / "owner.json", (old, old))
     assert owner_of(folder) is None
 
@@ -94,7 +94,7 @@ def test_signature_cut_short_by_a_kill_does_not_block_for_ever(tmp_path: Path) -
     (folder / "owner.json").write_text('{"host": ')
     os.utime(folder / "owner.json", (1, 1))
     os.utime(folder, (1, 1))
-    with claimed(folder):
+    with locked(folder):
         pass
 
 
@@ -103,7 +103,7 @@ def test_of_many_that_come_to_an_abandoned_claim_one_at_a_time_gets_in(tmp_path:
     inside, most = [0], [0]
 
     def work() -> None:
-        with claimed(tmp_path / "claim", wait=lambda owner: True):
+        with locked(tmp_path / "claim", wait=lambda owner: True):
             inside[0] += 1
             most[0] = max(most[0], inside[0])
             threading.Event().wait(0.01)
@@ -122,18 +122,18 @@ def test_one_that_is_clearing_an_abandoned_claim_is_waited_for(tmp_path: Path, g
     folder = sign(tmp_path / "claim", pid=gone, started=0.0)
     guard = tmp_path / "claim.clearing"
     guard.mkdir()
-    claim._clear(folder)
+    lock._clear(folder)
     assert folder.exists()
-    old = guard.stat().st_mtime - claim.GUARD_S - 1
+    old = guard.stat().st_mtime - lock.GUARD_S - 1
     os.utime(guard, (old, old))  # whoever made it was killed
-    claim._clear(folder)
-    claim._clear(folder)
+    lock._clear(folder)
+    lock._clear(folder)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_claim_that_is_held_is_not_cleared_upon_an_old_look(tmp_path: Path) -> None:
-    with claimed(tmp_path / "claim"):
-        claim._clear(tmp_path / "claim")
+    with locked(tmp_path / "claim"):
+        lock._clear(tmp_path / "claim")
         assert (tmp_path / "claim" / "owner.json").exists()
     assert not list(tmp_path.iterdir())
 

@@ -7,7 +7,7 @@ import pytest
 
 from htr_exp import config
 from htr_exp.config import Composed, compose_experiment, compose_sweep, overlays, slurm_settings
-from htr_exp.errors import ConfigError
+from htr_exp.core.errors import ConfigError
 
 HOSTILE = [
     "a folder/with spaces",

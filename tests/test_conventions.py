@@ -15,7 +15,7 @@ from rich.console import Console
 
 from htr_exp import conventions, report, runview, terminal
 from htr_exp.config import compose_experiment
-from htr_exp.errors import ConfigError
+from htr_exp.core.errors import ConfigError
 from htr_exp.plan import Memory, Plan, plan
 from htr_exp.rundir import RunDir
 

@@ -28,8 +28,8 @@ from rich.console import Console
 from scenario import weights
 
 from htr_exp import apptainer, cli, terminal, trackstore
-from htr_exp.claim import claimed
 from htr_exp.config import compose_experiment
+from htr_exp.core.lock import locked
 from htr_exp.doctor import (
     cluster,
     containers,
@@ -1175,7 +1175,7 @@ def test_a_locked_store_is_a_warning(workspace: Path, monkeypatch: pytest.Monkey
 
 def test_a_store_that_is_being_written_is_a_note(workspace: Path) -> None:
     path = store(workspace)
-    with claimed(trackstore.lock(path)):
+    with locked(trackstore.lock(path)):
         found = of_records(workspace)
     assert (found.state, f"is being written by process {os.getpid()} on" in found.found) == ("note", True)
 

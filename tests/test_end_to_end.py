@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp.files import read_jsonl, sha256_file
+from htr_exp.core.files import read_jsonl, sha256_file
 from htr_exp.rundir import RunDir
 
 DEMO = Path(__file__).parent.parent / "htr_exp" / "demo"

@@ -16,7 +16,7 @@ import pytest
 from groundtruth_pages import alto_line, alto_xml, page_line, page_xml, put, write_image
 from test_kraken_reads import really
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import Dataset, examine, read_page, summary
 from htr_exp.groundtruth.fix import LIST, Change, Fixed, fix
 

@@ -18,7 +18,8 @@ from conftest import until
 from fake_slurm_site import Site, site
 
 from htr_exp import cli, follow, terminal
-from htr_exp.files import utc_now, write_json
+from htr_exp.core import console
+from htr_exp.core.files import utc_now, write_json
 from htr_exp.rundir import RunDir
 
 
@@ -111,7 +112,7 @@ def test_a_wide_table_is_folded_and_not_cut(
 
     name = "a-very-long-name-of-a-run-" * 4
     make(name, "done")
-    monkeypatch.setattr(terminal, "console", lambda: Console(width=60, highlight=False))
+    monkeypatch.setattr(console, "console", lambda: Console(width=60, highlight=False))
     out = call("status")[1]
     assert max(map(len, out.splitlines())) <= 60
     assert name in "".join(line.split(" ")[0] for line in out.splitlines()[1:])

@@ -13,7 +13,7 @@ from test_job import do
 
 from htr_exp import report, runview, terminal
 from htr_exp.config import compose_experiment
-from htr_exp.files import read_json, read_jsonl, sha256_file
+from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.plan import plan
 from htr_exp.rundir import RunDir
 from htr_exp.write import write

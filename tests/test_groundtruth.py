@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 from groundtruth_pages import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 
-from htr_exp.groundtruth import (
-    NotGroundTruth,
-    NotWellFormed,
-    examine,
-    read_page,
-    summary,
-)
+from htr_exp.groundtruth import NotGroundTruth, NotWellFormed, examine, read_page, summary
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from groundtruth_pages import BOX, page_line, page_xml, put, write_image
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import GroundTruthPage, Line, examine, read_page, staged_xml
 from htr_exp.groundtruth.stage import page_xml as page_xml_of
 

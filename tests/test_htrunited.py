@@ -7,7 +7,7 @@ import pytest
 import yaml
 from groundtruth_pages import alto_line, alto_xml, page_line, page_xml, put, write_image
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import Dataset, examine
 from htr_exp.htrunited import SCHEMA, filled, problems, read
 

@@ -14,13 +14,13 @@ import pytest
 from htr_exp import job, report
 from htr_exp import write as write_module
 from htr_exp.config import compose_experiment
-from htr_exp.files import read_json, read_jsonl
+from htr_exp.core.files import read_json, read_jsonl
+from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
 from htr_exp.plan import plan
 from htr_exp.provenance import code_digest
 from htr_exp.rundir import RunDir, State
 from htr_exp.saved import Checkpoints
-from htr_exp.stop import Stop
 
 
 class Quiet:

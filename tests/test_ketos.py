@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from htr_exp import ketos
-from htr_exp.errors import RuntimeUnavailableError
+from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.plan import Memory
 from htr_exp.schema import Training
 from htr_exp.weights import ModelHeader

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from conftest import CommandLine, Done, Scenario, until
 
-from htr_exp.files import read_json, read_jsonl
+from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.rundir import RunDir
 
 SEED = 20261123

@@ -5,7 +5,7 @@ import time
 
 from conftest import CommandLine, Scenario, until
 
-from htr_exp.files import read_jsonl
+from htr_exp.core.files import read_jsonl
 
 SWEEP = ("-m", "seed=1,2,3", "launch.jobs=2")
 

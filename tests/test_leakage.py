@@ -22,8 +22,8 @@ from test_likeness import page as text_of
 
 from htr_exp import leakage, lineage, report
 from htr_exp.config import compose_experiment
-from htr_exp.errors import ConfigError, DatasetError
-from htr_exp.files import sha256_file
+from htr_exp.core.errors import ConfigError, DatasetError
+from htr_exp.core.files import sha256_file
 from htr_exp.groundtruth import examine
 from htr_exp.plan import Plan, plan
 from htr_exp.rundir import RunDir
@@ -307,6 +307,7 @@ def test_a_given_split_that_leaks_stops_the_run(words: list[str]) -> None:
 
 def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], capsys: Any) -> None:
     from htr_exp import runview, terminal
+    from htr_exp.core.console import console
 
     made = planned_run(words, "leakage.accept=[near_text]")
     run, _ = write(made, command=["htr_exp", "train"])
@@ -315,20 +316,21 @@ def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], ca
     assert row["leakage"] == ["near_text"]
     assert runview.read(run.path, made.places.workspace).tags["htr_exp.leakage"] == "near_text"
     rows, varied = report.compared([run])
-    terminal.show_status(terminal.console(), [row])
+    terminal.show_status(console(), [row])
     assert "near_text" in capsys.readouterr().out
-    terminal.show_table(terminal.console(), rows, varied)
+    terminal.show_table(console(), rows, varied)
     assert "near_text" in capsys.readouterr().out
-    terminal.show_result(terminal.console(), row | {"state": "done", "reason": None})
+    terminal.show_result(console(), row | {"state": "done", "reason": None})
     assert "leakage accepted: near_text" in capsys.readouterr().out
 
 
 def test_a_clean_run_has_no_mark(planned: Callable[..., RunDir], capsys: Any) -> None:
     from htr_exp import terminal
+    from htr_exp.core.console import console
 
     run = planned()
     assert report.row(run)["leakage"] == []
-    terminal.show_status(terminal.console(), [report.row(run)])
+    terminal.show_status(console(), [report.row(run)])
     assert "leakage" not in capsys.readouterr().out
 
 

@@ -74,7 +74,7 @@ def test_a_job_on_the_cpu_that_asks_for_too_little_is_refused_before_it_is_queue
 def problems_of() -> Callable[..., list[str]]:
     """Return all that is wrong with an experiment, changed by words."""
     from htr_exp.config import compose_experiment
-    from htr_exp.errors import ConfigError
+    from htr_exp.core.errors import ConfigError
     from htr_exp.plan import plan
 
     def found(words: list[str], *changes: str) -> list[str]:

@@ -17,8 +17,8 @@ from conftest import Scenario, until
 from fake_slurm_site import Site, site
 
 import htr_exp
-from htr_exp.claim import Owner
-from htr_exp.files import append_jsonl, read_jsonl, write_json
+from htr_exp.core.files import append_jsonl, read_jsonl, write_json
+from htr_exp.core.lock import Owner
 from htr_exp.rundir import RunDir
 
 CODE = str(Path(htr_exp.__file__).parents[1])

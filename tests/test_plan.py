@@ -10,7 +10,7 @@ from groundtruth_pages import page_line, page_xml, put, write_image
 from scenario import weights
 
 from htr_exp.config import compose_experiment
-from htr_exp.errors import ConfigError
+from htr_exp.core.errors import ConfigError
 from htr_exp.plan import Memory, Plan, plan
 
 Planned = Callable[..., Plan]

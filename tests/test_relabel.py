@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scenario import ALPHABET, SPEC, field, segmentation_weights, weights
 
-from htr_exp.errors import ModelError, TrainingError
+from htr_exp.core.errors import ModelError, TrainingError
 from htr_exp.relabel import relabel
 from htr_exp.weights import read_header
 

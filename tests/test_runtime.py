@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from htr_exp import runtime
-from htr_exp.errors import RuntimeUnavailableError
+from htr_exp.core import machine
+from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.schema import Runtime
 
 
@@ -27,7 +28,7 @@ def test_loader_processes_follow_the_cpus_of_the_job(
 ) -> None:
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", given)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(64)), raising=False)
-    assert runtime.workers(asked, device) == workers
+    assert machine.workers(asked, device) == workers
 
 
 def test_loader_processes_are_never_more_than_eight_nor_than_the_cpus_there_are(
@@ -35,10 +36,10 @@ def test_loader_processes_are_never_more_than_eight_nor_than_the_cpus_there_are(
 ) -> None:
     monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(64)), raising=False)
-    assert runtime.workers(None, "cuda:0") == 8
+    assert machine.workers(None, "cuda:0") == 8
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "16")
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1}, raising=False)
-    assert runtime.workers(None, "cuda:0") == 1
+    assert machine.workers(None, "cuda:0") == 1
 
 
 def wanted(**changes: Any) -> Runtime:

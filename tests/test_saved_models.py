@@ -11,7 +11,7 @@ import pytest
 from test_training import Trainer, value
 
 from htr_exp import training
-from htr_exp.errors import TrainingError
+from htr_exp.core.errors import TrainingError
 from htr_exp.saved import SavedModels
 from htr_exp.weights import read_header
 

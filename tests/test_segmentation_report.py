@@ -9,9 +9,11 @@ import pytest
 import yaml
 from rich.console import Console
 
-from htr_exp import curve, report, terminal
+from htr_exp import report, terminal
 from htr_exp.config import compose_experiment
-from htr_exp.files import write_json
+from htr_exp.core import figures as core_figures
+from htr_exp.core.figures import accuracy, best_of, best_value
+from htr_exp.core.files import write_json
 from htr_exp.rundir import RunDir, State
 from htr_exp.standing import Standing
 
@@ -239,11 +241,11 @@ def test_an_epoch_is_told_by_its_mean_iou() -> None:
 
 def test_the_best_of_a_curve_is_the_highest_mean_iu_and_of_equals_the_earliest() -> None:
     records = [{"epoch": epoch, "val_mean_iu": figure} for epoch, figure in enumerate((0.3, 0.6, 0.6, 0.5))]
-    assert curve.best_of(records)["epoch"] == 1
-    assert curve.best_value(records, "segmentation") == 0.6
-    assert curve.accuracy(records[0]) == 0.3
-    assert curve.best_value([], "segmentation") is None
-    assert (curve.shown(0.5, "segmentation"), curve.shown(0.5, "recognition"), curve.shown(None, "segmentation")) == (
+    assert best_of(records)["epoch"] == 1
+    assert best_value(records, "segmentation") == 0.6
+    assert accuracy(records[0]) == 0.3
+    assert best_value([], "segmentation") is None
+    assert (core_figures.shown(0.5, "segmentation"), core_figures.shown(0.5, "recognition"), core_figures.shown(None, "segmentation")) == (
         "0.5000", "50.00 %", "-",
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ import pytest
 from fake_slurm_site import Site, site, squeue_row
 
 from htr_exp import slurm
+from htr_exp.core import machine
 from htr_exp.slurm import Job, SlurmSilent
 
 DATA = Path(__file__).parent / "data" / "slurm"
@@ -251,7 +252,7 @@ def test_times_are_read_as_slurm_writes_them(text: str, found: float | None) -> 
 
 def test_a_process_outside_slurm_has_no_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    assert slurm.allocation() is None
+    assert machine.allocation() is None
 
 
 def test_a_task_of_an_array_knows_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,14 +260,14 @@ def test_a_task_of_an_array_knows_its_names(monkeypatch: pytest.MonkeyPatch) -> 
               "SLURM_RESTART_COUNT": "2", "SLURM_CPUS_PER_TASK": "4", "SLURM_CPUS_ON_NODE": "8"}  # fmt: skip
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    assert slurm.allocation() == slurm.Allocation("12_3", "15", "gpu1", 2, 4)
+    assert machine.allocation() == machine.Allocation("12_3", "15", "gpu1", 2, 4)
 
 
 def test_a_job_with_few_variables_still_has_an_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("SLURM")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLURM_JOB_ID", "15")
-    given = slurm.allocation()
+    given = machine.allocation()
     assert given is not None
     assert (given.job, given.node, given.restarts) == ("15", None, 0)
     assert given.cpus >= 1

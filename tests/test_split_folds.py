@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from split_pages import Leaf, leaf, made_up, side_of
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.splits import NAMES, Grouping, Split, folds, grouped, k_fold, leave_out
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from split_pages import Leaf, leaf, side_of
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.splits import NAMES, Grouping, Metadata, UnknownColumn, draw, first_pages, given, grouped
 from htr_exp.splits.shares import nearest, spread
 

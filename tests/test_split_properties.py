@@ -10,7 +10,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from split_pages import Leaf, side_of
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.splits import NAMES, Grouping, Split, draw, first_pages, folds, grouped, k_fold, leave_out
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True, database=None)

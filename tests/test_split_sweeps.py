@@ -14,7 +14,7 @@ from PIL import Image
 
 from htr_exp import runview, start
 from htr_exp.config import compose_experiment
-from htr_exp.errors import ConfigError
+from htr_exp.core.errors import ConfigError
 from htr_exp.rundir import RunDir
 from htr_exp.splits import NAMES
 

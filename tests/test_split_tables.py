@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from split_pages import leaf
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.splits import read_metadata
 
 BOOK = [leaf("odo/1r.xml"), leaf("odo/1v.xml"), leaf("urso/2r.xml"), leaf("urso/ſ 3.xml")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from split_pages import Leaf, leaf, made_up, side_of
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.splits import NAMES, draw, everything, given, read_list, read_table
 
 SEEDS = range(25)

@@ -13,7 +13,7 @@ import pytest
 from fake_slurm_site import Site, site
 
 from htr_exp import standing
-from htr_exp.files import append_jsonl, utc_now, write_json
+from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.rundir import RunDir
 from htr_exp.slurm import Job
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from htr_exp import files, runview, tracking, trackstore, trackwrite
-from htr_exp.claim import claimed
+from htr_exp import runview, tracking, trackstore, trackwrite
+from htr_exp.core import files
+from htr_exp.core.lock import locked
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 
@@ -443,7 +444,7 @@ def test_a_server_that_hangs_is_given_up(workspace: Path, monkeypatch: pytest.Mo
 
 
 def test_a_store_that_another_process_writes_is_a_problem_in_words(tmp_path: Path) -> None:
-    with claimed(tmp_path / "mlflow.db.lock"):
+    with locked(tmp_path / "mlflow.db.lock"):
         said: list[str] = []
         with (
             pytest.raises(trackstore.StoreTroubleError, match=rf"process {os.getpid()} on .* is writing it"),

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from htr_exp import training
-from htr_exp.errors import TrainingError
-from htr_exp.files import read_jsonl
+from htr_exp.core.errors import TrainingError
+from htr_exp.core.files import read_jsonl
 from htr_exp.plan import Memory
 from htr_exp.rundir import RunDir
 from htr_exp.runtime import Kraken

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scenario import field, varint
 
-from htr_exp.errors import ModelError
+from htr_exp.core.errors import ModelError
 from htr_exp.weights import read_header
 
 SPEC = "[1,12,0,1 Cr{C_0}3,3,8 S{S_1}1(1x0)1,3 O{O_2}1c4]"

@@ -12,8 +12,8 @@ from htr_exp import alphabet, basemodel, classes, conventions, crowded, leakage
 from htr_exp.alphabet import Form
 from htr_exp.charactertable import CharacterTable, read_table
 from htr_exp.check.found import Checked, Section, counted
-from htr_exp.errors import ConfigError
-from htr_exp.files import digest_json, read_json, write_json
+from htr_exp.core.errors import ConfigError
+from htr_exp.core.files import digest_json, read_json, write_json
 from htr_exp.groundtruth import CODES, Dataset, Problem
 from htr_exp.groundtruth.statistics import Volume, statistics
 from htr_exp.lookalikes import spelled

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from htr_exp import __version__
 from htr_exp.check.found import SEVERITIES, Checked, KindFound, counted
 from htr_exp.check.junit import where
-from htr_exp.files import utc_now
+from htr_exp.core.files import utc_now
 from htr_exp.groundtruth.located import Located
 from htr_exp.groundtruth.pictures import Picture, Wanted, cut
 

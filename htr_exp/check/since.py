@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.check.found import counted, text_digest
-from htr_exp.errors import ConfigError
-from htr_exp.files import read_json, sha256_file
+from htr_exp.core.errors import ConfigError
+from htr_exp.core.files import read_json, sha256_file
 from htr_exp.groundtruth import Dataset, GroundTruthPage, NotGroundTruth, NotWellFormed, read_page
 from htr_exp.rundir import RunDir, named, runs_in
 

@@ -12,8 +12,8 @@ from htr_exp import groundtruth, leakage
 from htr_exp.check import also, since
 from htr_exp.check.found import Checked, Section, counted
 from htr_exp.config import compose_experiment, overlays
-from htr_exp.errors import ConfigError, DatasetError, HtrExpError
-from htr_exp.files import write_atomically
+from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
+from htr_exp.core.files import write_atomically
 from htr_exp.plan import dataset_folders, places_of
 from htr_exp.schema import Experiment
 
@@ -57,7 +57,7 @@ def run(request: Request) -> int:
         DatasetError: the clean copy cannot be made.
     """
     from htr_exp.check import terminal
-    from htr_exp.terminal import console
+    from htr_exp.core.console import console
 
     experiment, folders = _wanted(request)
     record, held = _asked(request, experiment, folders)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from htr_exp.core.files import write_atomically
 from htr_exp.demo.scribe import HANDS, HEIGHT, WIDTH, Leaf, leaves
-from htr_exp.files import write_atomically
 
 PAGES = Path(__file__).parent / "pages"
 QUALITY = 62  # of the JPEG: about 95 KB a page

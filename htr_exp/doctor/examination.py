@@ -8,7 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
-from htr_exp import config, plan, rules, slurm
+from htr_exp import config, plan, rules
+from htr_exp.core.machine import allocation
 from htr_exp.doctor import cluster, folders, kraken, machine, models, records, software
 from htr_exp.doctor.finding import Finding, error, ok, split
 from htr_exp.doctor.folders import Folder
@@ -36,7 +37,7 @@ def examine(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Iterator[
     places = plan.places_of(experiment)
     images = Path(experiment.site.images).expanduser().absolute()
     asked = {word.partition("=")[0].partition(".")[0] for word in words}
-    submits = experiment.slurm.submit and slurm.allocation() is None  # in a job, this is where runs work
+    submits = experiment.slurm.submit and allocation() is None  # in a job, this is where runs work
     sections: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("kraken", lambda: kraken.findings(experiment, images, asked="runtime" in asked, words=words)),
         ("Base models", lambda: models.findings(experiment, places.models, config_dirs, asked="model" in asked)),

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from htr_exp import apptainer, modules, runtime, slurm
+from htr_exp import apptainer, modules, runtime
+from htr_exp.core import machine
+from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.doctor import containers
 from htr_exp.doctor.finding import Finding, NoAnswer, note, ok, within
-from htr_exp.errors import RuntimeUnavailableError
 from htr_exp.schema import Experiment, Runtime
 
 PATIENCE_S = 60.0
@@ -34,7 +35,9 @@ def findings(experiment: Experiment, images: Path, *, asked: bool, words: Sequen
     """
     wanted = experiment.runtime
     elsewhere = (
-        experiment.slurm.submit and (wanted.kraken is not None or wanted.kind != "host") and slurm.allocation() is None
+        experiment.slurm.submit
+        and (wanted.kraken is not None or wanted.kind != "host")
+        and machine.allocation() is None
     )
     look = _Look(wanted, images, "warning" if elsewhere else "error", _on_a_node(experiment, words, elsewhere))
     match wanted.kind:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from htr_exp import slurm
+from htr_exp.core import machine
 from htr_exp.doctor.finding import Finding, NoAnswer, error, note, ok, said_by, size, warning
 
 TRAINING_BYTES = 1.5e9
@@ -28,10 +28,10 @@ def findings(*, runs_here: bool, device: str) -> Iterator[Finding]:
         runs_here: trainings run on it, not in jobs.
         device: training.device.
     """
-    given = slurm.allocation()
+    given = machine.allocation()
     if given is not None:
         yield ok("job", f"this is node {given.node or socket.gethostname()}, in job {given.job}")
-    usable, there = slurm.usable_cpus(), os.cpu_count() or 1
+    usable, there = machine.usable_cpus(), os.cpu_count() or 1
     yield ok("processors", f"{usable} can be used" + (f" of {there}" if usable < there else ""))
     yield _memory(runs_here)
     yield _gpu(runs_here, device)

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from htr_exp import basemodel, config
+from htr_exp.core.errors import ModelError
 from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, size, warning, within
-from htr_exp.errors import ModelError
 from htr_exp.schema import Experiment, Model
 from htr_exp.weights import read_header
 

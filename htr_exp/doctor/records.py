@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from htr_exp import trackstore
-from htr_exp.claim import owner_of
+from htr_exp.core.lock import owner_of
 from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, warning, within
 from htr_exp.schema import Tracking
 

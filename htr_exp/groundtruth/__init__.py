@@ -1,5 +1,6 @@
 """Ground truth: PAGE and ALTO read, checked, identified by digest, and staged for kraken."""
 
+from htr_exp.core.task import Task
 from htr_exp.groundtruth.codes import CODES
 from htr_exp.groundtruth.examine import examine, summary
 from htr_exp.groundtruth.kraken_values import refused
@@ -21,7 +22,6 @@ from htr_exp.groundtruth.read import read_page
 from htr_exp.groundtruth.remembered import user_cache
 from htr_exp.groundtruth.rules import fault
 from htr_exp.groundtruth.stage import Naming, named, staged_xml, type_name
-from htr_exp.tasks import Task
 
 __all__ = [
     "CODES",

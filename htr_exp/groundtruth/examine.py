@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from htr_exp.core.task import Task
 from htr_exp.groundtruth import across, wording
 from htr_exp.groundtruth.codes import CODES
 from htr_exp.groundtruth.facts import ImageFacts
@@ -21,7 +22,6 @@ from htr_exp.groundtruth.pagefile import PageFile
 from htr_exp.groundtruth.rules import outside
 from htr_exp.groundtruth.sources import Source, prefixes
 from htr_exp.groundtruth.stage import storable
-from htr_exp.tasks import Task
 
 # Modes that kraken can cut lines from and write as PNG, which is what `ketos compile` does.
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA")

@@ -23,7 +23,8 @@ from unicodedata import normalize
 
 from lxml import etree
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
+from htr_exp.core.task import Task
 from htr_exp.groundtruth import pagefile, read, rules, stage, texts
 from htr_exp.groundtruth.codes import CODES
 from htr_exp.groundtruth.examine import examine, unusable
@@ -31,7 +32,6 @@ from htr_exp.groundtruth.facts import look_at
 from htr_exp.groundtruth.find import shown
 from htr_exp.groundtruth.located import Located
 from htr_exp.groundtruth.model import Dataset, Line, NotGroundTruth, NotWellFormed, Page
-from htr_exp.tasks import Task
 
 LIST = "changes.csv"
 """The file of a copy that lists every change."""

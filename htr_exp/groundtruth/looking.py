@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from htr_exp.core.task import Task
 from htr_exp.groundtruth import facts, pagefile
 from htr_exp.groundtruth.facts import ImageFacts, look_at
 from htr_exp.groundtruth.pagefile import PageFile, look_into
 from htr_exp.groundtruth.remembered import Remembered, Stamp, stamp_of
 from htr_exp.groundtruth.spread import spread
-from htr_exp.tasks import Task
 
 Found = TypeVar("Found")
 Files = Sequence[tuple[str, str]]

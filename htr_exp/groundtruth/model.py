@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from htr_exp.errors import DatasetError
-from htr_exp.files import digest_json
-from htr_exp.tasks import Task
+from htr_exp.core.errors import DatasetError
+from htr_exp.core.files import digest_json
+from htr_exp.core.task import Task
 
 Points = tuple[tuple[int, int], ...]
 Severity = Literal["error", "dropped", "warning"]

@@ -15,10 +15,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from htr_exp.core.task import Task
 from htr_exp.groundtruth import geometry, kraken_reads, read, texts
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
 from htr_exp.groundtruth.rules import Fault, fault, shapeless
-from htr_exp.tasks import Task
 
 FORM = 3
 """Of what is remembered; raise it whenever a field or a rule changes."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import platformdirs
 
-from htr_exp.files import sha256_bytes
+from htr_exp.core.files import sha256_bytes
 
 Stamp = tuple[int, int, int, int]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from htr_exp.core.task import Task
 from htr_exp.groundtruth import kraken_values
 from htr_exp.groundtruth.model import Line, Points
-from htr_exp.tasks import Task
 
 SHORTEST_BASELINE = 5.0  # pixels along the line; kraken 7.1.1 drops shorter ones
 

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from htr_exp.slurm import usable_cpus
+from htr_exp.core.machine import usable_cpus
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import read
 from htr_exp.groundtruth.find import shown
 from htr_exp.groundtruth.model import GroundTruthPage, Line, Points, Region

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from htr_exp.errors import RuntimeUnavailableError
+from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.weights import ModelHeader
 
 Release = Literal["4.3", "7.1"]

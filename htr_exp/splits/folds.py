@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 from htr_exp.splits.groups import Group, Grouping, SplitPage, in_order, joined, lines_in, related
 from htr_exp.splits.reasons import SHOWN, drawn, joins, missing, shared
 from htr_exp.splits.shares import spread

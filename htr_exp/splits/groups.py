@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from htr_exp.errors import DatasetError
-from htr_exp.files import sha256_bytes
+from htr_exp.core.errors import DatasetError
+from htr_exp.core.files import sha256_bytes
 from htr_exp.splits.tables import Metadata
 
 BUILT_IN = ("page", "folder", "image")

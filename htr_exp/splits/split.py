@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from htr_exp.errors import DatasetError
-from htr_exp.files import digest_json
+from htr_exp.core.errors import DatasetError
+from htr_exp.core.files import digest_json
 from htr_exp.splits.groups import Group, Grouping, SplitPage, grouped, in_order, joined, lines_in, rank, related
 from htr_exp.splits.reasons import drawn, joins, kept, missing
 from htr_exp.splits.shares import nearest, spread

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from htr_exp.errors import DatasetError
+from htr_exp.core.errors import DatasetError
 
 SIDE_WORDS = {"train": "train", "validation": "validation", "val": "validation", "dev": "validation", "test": "test"}
 """What a table may call a side."""

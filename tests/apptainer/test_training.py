@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp.files import read_jsonl
+from htr_exp.core.files import read_jsonl
 from htr_exp.rundir import RunDir
 
 DEMO = Path(__file__).parents[2] / "htr_exp" / "demo"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp.files import read_jsonl
+from htr_exp.core.files import read_jsonl
 from htr_exp.rundir import RunDir
 from htr_exp.weights import read_header
 

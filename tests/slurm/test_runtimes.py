@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import CommandLine, until
 
-from htr_exp.files import read_json, read_jsonl
+from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.rundir import RunDir
 from slurm.conftest import Cluster
 from slurm.test_survival import after_epochs, done_whole, ends_as, legs, restarted, submit

@@ -14,8 +14,8 @@ import pytest
 from conftest import CommandLine, Done, Scenario, until
 
 from htr_exp.config import compose_experiment
-from htr_exp.errors import ConfigError
-from htr_exp.files import read_jsonl
+from htr_exp.core.errors import ConfigError
+from htr_exp.core.files import read_jsonl
 from htr_exp.plan import plan
 from htr_exp.rundir import RunDir
 from slurm.conftest import Cluster

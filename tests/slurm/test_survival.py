@@ -14,7 +14,7 @@ import psutil
 import pytest
 from conftest import CommandLine, Scenario, until
 
-from htr_exp.files import read_json, read_jsonl, sha256_file
+from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.rundir import RunDir
 from slurm.conftest import Cluster
 

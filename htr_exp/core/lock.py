@@ -18,14 +18,14 @@ from typing import Any
 
 import psutil
 
-from htr_exp import slurm
+from htr_exp.core import machine
 
 BEAT_S = 10.0
 STALE_S = 120.0
 GUARD_S = 30.0
 
 
-class Held(Exception):
+class Locked(Exception):
     """Another live process holds the claim."""
 
     def __init__(self, owner: Owner) -> None:
@@ -45,7 +45,7 @@ class Owner:
 
     def is_gone(self) -> bool:
         """Say whether the process has surely ended; False where it cannot be known from here."""
-        given = slurm.allocation()
+        given = machine.allocation()
         if given is not None and self.job == given.raw and self.restart < given.restarts:
             return True  # Slurm ends a job everywhere before it starts it again
         if self.host != socket.gethostname():
@@ -79,7 +79,7 @@ def owner_of(claim: Path) -> Owner | None:
 
 
 @contextmanager
-def claimed(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
+def locked(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
     """Hold the claim while the body runs.
 
     Args:
@@ -90,7 +90,7 @@ def claimed(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False)
         Held: another process holds it, and `wait` gave up.
         OSError: the parent folder cannot be written.
     """
-    given = slurm.allocation()
+    given = machine.allocation()
     of_job = (given.raw, given.restarts) if given else ()
     me = Owner(socket.gethostname(), os.getpid(), psutil.Process().create_time(), *of_job)
     claim.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def claimed(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False)
             if owner is None:
                 _clear(claim)
             elif not wait(owner):
-                raise Held(owner) from None
+                raise Locked(owner) from None
             else:
                 time.sleep(0.5)
     signed = claim / "owner.json"
@@ -137,7 +137,7 @@ def made_once(
     """
     if target.exists():
         return False
-    with claimed(target.with_name(f".{target.name}.claim"), wait=wait):
+    with locked(target.with_name(f".{target.name}.claim"), wait=wait):
         if target.exists():
             return False
         for left in target.parent.glob(f".{target.name}.part-*"):  # of a process that was killed

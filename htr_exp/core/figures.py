@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from htr_exp.tasks import FIGURES, Task
+from htr_exp.core.task import FIGURES, Task
 
 Record = dict[str, Any]
 
