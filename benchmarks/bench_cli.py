@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import append_jsonl, write_json, write_jsonl
 
 RUNS = 100

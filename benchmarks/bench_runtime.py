@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from htr_exp import ketos
+from htr_exp.config.schema import Runtime
 from htr_exp.plan import Memory
 from htr_exp.runtime import Kraken, provide
-from htr_exp.schema import Runtime
 
 EPOCHS = int(os.environ.get("HTR_EXP_BENCH_EPOCHS", "12"))
 DEMO = Path(__file__).resolve().parent.parent / "htr_exp" / "demo"

@@ -62,7 +62,7 @@ def all_at_once(scratch: Path, name: str, tracking: list[str]) -> tuple[Path, li
     from conftest import make_pages
     from scenario import weights
 
-    from htr_exp.config import compose_experiment
+    from htr_exp.config.compose import compose_experiment
     from htr_exp.plan import plan
     from htr_exp.write import write
 

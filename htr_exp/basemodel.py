@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 import platformdirs
 
+from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
 from htr_exp.weights import read_header
 
@@ -76,15 +77,6 @@ def locate(model: Model, folders: Sequence[Path]) -> Path | None:
     if model.doi:
         return _stored(model.doi, model.file)
     return kraken_file(model.file) if model.file else None
-
-
-def kraken_file(name: str) -> Path | None:
-    """Return a file of the kraken package installed beside this Python, or None; kraken is not imported."""
-    spec = importlib.util.find_spec("kraken")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        if (Path(folder) / name).is_file():
-            return Path(folder) / name
-    return None
 
 
 def fetch(doi: str, file: str | None, *, timeout_s: float, put_in: Path | None = None) -> Path:

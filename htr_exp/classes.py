@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from htr_exp import ketos
+from htr_exp.config.schema import Classes
 from htr_exp.groundtruth import GroundTruthPage, type_name
-from htr_exp.schema import Classes
 from htr_exp.weights import ModelHeader
 
 KINDS = ("lines", "regions")

@@ -14,8 +14,9 @@ from htr_exp import __version__
 from htr_exp.core.errors import ConfigError, HtrExpError
 
 if TYPE_CHECKING:
-    from htr_exp.config import Composed
-    from htr_exp.rundir import Places, RunDir
+    from htr_exp.config.compose import Composed
+    from htr_exp.config.places import Places
+    from htr_exp.rundir import RunDir
 
 WATCH_S = 10.0
 """How often `status --watch` looks, seconds."""
@@ -64,7 +65,7 @@ def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Names
 
 def train(args: argparse.Namespace) -> int:
     """Plan, write and run or submit an experiment, or every point of a sweep."""
-    from htr_exp.config import compose_experiment, compose_sweep, overlays
+    from htr_exp.config.compose import compose_experiment, compose_sweep, overlays
 
     folders = overlays(args.config_dir)
     if not args.multirun:
@@ -104,7 +105,7 @@ def _start(
 
 def evaluate(args: argparse.Namespace) -> int:
     """Score a model on all pages of a dataset, and record it."""
-    from htr_exp.config import compose_experiment, overlays
+    from htr_exp.config.compose import compose_experiment, overlays
 
     return _start([compose_experiment(args.overrides, overlays(args.config_dir))], args, "evaluate")[0]
 
@@ -112,7 +113,7 @@ def evaluate(args: argparse.Namespace) -> int:
 def resume(args: argparse.Namespace) -> int:
     """Go on with runs that ended before they were done: here, or as new jobs."""
     from htr_exp import start
-    from htr_exp.config import overlays
+    from htr_exp.config.compose import overlays
 
     words = [word for word in args.runs if word.startswith(("slurm=", "slurm."))]
     args.runs = [word for word in args.runs if word not in words]
@@ -311,9 +312,9 @@ def ui(args: argparse.Namespace) -> int:
 
 def options(args: argparse.Namespace) -> int:
     """List every choice of every group."""
-    from htr_exp import config
+    from htr_exp.config import compose
 
-    groups = config.options(config.overlays(args.config_dir))
+    groups = compose.options(compose.overlays(args.config_dir))
     if args.json:
         print(json.dumps(groups, ensure_ascii=False))
         return 0
@@ -336,7 +337,7 @@ def doctor(args: argparse.Namespace) -> int:
             print(f"{finding.state}  {finding.name}  {finding.found}\n       -> {finding.remedy}")
         return 2
     from htr_exp import terminal
-    from htr_exp.config import overlays
+    from htr_exp.config.compose import overlays
     from htr_exp.core.console import console
     from htr_exp.doctor.examination import examine
 
@@ -350,12 +351,12 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def _places(args: argparse.Namespace) -> Places:
-    from htr_exp.rundir import Places
+    from htr_exp.config.places import Places
 
     words = [word for word in args.runs if word.startswith(("site=", "site."))]
     if words:
-        from htr_exp.config import compose_experiment, overlays
-        from htr_exp.plan import places_of
+        from htr_exp.config.compose import compose_experiment, overlays
+        from htr_exp.config.places import places_of
 
         return places_of(compose_experiment(words, overlays(args.config_dir)).experiment)
     here = Path(args.workspace).expanduser().absolute()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from htr_exp import ketos
-from htr_exp.schema import Training
+from htr_exp.config.schema import Training
 
 HEADER = """\
 #!/bin/sh

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from htr_exp import ketos
+from htr_exp.config.kraken_words import patience
 
 OTHERWISE = {
     "--quit": "kraken 4.3.13's `dumb` never ends without -N, and its `early` ignores -N; write training.quit=fixed or early, and training.epochs=NUMBER: the most epochs in both",
@@ -30,30 +31,6 @@ OTHERWISE = {
 SHORT = {"-q": "--quit", "-s": "--spec", "-i": "--load", "-o": "--output", "-f": "--format-type", "-N": "--epochs", "-d": "--device",
          "-p": "--partition", "-v": "--verbose", "--training-files": "--format-type", "-t": "--format-type", "-e": "--format-type"}  # fmt: skip
 
-VALUES = {
-    "training.quit": {
-        "dumb": "kraken 4.3.13's `--quit dumb` never ends without -N, and drops a number behind it in silence, as a file that is not there; "
-        "with -N it trains all of these epochs (whole ones, not iterations of one: 2000 would leave 10 GB of models, had Slurm not ended them "
-        "at its time limit); write training.quit=fixed training.epochs=NUMBER"
-    },
-    "training.resize": {"both": "an old word for new", "add": "an old word for union"},
-}
-"""Words of kraken that are not ours, by the key that they are given to."""
-
-
-def of_value(key: str, value: object) -> str | None:
-    """Return what a value that a key does not take means in kraken, and what to write; None if it means nothing there."""
-    first, *behind = str(value).split() or [""]
-    meant = VALUES.get(key, {}).get(first)
-    return f"{meant}{_patience(behind)}" if meant and key == "training.quit" else meant
-
-
-def _patience(behind: Sequence[str]) -> str:
-    """Return what whoever puts a number behind `dumb` is likely to want."""
-    if not behind or not behind[0].isdigit():
-        return ""
-    return f"; to stop {behind[0]} epochs after the best, training.quit=early training.lag={behind[0]}"
-
 
 def of_words(words: Sequence[str]) -> list[str]:
     """Return what to write instead of options that are kraken's, or nobody's; one sentence for each.
@@ -63,7 +40,7 @@ def of_words(words: Sequence[str]) -> list[str]:
     """
     return [
         f"{' '.join(typed)}: {_meant(typed[0].partition('=')[0])}"
-        + (_patience(typed[2:]) if typed[0] in ("-q", "--quit") else "")
+        + (patience(typed[2:]) if typed[0] in ("-q", "--quit") else "")
         for typed in _options(words)
     ]
 

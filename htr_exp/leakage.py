@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from htr_exp import likeness, lineage
+from htr_exp.config.schema import Leakage
 from htr_exp.groundtruth.looks import BITS, looks
 from htr_exp.lineage import Learnt, Lineage
-from htr_exp.schema import Leakage
 from htr_exp.splits import NAMES
 
 KINDS = {

@@ -15,25 +15,25 @@ from omegaconf import OmegaConf
 from htr_exp import (
     basemodel,
     classes,
-    conventions,
     groundtruth,
     ketos,
     leakage,
     lineage,
     material,
-    rules,
     runtime,
     sbatch,
     slurm,
     splits,
     splitting,
 )
-from htr_exp.config import Composed, conf_dir, word_problems
+from htr_exp.config import conventions, rules
+from htr_exp.config.compose import Composed, conf_dir, word_problems
+from htr_exp.config.places import Places, absolute, dataset_folders, places_of
+from htr_exp.config.schema import CHOICES, Experiment, Model, Runtime, Slurm
 from htr_exp.core import machine
 from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import digest_json, sha256_file
-from htr_exp.rundir import Places, compiled_file
-from htr_exp.schema import CHOICES, Experiment, Model, Runtime, Slurm
+from htr_exp.rundir import compiled_file
 from htr_exp.weights import ModelHeader, read_header
 
 
@@ -256,24 +256,6 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     )
 
 
-def places_of(experiment: Experiment) -> Places:
-    """Return the folders of this machine that the experiment names."""
-    site = experiment.site
-    return Places(*(_absolute(path) for path in (site.workspace, site.runs, site.cache, site.models)))
-
-
-def dataset_folders(experiment: Experiment) -> list[Path]:
-    """Return the dataset's folders, absolute; empty if none is named."""
-    path = experiment.dataset.path
-    if path is None:
-        return []
-    return [_absolute(str(one)) for one in (path if isinstance(path, list) else [path])]
-
-
-def _absolute(path: str) -> Path:
-    return Path(path).expanduser().absolute()
-
-
 def _dataset(experiment: Experiment, folders: Sequence[Path], memory: Memory) -> groundtruth.Dataset:
     config = experiment.dataset
     key = (tuple(folders), config.pattern, tuple(config.exclude), experiment.task.name)
@@ -360,7 +342,7 @@ def _guarded(
         key = (base.sha256, listed, places.runs)
         if key not in memory.lineages:
             memory.lineages[key] = lineage.of_model(
-                base.path, base.sha256, places.runs, _absolute(listed) if listed else None
+                base.path, base.sha256, places.runs, absolute(listed) if listed else None
             )
         known = memory.lineages[key]
     pages = {page.name: page for page in dataset.pages}

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from htr_exp import conventions
+from htr_exp.config import conventions
 from htr_exp.core.figures import best_value
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.task import FIGURES, FOREIGN, Task

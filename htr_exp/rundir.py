@@ -27,16 +27,6 @@ SEALED = ("experiment.yaml", "provenance.json", "split.json", "fingerprints.json
 
 
 @dataclass(frozen=True)
-class Places:
-    """Folders of this machine, absolute."""
-
-    workspace: Path
-    runs: Path
-    cache: Path
-    models: Path
-
-
-@dataclass(frozen=True)
 class State:
     """How a run stands."""
 

@@ -21,10 +21,10 @@ from typing import Any
 import platformdirs
 
 from htr_exp import apptainer, ketos, modules
+from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import digest_json, read_json, write_json
 from htr_exp.core.signals import bound_to_us
-from htr_exp.schema import Runtime
 
 PROBE_TIMEOUT_S = 300
 """The first start of kraken on a node reads gigabytes from a file system that all share."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from htr_exp import conventions
+from htr_exp.config import conventions
 from htr_exp.core import files
 from htr_exp.core.task import FIGURES, FOREIGN, Task
 from htr_exp.rundir import RunDir, State

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from htr_exp import ketos
 from htr_exp.commands import legs
+from htr_exp.config.schema import Training
 from htr_exp.core.errors import ModelError, TrainingError
 from htr_exp.core.figures import Record, accuracy, best_of, lacking_lines
-from htr_exp.schema import Training
 from htr_exp.weights import read_header
 
 

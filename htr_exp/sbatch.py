@@ -15,7 +15,7 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from htr_exp.schema import Slurm
+from htr_exp.config.schema import Slurm
 
 
 class RefusedError(Exception):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp import splits
-from htr_exp.config import Composed
+from htr_exp.config.compose import Composed
+from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError
-from htr_exp.schema import Experiment
 
 Tables = dict[Any, splits.Metadata]
 """Metadata that was read already, for plans of one command."""

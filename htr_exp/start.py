@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import launch, provenance, recording, report, rules, standing, submission, terminal, write
-from htr_exp.config import Composed, slurm_settings
+from htr_exp import launch, provenance, recording, report, standing, submission, terminal, write
+from htr_exp.config import rules
+from htr_exp.config.compose import Composed, slurm_settings
+from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core import console
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
 from htr_exp.plan import Memory, Plan, plan, points_of, slurm_problems
 from htr_exp.rundir import RunDir, State
-from htr_exp.schema import Experiment, Slurm
 from htr_exp.submission import Wanted
 
 LOOK_S = 10.0

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp import node, provenance, sbatch, slurm, standing
+from htr_exp.config.schema import Slurm
 from htr_exp.core.errors import SubmissionError
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
 from htr_exp.rundir import RunDir, plainly
-from htr_exp.schema import Slurm
 
 TO_SUBMIT = ("queued", "failed", "cancelled", "stopped", "timed_out", "interrupted")
 """States from which a run that no job works for is given to Slurm."""

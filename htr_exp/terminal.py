@@ -25,9 +25,9 @@ from htr_exp.core.text import duration, percent
 from htr_exp.splits import NAMES
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
+    from htr_exp.config.schema import Slurm
     from htr_exp.doctor.finding import Finding
     from htr_exp.plan import Plan
-    from htr_exp.schema import Slurm
 
 STAGES = {
     "verify": "verifies data and base model",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from htr_exp import ketos
+from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
 from htr_exp.core.figures import best_of, loss
 from htr_exp.core.files import append_jsonl, utc_now, write_json
@@ -18,7 +19,6 @@ from htr_exp.core.task import Task
 from htr_exp.rundir import RunDir
 from htr_exp.runtime import Kraken
 from htr_exp.saved import Saved, SavedModels, saved
-from htr_exp.schema import Training
 
 
 class Hear(Protocol):

@@ -12,12 +12,13 @@ from typing import Any
 
 import yaml
 
-from htr_exp import commands, conventions, groundtruth, ketos, provenance
+from htr_exp import commands, groundtruth, ketos, provenance
+from htr_exp.config import conventions
+from htr_exp.config.schema import Runtime
 from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
 from htr_exp.plan import Base, Plan
 from htr_exp.rundir import RunDir, plainly, runs_in
-from htr_exp.schema import Runtime
 from htr_exp.splits import NAMES, image_name
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.plan import plan
 from htr_exp.rundir import RunDir, runs_in
 from htr_exp.write import write

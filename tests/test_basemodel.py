@@ -15,7 +15,8 @@ import pytest
 from test_weights import kraken_coreml
 
 from htr_exp import basemodel
-from htr_exp.basemodel import fetch, kraken_file, locate, obtain
+from htr_exp.basemodel import fetch, locate, obtain
+from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
 
 # sickle, which htrmopo asks the repository with, is older than the warning.

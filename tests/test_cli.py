@@ -11,7 +11,7 @@ from conftest import CommandLine, make_pages
 from groundtruth_pages import page_line, page_xml, put, write_image
 
 from htr_exp import __version__, cli
-from htr_exp.config import conf_dir
+from htr_exp.config.compose import conf_dir
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import get_type_hints
 import pytest
 import yaml
 
-from htr_exp.config import Composed, compose_experiment, compose_sweep, conf_dir, word_problems
+from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, conf_dir, word_problems
+from htr_exp.config.rules import problems
+from htr_exp.config.schema import CHOICES, Experiment
 from htr_exp.plan import Memory
-from htr_exp.rules import problems
-from htr_exp.schema import CHOICES, Experiment
 
 FILES = sorted(conf_dir().glob("**/*.yaml"))
 CHOICE_FILES = sorted(conf_dir().glob("*/*.yaml"))

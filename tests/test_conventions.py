@@ -13,8 +13,9 @@ from conftest import CommandLine
 from groundtruth_pages import page_line, page_xml, put, write_image
 from rich.console import Console
 
-from htr_exp import conventions, report, runview, terminal
-from htr_exp.config import compose_experiment
+from htr_exp import report, runview, terminal
+from htr_exp.config import conventions
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.plan import Memory, Plan, plan
 from htr_exp.rundir import RunDir

@@ -28,7 +28,8 @@ from rich.console import Console
 from scenario import weights
 
 from htr_exp import apptainer, cli, terminal, trackstore
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
+from htr_exp.config.schema import Experiment, Tracking
 from htr_exp.core.lock import locked
 from htr_exp.doctor import (
     cluster,
@@ -44,7 +45,6 @@ from htr_exp.doctor import (
 )
 from htr_exp.doctor.finding import Finding, NoAnswer, within
 from htr_exp.doctor.folders import Folder
-from htr_exp.schema import Experiment, Tracking
 
 DATA = Path(__file__).parent / "data" / "slurm"
 MODULES = Path(__file__).parent / "fakes" / "module_init.sh"

@@ -12,7 +12,7 @@ from scenario import BLLA, segmentation_weights
 from test_job import do
 
 from htr_exp import report, runview, terminal
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.plan import plan
 from htr_exp.rundir import RunDir

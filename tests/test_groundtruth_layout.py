@@ -15,9 +15,9 @@ from PIL import Image
 
 from htr_exp import cli
 from htr_exp.classes import Naming, audit
+from htr_exp.config.schema import Classes
 from htr_exp.groundtruth import Dataset, GroundTruthPage, examine, read_page, staged_xml
 from htr_exp.groundtruth.model import Page
-from htr_exp.schema import Classes
 
 BOX = (10, 10, 390, 290)
 

@@ -13,7 +13,7 @@ import pytest
 
 from htr_exp import job, report
 from htr_exp import write as write_module
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs

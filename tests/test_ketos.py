@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from htr_exp import ketos
+from htr_exp.config.schema import Training
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.plan import Memory
-from htr_exp.schema import Training
 from htr_exp.weights import ModelHeader
 
 OLD, NEW = "4.3.13", "7.1.1"

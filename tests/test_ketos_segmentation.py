@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from htr_exp import commands, ketos
+from htr_exp.config.schema import Training
 from htr_exp.plan import Memory
-from htr_exp.schema import Training
 
 OLD, NEW = "4.3.13", "7.1.1"
 

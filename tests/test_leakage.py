@@ -21,13 +21,13 @@ from test_likeness import noisy
 from test_likeness import page as text_of
 
 from htr_exp import leakage, lineage, report
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
+from htr_exp.config.schema import Leakage
 from htr_exp.core.errors import ConfigError, DatasetError
 from htr_exp.core.files import sha256_file
 from htr_exp.groundtruth import examine
 from htr_exp.plan import Plan, plan
 from htr_exp.rundir import RunDir
-from htr_exp.schema import Leakage
 from htr_exp.write import write
 
 DEMO = sorted((Path(leakage.__file__).parent / "demo" / "pages").glob("*.jpg"))

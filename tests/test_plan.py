@@ -9,7 +9,7 @@ from conftest import make_pages
 from groundtruth_pages import page_line, page_xml, put, write_image
 from scenario import weights
 
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.plan import Memory, Plan, plan
 

@@ -15,10 +15,10 @@ from conftest import FAKES, CommandLine, programs
 from test_apptainer import sif
 
 from htr_exp import runtime
+from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.rundir import RunDir
-from htr_exp.schema import Runtime
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from htr_exp import report
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import append_jsonl, write_json
 from htr_exp.rundir import RunDir, State
 from htr_exp.standing import Standing

@@ -7,10 +7,10 @@ from functools import cache
 import pytest
 from omegaconf import OmegaConf
 
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
+from htr_exp.config.rules import problems
+from htr_exp.config.schema import Experiment
 from htr_exp.plan import Memory
-from htr_exp.rules import problems
-from htr_exp.schema import Experiment
 
 Said = Callable[..., list[str]]
 

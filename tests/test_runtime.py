@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from htr_exp import runtime
+from htr_exp.config.schema import Runtime
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
-from htr_exp.schema import Runtime
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from fake_slurm_site import site
 from omegaconf import OmegaConf
 
 from htr_exp import sbatch
-from htr_exp.config import conf_dir
+from htr_exp.config.compose import conf_dir
+from htr_exp.config.schema import Slurm
 from htr_exp.sbatch import RefusedError, Work
-from htr_exp.schema import Slurm
 
 GOLDEN = Path(__file__).parent / "data" / "slurm"
 

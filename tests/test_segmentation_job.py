@@ -18,7 +18,7 @@ from scenario import BLLA, classes_of_model, metadata_of, segmentation_weights
 from test_job import do, staged
 
 from htr_exp import report, runview, write
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth import read_page
 from htr_exp.inputs import Inputs

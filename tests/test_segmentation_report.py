@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 
 from htr_exp import report, terminal
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core import figures as core_figures
 from htr_exp.core.figures import accuracy, best_of, best_value
 from htr_exp.core.files import write_json

@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 from scenario import BLLA, segmentation_weights
 
 from htr_exp import cli
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
+from htr_exp.config.rules import NETWORKS, problems
+from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.task import FOREIGN
 from htr_exp.plan import Memory, Plan, plan
-from htr_exp.rules import NETWORKS, problems
-from htr_exp.schema import Experiment
 
 Said = Callable[..., list[str]]
 

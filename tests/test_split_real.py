@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from htr_exp import start
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.plan import Plan
 from htr_exp.splits import NAMES

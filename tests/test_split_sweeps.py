@@ -13,7 +13,7 @@ from conftest import CommandLine, make_pages
 from PIL import Image
 
 from htr_exp import runview, start
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.rundir import RunDir
 from htr_exp.splits import NAMES

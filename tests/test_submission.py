@@ -14,11 +14,11 @@ from fake_slurm_site import Site, site
 from omegaconf import OmegaConf
 
 from htr_exp import cli
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
+from htr_exp.config.rules import job_problems
+from htr_exp.config.schema import Experiment
 from htr_exp.plan import Memory, slurm_problems
-from htr_exp.rules import job_problems
 from htr_exp.rundir import RunDir, runs_in
-from htr_exp.schema import Experiment
 
 DATA = Path(__file__).parent / "data" / "slurm"
 ONE = ["slurm=publicgpu"]

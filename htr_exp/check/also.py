@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from htr_exp import alphabet, basemodel, classes, conventions, crowded, leakage
+from htr_exp import alphabet, basemodel, classes, crowded, leakage
 from htr_exp.alphabet import Form
 from htr_exp.charactertable import CharacterTable, read_table
 from htr_exp.check.found import Checked, Section, counted
+from htr_exp.config import conventions
+from htr_exp.config.places import places_of
+from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import digest_json, read_json, write_json
 from htr_exp.groundtruth import CODES, Dataset, Problem
 from htr_exp.groundtruth.statistics import Volume, statistics
 from htr_exp.lookalikes import spelled
 from htr_exp.network import network
-from htr_exp.plan import places_of
-from htr_exp.schema import Experiment
 from htr_exp.weights import ModelHeader, read_header
 
 _SHOWN = 12

@@ -11,11 +11,11 @@ from typing import Any
 from htr_exp import groundtruth, leakage
 from htr_exp.check import also, since
 from htr_exp.check.found import Checked, Section, counted
-from htr_exp.config import compose_experiment, overlays
+from htr_exp.config.compose import compose_experiment, overlays
+from htr_exp.config.places import dataset_folders, places_of
+from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
 from htr_exp.core.files import write_atomically
-from htr_exp.plan import dataset_folders, places_of
-from htr_exp.schema import Experiment
 
 _CHANGES = 5  # pages that have changed, shown on the terminal of each sort
 

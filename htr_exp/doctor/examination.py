@@ -8,12 +8,14 @@ from pathlib import Path
 
 import platformdirs
 
-from htr_exp import config, plan, rules
+from htr_exp import plan
+from htr_exp.config import compose, rules
+from htr_exp.config.places import dataset_folders, places_of
+from htr_exp.config.schema import Experiment
 from htr_exp.core.machine import allocation
 from htr_exp.doctor import cluster, folders, kraken, machine, models, records, software
 from htr_exp.doctor.finding import Finding, error, ok, split
 from htr_exp.doctor.folders import Folder
-from htr_exp.schema import Experiment
 
 Section = tuple[str, Iterator[Finding]]
 
@@ -32,9 +34,9 @@ def examine(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Iterator[
     Raises:
         ConfigError: the words cannot be composed.
     """
-    composed = config.compose_experiment(words, config_dirs)
+    composed = compose.compose_experiment(words, config_dirs)
     experiment = composed.experiment
-    places = plan.places_of(experiment)
+    places = places_of(experiment)
     images = Path(experiment.site.images).expanduser().absolute()
     asked = {word.partition("=")[0].partition(".")[0] for word in words}
     submits = experiment.slurm.submit and allocation() is None  # in a job, this is where runs work
@@ -53,10 +55,10 @@ def examine(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Iterator[
         yield title, look()
 
 
-def _words(composed: config.Composed, words: Sequence[str]) -> Iterator[Finding]:
+def _words(composed: compose.Composed, words: Sequence[str]) -> Iterator[Finding]:
     """Say whether a training would take the words; what Slurm says of them has its own section."""
     experiment = composed.experiment
-    problems = config.word_problems(composed.values)
+    problems = compose.word_problems(composed.values)
     problems += problems or rules.problems(experiment, plan.Memory().shipped())
     of_slurm = set(rules.job_problems(experiment)) if experiment.slurm.submit else set()
     left = [problem for problem in problems if not problem.startswith(UNASKED) and problem not in of_slurm]
@@ -73,7 +75,7 @@ def _extras(experiment: Experiment, asked: set[str]) -> frozenset[str]:
 
 
 def _folders(experiment: Experiment, images: Path, asked: set[str]) -> list[Folder]:
-    places, site = plan.places_of(experiment), experiment.site
+    places, site = places_of(experiment), experiment.site
     home = Path.home()
     found = [
         Folder("workspace", places.workspace, "site.workspace", written=True),
@@ -91,6 +93,6 @@ def _folders(experiment: Experiment, images: Path, asked: set[str]) -> list[Fold
     if "dataset" in asked:
         found += [
             Folder("dataset", folder, "dataset.path", written=False, needed=True)
-            for folder in plan.dataset_folders(experiment)
+            for folder in dataset_folders(experiment)
         ]
     return found

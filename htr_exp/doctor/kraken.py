@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from htr_exp import apptainer, modules, runtime
+from htr_exp.config.schema import Experiment, Runtime
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.doctor import containers
 from htr_exp.doctor.finding import Finding, NoAnswer, note, ok, within
-from htr_exp.schema import Experiment, Runtime
 
 PATIENCE_S = 60.0
 """How long kraken may take to start: its first start on a machine reads gigabytes."""

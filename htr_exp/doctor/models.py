@@ -7,10 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from htr_exp import basemodel, config
+from htr_exp import basemodel
+from htr_exp.config import compose
+from htr_exp.config.schema import Experiment, Model
 from htr_exp.core.errors import ModelError
 from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, size, warning, within
-from htr_exp.schema import Experiment, Model
 from htr_exp.weights import read_header
 
 SHOWN = 40
@@ -102,7 +103,7 @@ def _published(folder: Path, config_dirs: Sequence[Path], shown: set[str]) -> It
     """Yield the choices of the configuration that have a DOI: where they are, or that they are not here yet."""
     choices = {
         file.stem: file
-        for place in (config.conf_dir(), *reversed(config_dirs))
+        for place in (compose.conf_dir(), *reversed(config_dirs))
         for file in sorted(place.glob("model/*.yaml"))
     }
     for choice, file in sorted(choices.items()):

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from htr_exp import trackstore
+from htr_exp.config.schema import Tracking
 from htr_exp.core.lock import owner_of
 from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, warning, within
-from htr_exp.schema import Tracking
 
 SERVER_S = 5.0
 """How long a tracking server may take to answer: as long as recording waits for it."""

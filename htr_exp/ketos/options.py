@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from htr_exp.config.schema import Training
 from htr_exp.ketos.releases import SPOKEN, index_of, release
-from htr_exp.schema import Training
 
 
 @dataclass(frozen=True)

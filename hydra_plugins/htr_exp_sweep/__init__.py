@@ -16,7 +16,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from htr_exp.config import search_first
+from htr_exp.config.compose import search_first
 
 
 class UserFoldersFirst(SearchPathPlugin):

@@ -11,9 +11,9 @@ import pytest
 from conftest import CommandLine
 
 from htr_exp import modules
+from htr_exp.config.schema import Runtime
 from htr_exp.modules import ModuleUnavailable
 from htr_exp.runtime import provide, settings
-from htr_exp.schema import Runtime
 
 BARE = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 """What a batch job with --export=NONE begins with."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import CommandLine, Done, Scenario, until
 
-from htr_exp.config import compose_experiment
+from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_jsonl
 from htr_exp.plan import plan

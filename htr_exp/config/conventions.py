@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `status` asks this module, too, and needs no schema
-    from htr_exp.schema import Experiment
+    from htr_exp.config.schema import Experiment
 
 UNKNOWN = "unknown"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from htr_exp.config.schema import Experiment, Model
 from htr_exp.core.machine import usable_cpus
 from htr_exp.core.task import FOREIGN
-from htr_exp.schema import Experiment, Model
 from htr_exp.splits import BUILT_IN
 
 OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "mem", "nodes", "ntasks",

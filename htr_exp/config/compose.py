@@ -21,10 +21,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from htr_exp import habits
-from htr_exp.basemodel import kraken_file
+from htr_exp.config import kraken_words
+from htr_exp.config.places import kraken_file
+from htr_exp.config.schema import CHOICES, Experiment, Slurm
 from htr_exp.core.errors import ConfigError
-from htr_exp.schema import CHOICES, Experiment, Slurm
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -224,7 +224,7 @@ def word_problems(values: dict[str, Any]) -> list[str]:
 
 def _word_problem(key: str, value: Any, words: Sequence[str]) -> str:
     choose = f"choose one of {', '.join(words)}{_meant(str(value), words)}"
-    return f"{key}={value}: {habits.of_value(key, value) or choose}"
+    return f"{key}={value}: {kraken_words.of_value(key, value) or choose}"
 
 
 @contextmanager
@@ -309,7 +309,7 @@ def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[
             problems.append(f"{key}={value}: {_first_line(error)}")
             continue
         # words of kraken's are told with all else that whoever types them is used to, by `word_problems`
-        words = () if habits.of_value(key, value) else CHOICES.get(key, ())
+        words = () if kraken_words.of_value(key, value) else CHOICES.get(key, ())
         if words and value is not None and value not in words and "${" not in str(value):
             problems.append(_word_problem(key, value, words))
     return problems
