@@ -26,9 +26,12 @@ from pathlib import Path
 
 from lxml import etree
 
-from htr_exp.groundtruth import Line, examine, geometry, pagefile, read, remembered, texts
-from htr_exp.groundtruth.facts import look_at
-from htr_exp.groundtruth.looks import looks
+from htr_exp.groundtruth import file_cache, geometry, page_scan, text_checks
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.image_hash import looks
+from htr_exp.groundtruth.image_header import look_at
+from htr_exp.groundtruth.model import Line
+from htr_exp.groundtruth.xml import read_page
 
 SAMPLE = 150  # pages for the families: fewer than would be spread over processes, whose time is not ours to measure
 PEER = "lxml.etree.parse + sha256"
@@ -78,15 +81,15 @@ def _families(folders: list[Path]) -> list[dict[str, object]]:
     files = sorted(path for folder in folders for path in folder.iterdir())
     xml = [path for path in files if path.suffix == ".xml"][:SAMPLE]
     images = [path for path in files if path.suffix != ".xml"][:SAMPLE]
-    pages = [read.read_page(path) for path in xml]
+    pages = [read_page(path) for path in xml]
     peer = _cpu(lambda: [etree.parse(path) for path in xml]) + _cpu(
         lambda: [hashlib.sha256(path.read_bytes()).digest() for path in xml + images]
     )
     families: dict[str, Callable[[], object]] = {
-        "reading lines, points, types": lambda: [read.read_page(path) for path in xml],
+        "reading lines, points, types": lambda: [read_page(path) for path in xml],
         "geometry": lambda: [_shapes(page.lines) for page in pages],
-        "texts": lambda: [(list(texts.oddities(page.lines)), texts.forms(page.lines)) for page in pages],
-        "a whole XML file": lambda: [pagefile.look_into(str(path), "recognition") for path in xml],
+        "texts": lambda: [(list(text_checks.oddities(page.lines)), text_checks.forms(page.lines)) for page in pages],
+        "a whole XML file": lambda: [page_scan.look_into(str(path), "recognition") for path in xml],
         "images: bytes and headers": lambda: [look_at(str(path)) for path in images],
         "perceptual hash": lambda: looks(images, None),
     }
@@ -125,7 +128,7 @@ def _cpu(task: Callable[[], object]) -> float:
 
 def _whole(folders: list[Path], cache: Path) -> list[dict[str, object]]:
     few = _run(folders[:1], None)
-    time.sleep(remembered.TICK_NS / 1e9 + 1)  # files written a moment ago are not remembered
+    time.sleep(file_cache.TICK_NS / 1e9 + 1)  # files written a moment ago are not remembered
     first, again = _run(folders, cache), _run(folders, cache)
     pages = first["pages"]
     return [
@@ -165,7 +168,7 @@ def _run(folders: list[Path], cache: Path | None) -> dict[str, float]:
 
 def _measured(cache: str, folders: list[str]) -> None:
     begun = time.perf_counter()
-    dataset = examine([Path(folder) for folder in folders], cache=Path(cache) if cache else None)
+    dataset = examine_folders([Path(folder) for folder in folders], cache=Path(cache) if cache else None)
     clock = time.perf_counter() - begun
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu = sum(one.ru_utime + one.ru_stime for one in used)

@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from htr_exp.groundtruth import Line, Page, Points, read_page
+from htr_exp.groundtruth.model import Line, Page, Points
+from htr_exp.groundtruth.xml import read_page
 from htr_exp.layout import Layout, PagePair, score
 from htr_exp.layout.ticks import ticks_of
 

@@ -20,8 +20,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from htr_exp import likeness
-from htr_exp.groundtruth import examine
-from htr_exp.groundtruth.looks import BITS, looks
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.image_hash import BITS, looks
 
 LIMIT_S, LIMIT_MB = 120, 500
 LINES, LETTERS = 50, 45
@@ -34,7 +34,7 @@ def main() -> int:
     real = os.environ.get("HTR_EXP_REAL_DATA")
     roots = [Path(real, "dev"), Path(real, "demo")] if real else [Path(__file__).parents[1] / "htr_exp" / "demo"]
     folders = sorted({path.parent for root in roots for path in root.rglob("*.xml")})
-    pages = [page for folder in folders for page in examine([folder]).pages]
+    pages = [page for folder in folders for page in examine_folders([folder]).pages]
     chance = random.Random(0)
     texts = _made_up("\n".join(line.text for page in pages for line in page.lines), number, chance)
     doubles = [tuple(sorted(chance.sample(range(number), 2))) for _ in range(DOUBLES)]

@@ -18,7 +18,10 @@ from pathlib import Path
 
 import psutil
 
-from htr_exp import groundtruth, ketos, runtime
+from htr_exp import ketos, runtime
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.model import GroundTruthPage
+from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.memory import Memory
 from htr_exp.plan import Memory as Shared
 
@@ -29,7 +32,7 @@ LEAST, MOST = 0.75, 1.3  # of what was measured, by the estimate
 
 def main() -> int:
     heights = [int(word) for word in sys.argv[1:]] or [400, 800, 1200, 1800]
-    dataset = groundtruth.examine([PAGES], task="segmentation")
+    dataset = examine_folders([PAGES], task="segmentation")
     pages = dataset.pages[:3]
     failed = False
     for height in heights:
@@ -47,14 +50,14 @@ def main() -> int:
     return int(failed)
 
 
-def _peak_gb(spec: str, pages: tuple[groundtruth.GroundTruthPage, ...], folder: Path) -> float:
+def _peak_gb(spec: str, pages: tuple[GroundTruthPage, ...], folder: Path) -> float:
     """Train for an epoch; return the most memory that kraken held, GB."""
     lists = {}
     for side, of_side in (("train", pages[:2]), ("validation", pages[2:])):
         staged = []
         for page in of_side:
             path = folder / f"{page.digest}.xml"
-            path.write_bytes(groundtruth.staged_xml(page))
+            path.write_bytes(staged_xml(page))
             staged.append(path)
         lists[side] = folder / f"{side}.pages"
         lists[side].write_text("".join(f"{path}\n" for path in staged))

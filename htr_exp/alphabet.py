@@ -14,7 +14,7 @@ from htr_exp.lookalikes import Twin, spelled
 
 if TYPE_CHECKING:
     from htr_exp.charactertable import CharacterTable
-    from htr_exp.groundtruth import GroundTruthPage
+    from htr_exp.groundtruth.model import GroundTruthPage
 
 EXAMPLES = 3
 """How many places are named of each finding."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from htr_exp import ketos
 from htr_exp.config.schema import Classes
-from htr_exp.groundtruth import GroundTruthPage, type_name
+from htr_exp.groundtruth.model import GroundTruthPage
+from htr_exp.groundtruth.stage import type_name
 from htr_exp.weights import ModelHeader
 
 KINDS = ("lines", "regions")

@@ -10,7 +10,7 @@ from htr_exp.alphabet import Form, trained_text
 from htr_exp.network import Network, columns_needed
 
 if TYPE_CHECKING:
-    from htr_exp.groundtruth import GroundTruthPage
+    from htr_exp.groundtruth.model import GroundTruthPage
 
 CUT_HEIGHT = 1.2
 """How much higher than its polygon's mean height a line is once kraken has cut it out, from the highest to the lowest point.

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from htr_exp import likeness, lineage
 from htr_exp.config.schema import Leakage
-from htr_exp.groundtruth.looks import BITS, looks
+from htr_exp.groundtruth.image_hash import BITS, looks
 from htr_exp.lineage import Learnt, Lineage
 from htr_exp.splits import NAMES
 

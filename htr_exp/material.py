@@ -11,7 +11,7 @@ from htr_exp import alphabet, classes, crowded, ketos
 from htr_exp.alphabet import Audit, Form
 from htr_exp.config.schema import Experiment
 from htr_exp.crowded import CrowdedLine
-from htr_exp.groundtruth import GroundTruthPage
+from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.memory import Memory
 from htr_exp.network import network
 from htr_exp.weights import ModelHeader

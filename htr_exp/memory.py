@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from htr_exp.config.schema import Experiment
-from htr_exp.groundtruth import GroundTruthPage
+from htr_exp.groundtruth.model import GroundTruthPage
 
 _INPUT = re.compile(r"\d+,(\d+),(\d+),(\d+)")
 _CONVOLUTION = re.compile(r"C\w*?\d+,\d+,(\d+)(?:,(\d+),(\d+))?$")

@@ -12,20 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from htr_exp import (
-    basemodel,
-    classes,
-    groundtruth,
-    ketos,
-    leakage,
-    lineage,
-    material,
-    runtime,
-    sbatch,
-    slurm,
-    splits,
-    splitting,
-)
+from htr_exp import basemodel, classes, ketos, leakage, lineage, material, runtime, sbatch, slurm, splits, splitting
 from htr_exp.config import conventions, rules
 from htr_exp.config.compose import Composed, conf_dir, word_problems
 from htr_exp.config.places import Places, absolute, dataset_folders, places_of
@@ -33,6 +20,10 @@ from htr_exp.config.schema import CHOICES, Experiment, Model, Runtime, Slurm
 from htr_exp.core import machine
 from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import digest_json, sha256_file
+from htr_exp.groundtruth.as_kraken.values import refused
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.file_cache import user_cache
+from htr_exp.groundtruth.model import Dataset, GroundTruthPage
 from htr_exp.rundir import compiled_file
 from htr_exp.weights import ModelHeader, read_header
 
@@ -56,7 +47,7 @@ class Plan:
     places: Places
     dataset_name: str
     folders: tuple[Path, ...]
-    dataset: groundtruth.Dataset
+    dataset: Dataset
     split: splits.Split
     leaks: leakage.Findings
     base: Base | None
@@ -78,7 +69,7 @@ class Plan:
         return self.experiment.name or f"{'evaluate-' * self.evaluate}{self.dataset_name}-{of}"
 
     @cached_property
-    def pages(self) -> dict[str, groundtruth.GroundTruthPage]:
+    def pages(self) -> dict[str, GroundTruthPage]:
         """Every usable page by its name."""
         return {page.name: page for page in self.dataset.pages}
 
@@ -145,7 +136,7 @@ class Memory:
 
     fetch: bool = True  # base models that are not on disk
     progress: Callable[[int, int], None] | None = None
-    datasets: dict[Any, groundtruth.Dataset] = field(default_factory=dict)
+    datasets: dict[Any, Dataset] = field(default_factory=dict)
     splits: dict[Any, splits.Split] = field(default_factory=dict)
     similar: dict[Any, leakage.Similar] = field(default_factory=dict)
     lineages: dict[Any, lineage.Lineage] = field(default_factory=dict)
@@ -256,16 +247,16 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     )
 
 
-def _dataset(experiment: Experiment, folders: Sequence[Path], memory: Memory) -> groundtruth.Dataset:
+def _dataset(experiment: Experiment, folders: Sequence[Path], memory: Memory) -> Dataset:
     config = experiment.dataset
     key = (tuple(folders), config.pattern, tuple(config.exclude), experiment.task.name)
     if key not in memory.datasets:
-        memory.datasets[key] = groundtruth.examine(
+        memory.datasets[key] = examine_folders(
             folders,
             pattern=config.pattern,
             exclude=config.exclude,
             task=experiment.task.name,  # type: ignore[arg-type]
-            cache=groundtruth.user_cache(),
+            cache=user_cache(),
             progress=memory.progress,
         )
     dataset = memory.datasets[key]
@@ -277,7 +268,7 @@ def _dataset(experiment: Experiment, folders: Sequence[Path], memory: Memory) ->
     return dataset
 
 
-def _split(experiment: Experiment, dataset: groundtruth.Dataset, memory: Memory, evaluate: bool) -> splits.Split:
+def _split(experiment: Experiment, dataset: Dataset, memory: Memory, evaluate: bool) -> splits.Split:
     config = experiment.split
     dataset_keys = (id(dataset), experiment.dataset.metadata, experiment.dataset.page_column)
     key = (*dataset_keys, repr(config), repr(experiment.leakage), evaluate)
@@ -329,7 +320,7 @@ def _base(experiment: Experiment, config: Model, task: str, places: Places, memo
 
 def _guarded(
     experiment: Experiment,
-    dataset: groundtruth.Dataset,
+    dataset: Dataset,
     split: splits.Split,
     base: Base | None,
     places: Places,
@@ -349,12 +340,12 @@ def _guarded(
     return leakage.guard(split.pages, pages, found, known, experiment.leakage)
 
 
-def similar_pages(experiment: Experiment, dataset: groundtruth.Dataset, memory: Memory) -> leakage.Similar:
+def similar_pages(experiment: Experiment, dataset: Dataset, memory: Memory) -> leakage.Similar:
     """Return which pages of a dataset are nearly the same; they are compared once a command."""
     config = experiment.leakage
     key = (id(dataset), config.near_image, config.near_text, config.contained_text, config.text_letters)
     if key not in memory.similar:
-        memory.similar[key] = leakage.similar(dataset.pages, config, groundtruth.user_cache(), memory.progress)
+        memory.similar[key] = leakage.similar(dataset.pages, config, user_cache(), memory.progress)
     return memory.similar[key]
 
 
@@ -389,7 +380,7 @@ def _kraken_problems(
     return found
 
 
-def _text_problems(dataset: groundtruth.Dataset, versions: Sequence[str]) -> list[str]:
+def _text_problems(dataset: Dataset, versions: Sequence[str]) -> list[str]:
     """Return the characters at which a version that may do the run stops, with the first line that has each."""
     old = next((version for version in versions if ketos.release(version) == "4.3"), None)
     if old is None:
@@ -397,7 +388,7 @@ def _text_problems(dataset: groundtruth.Dataset, versions: Sequence[str]) -> lis
     first: dict[str, str] = {}
     for page in dataset.pages:
         for line in page.lines:
-            if character := groundtruth.refused(line.text):
+            if character := refused(line.text):
                 first.setdefault(character, f"{page.name}:{line.id}")
     return [
         f"{where}: kraken {old} stops at U+{ord(character):04X}, which it cannot bring into display order: "
@@ -467,7 +458,7 @@ def _asked_slurm(settings: Slurm) -> list[str]:
 def _material(
     experiment: Experiment,
     base: Base | None,
-    dataset: groundtruth.Dataset,
+    dataset: Dataset,
     split: splits.Split,
     memory: Memory,
     evaluate: bool,

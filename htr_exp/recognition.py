@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from htr_exp import groundtruth, ketos, layout, training
+from htr_exp import ketos, layout, training
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
 from htr_exp.core.signals import Interrupted
+from htr_exp.groundtruth.model import Line
+from htr_exp.groundtruth.xml import read_page
 from htr_exp.layout import Layout, PagePair
 from htr_exp.pagescores import PageText, score_pages
 from htr_exp.scores import LinePair, score
@@ -70,7 +72,7 @@ class Recognition(Stages):
                 texts += reader.get_batch(number).column("lines").field("text").to_pylist()
         position = 0
         for page in self._inputs.pages(side):
-            lines = groundtruth.read_page(self._inputs.staged(page)).lines
+            lines = read_page(self._inputs.staged(page)).lines
             found = texts[position : position + len(lines)]
             if [line.text for line in lines] != found:
                 raise DatasetError(
@@ -112,7 +114,7 @@ class Recognition(Stages):
 
     def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
         rows = self._said(page, output)
-        lines = groundtruth.read_page(self._inputs.staged(page)).lines
+        lines = read_page(self._inputs.staged(page)).lines
         if [row["id"] for row in rows] == [None] * len(lines):  # 4.3.13 forgets ids, and keeps order and baselines
             told = [[(round(x), round(y)) for x, y in row["baseline"]] for row in rows]
             same = told == [[(round(x), round(y)) for x, y in line.baseline] for line in lines]
@@ -158,7 +160,7 @@ class Recognition(Stages):
         rows = []
         for page in sorted(self._inputs.split[side], key=lambda page: str(page["page"])):
             predicted = {name: self._texts(name, page) for name in self._inputs.models()}
-            for line in groundtruth.read_page(self._inputs.staged(page)).lines:
+            for line in read_page(self._inputs.staged(page)).lines:
                 texts = {name: predicted[name][line.id] if name in predicted else None for name in ("base", "best")}
                 rows.append({"page": page["page"], "line": line.id, "reference": line.text, **texts})
         return rows
@@ -206,7 +208,7 @@ class FoundLines(Recognition):
         for page in self._inputs.pages("test"):
             name, read = page["page"], read_jsonl(self._predicted(self._inputs.digests[model], page))
             found.append(PageText(name, texts.get(name, ([], []))[0], [row["text"] for row in read]))
-            true = groundtruth.read_page(self._inputs.staged(page)).lines
+            true = read_page(self._inputs.staged(page)).lines
             pairs.append(PagePair(name, Layout(true, ()), Layout(tuple(map(_line, read)), ())))
         lines = layout.score(pairs).to_json(per_page=False)
         return {
@@ -216,6 +218,6 @@ class FoundLines(Recognition):
         }
 
 
-def _line(row: dict[str, Any]) -> groundtruth.Line:
+def _line(row: dict[str, Any]) -> Line:
     baseline = tuple((round(x), round(y)) for x, y in row["baseline"])
-    return groundtruth.Line("", baseline, (), row["text"], None, None)
+    return Line("", baseline, (), row["text"], None, None)

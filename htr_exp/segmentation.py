@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from htr_exp import groundtruth, ketos, layout, training
+from htr_exp import ketos, layout, training
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_json, write_json, write_jsonl
+from htr_exp.groundtruth.xml import read_page
 from htr_exp.layout import Layout, PagePair
 from htr_exp.relabel import relabel
 from htr_exp.saved import BEST_KEPT
@@ -102,7 +103,7 @@ class Segmentation(Stages):
 
     def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
         try:
-            groundtruth.read_page(output)
+            read_page(output)
         except DatasetError:
             raise TrainingError(f"kraken could not segment {page['page']}: see {self._run.log}") from None
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +176,7 @@ class Segmentation(Stages):
 
 def _layout(path: Path) -> Layout:
     """Return the layout that a page file holds; regions without a shape hold lines together and nothing else."""
-    page = groundtruth.read_page(path)
+    page = read_page(path)
     return Layout(page.lines, tuple(region for region in page.regions if region.polygon))
 
 

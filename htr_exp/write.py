@@ -12,11 +12,13 @@ from typing import Any
 
 import yaml
 
-from htr_exp import commands, groundtruth, ketos, provenance
+from htr_exp import commands, ketos, provenance
 from htr_exp.config import conventions
 from htr_exp.config.schema import Runtime
 from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
+from htr_exp.groundtruth.model import GroundTruthPage
+from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.plan import Base, Plan
 from htr_exp.rundir import RunDir, plainly, runs_in
 from htr_exp.splits import NAMES, image_name
@@ -268,8 +270,8 @@ def _place(run: RunDir, plan: Plan) -> None:
     )
 
 
-def _stage(page: groundtruth.GroundTruthPage, plan: Plan) -> tuple[Path, str]:
-    content = groundtruth.staged_xml(page, plan.naming)
+def _stage(page: GroundTruthPage, plan: Plan) -> tuple[Path, str]:
+    content = staged_xml(page, plan.naming)
     digest = sha256_bytes(content)
     # where types are renamed the same page has several forms
     form = sha256_bytes(str(page.image).encode())[:8] if plan.naming is None else f"layout-{digest[:8]}"

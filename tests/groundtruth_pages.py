@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from PIL import Image
 
-from htr_exp.groundtruth import examine, summary
+from htr_exp.groundtruth.examine import examine_folders, summary
 
 SIZE = (400, 300)
 BOX = "10,10 10,60 200,60 200,10"
@@ -70,4 +70,4 @@ def put(folder: Path, xml: str, name: str = "1.xml") -> Path:
 
 
 def codes(folder: Path, **options) -> dict[str, int]:
-    return summary(examine([folder], **options).problems)
+    return summary(examine_folders([folder], **options).problems)

@@ -14,8 +14,9 @@ from typing import Any
 import shapely
 from PIL import Image
 
-from htr_exp import groundtruth
+from htr_exp.groundtruth.model import Points
 from htr_exp.groundtruth.stage import page_xml
+from htr_exp.groundtruth.xml import read_page
 from htr_exp.rundir import RunDir
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
@@ -47,7 +48,7 @@ def narrow_pages(of: str, to: Path, count: int) -> Path:
     whole = copy_pages(of, to.with_name(f"{to.name}-whole"), count)
     to.mkdir()
     for xml in sorted(whole.glob("*.xml")):
-        page = groundtruth.read_page(xml)
+        page = read_page(xml)
         with Image.open(next(path for path in whole.glob(f"{xml.stem}.*") if path.suffix != ".xml")) as image:
             scale = HEIGHT / image.height
             small = image.resize((round(scale * image.width), HEIGHT))
@@ -73,7 +74,7 @@ def narrow_pages(of: str, to: Path, count: int) -> Path:
     return to
 
 
-def _within(shape: shapely.Geometry, scale: float, frame: tuple[int, int, int, int]) -> groundtruth.Points:
+def _within(shape: shapely.Geometry, scale: float, frame: tuple[int, int, int, int]) -> Points:
     """Return the longest part of a shape, scaled, that is within a frame, as seen from its left edge."""
     scaled = shapely.transform(shape, lambda points: points * scale)
     parts = shapely.get_parts(shapely.clip_by_rect(scaled, *frame))

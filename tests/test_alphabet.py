@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from groundtruth_pages import page_line, page_xml, put, write_image
 
-from htr_exp import alphabet, groundtruth
+from htr_exp import alphabet
 from htr_exp.alphabet import Audit, audit, trained_text
 from htr_exp.charactertable import LONGEST_SEARCH_S, CharacterTable, read_table
 from htr_exp.core.errors import ConfigError
-from htr_exp.groundtruth import GroundTruthPage
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.model import GroundTruthPage
 
 Pages = Callable[..., tuple[GroundTruthPage, ...]]
 
@@ -27,7 +28,7 @@ def pages(tmp_path: Path) -> Pages:
             write_image(folder / f"{number}.png", shade=number)
             drawn = "".join(page_line(line, text) for line, text in enumerate(lines, start=1))
             put(folder, page_xml(drawn, image=f"{number}.png"), f"{number}.xml")
-        return groundtruth.examine([folder]).pages
+        return examine_folders([folder]).pages
 
     return make
 

@@ -27,7 +27,9 @@ from htr_exp.check import terminal
 from htr_exp.check.found import Checked
 from htr_exp.check.junit import junit
 from htr_exp.check.page import page
-from htr_exp.groundtruth import CODES, Problem, examine
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.model import Problem
+from htr_exp.groundtruth.problem_codes import CODES
 from htr_exp.rundir import RunDir
 
 
@@ -70,7 +72,7 @@ def dirty(pages: Path) -> Path:
 
 def checked(folder: Path, *problems: Problem) -> Checked:
     """Return a folder as it was checked, with more problems."""
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     return Checked(replace(dataset, problems=(*dataset.problems, *problems)), folder.name)
 
 

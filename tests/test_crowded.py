@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from htr_exp.crowded import crowded, warning
-from htr_exp.groundtruth import GroundTruthPage, UsedLine
+from htr_exp.groundtruth.model import GroundTruthPage, UsedLine
 from htr_exp.network import network
 
 SMALL = network("[1,48,0,1 Cr3,3,16 Mp2,2 Cr3,3,32 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]")

@@ -17,8 +17,10 @@ from groundtruth_pages import alto_line, alto_xml, page_line, page_xml, put, wri
 from test_kraken_reads import really
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.groundtruth import Dataset, examine, read_page, summary
-from htr_exp.groundtruth.fix import LIST, Change, Fixed, fix
+from htr_exp.groundtruth.clean_copy import LIST, Change, Fixed, write_copy
+from htr_exp.groundtruth.examine import examine_folders, summary
+from htr_exp.groundtruth.model import Dataset
+from htr_exp.groundtruth.xml import read_page
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
 # Start of the folder's name: pages and lines of the copy.
@@ -33,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def fixed(folder: Path, out: Path) -> Fixed:
-    return fix([folder], examine([folder]), out)
+    return write_copy([folder], examine_folders([folder]), out)
 
 
 def changed(made: Fixed, change: str) -> list[Change]:
@@ -64,7 +66,7 @@ def test_a_copy_has_what_can_be_used_and_nothing_else(folder: Path, tmp_path: Pa
     before = digests(folder)
     made = fixed(folder, tmp_path / "out")
     assert digests(folder) == before
-    copy = examine([tmp_path / "out"])
+    copy = examine_folders([tmp_path / "out"])
     assert summary(copy.problems) == {}
     assert (made.pages, made.lines, made.characters, made.digest) == (1, 3, copy.characters, copy.digest)
     assert [(line.id, line.text) for line in copy.used()] == [
@@ -95,7 +97,7 @@ def test_what_only_an_eye_can_judge_stays(folder: Path, tmp_path: Path) -> None:
     put(folder, page_xml(page_line(1, text), size=(999, 300)))
     made = fixed(folder, tmp_path / "out")
     assert made.changes == ()
-    copy = examine([tmp_path / "out"])
+    copy = examine_folders([tmp_path / "out"])
     assert [line.text for line in copy.used()] == [text]
     assert "size_mismatch" in summary(copy.problems)
 
@@ -146,7 +148,7 @@ def test_of_several_files_of_an_image_one_is_kept(
     assert made.pages == 1
     assert (tmp_path / "out" / kept).is_file()
     assert {one.file for one in changed(made, "file left out")} == set(files) - {kept}
-    assert summary(examine([tmp_path / "out"]).errors) == {}
+    assert summary(examine_folders([tmp_path / "out"]).errors) == {}
 
 
 def test_the_structure_of_folders_stays_and_images_come_beside_their_page(tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def test_the_structure_of_folders_stays_and_images_come_beside_their_page(tmp_pa
     put(folder / "a", page_xml(page_line(1), image="y/1.jpg"), "2.xml")
     put(folder / "b", page_xml(page_line(1)), "1.xml")
     made = fixed(folder, tmp_path / "out")
-    copy = examine([tmp_path / "out"])
+    copy = examine_folders([tmp_path / "out"])
     assert [page.name for page in copy.pages] == ["a/1.xml", "a/2.xml", "b/1.xml"]
     assert {(one.file, one.before, one.after) for one in changed(made, "image")} == {
         ("a/1.xml", "x/1.jpg", "1.jpg"),
@@ -177,7 +179,7 @@ def test_names_that_another_system_takes_for_one_are_told_apart(tmp_path: Path) 
     assert sorted(os.listdir(tmp_path / "out")) == sorted(
         ["e\u0301.jpg", "e\u0301.xml", "É-2.jpg", "É-2.xml", "é-3.jpg", "é-3.xml", LIST]
     )
-    assert len(examine([tmp_path / "out"]).pages) == 3
+    assert len(examine_folders([tmp_path / "out"]).pages) == 3
 
 
 def test_several_folders_keep_their_names(folder: Path, tmp_path: Path) -> None:
@@ -185,8 +187,8 @@ def test_several_folders_keep_their_names(folder: Path, tmp_path: Path) -> None:
     more = tmp_path / "more" / "pages"
     write_image(more / "1.jpg", shade=9)
     put(more, page_xml(page_line(1)))
-    fix([folder, more], examine([folder, more]), tmp_path / "out")
-    assert [page.name for page in examine([tmp_path / "out"]).pages] == ["pages-2/1.xml", "pages/1.xml"]
+    write_copy([folder, more], examine_folders([folder, more]), tmp_path / "out")
+    assert [page.name for page in examine_folders([tmp_path / "out"]).pages] == ["pages-2/1.xml", "pages/1.xml"]
 
 
 def test_the_originals_are_never_in_danger(folder: Path, tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ def test_the_originals_are_never_in_danger(folder: Path, tmp_path: Path) -> None
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     before = digests(tmp_path)
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     for out, reason in (
         (folder, "in or around"),
         (folder / "out", "in or around"),
@@ -207,10 +209,10 @@ def test_the_originals_are_never_in_danger(folder: Path, tmp_path: Path) -> None
         (tmp_path / "full" / "file", "is a file"),
     ):
         with pytest.raises(DatasetError, match=reason):
-            fix([folder], dataset, out)
+            write_copy([folder], dataset, out)
     assert digests(tmp_path) == before
     (tmp_path / "empty").mkdir()
-    assert fix([folder], dataset, tmp_path / "empty").pages == 1
+    assert write_copy([folder], dataset, tmp_path / "empty").pages == 1
 
 
 @contextmanager
@@ -226,22 +228,22 @@ def small_disk(size: int) -> Iterator[None]:
 
 def test_a_full_disk_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     put(folder, page_xml(page_line(1)))
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     before = sorted(os.listdir(tmp_path))
     with small_disk(500), pytest.raises(DatasetError, match="nothing was left there"):
-        fix([folder], dataset, tmp_path / "out")
+        write_copy([folder], dataset, tmp_path / "out")
     assert sorted(os.listdir(tmp_path)) == before
 
 
 @pytest.mark.parametrize("name", ["1.xml", "1.jpg"])
 def test_a_file_that_changes_meanwhile_leaves_nothing(name: str, folder: Path, tmp_path: Path) -> None:
     put(folder, page_xml(page_line(1)))
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     with open(folder / name, "ab") as file:
         file.write(b"\n")
     before = sorted(os.listdir(tmp_path))
     with pytest.raises(DatasetError, match="has changed since it was read"):
-        fix([folder], dataset, tmp_path / "out")
+        write_copy([folder], dataset, tmp_path / "out")
     assert sorted(os.listdir(tmp_path)) == before
 
 
@@ -257,8 +259,8 @@ def test_of_nothing_there_is_no_copy(folder: Path, tmp_path: Path) -> None:
 
 def test_a_copy_for_segmentation_keeps_lines_without_text(folder: Path, tmp_path: Path) -> None:
     put(folder, page_xml(page_line(1, None) + page_line(2, coords=None)))
-    dataset = examine([folder], task="segmentation")
-    assert fix([folder], dataset, tmp_path / "out").lines == 2
+    dataset = examine_folders([folder], task="segmentation")
+    assert write_copy([folder], dataset, tmp_path / "out").lines == 2
 
 
 # Characters that the Unicode of kraken's Python does not have: 7.1 loses a line of nothing else, 4.3 stops. No copy can
@@ -273,10 +275,10 @@ def odd_copies(tmp_path: Path) -> dict[Path, int]:
         folder = tmp_path / f"{number}"
         write_image(folder / "1.jpg")
         path.rename(folder / path.name)
-        dataset: Dataset = examine([folder])
+        dataset: Dataset = examine_folders([folder])
         if dataset.pages and not any(word in path.name for word in UNKNOWN):
             out = tmp_path / f"{number}-copy"
-            found[out / path.name] = fix([folder], dataset, out).lines
+            found[out / path.name] = write_copy([folder], dataset, out).lines
     assert len(found) > 50
     return found
 
@@ -295,7 +297,7 @@ def real_copies(tmp_path: Path) -> dict[Path, tuple[int, int]]:
         (folder,) = Path(DATA or "", "dirty").glob(f"{start}-*")
         out = tmp_path / start
         made = fixed(folder, out)
-        copy = examine([out])
+        copy = examine_folders([out])
         assert (summary(copy.errors), summary(copy.dropped)) == ({}, {})
         assert (made.pages, made.lines) == (len(copy.pages), copy.lines) == numbers
         found[out] = numbers

@@ -18,9 +18,12 @@ from groundtruth_pages import BASE, BOX, alto_line, alto_xml, page_line, page_xm
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from htr_exp.groundtruth import examine, read, read_page, staged_xml
-from htr_exp.groundtruth.kraken_reads import by_release
+from htr_exp.groundtruth import xml
+from htr_exp.groundtruth.as_kraken.readings import by_release
+from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
+from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.groundtruth.xml import read_page
 
 EXAMPLES = int(os.environ.get("HTR_EXP_FUZZ", "0"))
 
@@ -44,7 +47,7 @@ def look(content: bytes, image: bytes) -> None:
         folder = Path(name)
         (folder / "1.xml").write_bytes(content)
         (folder / "1.jpg").write_bytes(image)
-        found = examine([folder])
+        found = examine_folders([folder])
         for problem in found.problems:
             assert problem.file.isprintable()
             assert problem.message.isprintable(), problem
@@ -62,15 +65,15 @@ def look(content: bytes, image: bytes) -> None:
             for line, used in zip(staged.lines, page.lines, strict=True):
                 origin = source.lines[used.number]
                 assert (line.baseline, line.polygon, line.text) == (origin.baseline, origin.polygon, origin.text)
-            again = by_release(read.parse(first), staged, True)
+            again = by_release(xml.parse(first), staged, True)
             assert {reading.lines for reading in again.values()} <= {len(page.lines), None}
-        assert found.digest == examine([folder], exclude=["staged.xml"]).digest
+        assert found.digest == examine_folders([folder], exclude=["staged.xml"]).digest
         try:
-            root = read.parse(content)
+            root = xml.parse(content)
         except NotWellFormed:
             return
         try:
-            page = read.page_of(root)
+            page = xml.page_of(root)
         except NotGroundTruth:
             by_release(root)
             return

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from groundtruth_pages import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 
-from htr_exp.groundtruth import NotGroundTruth, NotWellFormed, examine, read_page, summary
+from htr_exp.groundtruth.examine import examine_folders, summary
+from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
+from htr_exp.groundtruth.xml import read_page
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_first_transcription_of_a_page_line_counts_and_is_not_stripped(folder: P
 def test_words_are_joined_by_blanks_where_a_line_has_no_text(folder: Path) -> None:
     words = "".join(f"<Word><TextEquiv><Unicode>{word}</Unicode></TextEquiv></Word>" for word in ("in", "illo"))
     put(folder, page_xml(page_line(1, None).replace("</TextLine>", f"{words}</TextLine>")))
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert dataset.pages[0].lines[0].text == "in illo"
     assert summary(dataset.warnings) == {"text_from_words": 1}
 
@@ -137,7 +139,7 @@ def test_external_files_are_not_read_through_a_doctype(folder: Path) -> None:
     (folder / "secret").write_text("secret")
     doctype = f'<!DOCTYPE PcGts [<!ENTITY s SYSTEM "file://{folder}/secret">]>'
     put(folder, doctype + page_xml(page_line()).split("?>\n")[1].replace("Incipit", "&s;"))
-    assert summary(examine([folder]).errors) == {"not_well_formed": 1}
+    assert summary(examine_folders([folder]).errors) == {"not_well_formed": 1}
 
 
 @pytest.mark.parametrize("content", ["", "<PcGts>", "no xml at all", "\x00\x01"])
@@ -145,7 +147,7 @@ def test_broken_xml_is_an_error(folder: Path, content: str) -> None:
     path = put(folder, content)
     with pytest.raises(NotWellFormed):
         read_page(path)
-    assert summary(examine([folder]).errors) == {"not_well_formed": 1}
+    assert summary(examine_folders([folder]).errors) == {"not_well_formed": 1}
 
 
 def test_a_file_beyond_all_measure_is_not_parsed(folder: Path) -> None:
@@ -162,7 +164,7 @@ def test_a_fifo_is_an_error_and_does_not_wait(folder: Path) -> None:
         read_page(folder / "1.xml")
     put(folder, page_xml(page_line(), "2.jpg"), "2.xml")
     os.mkfifo(folder / "2.jpg")
-    assert summary(examine([folder], exclude=["1.xml"]).errors) == {"image_unreadable": 1}
+    assert summary(examine_folders([folder], exclude=["1.xml"]).errors) == {"image_unreadable": 1}
 
 
 def test_other_xml_is_no_ground_truth(folder: Path) -> None:
@@ -171,7 +173,7 @@ def test_other_xml_is_no_ground_truth(folder: Path) -> None:
         read_page(put(folder, "<mets/>", "METS.xml"))
     with pytest.raises(NotGroundTruth, match="mm10"):
         read_page(put(folder, alto_xml(alto_line(), unit="mm10"), "mm.xml"))
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert len(dataset.pages) == 1
     assert summary(dataset.problems) == {"not_ground_truth": 2}
 
@@ -200,7 +202,7 @@ def test_other_xml_is_no_ground_truth(folder: Path) -> None:
 )
 def test_line_that_kraken_would_lose_is_dropped_with_its_reason(folder: Path, line: str, code: str) -> None:
     put(folder, page_xml(page_line(1) + line + page_line(3)))
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert [kept.id for kept in dataset.pages[0].lines] == ["l1", "l3"]
     (problem,) = dataset.dropped
     assert (problem.code, problem.file, problem.line) == (code, "1.xml", "l1" if "duplicate" in code else "l2")
@@ -220,17 +222,17 @@ def test_line_that_kraken_would_lose_is_dropped_with_its_reason(folder: Path, li
 )
 def test_line_at_the_very_limit_is_kept(folder: Path, line: str) -> None:
     put(folder, page_xml(line))
-    assert examine([folder]).lines == 1
+    assert examine_folders([folder]).lines == 1
 
 
 def test_an_empty_first_line_does_not_hide_the_second_of_its_id(folder: Path) -> None:
     put(folder, page_xml(page_line(1, "") + page_line(1, "kept")))
-    assert [line.text for line in examine([folder]).used()] == ["kept"]
+    assert [line.text for line in examine_folders([folder]).used()] == ["kept"]
 
 
 def test_lines_without_id_are_named_by_their_place(folder: Path) -> None:
     put(folder, page_xml(page_line(1, id="line_2") + page_line(2, id=None) + page_line(3, id=None)))
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert [line.id for line in dataset.used()] == ["line_2", "line_2_", "line_3"]
     assert summary(dataset.problems) == {"line_without_id": 1}
 
@@ -239,10 +241,10 @@ def test_page_without_text_is_dropped_for_recognition_and_used_for_segmentation(
     put(folder, page_xml(page_line(1, "") + page_line(2, "", coords=None)))
     write_image(folder / "2.jpg", 1)
     put(folder, page_xml(page_line(), "2.jpg"), "2.xml")
-    recognition = examine([folder])
+    recognition = examine_folders([folder])
     assert summary(recognition.dropped) == {"line_without_text": 1, "line_without_polygon": 1, "page_without_text": 1}
     assert [page.name for page in recognition.pages] == ["2.xml"]
-    segmentation = examine([folder], task="segmentation")
+    segmentation = examine_folders([folder], task="segmentation")
     assert segmentation.lines == 3
     assert not segmentation.dropped
 
@@ -266,7 +268,7 @@ ODD = {
 @pytest.mark.parametrize("text", ODD)
 def test_odd_characters_are_told(folder: Path, text: str) -> None:
     put(folder, page_xml(page_line(1, "plain") + page_line(2, text)))
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert ODD[text] in summary(dataset.warnings)
     (problem,) = (one for one in dataset.warnings if one.code == ODD[text])
     assert (problem.lines, problem.count) == (("l2",), 1)
@@ -275,7 +277,7 @@ def test_odd_characters_are_told(folder: Path, text: str) -> None:
 
 def test_texts_in_two_normal_forms_are_told_once_with_counts(folder: Path) -> None:
     put(folder, page_xml(page_line(1, "a\u0303") + page_line(2, "\u00e3") + page_line(3, "\u00e9") + page_line(4, "e")))
-    (problem,) = examine([folder]).problems
+    (problem,) = examine_folders([folder]).problems
     assert problem.code == "text_forms_mixed"
     assert "2 lines with accented letters are in NFC, 1 in NFD" in problem.message
 
@@ -294,7 +296,7 @@ DRAWN = {
 @pytest.mark.parametrize("code", DRAWN)
 def test_doubtful_shapes_are_told(folder: Path, code: str) -> None:
     put(folder, page_xml(page_line(1) + page_line(2, "b", **DRAWN[code])))
-    (problem,) = examine([folder]).problems
+    (problem,) = examine_folders([folder]).problems
     assert (problem.code, problem.lines) == (code, ("l2",))
 
 
@@ -305,7 +307,7 @@ def test_a_line_that_runs_upwards_is_not_drawn_backwards(folder: Path) -> None:
 
 def test_a_line_is_measured(folder: Path) -> None:
     put(folder, page_xml(page_line(1, baseline="10,50 100,50 100,60", coords="10,10 110,10 110,50 10,50")))
-    (line,) = examine([folder]).pages[0].lines
+    (line,) = examine_folders([folder]).pages[0].lines
     assert (line.width, line.height) == (100.0, 40.0)
 
 
@@ -320,7 +322,7 @@ def test_a_byte_order_mark_is_told(folder: Path, encoding: str) -> None:
     xml = page_xml(page_line(1, "\u00e9t\u00e9")).replace("UTF-8", "UTF-16" if encoding == "utf-16" else "UTF-8")
     (folder / "1.xml").write_text(xml, encoding=encoding)
     assert codes(folder) == {"byte_order_mark": 1}
-    assert examine([folder]).pages[0].lines[0].text == "\u00e9t\u00e9"
+    assert examine_folders([folder]).pages[0].lines[0].text == "\u00e9t\u00e9"
 
 
 def test_a_doctype_is_told(folder: Path) -> None:

@@ -12,7 +12,9 @@ import pytest
 from groundtruth_pages import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 from PIL import Image
 
-from htr_exp.groundtruth import examine, looking, pagefile, read_page, remembered, summary
+from htr_exp.groundtruth import file_cache, page_scan, scan
+from htr_exp.groundtruth.examine import examine_folders, summary
+from htr_exp.groundtruth.xml import read_page
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def add_page(folder: Path, name: str, shade: int, text: str = "x") -> None:
 def test_pages_are_found_in_all_folders_by_code_point(folder: Path) -> None:
     for shade, name in enumerate(("b/10", "b/2", "a-b/1", "Z", "é")):
         add_page(folder, name, shade)
-    names = [page.name for page in examine([folder]).pages]
+    names = [page.name for page in examine_folders([folder]).pages]
     assert names == ["1.xml", "Z.xml", "a-b/1.xml", "b/10.xml", "b/2.xml", "é.xml"]
 
 
@@ -42,8 +44,11 @@ def test_pattern_and_exclude_match_the_path_or_the_bare_name(folder: Path) -> No
     add_page(folder, "sub/2", 1)
     add_page(folder, "sub/3.mufi", 2)
     add_page(folder, "[4]", 3)
-    assert [page.name for page in examine([folder], pattern="sub/*.xml").pages] == ["sub/2.xml", "sub/3.mufi.xml"]
-    kept = examine([folder], exclude=["*.mufi.xml", "[4].xml", "sub/2.*"])
+    assert [page.name for page in examine_folders([folder], pattern="sub/*.xml").pages] == [
+        "sub/2.xml",
+        "sub/3.mufi.xml",
+    ]
+    kept = examine_folders([folder], exclude=["*.mufi.xml", "[4].xml", "sub/2.*"])
     assert [page.name for page in kept.pages] == ["1.xml"]
 
 
@@ -52,20 +57,20 @@ def test_hidden_files_are_dropped_and_named(folder: Path) -> None:
     put(folder, "junk", "sub/.DS_Store")
     put(folder, "junk", ".ipynb_checkpoints/1.xml")
     put(folder, "junk", ".gitignore")
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert [problem.file for problem in dataset.problems] == ["._1.xml", ".ipynb_checkpoints/1.xml", "sub/.DS_Store"]
     assert {problem.code for problem in dataset.problems} == {"hidden_file"}
 
 
 def test_a_folder_that_links_back_is_read_once(folder: Path) -> None:
     (folder / "loop").symlink_to(folder, target_is_directory=True)
-    assert len(examine([folder, folder]).pages) == 1
+    assert len(examine_folders([folder, folder]).pages) == 1
 
 
 def test_pages_of_several_folders_carry_their_folders_name(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / "gt"
     add_page(other, "1", 7)
-    names = [page.name for page in examine([folder, other]).pages]
+    names = [page.name for page in examine_folders([folder, other]).pages]
     assert names == ["gt/1.xml", "gt-2/1.xml"]
 
 
@@ -73,10 +78,10 @@ def test_pages_of_several_folders_carry_their_folders_name(folder: Path, tmp_pat
 def test_a_folder_without_pages_is_an_error(tmp_path: Path, task: str) -> None:
     (tmp_path / "1.png").write_bytes(b"")
     (tmp_path / "1.gt.txt").write_text("line")
-    (problem,) = examine([tmp_path], task=task).errors
+    (problem,) = examine_folders([tmp_path], task=task).errors
     assert problem.code == "no_pages"
     assert "line pairs" in problem.message
-    (problem,) = examine([tmp_path / "absent"], task=task).errors
+    (problem,) = examine_folders([tmp_path / "absent"], task=task).errors
     assert problem.code == "no_pages"
 
 
@@ -85,7 +90,7 @@ def test_a_folder_without_pages_is_an_error(tmp_path: Path, task: str) -> None:
 
 def test_missing_image_is_an_error_and_a_likely_one_is_named(folder: Path) -> None:
     put(folder, page_xml(page_line(), "absent.jpg"))
-    (problem,) = examine([folder]).errors
+    (problem,) = examine_folders([folder]).errors
     assert problem.code == "image_missing"
     assert "1.jpg has the XML's name" in problem.message
 
@@ -94,7 +99,7 @@ def test_missing_image_is_an_error_and_a_likely_one_is_named(folder: Path) -> No
 def test_image_outside_the_dataset_is_refused(folder: Path, name: str) -> None:
     write_image(folder.parent / "2.jpg")
     put(folder, page_xml(page_line(), name))
-    assert summary(examine([folder]).errors) == {"image_outside": 1}
+    assert summary(examine_folders([folder]).errors) == {"image_outside": 1}
 
 
 def test_absolute_path_inside_the_dataset_is_taken(folder: Path) -> None:
@@ -112,7 +117,7 @@ def test_image_of_the_parent_folder_is_taken_inside_the_dataset_only(folder: Pat
     (folder / "1.xml").unlink()
     put(folder, page_xml(page_line()), "page/1.xml")
     assert codes(folder) == {"image_elsewhere": 1}
-    assert summary(examine([folder / "page"]).errors) == {"image_missing": 1}
+    assert summary(examine_folders([folder / "page"]).errors) == {"image_missing": 1}
 
 
 def test_alto_without_image_name_takes_the_image_of_its_own_name(folder: Path) -> None:
@@ -122,7 +127,7 @@ def test_alto_without_image_name_takes_the_image_of_its_own_name(folder: Path) -
 
 def test_image_claimed_by_two_pages_is_an_error_that_says_how_to_choose(folder: Path) -> None:
     put(folder, page_xml(page_line() + page_line(2)), "1.mufi.xml")
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     (problem,) = dataset.errors
     assert problem.code == "image_claimed_twice"
     for part in ("1.mufi.xml", "1.xml", "dataset.pattern", "dataset.exclude='*.mufi.xml'"):
@@ -134,13 +139,13 @@ def test_image_claimed_by_two_pages_is_an_error_that_says_how_to_choose(folder: 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff"])
 def test_image_without_a_header_is_unreadable(folder: Path, content: bytes) -> None:
     (folder / "1.jpg").write_bytes(content)
-    assert summary(examine([folder]).errors) == {"image_unreadable": 1}
+    assert summary(examine_folders([folder]).errors) == {"image_unreadable": 1}
 
 
 def test_folder_in_place_of_an_image_is_no_image(folder: Path) -> None:
     (folder / "1.jpg").unlink()
     (folder / "1.jpg").mkdir()
-    assert summary(examine([folder]).errors) == {"image_unreadable": 1}
+    assert summary(examine_folders([folder]).errors) == {"image_unreadable": 1}
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png"])
@@ -154,7 +159,7 @@ def test_image_cut_short_is_told(folder: Path, kind: str) -> None:
 
 def test_colour_mode_that_kraken_cannot_write_is_an_error(folder: Path) -> None:
     Image.new("CMYK", (400, 300)).save(folder / "1.jpg")
-    (problem,) = examine([folder]).errors
+    (problem,) = examine_folders([folder]).errors
     assert (problem.code, "CMYK" in problem.message) == ("image_unreadable", True)
 
 
@@ -163,7 +168,7 @@ def test_image_turned_by_exif_is_measured_as_kraken_7_sees_it(folder: Path) -> N
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(folder / "1.jpg", exif=exif)
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert (dataset.pages[0].width, dataset.pages[0].height) == (400, 300)
     assert summary(dataset.problems) == {"image_rotated": 1}
 
@@ -172,7 +177,7 @@ def test_doubts_about_images_are_warnings(folder: Path) -> None:
     shutil.copy(folder / "1.jpg", folder / "2.jpg")
     write_image(folder / "3.jpg", 3)
     put(folder, page_xml(page_line(), "2.jpg", size=(400, 299)), "2.xml")
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert summary(dataset.problems) == {"image_twice": 1, "image_without_xml": 1, "size_mismatch": 1}
     assert not dataset.errors
 
@@ -184,7 +189,7 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
     spelt = name.replace("\n", "&#10;").replace('"', "&quot;") if "&" not in name else "'&quot;&amp;&lt;&gt;"
     xml = page_xml(page_line(), "IMAGE").replace("IMAGE", f"{spelt}.jpg")
     put(folder, xml, f"{name}.xml")
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     assert summary(dataset.problems) == {"file_name_unusual": 1}
     assert dataset.pages[0].name == f"{name}.xml"
 
@@ -201,7 +206,7 @@ def test_a_name_that_is_not_utf8_can_be_printed(folder: Path) -> None:
         (folder / os.fsdecode(b"\xe9.xml")).write_text("<mets/>")
     except OSError:
         pytest.skip("this file system stores UTF-8 names only")
-    problems = examine([folder]).problems
+    problems = examine_folders([folder]).problems
     assert [problem.code for problem in problems] == ["not_ground_truth", "file_name_unusual"]
     assert json.dumps([problem.to_json() for problem in problems], ensure_ascii=False).encode()
     assert list(problems[0].to_json())[:5] == ["code", "severity", "file", "line", "message"]
@@ -211,7 +216,7 @@ def test_a_line_end_in_a_name_does_not_break_a_message(folder: Path) -> None:
     put(
         folder, page_xml(page_line(), "x\ny.jpg".replace("\n", "&#10;").replace("&", "&")).replace("&amp;#10;", "&#10;")
     )
-    (problem,) = examine([folder]).errors
+    (problem,) = examine_folders([folder]).errors
     assert "\n" not in problem.message
 
 
@@ -219,18 +224,18 @@ def test_a_line_end_in_a_name_does_not_break_a_message(folder: Path) -> None:
 
 
 def test_digest_of_a_page_depends_on_what_is_learnt_and_on_nothing_else(folder: Path, tmp_path: Path) -> None:
-    digest = examine([folder]).pages[0].digest
+    digest = examine_folders([folder]).pages[0].digest
     moved = tmp_path / "moved"
     write_image(moved / "deep" / "other.jpg")
     alto = alto_xml(alto_line(), "other.jpg").replace("><", ">\n  <")
     put(moved, alto, "deep/other.xml")
-    assert examine([moved]).pages[0].digest == digest
+    assert examine_folders([moved]).pages[0].digest == digest
     for old, new in (("liber", "libre"), ("10 50 100", "10 50 101"), ("10 60", "10 61"), ('"l1"', '"l2"')):
         put(moved, alto.replace(old, new), "deep/other.xml")
-        assert examine([moved]).pages[0].digest != digest
+        assert examine_folders([moved]).pages[0].digest != digest
     put(moved, alto, "deep/other.xml")
     write_image(moved / "deep" / "other.jpg", 3)
-    assert examine([moved]).pages[0].digest != digest
+    assert examine_folders([moved]).pages[0].digest != digest
 
 
 def test_digest_of_a_dataset_ignores_names_folders_and_order(folder: Path, tmp_path: Path) -> None:
@@ -242,14 +247,14 @@ def test_digest_of_a_dataset_ignores_names_folders_and_order(folder: Path, tmp_p
     put(other, page_xml(page_line(1, "second"), None), "b/1.xml")
     write_image(other / "2.jpg")
     put(other, page_xml(page_line(), None), "2.xml")
-    assert examine([folder]).digest == examine([other]).digest
-    assert examine([folder]).digest != examine([folder], task="segmentation").digest
+    assert examine_folders([folder]).digest == examine_folders([other]).digest
+    assert examine_folders([folder]).digest != examine_folders([folder], task="segmentation").digest
 
 
 @pytest.mark.parametrize("change", ["text", "image", "one page less", "blank in the XML"])
 def test_digest_of_a_dataset_changes_with_its_files(folder: Path, change: str) -> None:
     add_page(folder, "2", 5)
-    before = examine([folder]).digest
+    before = examine_folders([folder]).digest
     if change == "text":
         put(folder, page_xml(page_line(1, "another text")))
     elif change == "image":
@@ -258,15 +263,15 @@ def test_digest_of_a_dataset_changes_with_its_files(folder: Path, change: str) -
         (folder / "2.xml").unlink()
     else:
         put(folder, page_xml(page_line()) + "\n")
-    assert examine([folder]).digest != before
+    assert examine_folders([folder]).digest != before
 
 
 def test_segmentation_is_identified_by_regions_and_not_by_text(folder: Path) -> None:
-    before = examine([folder], task="segmentation").pages[0].digest
+    before = examine_folders([folder], task="segmentation").pages[0].digest
     put(folder, page_xml(page_line(1, "another text")))
-    assert examine([folder], task="segmentation").pages[0].digest == before
+    assert examine_folders([folder], task="segmentation").pages[0].digest == before
     put(folder, page_xml(page_line()).replace("300,200", "301,200"))
-    assert examine([folder], task="segmentation").pages[0].digest != before
+    assert examine_folders([folder], task="segmentation").pages[0].digest != before
 
 
 # What is remembered
@@ -276,7 +281,7 @@ def test_segmentation_is_identified_by_regions_and_not_by_text(folder: Path) -> 
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are opened from now on, files just written counting as old."""
     names: list[str] = []
-    for module, function in ((looking, "look_into"), (looking, "look_at")):
+    for module, function in ((scan, "look_into"), (scan, "look_at")):
         look = getattr(module, function)
 
         def counted(path: str, look=look, **options):
@@ -284,7 +289,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return look(path, **options)
 
         monkeypatch.setattr(module, function, counted)
-    monkeypatch.setattr(remembered, "TICK_NS", -60_000_000_000)
+    monkeypatch.setattr(file_cache, "TICK_NS", -60_000_000_000)
     return names
 
 
@@ -293,9 +298,9 @@ def test_unchanged_files_are_not_opened_again(folder: Path, tmp_path: Path, look
     put(folder, page_xml(page_line(1, None) + page_line(2, " a\u00ad") + page_line(3, custom=None)))
     put(folder, "<mets/>", "METS.xml")
     (folder / "2.jpg").write_bytes(b"no image")
-    first = examine([folder], cache=tmp_path / "cache")
+    first = examine_folders([folder], cache=tmp_path / "cache")
     assert sorted(looked) == ["1.jpg", "1.xml", "2.jpg", "2.xml", "METS.xml"]
-    assert examine([folder], cache=tmp_path / "cache") == first
+    assert examine_folders([folder], cache=tmp_path / "cache") == first
     assert len(looked) == 5
 
 
@@ -303,14 +308,14 @@ def test_what_is_remembered_for_one_task_is_not_used_for_another(
     folder: Path, tmp_path: Path, looked: list[str]
 ) -> None:
     put(folder, page_xml(page_line(1, None)))
-    assert examine([folder], cache=tmp_path / "cache").lines == 0
-    assert examine([folder], cache=tmp_path / "cache", task="segmentation").lines == 1
+    assert examine_folders([folder], cache=tmp_path / "cache").lines == 0
+    assert examine_folders([folder], cache=tmp_path / "cache", task="segmentation").lines == 1
 
 
 @pytest.mark.parametrize("file", ["1.jpg", "1.xml"])
 @pytest.mark.parametrize("change", ["content", "time", "inode", "size"])
 def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path, looked: list[str], file: str, change: str) -> None:
-    examine([folder], cache=tmp_path / "cache")
+    examine_folders([folder], cache=tmp_path / "cache")
     changed = folder / file
     status = changed.stat()
     if change == "content":  # with its time set back, as some programs do
@@ -324,53 +329,53 @@ def test_a_changed_file_is_noticed(folder: Path, tmp_path: Path, looked: list[st
         shutil.copy2(changed, folder / "copy")
         os.replace(folder / "copy", changed)
     looked.clear()
-    assert examine([folder], cache=tmp_path / "cache") == examine([folder])
+    assert examine_folders([folder], cache=tmp_path / "cache") == examine_folders([folder])
     assert looked[0] == file
 
 
 def test_a_file_written_a_moment_ago_is_not_remembered(folder: Path, tmp_path: Path) -> None:
-    examine([folder], cache=tmp_path / "cache")
+    examine_folders([folder], cache=tmp_path / "cache")
     assert not list(tmp_path.glob("cache/*"))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"[]"])
 def test_a_corrupt_cache_is_no_cache(folder: Path, tmp_path: Path, looked: list[str], content: bytes) -> None:
-    first = examine([folder], cache=tmp_path / "cache")
+    first = examine_folders([folder], cache=tmp_path / "cache")
     files = sorted((tmp_path / "cache").iterdir())
     assert [file.name[:4] for file in files] == ["imag", "xml-"]
     for file in files:
         file.write_bytes(content)
-    assert examine([folder], cache=tmp_path / "cache") == first
+    assert examine_folders([folder], cache=tmp_path / "cache") == first
     assert len(looked) == 4
-    assert examine([folder], cache=tmp_path / "cache") == first
+    assert examine_folders([folder], cache=tmp_path / "cache") == first
     assert len(looked) == 4
 
 
 def test_a_cache_of_another_form_is_no_cache(folder: Path, tmp_path: Path, looked: list[str], monkeypatch) -> None:
-    examine([folder], cache=tmp_path / "cache")
-    monkeypatch.setattr(pagefile, "FORM", pagefile.FORM + 1)
-    examine([folder], cache=tmp_path / "cache")
+    examine_folders([folder], cache=tmp_path / "cache")
+    monkeypatch.setattr(page_scan, "FORM", page_scan.FORM + 1)
+    examine_folders([folder], cache=tmp_path / "cache")
     assert looked == ["1.xml", "1.jpg", "1.xml"]
 
 
 def test_bits_that_rot_in_the_cache_are_noticed(folder: Path, tmp_path: Path, looked: list[str]) -> None:
-    first = examine([folder], cache=tmp_path / "cache")
+    first = examine_folders([folder], cache=tmp_path / "cache")
     for file in (tmp_path / "cache").iterdir():
         content = bytearray(file.read_bytes())
         content[60] ^= 255
         file.write_bytes(content)
-    assert examine([folder], cache=tmp_path / "cache") == first
+    assert examine_folders([folder], cache=tmp_path / "cache") == first
 
 
 def test_a_cache_that_cannot_be_written_is_no_cache(folder: Path, tmp_path: Path, looked: list[str]) -> None:
     (tmp_path / "cache").write_text("a file in its place")
-    assert len(examine([folder], cache=tmp_path / "cache").pages) == 1
+    assert len(examine_folders([folder], cache=tmp_path / "cache").pages) == 1
 
 
 def test_progress_counts_all_files(folder: Path) -> None:
     add_page(folder, "2", 5)
     calls: list[tuple[int, int]] = []
-    examine([folder], progress=lambda done, total: calls.append((done, total)))
+    examine_folders([folder], progress=lambda done, total: calls.append((done, total)))
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 

@@ -16,8 +16,10 @@ from PIL import Image
 from htr_exp import cli
 from htr_exp.classes import Naming, audit
 from htr_exp.config.schema import Classes
-from htr_exp.groundtruth import Dataset, GroundTruthPage, examine, read_page, staged_xml
-from htr_exp.groundtruth.model import Page
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Page
+from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.groundtruth.xml import read_page
 
 BOX = (10, 10, 390, 290)
 
@@ -30,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def looked(folder: Path) -> Dataset:
-    return examine([folder], task="segmentation")
+    return examine_folders([folder], task="segmentation")
 
 
 def only(folder: Path) -> GroundTruthPage:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp.groundtruth import examine, read_page, staged_xml, summary
+from htr_exp.groundtruth.examine import examine_folders, summary
+from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.groundtruth.xml import read_page
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
@@ -36,7 +38,7 @@ DIRTY = {
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_clean_sets_are_used_whole(name: str) -> None:
-    dataset = examine([Path(DATA or "", name)])
+    dataset = examine_folders([Path(DATA or "", name)])
     assert (len(dataset.pages), dataset.lines, dataset.characters) == CLEAN[name]
     assert not dataset.errors
     assert not dataset.dropped
@@ -45,7 +47,7 @@ def test_clean_sets_are_used_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_staged_pages_of_clean_sets_read_back_the_same(name: str, tmp_path: Path) -> None:
-    for page in examine([Path(DATA or "", name)]).pages:
+    for page in examine_folders([Path(DATA or "", name)]).pages:
         (tmp_path / "staged.xml").write_bytes(staged_xml(page))
         assert read_page(tmp_path / "staged.xml").lines == read_page(page.xml).lines
 
@@ -53,7 +55,7 @@ def test_staged_pages_of_clean_sets_read_back_the_same(name: str, tmp_path: Path
 @pytest.mark.parametrize("start", DIRTY)
 def test_defects_of_dirty_sets_are_found(start: str) -> None:
     (folder,) = Path(DATA or "", "dirty").glob(f"{start}-*")
-    dataset = examine([folder])
+    dataset = examine_folders([folder])
     pages, used, errors, dropped, warnings = DIRTY[start]
     assert (len(dataset.pages), dataset.lines) == (pages, used)
     assert (summary(dataset.errors), summary(dataset.dropped)) == (errors, dropped)

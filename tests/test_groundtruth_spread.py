@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from groundtruth_pages import page_line, page_xml, put, write_image
 
-from htr_exp.groundtruth import examine
+from htr_exp.groundtruth.examine import examine_folders
 
-spread_module = import_module("htr_exp.groundtruth.spread")  # the module's own `spread` is the function
+spread_module = import_module("htr_exp.groundtruth.parallel")  # the module's own `spread` is the function
 
 
 def doubled_unless_deadly(number: int) -> int:
@@ -54,9 +54,9 @@ def test_a_dataset_is_the_same_on_one_processor_and_on_two(tmp_path: Path, monke
         put(tmp_path, page_xml(page_line(1, text) + page_line(2, " b"), f"{number}.jpg"), f"{number}.xml")
     put(tmp_path, "<PcGts", "broken.xml")
     (tmp_path / "7.jpg").write_bytes(b"no image")
-    alone = examine([tmp_path])
+    alone = examine_folders([tmp_path])
     monkeypatch.setattr(spread_module, "FEW", 2)
     monkeypatch.setattr(spread_module, "_CHUNK", 4)
     monkeypatch.setattr(spread_module, "usable_cpus", lambda: 2)
-    assert examine([tmp_path]) == alone
+    assert examine_folders([tmp_path]) == alone
     assert len(alone.errors) == 2

@@ -11,8 +11,11 @@ import pytest
 from groundtruth_pages import BOX, page_line, page_xml, put, write_image
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.groundtruth import GroundTruthPage, Line, examine, read_page, staged_xml
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.model import GroundTruthPage, Line
 from htr_exp.groundtruth.stage import page_xml as page_xml_of
+from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.groundtruth.xml import read_page
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def page(tmp_path: Path) -> GroundTruthPage:
     lines = page_line(1, " two  blanks\t\n ") + inner + page_line(3, "e\u0303 \uf1ac ₰ \U0001f600") + page_line(4, "")
     xml = page_xml(lines, "a b.jpg").replace("</Page>", f"<TextRegion>{page_line(5, 'alone')}</TextRegion></Page>")
     put(folder, xml.replace('id="l2"', 'id="l&lt;2"').replace("MainZone", "Main:Zone"))
-    (found,) = examine([folder]).pages
+    (found,) = examine_folders([folder]).pages
     return found
 
 

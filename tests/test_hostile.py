@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from groundtruth_pages import BOX, alto_line, alto_xml, page_line, page_xml, put, write_image
 
-from htr_exp.groundtruth import examine
+from htr_exp.groundtruth.examine import examine_folders
 
 SECONDS = 40  # of a processor; generous, for they guard against hangs and not against slowness
 PATIENCE = 300  # seconds by the clock, on a machine that has other things to do
@@ -434,7 +434,7 @@ def test_files_that_change_while_they_are_read(
         return really(name, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "open", meddled)
-    found = examine([folder])
+    found = examine_folders([folder])
     assert done
     assert [page.name for page in found.pages] == ["good.xml"]
     assert {problem.code for problem in found.problems} & {"not_well_formed", "image_unreadable"}

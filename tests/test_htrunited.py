@@ -8,8 +8,9 @@ import yaml
 from groundtruth_pages import alto_line, alto_xml, page_line, page_xml, put, write_image
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.groundtruth import Dataset, examine
-from htr_exp.htrunited import SCHEMA, filled, problems, read
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.htr_united import SCHEMA, filled, problems, read
+from htr_exp.groundtruth.model import Dataset
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
 
@@ -49,7 +50,7 @@ def dataset(tmp_path: Path) -> Dataset:
         write_image(tmp_path / f"{number}.png", shade=number)
         drawn = "".join(page_line(n, text) for n, text in enumerate(lines))
         put(tmp_path, page_xml(drawn, image=f"{number}.png"), f"{number}.xml")
-    return examine([tmp_path])
+    return examine_folders([tmp_path])
 
 
 def test_counts_are_brought_up_to_date_and_all_else_stays(dataset: Dataset) -> None:
@@ -102,7 +103,7 @@ def test_the_format_is_that_of_most_files(tmp_path: Path) -> None:
     for number, text in enumerate((alto_xml(alto_line(), image=None), alto_xml(alto_line(), image=None))):
         write_image(tmp_path / f"{number}.png", shade=number)
         put(tmp_path, text, f"{number}.xml")
-    assert yaml.safe_load(filled(None, examine([tmp_path])).text)["format"] == "Alto-XML"
+    assert yaml.safe_load(filled(None, examine_folders([tmp_path])).text)["format"] == "Alto-XML"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
 def test_files_of_the_catalogue_are_taken_and_only_their_counts_change() -> None:
     files = sorted(Path(DATA or "", "licences").glob("*/htr-united.yml"))
     assert len(files) == 5
-    dataset = examine([Path(DATA or "", "demo/alto-hours-sbb25")])
+    dataset = examine_folders([Path(DATA or "", "demo/alto-hours-sbb25")])
     for file in files:
         text = read(file)
         assert text is not None

@@ -12,8 +12,8 @@ from pathlib import Path
 import odd_files
 import pytest
 
-from htr_exp.groundtruth import read
-from htr_exp.groundtruth.kraken_reads import NOT_XML, Reading, by_release
+from htr_exp.groundtruth import xml
+from htr_exp.groundtruth.as_kraken.readings import NOT_XML, Reading, by_release
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
@@ -31,11 +31,11 @@ def really(python: Path, files: Sequence[Path]) -> list[tuple[int | None, bool, 
 
 def ours(path: Path, release: str) -> Reading:
     try:
-        root = read.parse(read.content(path))
+        root = xml.parse(xml.content(path))
     except NotWellFormed:
         return NOT_XML
     try:
-        page = read.page_of(root)
+        page = xml.page_of(root)
     except NotGroundTruth:
         page = None
     name = root.findtext(".//{*}fileName") or next((p.get("imageFilename") for p in root.iter("{*}Page")), None)

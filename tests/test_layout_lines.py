@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import htr_exp
-from htr_exp.groundtruth import Line, Points, read_page
+from htr_exp.groundtruth.model import Line, Points
+from htr_exp.groundtruth.xml import read_page
 from htr_exp.layout import Layout, PagePair, PageScore, Relations, relate, score_page
 from htr_exp.layout.coverage import coverage
 from htr_exp.layout.ticks import MOST, ticks_of

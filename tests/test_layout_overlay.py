@@ -7,7 +7,7 @@ import time
 import pytest
 from PIL import Image
 
-from htr_exp.groundtruth import Line, Points, Region
+from htr_exp.groundtruth.model import Line, Points, Region
 from htr_exp.layout import Layout, PagePair, overlay, relate
 
 FOUND, MISSED, INVENTED, MERGED, SPLIT = (0, 158, 115), (213, 94, 0), (0, 114, 178), (204, 121, 167), (230, 159, 0)

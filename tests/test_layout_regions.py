@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from htr_exp.groundtruth import Points, Region
+from htr_exp.groundtruth.model import Points, Region
 from htr_exp.layout import Layout, PagePair, score, score_page
 
 

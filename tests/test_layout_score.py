@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import htr_exp
-from htr_exp.groundtruth import Line, Region, read_page
+from htr_exp.groundtruth.model import Line, Region
+from htr_exp.groundtruth.xml import read_page
 from htr_exp.layout import UNTYPED, Layout, PagePair, relate, score, score_page, worst
 
 ROWS = (200, 300, 400, 500, 600)

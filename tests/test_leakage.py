@@ -25,7 +25,7 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
 from htr_exp.core.errors import ConfigError, DatasetError
 from htr_exp.core.files import sha256_file
-from htr_exp.groundtruth import examine
+from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.plan import Plan, plan
 from htr_exp.rundir import RunDir
 from htr_exp.write import write
@@ -401,7 +401,7 @@ real = pytest.mark.skipif(not DATA.exists(), reason="set HTR_EXP_REAL_DATA to th
 @real
 def test_no_two_pages_of_the_clean_sets_and_the_charters_are_near() -> None:
     folders = [DATA / "dev", DATA / "demo", next(DATA.glob("dirty/09*"))]
-    pages = [page for folder in folders for page in examine([folder]).pages]
+    pages = [page for folder in folders for page in examine_folders([folder]).pages]
     assert len(pages) > 100
     start = time.process_time()
     assert leakage.similar(pages, SETTINGS, None).pairs == ()
@@ -411,7 +411,7 @@ def test_no_two_pages_of_the_clean_sets_and_the_charters_are_near() -> None:
 @real
 def test_a_real_page_transcribed_twice_is_near_itself() -> None:
     chance = random.Random(1)
-    dataset = examine([DATA / "demo" / "page-foral-santarem-1347"])
+    dataset = examine_folders([DATA / "demo" / "page-foral-santarem-1347"])
     for page in dataset.pages:
         text = "".join(line.text for line in page.lines)
         if len(text) > 200:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageEnhance
 
-from htr_exp.groundtruth import looks as module
-from htr_exp.groundtruth.looks import BITS, looks
+from htr_exp.groundtruth import image_hash as module
+from htr_exp.groundtruth.image_hash import BITS, looks
 
 PAGES = sorted((Path(module.__file__).parents[1] / "demo" / "pages").glob("*.jpg"))
 NEAR = int(0.15 * BITS)
@@ -66,7 +66,7 @@ def test_blank_images_have_no_look(tmp_path: Path) -> None:
 def test_looks_are_remembered_until_the_image_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = tmp_path / "page.jpg"
     image.write_bytes(PAGES[0].read_bytes())
-    monkeypatch.setattr("htr_exp.groundtruth.remembered.TICK_NS", -1)  # a file written just now is trusted too
+    monkeypatch.setattr("htr_exp.groundtruth.file_cache.TICK_NS", -1)  # a file written just now is trusted too
     first = looks([image], tmp_path / "cache").known
     looked: list[str] = []
     original = module._look
@@ -111,7 +111,7 @@ def test_what_cannot_be_looked_at_is_told_at_once(tmp_path: Path) -> None:
 
 def test_many_images_are_looked_at_in_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = []
-    monkeypatch.setattr("htr_exp.groundtruth.spread.FEW", 30)
+    monkeypatch.setattr("htr_exp.groundtruth.parallel.FEW", 30)
     for number in range(40):
         images.append(tmp_path / f"{number}.jpg")
         images[-1].symlink_to(PAGES[number % len(PAGES)])

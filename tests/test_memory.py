@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp.groundtruth import GroundTruthPage
+from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.memory import Memory, scaled_pixels, values_per_pixel, workers_within
 
 BLLA = "[1,{height},0,3 Cr7,7,64,2,2 Gn32 Cr3,3,128,2,2 Gn32 Cr3,3,128 Gn32 Cr3,3,256 Gn32 Cr3,3,256 Gn32 Lbx32 Lby32 Cr1,1,32 Gn32 Lby32 Lbx32 O{{l_16}}2l4]"

@@ -20,7 +20,7 @@ from test_job import do, staged
 from htr_exp import report, runview, write
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
-from htr_exp.groundtruth import read_page
+from htr_exp.groundtruth.xml import read_page
 from htr_exp.inputs import Inputs
 from htr_exp.plan import plan
 from htr_exp.rundir import RunDir

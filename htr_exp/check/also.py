@@ -17,8 +17,9 @@ from htr_exp.config.places import places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import digest_json, read_json, write_json
-from htr_exp.groundtruth import CODES, Dataset, Problem
-from htr_exp.groundtruth.statistics import Volume, statistics
+from htr_exp.groundtruth.model import Dataset, Problem
+from htr_exp.groundtruth.problem_codes import CODES
+from htr_exp.groundtruth.statistics import Volume, count_dataset
 from htr_exp.lookalikes import spelled
 from htr_exp.network import network
 from htr_exp.weights import ModelHeader, read_header
@@ -78,7 +79,7 @@ def types(checked: Checked, experiment: Experiment, held: Means) -> Checked:
 
 def counts(checked: Checked) -> Checked:
     """Add how much there is, and how large the lines are."""
-    found = statistics(checked.dataset)
+    found = count_dataset(checked.dataset)
     groups = [(name, one) for name, one in found.groups.items() if len(found.groups) > 1]
     rows = [_row(name, one) for name, one in [*groups, ("in all", found.total)]]
     sentences = []
@@ -214,9 +215,9 @@ def htr_united(checked: Checked, file: Path) -> tuple[Checked, str]:
     Raises:
         DatasetError: there is a file already, and it cannot be read.
     """
-    from htr_exp import htrunited
+    from htr_exp.groundtruth.htr_united import filled, read
 
-    made = htrunited.filled(htrunited.read(file), checked.dataset)
+    made = filled(read(file), checked.dataset)
     sentences = [f"filled in: {change}" for change in made.changes] or ["its counts are right"]
     sentences += [f"to be mended: {problem}" for problem in made.problems]
     facts = {"file": str(file), "changes": list(made.changes), "problems": list(made.problems)}

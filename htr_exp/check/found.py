@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from htr_exp.groundtruth import CODES, Dataset, GroundTruthPage, Problem, Severity
+from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, Severity
+from htr_exp.groundtruth.problem_codes import CODES
 
 SEVERITIES: dict[Severity, str] = {
     "error": "training refuses the dataset until they are mended",

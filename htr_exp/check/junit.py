@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from htr_exp.check.found import Checked, KindFound
-from htr_exp.groundtruth import CODES, Problem
+from htr_exp.groundtruth.model import Problem
+from htr_exp.groundtruth.problem_codes import CODES
 
 LISTED = 1000
 """Problems of a kind that are listed; the others are counted."""

@@ -16,8 +16,8 @@ from htr_exp import __version__
 from htr_exp.check.found import SEVERITIES, Checked, KindFound, counted
 from htr_exp.check.junit import where
 from htr_exp.core.files import utc_now
-from htr_exp.groundtruth.located import Located
-from htr_exp.groundtruth.pictures import Picture, Wanted, cut
+from htr_exp.groundtruth.paths import Located
+from htr_exp.groundtruth.pictures import Excerpt, Picture, cut
 
 PICTURES = 6
 """Pictures of a kind of problem, unless asked otherwise."""
@@ -83,10 +83,10 @@ def page(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURES)
     return environment.get_template("page.html").render(values)
 
 
-def _wanted(kind: KindFound, most: int) -> list[Wanted]:
+def _wanted(kind: KindFound, most: int) -> list[Excerpt]:
     """Return which lines of a kind are shown: the first of each problem, then the second of each ..."""
     if kind.code in _WHOLE_PAGE:
-        return [Wanted(problem.file) for problem in kind.problems[:most]]
+        return [Excerpt(problem.file) for problem in kind.problems[:most]]
     if kind.code in _NO_PICTURE:
         return []
     again = kind.code == "duplicate_line_id"
@@ -95,7 +95,7 @@ def _wanted(kind: KindFound, most: int) -> list[Wanted]:
     ]
     turns = zip_longest(*(ids[:most] for ids in lines))
     found = [
-        Wanted(problem.file, identifier, again)
+        Excerpt(problem.file, identifier, again)
         for turn in turns
         for problem, identifier in zip(kind.problems, turn)
         if identifier
@@ -103,7 +103,7 @@ def _wanted(kind: KindFound, most: int) -> list[Wanted]:
     return list(dict.fromkeys(found))[:most]
 
 
-def _figure(wanted: Wanted, picture: Picture) -> _Figure:
+def _figure(wanted: Excerpt, picture: Picture) -> _Figure:
     place = f"{wanted.file}:{wanted.line}" if wanted.line else wanted.file
     uri = f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}" if picture.jpeg else ""
     return _Figure(place, picture, uri, tuple(_pieces(picture.text or "")))

@@ -12,7 +12,8 @@ from typing import Any
 from htr_exp.check.found import counted, text_digest
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_json, sha256_file
-from htr_exp.groundtruth import Dataset, GroundTruthPage, NotGroundTruth, NotWellFormed, read_page
+from htr_exp.groundtruth.model import Dataset, GroundTruthPage, NotGroundTruth, NotWellFormed
+from htr_exp.groundtruth.xml import read_page
 from htr_exp.rundir import RunDir, named, runs_in
 
 SIDES = ("train", "validation", "test", "unused")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import groundtruth, leakage
+from htr_exp import leakage
 from htr_exp.check import also, since
 from htr_exp.check.found import Checked, Section, counted
 from htr_exp.config.compose import compose_experiment, overlays
@@ -16,6 +16,8 @@ from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
 from htr_exp.core.files import write_atomically
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.file_cache import user_cache
 
 _CHANGES = 5  # pages that have changed, shown on the terminal of each sort
 
@@ -61,9 +63,9 @@ def run(request: Request) -> int:
 
     experiment, folders = _wanted(request)
     record, held = _asked(request, experiment, folders)
-    cache = groundtruth.user_cache()
+    cache = user_cache()
     with terminal.progress(console(stderr=True), "reads ground truth") as tell:
-        dataset = groundtruth.examine(
+        dataset = examine_folders(
             folders,
             pattern=experiment.dataset.pattern,
             exclude=experiment.dataset.exclude,
@@ -146,7 +148,7 @@ def _asked(request: Request, experiment: Experiment, folders: Sequence[Path]) ->
             problems.append(str(error))
 
     if request.fix is not None:
-        from htr_exp.groundtruth.fix import refuse
+        from htr_exp.groundtruth.clean_copy import refuse
 
         out = Path(request.fix).expanduser()
         attempt(lambda: refuse(folders, out))
@@ -173,9 +175,9 @@ def _compared(checked: Checked, record: since.Record) -> Checked:
 
 
 def _fixed(checked: Checked, folders: Sequence[Path], out: Path) -> Checked:
-    from htr_exp.groundtruth.fix import LIST, fix
+    from htr_exp.groundtruth.clean_copy import LIST, write_copy
 
-    made = fix(folders, checked.dataset, out)
+    made = write_copy(folders, checked.dataset, out)
     section = Section(
         "The clean copy",
         (

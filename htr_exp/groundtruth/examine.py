@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from htr_exp.core.task import Task
-from htr_exp.groundtruth import across, wording
-from htr_exp.groundtruth.codes import CODES
-from htr_exp.groundtruth.facts import ImageFacts
-from htr_exp.groundtruth.find import Tree, matches, shown
-from htr_exp.groundtruth.looking import image_files, page_files
+from htr_exp.groundtruth import dataset_checks, messages
+from htr_exp.groundtruth.file_tree import Tree, matches, shown
+from htr_exp.groundtruth.folders import Source, prefixes
+from htr_exp.groundtruth.image_header import ImageFacts
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
-from htr_exp.groundtruth.pagefile import PageFile
+from htr_exp.groundtruth.page_scan import PageFile
+from htr_exp.groundtruth.problem_codes import CODES
 from htr_exp.groundtruth.rules import outside
-from htr_exp.groundtruth.sources import Source, prefixes
+from htr_exp.groundtruth.scan import image_files, page_files
 from htr_exp.groundtruth.stage import storable
 
 # Modes that kraken can cut lines from and write as PNG, which is what `ketos compile` does.
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 
 
-def examine(
+def examine_folders(
     folders: Sequence[Path],
     *,
     pattern: str = "*.xml",
@@ -156,13 +156,13 @@ class _Examination:
         self.lines_read += len(sheet.lines)
         image, how = source.tree.image(name, sheet.image_name)
         if image is None:
-            self.add(how, label, wording.lost(source.tree, name, sheet.image_name, how))
+            self.add(how, label, messages.lost(source.tree, name, sheet.image_name, how))
             self._own(label, sheet)
             return None
         path = source.tree.path(image)
         if path in self._claims:
             first, first_name = self._claims[path]
-            message = wording.claimed(first.label(first_name), label, (first_name, name), image)
+            message = messages.claimed(first.label(first_name), label, (first_name, name), image)
             self.add("image_claimed_twice", label, message)
             self._own(label, sheet)
             return None
@@ -174,19 +174,19 @@ class _Examination:
         self._place = claim.place
         label, sheet, path = claim.source.label(claim.name), claim.sheet, claim.source.tree.path(claim.image)
         if claim.found_how:
-            message = wording.found_otherwise(sheet.image_name, claim.image, claim.found_how)
+            message = messages.found_otherwise(sheet.image_name, claim.image, claim.found_how)
             self.add(claim.found_how, label, message)
         reason = unusable(seen, path)
         if isinstance(seen, str) or reason:
             self.add("image_unreadable", label, f"its image {shown(claim.image)} {reason}")
             self._own(label, sheet)
             return
-        for code, message in wording.doubts(sheet, claim.image, seen):
+        for code, message in messages.doubts(sheet, claim.image, seen):
             self.add(code, label, message)
         lines = tuple(self._usable(label, sheet, seen))
         self._notes(label, sheet)
         if not lines and not sheet.region_types:
-            self.add("page_without_text", label, wording.empty(sheet))
+            self.add("page_without_text", label, messages.empty(sheet))
             return
         self._forms.append((label, sheet.forms))
         digests = [sheet.line_digest(line) for line in lines]
@@ -214,11 +214,11 @@ class _Examination:
 
     def _notes(self, label: str, sheet: PageFile) -> None:
         for code, ids in sheet.notes:
-            self.add(code, label, wording.note(code, ids), lines=ids)
+            self.add(code, label, messages.note(code, ids), lines=ids)
         if sheet.kraken:
             self.add("kraken_reads_otherwise", label, f"given this file itself, {'. '.join(sheet.kraken)}")
         if ids := tuple(sheet.forms.get("neither", ())):
-            self.add("text_in_no_normal_form", label, wording.note("text_in_no_normal_form", ids), lines=ids)
+            self.add("text_in_no_normal_form", label, messages.note("text_in_no_normal_form", ids), lines=ids)
 
     def _usable(self, label: str, sheet: PageFile, seen: ImageFacts) -> Iterator[UsedLine]:
         ids: set[str] = set()
@@ -242,10 +242,10 @@ class _Examination:
             self._left_over(source, exclude)
             self._nothing(source, pattern, names)
             images = [name for name in source.tree.images() if source.tree.path(name) in self._claims]
-            for code, name, message in across.unusual_names(source.tree, names + images):
+            for code, name, message in dataset_checks.unusual_names(source.tree, names + images):
                 self.add(code, source.label(name), message)
         self._place += 1
-        for code, name, message in (*across.equal_images(self.pages), *across.mixed_forms(self._forms)):
+        for code, name, message in (*dataset_checks.equal_images(self.pages), *dataset_checks.mixed_forms(self._forms)):
             self.add(code, name, message)
 
     def _left_over(self, source: Source, exclude: Sequence[str]) -> None:

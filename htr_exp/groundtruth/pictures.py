@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageOps
 
-from htr_exp.groundtruth.find import shown
-from htr_exp.groundtruth.located import Located
+from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.model import Dataset, Line, NotGroundTruth, NotWellFormed, Page, Points
-from htr_exp.groundtruth.pagefile import identified
-from htr_exp.groundtruth.read import open_regular, read_page
+from htr_exp.groundtruth.page_scan import identified
+from htr_exp.groundtruth.paths import Located
+from htr_exp.groundtruth.xml import open_regular, read_page
 
 MOST_PIXELS = 120_000_000  # of an image that is decoded: a page photographed at 100 megapixels; a bomb has more
 LINE_SIZE = (900, 200)  # a picture of a line is at most as wide and high, pixels
@@ -27,7 +27,7 @@ _POLYGON = (0, 84, 210)
 _BASELINE = (214, 30, 30)
 
 
-class Wanted(NamedTuple):
+class Excerpt(NamedTuple):
     """What to cut out."""
 
     file: str  # label of the page, or of an image
@@ -49,7 +49,7 @@ class _Unreadable(Exception):
     """An image that cannot be shown, with the reason."""
 
 
-def cut(wanted: Iterable[Wanted], dataset: Dataset, located: Located) -> dict[Wanted, Picture]:
+def cut(wanted: Iterable[Excerpt], dataset: Dataset, located: Located) -> dict[Excerpt, Picture]:
     """Return a picture of each line or page that is wanted; each page is read and each image decoded once.
 
     Args:
@@ -57,11 +57,11 @@ def cut(wanted: Iterable[Wanted], dataset: Dataset, located: Located) -> dict[Wa
         dataset: the pages that are used.
         located: where all other files are.
     """
-    of_file: dict[str, list[Wanted]] = {}
+    of_file: dict[str, list[Excerpt]] = {}
     for one in dict.fromkeys(wanted):
         of_file.setdefault(one.file, []).append(one)
     images = {page.name: page.image for page in dataset.pages}
-    found: dict[Wanted, Picture] = {}
+    found: dict[Excerpt, Picture] = {}
     for label, ones in of_file.items():
         page, path = _page(label, images, located)
         lines = identified(page.lines) if page is not None else ()
@@ -133,12 +133,12 @@ def _decoded(path: Path, *, reduced: bool) -> _Decoded:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _line(lines: Sequence[Line], one: Wanted) -> Line | None:
+def _line(lines: Sequence[Line], one: Excerpt) -> Line | None:
     named = [line for line in lines if line.id == one.line]
     return (named[-1] if one.again else named[0]) if named else None
 
 
-def _picture(decoded: _Decoded, lines: Sequence[Line], one: Wanted) -> Picture:
+def _picture(decoded: _Decoded, lines: Sequence[Line], one: Excerpt) -> Picture:
     image, scale = decoded.image, decoded.scale
     width, height = round(image.width / scale), round(image.height / scale)  # in the pixels of the points
     if one.line is None:

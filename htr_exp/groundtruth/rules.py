@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from htr_exp.core.task import Task
-from htr_exp.groundtruth import kraken_values
+from htr_exp.groundtruth.as_kraken import values
 from htr_exp.groundtruth.model import Line, Points
 
 SHORTEST_BASELINE = 5.0  # pixels along the line; kraken 7.1.1 drops shorter ones
@@ -69,7 +69,7 @@ def _without_text(line: Line) -> Fault | None:
         return "line_without_text", "it has no text"
     if line.text.isspace():
         return "line_without_text", "its text is white space only"
-    if not line.text.isascii() and any(kraken_values.vanishes(line.text, release) for release in ("4.3", "7.1")):
+    if not line.text.isascii() and any(values.vanishes(line.text, release) for release in ("4.3", "7.1")):
         return "line_without_text", "its text is only characters that kraken removes"
     return None
 

@@ -16,8 +16,8 @@ from itertools import groupby
 from typing import Protocol
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.groundtruth import read
-from htr_exp.groundtruth.find import shown
+from htr_exp.groundtruth import xml
+from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.model import GroundTruthPage, Line, Points, Region
 from htr_exp.groundtruth.rules import shapeless
 
@@ -58,10 +58,10 @@ def staged_xml(page: GroundTruthPage, naming: Naming | None = None) -> bytes:
     image = str(page.image)
     if not storable(image):
         raise DatasetError(f"{shown(image)} cannot be written into XML: rename the file or the folder")
-    content = read.content(page.xml)
+    content = xml.content(page.xml)
     if hashlib.sha256(content).hexdigest() != page.xml_digest:
         raise DatasetError(f"{page.xml} has changed since it was read a moment ago: start again once it is at rest")
-    source = read.page_of(read.parse(content))
+    source = xml.page_of(xml.parse(content))
     lines = [replace(source.lines[line.number], id=line.id) for line in page.lines]
     regions = source.regions
     if naming is not None:

@@ -75,7 +75,7 @@ def _percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def statistics(dataset: Dataset, groups: Mapping[str, str] | None = None) -> Statistics:
+def count_dataset(dataset: Dataset, groups: Mapping[str, str] | None = None) -> Statistics:
     """Count a dataset.
 
     Args:

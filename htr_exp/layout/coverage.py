@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from htr_exp.groundtruth import Points
+from htr_exp.groundtruth.model import Points
 from htr_exp.layout.model import Booleans, Floats, Integers
 from htr_exp.layout.ticks import SPACING, Swarm, Ticks, nearest, ticks_of
 from htr_exp.layout.tolerance import tolerances

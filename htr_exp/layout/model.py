@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from htr_exp.groundtruth import Line, Region
+from htr_exp.groundtruth.model import Line, Region
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from PIL import Image, ImageDraw, ImageFont
 
-from htr_exp.groundtruth import Points
+from htr_exp.groundtruth.model import Points
 from htr_exp.layout.model import PagePair
 from htr_exp.layout.relations import Relations
 

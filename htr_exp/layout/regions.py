@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from htr_exp.groundtruth import Region
+from htr_exp.groundtruth.model import Region
 from htr_exp.layout.model import Floats, kind
 from htr_exp.layout.relations import one_to_one
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from htr_exp.groundtruth import Line
+from htr_exp.groundtruth.model import Line
 from htr_exp.layout.coverage import Coverage, coverage
 from htr_exp.layout.model import Booleans, Integers
 

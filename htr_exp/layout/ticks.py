@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from htr_exp.groundtruth import Points
+from htr_exp.groundtruth.model import Points
 from htr_exp.layout.model import Booleans, Floats, Integers, ranges
 
 SPACING = 5  # pixels between ticks, as in the published tool (`desPolyTickDist`)

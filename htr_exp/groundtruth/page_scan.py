@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core.task import Task
-from htr_exp.groundtruth import geometry, kraken_reads, read, texts
+from htr_exp.groundtruth import geometry, text_checks, xml
+from htr_exp.groundtruth.as_kraken.readings import Reading, by_release
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
 from htr_exp.groundtruth.rules import Fault, fault, shapeless
 
@@ -83,27 +84,27 @@ class PageFile:
 def look_into(path: str, task: Task) -> PageFile:
     """Read one file and examine it on its own; one that is no page says why in `refused`."""
     try:
-        content = read.content(Path(path))
+        content = xml.content(Path(path))
     except NotWellFormed as error:
         return PageFile(task, refused=("not_well_formed", error.headline))
     found = PageFile(task, digest=hashlib.sha256(content).hexdigest())
     try:
-        root = read.parse(content)
-        page = read.page_of(root)
+        root = xml.parse(content)
+        page = xml.page_of(root)
     except NotWellFormed as error:
         found.refused = "not_well_formed", error.headline
         return found
     except NotGroundTruth as error:
         found.refused = "not_ground_truth", error.headline
         return found
-    found.notes += [(code, ()) for code in read.wrapping(content, root)]
+    found.notes += [(code, ()) for code in xml.wrapping(content, root)]
     _examine(found, page)
     if task == "recognition":
-        found.kraken = _otherwise(kraken_reads.by_release(root, page), found)
+        found.kraken = _otherwise(by_release(root, page), found)
     return found
 
 
-def _otherwise(readings: dict[str, kraken_reads.Reading], found: PageFile) -> list[str]:
+def _otherwise(readings: dict[str, Reading], found: PageFile) -> list[str]:
     """Say what each release of kraken would make of a file, where that is not what can be used of it."""
     usable = len({line.id for line in found.lines if line.number not in found.faults})
     said = []
@@ -140,8 +141,8 @@ def _examine(found: PageFile, page: Page) -> None:
     if crossed := tuple(lines[number].id for number in crossing if number not in found.faults):
         found.notes.append(("polygon_crosses_itself", crossed))
     if task == "recognition":
-        found.notes += texts.oddities(sound)
-        found.forms = texts.forms(sound)
+        found.notes += text_checks.oddities(sound)
+        found.forms = text_checks.forms(sound)
     else:
         found.regions = [_region_digest(region) for region in page.regions]
         found.region_types = [region.type or "" for region in page.regions if not shapeless(region.polygon)]

@@ -25,13 +25,15 @@ from lxml import etree
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.task import Task
-from htr_exp.groundtruth import pagefile, read, rules, stage, texts
-from htr_exp.groundtruth.codes import CODES
-from htr_exp.groundtruth.examine import examine, unusable
-from htr_exp.groundtruth.facts import look_at
-from htr_exp.groundtruth.find import shown
-from htr_exp.groundtruth.located import Located
+from htr_exp.groundtruth import page_scan, rules, stage, text_checks
+from htr_exp.groundtruth import xml as groundtruth_xml
+from htr_exp.groundtruth.examine import examine_folders, unusable
+from htr_exp.groundtruth.file_tree import shown
+from htr_exp.groundtruth.image_header import look_at
 from htr_exp.groundtruth.model import Dataset, Line, NotGroundTruth, NotWellFormed, Page
+from htr_exp.groundtruth.paths import Located
+from htr_exp.groundtruth.problem_codes import CODES
+from htr_exp.groundtruth.xml import open_regular, page_of, parse, read_page, wrapping
 
 LIST = "changes.csv"
 """The file of a copy that lists every change."""
@@ -108,7 +110,7 @@ class _Sheet:
     changes: tuple[Change, ...]
 
 
-def fix(folders: Sequence[Path], dataset: Dataset, out: Path) -> Fixed:
+def write_copy(folders: Sequence[Path], dataset: Dataset, out: Path) -> Fixed:
     """Write a clean copy of a dataset into a new folder; it appears there whole, or not at all.
 
     Args:
@@ -198,7 +200,7 @@ def _double(located: Located, label: str) -> _Source | None:
     if xml is None:
         return None
     try:
-        image = located.image(label, read.read_page(xml).image_name)
+        image = located.image(label, read_page(xml).image_name)
     except (NotWellFormed, NotGroundTruth):
         return None
     if image is None:
@@ -215,11 +217,11 @@ def _sheet(source: _Source, task: Task) -> _Sheet:
     Raises:
         DatasetError: it has changed since it was examined.
     """
-    content = read.content(source.xml)
+    content = groundtruth_xml.content(source.xml)
     if source.xml_digest is not None and hashlib.sha256(content).hexdigest() != source.xml_digest:
         raise DatasetError(f"{source.xml} has changed since it was read a moment ago: start again once it is at rest")
-    root = read.parse(content)
-    page = read.page_of(root)
+    root = parse(content)
+    page = page_of(root)
     lines: list[Line] = []
     changes = [Change(source.label, "", *values) for values in _of_file(page, content, root)]
     for line, mended, said in _mended(page, task, source.size):
@@ -233,7 +235,7 @@ def _of_file(page: Page, content: bytes, root: etree._Element) -> Iterator[tuple
     was = f"{page.format} {page.version}".strip()
     if was != _AFTER:
         yield "format", was, _AFTER
-    for code in read.wrapping(content, root):
+    for code in wrapping(content, root):
         yield {"byte_order_mark": "byte order mark", "doctype": "DOCTYPE"}[code], "there", ""
     dropped: Counter[str] = Counter()
     decimals = repeated = 0
@@ -271,12 +273,12 @@ def _mended(
     page: Page, task: Task, size: tuple[int, int]
 ) -> Iterator[tuple[Line, Line | None, list[tuple[str, str, str]]]]:
     """Yield each line as it is, as it will be (None: left out), and what changes: what, before, after."""
-    named = pagefile.identified(page.lines)
+    named = page_scan.identified(page.lines)
     taken = {line.id for line in named}
     kept: set[str] = set()
     for original, line in zip(page.lines, named, strict=True):
-        reason = rules.fault(line, task) or rules.outside(pagefile.extent(line, task), *size, task)
-        text = texts.tidy(line.text)
+        reason = rules.fault(line, task) or rules.outside(page_scan.extent(line, task), *size, task)
+        text = text_checks.tidy(line.text)
         if reason is None and not text and task == "recognition":
             reason = "line_without_text", "its text has invisible characters only"
         if reason is not None:
@@ -334,7 +336,7 @@ def _write(sources: Sequence[_Source], changes: list[Change], task: Task, out: P
             pages, lines = pages + 1, lines + len(sheet.lines)
         changes.sort(key=lambda change: change.file)
         (aside / LIST).write_bytes(_table(changes))
-        copy = examine([aside], task=task)
+        copy = examine_folders([aside], task=task)
         _prove(copy, pages, lines)
         aside.chmod(0o755)  # mkdtemp lets nobody else in
         _settle(aside)
@@ -360,7 +362,7 @@ def _put(source: _Source, sheet: _Sheet, folder: Path, names: _Names) -> Iterato
     (folder / below).mkdir(parents=True, exist_ok=True)
     (folder / xml).write_bytes(stage.page_xml(named, width, height, sheet.page.regions, sheet.lines))
     digest = hashlib.sha256()
-    with open(source.image, "rb", opener=read.open_regular) as original, open(folder / image, "wb") as copy:
+    with open(source.image, "rb", opener=open_regular) as original, open(folder / image, "wb") as copy:
         while block := original.read(1 << 20):
             digest.update(block)
             copy.write(block)

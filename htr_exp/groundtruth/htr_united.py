@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.groundtruth import Dataset
+from htr_exp.groundtruth.model import Dataset
 
 SCHEMA = "https://htr-united.github.io/schema/2023-06-27/schema.json"
 RULES = Path(__file__).with_name("htr-united.schema.json")

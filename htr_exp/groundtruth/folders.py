@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.groundtruth.find import Tree, matches
+from htr_exp.groundtruth.file_tree import Tree, matches
 
 
 def prefixes(folders: Sequence[Path]) -> list[str]:

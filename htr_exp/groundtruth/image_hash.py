@@ -11,9 +11,9 @@ from typing import Any
 
 from PIL import Image, ImageOps, ImageStat
 
-from htr_exp.groundtruth.read import open_regular
-from htr_exp.groundtruth.remembered import Remembered, Stamp, stamp_of
-from htr_exp.groundtruth.spread import spread
+from htr_exp.groundtruth.file_cache import Remembered, Stamp, stamp_of
+from htr_exp.groundtruth.parallel import spread
+from htr_exp.groundtruth.xml import open_regular
 
 BITS = 512
 """Of a look: 256 of the frequencies of the image (`imagehash.phash`), 256 of its gradients (`imagehash.dhash`)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 
-from htr_exp.groundtruth.facts import ImageFacts
-from htr_exp.groundtruth.find import Tree, shown
-from htr_exp.groundtruth.pagefile import PageFile
+from htr_exp.groundtruth.file_tree import Tree, shown
+from htr_exp.groundtruth.image_header import ImageFacts
+from htr_exp.groundtruth.page_scan import PageFile
 
 _OF_LINES = {
     "line_without_id": "without an id, called line_N by the place",

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from htr_exp.core.task import Task
-from htr_exp.groundtruth import facts, pagefile
-from htr_exp.groundtruth.facts import ImageFacts, look_at
-from htr_exp.groundtruth.pagefile import PageFile, look_into
-from htr_exp.groundtruth.remembered import Remembered, Stamp, stamp_of
-from htr_exp.groundtruth.spread import spread
+from htr_exp.groundtruth import image_header, page_scan
+from htr_exp.groundtruth.file_cache import Remembered, Stamp, stamp_of
+from htr_exp.groundtruth.image_header import ImageFacts, look_at
+from htr_exp.groundtruth.page_scan import PageFile, look_into
+from htr_exp.groundtruth.parallel import spread
 
 Found = TypeVar("Found")
 Files = Sequence[tuple[str, str]]
@@ -39,7 +39,7 @@ def page_files(files: Files, task: Task, cache: Path | None, tell: Callable[[int
         files,
         partial(look_into, task=task),
         lambda path: PageFile(task, refused=("not_well_formed", _DIED)),
-        Remembered(cache, f"xml-{task}", pagefile.FORM),
+        Remembered(cache, f"xml-{task}", page_scan.FORM),
         PageFile.to_json,
         PageFile.from_json,
         tell,
@@ -52,7 +52,7 @@ def image_files(files: Files, cache: Path | None, tell: Callable[[int], None] = 
         files,
         look_at,
         lambda path: _DIED,
-        Remembered(cache, "images", facts.FORM),
+        Remembered(cache, "images", image_header.FORM),
         lambda seen: seen if isinstance(seen, str) else seen.to_json(),
         lambda values: values if isinstance(values, str) else ImageFacts.from_json(values),
         tell,

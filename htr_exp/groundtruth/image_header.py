@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from htr_exp.groundtruth.read import open_regular
+from htr_exp.groundtruth.xml import open_regular
 
 KRAKEN_PIXELS = 2 * 20000**2  # beyond, kraken's Pillow refuses the image (MAX_IMAGE_PIXELS in kraken/kraken.py)
 _ORIENTATION = 0x0112  # EXIF: 5 to 8 exchange width and height

@@ -13,7 +13,7 @@ from operator import eq
 
 from lxml import etree
 
-from htr_exp.groundtruth.find import shown
+from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, Page, Points, Region
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")

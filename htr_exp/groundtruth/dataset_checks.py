@@ -7,13 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from htr_exp.groundtruth.find import Tree, shown
+from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.model import GroundTruthPage
 
-Finding = tuple[str, str, str]  # code, file, message
+DatasetNote = tuple[str, str, str]  # code, file, message
 
 
-def equal_images(pages: Sequence[GroundTruthPage]) -> Iterator[Finding]:
+def equal_images(pages: Sequence[GroundTruthPage]) -> Iterator[DatasetNote]:
     """Yield each page whose image has the bytes of an earlier page's under another name."""
     first: dict[str, GroundTruthPage] = {}
     for page in pages:
@@ -23,7 +23,7 @@ def equal_images(pages: Sequence[GroundTruthPage]) -> Iterator[Finding]:
             yield "image_twice", page.name, message
 
 
-def mixed_forms(forms: Sequence[tuple[str, dict[str, list[str]]]]) -> Iterator[Finding]:
+def mixed_forms(forms: Sequence[tuple[str, dict[str, list[str]]]]) -> Iterator[DatasetNote]:
     """Yield that texts are in different normal forms, by the first page that is not in the most frequent one.
 
     Args:
@@ -48,7 +48,7 @@ _UNUSUAL = {
 }
 
 
-def unusual_names(tree: Tree, names: Iterable[str]) -> Iterator[Finding]:
+def unusual_names(tree: Tree, names: Iterable[str]) -> Iterator[DatasetNote]:
     """Yield that names of a folder, of its XML files or of their images hold characters that other tools trip over."""
     found: dict[str, list[str]] = {}
     parts = {posixpath.basename(tree.root): ""}

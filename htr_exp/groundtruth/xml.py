@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lxml import etree
 
-from htr_exp.groundtruth.dialects import read_alto, read_pcgts
-from htr_exp.groundtruth.find import shown
+from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed, Page
+from htr_exp.groundtruth.parse import read_alto, read_pcgts
 
 MAX_BYTES = 64 << 20  # a page of 10,000 lines with polygons and words stays below 20 MiB
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from htr_exp.groundtruth.kraken_parsers import PARSERS, Lost, SeenLine
-from htr_exp.groundtruth.kraken_usual import is_usual
-from htr_exp.groundtruth.kraken_values import refused, vanishes
+from htr_exp.groundtruth.as_kraken.fast_path import is_usual
+from htr_exp.groundtruth.as_kraken.parsers import PARSERS, Lost, SeenLine
+from htr_exp.groundtruth.as_kraken.values import refused, vanishes
 from htr_exp.groundtruth.model import Page
 
 RELEASES = ("4.3", "7.1")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from htr_exp.groundtruth.find import Tree
-from htr_exp.groundtruth.sources import Source, prefixes
+from htr_exp.groundtruth.file_tree import Tree
+from htr_exp.groundtruth.folders import Source, prefixes
 
 
 class Located:

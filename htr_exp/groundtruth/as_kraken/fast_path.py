@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from lxml import etree
 
-from htr_exp.groundtruth.kraken_parsers import Lost, box_4, first, reading_order_7, region_points, size_7
-from htr_exp.groundtruth.kraken_values import Unreadable, custom
+from htr_exp.groundtruth.as_kraken.parsers import Lost, box_4, first, reading_order_7, region_points, size_7
+from htr_exp.groundtruth.as_kraken.values import Unreadable, custom
 from htr_exp.groundtruth.model import Page
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from htr_exp.groundtruth.kraken_values import Unreadable, alto_points, custom, page_points, withdrawn
+from htr_exp.groundtruth.as_kraken.values import Unreadable, alto_points, custom, page_points, withdrawn
 
 
 class Lost(Exception):

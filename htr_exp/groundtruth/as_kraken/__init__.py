@@ -1,0 +1,1 @@
+"""What each supported kraken itself would make of a file of ground truth."""
