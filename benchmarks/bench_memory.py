@@ -18,10 +18,11 @@ from pathlib import Path
 
 import psutil
 
-from htr_exp import ketos, runtime
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.kraken import runtime
+from htr_exp.kraken.commands import train_command
 from htr_exp.memory import Memory
 from htr_exp.plan import Memory as Shared
 
@@ -63,7 +64,7 @@ def _peak_gb(spec: str, pages: tuple[GroundTruthPage, ...], folder: Path) -> flo
         lists[side].write_text("".join(f"{path}\n" for path in staged))
     kraken = runtime.provide(_wanted(), prove=False)
     training = Shared().shipped("segmentation").training
-    argv = ketos.train_command(
+    argv = train_command(
         kraken.version, training, device="cpu", workers="0", seed=1, train=str(lists["train"]), validation=str(lists["validation"]),
         output=str(folder / "out"), base=None, spec=spec, task="segmentation", until_epoch=1,
     )  # fmt: skip

@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from htr_exp import ketos
 from htr_exp.config.schema import Runtime
+from htr_exp.kraken.commands import compile_command, train_command
+from htr_exp.kraken.runtime import Kraken, provide
 from htr_exp.plan import Memory
-from htr_exp.runtime import Kraken, provide
 
 EPOCHS = int(os.environ.get("HTR_EXP_BENCH_EPOCHS", "12"))
 DEMO = Path(__file__).resolve().parent.parent / "htr_exp" / "demo"
@@ -69,11 +69,11 @@ def measure(name: str, wanted: Runtime, direct: Path) -> None:
             pages = sorted((DEMO / "pages").glob("*.xml"))[number]
             (folder / f"{side}.pages").write_text("".join(f"{page}\n" for page in pages))
             (folder / f"{side}.list").write_text(f"{folder / side}.arrow\n")
-            run(host, ketos.compile_command(version, pages=str(folder / f"{side}.pages"), output=f"{folder / side}.arrow", legacy_polygons=False), folder)  # fmt: skip
+            run(host, compile_command(version, pages=str(folder / f"{side}.pages"), output=f"{folder / side}.arrow", legacy_polygons=False), folder)  # fmt: skip
         used = {}
         for who, of in (("direct", host), ("reached", kraken)):
             (folder / who).mkdir()
-            argv = ketos.train_command(
+            argv = train_command(
                 version, Memory().shipped().training, device="cpu", workers="0", seed=1, train=str(folder / "train.list"),
                 validation=str(folder / "validation.list"), output=str(folder / who / "m"), base=str(DEMO / "base.mlmodel"), spec=None,
                 until_epoch=EPOCHS,

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from htr_exp import ketos
 from htr_exp.config.schema import Classes
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import type_name
-from htr_exp.weights import ModelHeader
+from htr_exp.kraken.class_names import known_classes
+from htr_exp.kraken.model_file import ModelHeader
+from htr_exp.kraken.releases import release
 
 KINDS = ("lines", "regions")
 UNTYPED = {"lines": "default", "regions": "text"}
@@ -163,7 +164,7 @@ class Audit:
             found += self._different(str(model))
         if self.base is not None and self.resize == "union":
             found += self._union(versions, str(model))
-        if self.base is not None and self.resize == "new" and any(ketos.release(one) == "7.1" for one in versions):
+        if self.base is not None and self.resize == "new" and any(release(one) == "7.1" for one in versions):
             found += self._renumbered(str(model))
         return found
 
@@ -185,7 +186,7 @@ class Audit:
         ] if said else []  # fmt: skip
 
     def _union(self, versions: Sequence[str], model: str) -> list[str]:
-        old = next((version for version in versions if ketos.release(version) == "4.3"), None)
+        old = next((version for version in versions if release(version) == "4.3"), None)
         absent = [name for names in self.absent.values() for name in names]
         if old is None or not absent:
             return []
@@ -284,14 +285,6 @@ def audit(
                 else:
                     counts[sort].setdefault(named, Counter())[side] += 1
     return Audit(counts, left_out, untyped, known_classes(base) if base else None, resize, classes.vocabulary)
-
-
-def known_classes(header: ModelHeader) -> dict[str, dict[str, int]]:
-    """Return the classes of a segmentation model and their numbers."""
-    mapping = header.metadata.get("class_mapping") or {}
-    return {
-        sort: {str(name): int(number) for name, number in (mapping.get(OF_MODEL[sort]) or {}).items()} for sort in KINDS
-    }
 
 
 def _listed(names: Sequence[str]) -> str:

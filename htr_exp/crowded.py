@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from htr_exp.alphabet import Form, trained_text
-from htr_exp.network import Network, columns_needed
+from htr_exp.kraken.vgsl import Network, columns_needed
 
 if TYPE_CHECKING:
     from htr_exp.groundtruth.model import GroundTruthPage

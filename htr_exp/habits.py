@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from htr_exp import ketos
 from htr_exp.config.kraken_words import patience
+from htr_exp.kraken.options import OPTIONS
 
 OTHERWISE = {
     "--quit": "kraken 4.3.13's `dumb` never ends without -N, and its `early` ignores -N; write training.quit=fixed or early, and training.epochs=NUMBER: the most epochs in both",
@@ -49,7 +49,7 @@ def _meant(name: str) -> str:
     long = SHORT.get(name, name)
     if long in OTHERWISE:
         return OTHERWISE[long]
-    for key, options in (pair for of_task in ketos.OPTIONS.values() for pair in of_task.items()):
+    for key, options in (pair for of_task in OPTIONS.values() for pair in of_task.items()):
         for option in options:
             bare = (
                 next((word for word, own in (option.words or {}).items() if own == name), None) if option.bare else None

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from htr_exp import alphabet, classes, crowded, ketos
+from htr_exp import alphabet, classes, crowded
 from htr_exp.alphabet import Audit, Form
 from htr_exp.config.schema import Experiment
 from htr_exp.crowded import CrowdedLine
 from htr_exp.groundtruth.model import GroundTruthPage
+from htr_exp.kraken.model_file import ModelHeader
+from htr_exp.kraken.releases import release
+from htr_exp.kraken.vgsl import read_network
 from htr_exp.memory import Memory
-from htr_exp.network import network
-from htr_exp.weights import ModelHeader
 
 
 class Material(Protocol):
@@ -93,7 +94,7 @@ class Layouts:
     def _steering(self, experiment: Experiment, versions: Sequence[str]) -> list[str]:
         """Return that kraken 7.1 has nothing to steer by: its mean IoU is of regions and of the ends of lines, not of lines."""
         steered = experiment.training.quit == "early" or experiment.scores.best_by == "mean_iu"
-        if self.audit.trained("regions") or not steered or all(ketos.release(one) == "4.3" for one in versions):
+        if self.audit.trained("regions") or not steered or all(release(one) == "4.3" for one in versions):
             return []
         return [
             "the training pages have no regions, and without them kraken 7.1's mean IoU is of the ends of lines alone, often 0: write "
@@ -149,7 +150,7 @@ def examined(
     form = cast("Form | None", training.normalization)
     whitespace = training.normalize_whitespace
     spec = base.network if base is not None else experiment.architecture.spec
-    shape = network(spec) if spec else None
+    shape = read_network(spec) if spec else None
     return Lines(
         audit=alphabet.audit(
             pages,

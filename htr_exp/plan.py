@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from htr_exp import basemodel, classes, ketos, leakage, lineage, material, runtime, sbatch, slurm, splits, splitting
+from htr_exp import classes, leakage, lineage, material, sbatch, slurm, splits, splitting
 from htr_exp.config import conventions, rules
 from htr_exp.config.compose import Composed, conf_dir, word_problems
 from htr_exp.config.places import Places, absolute, dataset_folders, places_of
@@ -24,8 +24,10 @@ from htr_exp.groundtruth.as_kraken.values import refused
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage
+from htr_exp.kraken import model_store, options, runtime
+from htr_exp.kraken.model_file import ModelHeader, read_header
+from htr_exp.kraken.releases import release, unloadable
 from htr_exp.rundir import compiled_file
-from htr_exp.weights import ModelHeader, read_header
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,7 @@ def points_of(composed: Composed, memory: Memory) -> list[Composed]:
 def _base(experiment: Experiment, config: Model, task: str, places: Places, memory: Memory) -> Base:
     key = (config.path, config.doi, config.file, task)
     if key not in memory.bases:
-        path = basemodel.obtain(
+        path = model_store.obtain(
             config, [places.models], timeout_s=config.fetch_timeout_s if memory.fetch else None
         ).absolute()
         header = read_header(path)
@@ -371,9 +373,9 @@ def _kraken_problems(
     for version in _versions(experiment.runtime, kraken):
         try:
             if not evaluate:
-                found += ketos.problems(experiment.training, experiment.seed, version, experiment.task.name)
+                found += options.problems(experiment.training, experiment.seed, version, experiment.task.name)
             for model in models:
-                if model is not None and (why := ketos.unloadable(model.header, version)):
+                if model is not None and (why := unloadable(model.header, version)):
                     found.append(f"{model.path}: {why}")
         except HtrExpError as error:
             found.append(f"runtime.fallback_kraken={version}: {error.headline}")
@@ -382,7 +384,7 @@ def _kraken_problems(
 
 def _text_problems(dataset: Dataset, versions: Sequence[str]) -> list[str]:
     """Return the characters at which a version that may do the run stops, with the first line that has each."""
-    old = next((version for version in versions if ketos.release(version) == "4.3"), None)
+    old = next((version for version in versions if release(version) == "4.3"), None)
     if old is None:
         return []
     first: dict[str, str] = {}

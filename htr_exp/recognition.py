@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from htr_exp import ketos, layout, training
+from htr_exp import layout, training
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
 from htr_exp.core.signals import Interrupted
 from htr_exp.groundtruth.model import Line
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.kraken.commands import compile_command, predict_command
 from htr_exp.layout import Layout, PagePair
 from htr_exp.pagescores import PageText, score_pages
 from htr_exp.scores import LinePair, score
@@ -44,7 +45,7 @@ class Recognition(Stages):
             def make(aside: Path, side: str = side) -> None:
                 self._hear.note(f"compiles {len(self._inputs.split[side])} pages for {side}")
                 self._call(
-                    ketos.compile_command(
+                    compile_command(
                         self._inputs.kraken.version, pages=str(self._run.live / f"{side}.pages"), output=str(aside),
                         legacy_polygons=self._inputs.experiment.training.legacy_polygons,
                     ),
@@ -93,7 +94,7 @@ class Recognition(Stages):
         return self._command(model, [(str(self._inputs.staged(page)), str(output)) for page, output in pages])
 
     def _command(self, model: Path, pages: Sequence[tuple[str, str]], segmenter: str | None = None) -> list[str]:
-        return ketos.predict_command(
+        return predict_command(
             self._inputs.kraken.version,
             pages=pages,
             model=str(model),

@@ -341,9 +341,9 @@ def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[s
     kraken = RunDir(folder).kraken(results) or provenance.get("kraken") or {}
     return {
         "htr_exp.kraken": kraken.get("version") or (provenance.get("software") or {}).get("kraken"),
-        "htr_exp.runtime": kraken.get("kind"),
+        "htr_exp.kraken.runtime": kraken.get("kind"),
         "htr_exp.module": kraken.get("module"),
-        "htr_exp.modules": ", ".join(kraken.get("modules") or ()),
+        "htr_exp.kraken.modules": ", ".join(kraken.get("modules") or ()),
         "htr_exp.image": kraken.get("image"),
         "htr_exp.image_sha256": kraken.get("image_sha256"),
         "htr_exp.fallback": kraken.get("fallback"),

@@ -10,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from htr_exp import ketos, layout, training
+from htr_exp import layout, training
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_json, write_json, write_jsonl
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.kraken.checkpoints import BEST_KEPT
+from htr_exp.kraken.class_names import relabel
+from htr_exp.kraken.commands import segment_command
 from htr_exp.layout import Layout, PagePair
-from htr_exp.relabel import relabel
-from htr_exp.saved import BEST_KEPT
 from htr_exp.stages import Stages
 
 PICTURES = "overlays"
@@ -92,7 +93,7 @@ class Segmentation(Stages):
         return {"task": self.task}
 
     def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
-        return ketos.segment_command(
+        return segment_command(
             self._inputs.kraken.version,
             pages=[(str(self._inputs.image(page)), str(output)) for page, output in pages],
             model=str(model),

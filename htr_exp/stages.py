@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from htr_exp import ketos, training
+from htr_exp import training
 from htr_exp.core.files import utc_now
 from htr_exp.core.task import FIGURES, Task
 from htr_exp.inputs import Inputs
-from htr_exp.weights import read_header
+from htr_exp.kraken.commands import convert_command
+from htr_exp.kraken.model_file import read_header
 
 PAGES_PER_COMMAND = 200
 """Pages in one call of kraken: its start is paid once for them, and the argument list stays within every system's limit."""
@@ -118,7 +119,7 @@ class Stages(ABC):
             shutil.copyfile(source, aside)
         else:
             self._call(
-                ketos.convert_command(checkpoint=str(source), output=str(aside)),
+                convert_command(checkpoint=str(source), output=str(aside)),
                 "converting the best checkpoint",
             )
         self._mend(aside)

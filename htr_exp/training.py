@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from htr_exp import ketos
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
 from htr_exp.core.figures import best_of, loss
 from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.core.task import Task
+from htr_exp.kraken.checkpoints import Saved, SavedModels, saved
+from htr_exp.kraken.commands import resume_command, train_command
+from htr_exp.kraken.log import REPLACED, further_of, sanity_checks, validation_of
+from htr_exp.kraken.releases import release
+from htr_exp.kraken.runtime import Kraken
 from htr_exp.rundir import RunDir
-from htr_exp.runtime import Kraken
-from htr_exp.saved import Saved, SavedModels, saved
 
 
 class Hear(Protocol):
@@ -132,16 +134,16 @@ def _leg(
     files.forget(done)
     leg, until = files.leg(done)
     leg.mkdir(parents=True, exist_ok=True)  # 4.3.13 fails after its first epoch without
-    warm = checkpoint is not None and ketos.release(version) == "4.3"
+    warm = checkpoint is not None and release(version) == "4.3"
     # a seed that repeats would repeat the order of lines and the dropout of the first epochs
     common: dict[str, Any] = {
         "task": material.task, "device": material.device, "workers": str(material.workers), "seed": material.seed + done, "until_epoch": until,
-        "output": str(leg / SavedModels.STEM) if ketos.release(version) == "4.3" else str(leg),
+        "output": str(leg / SavedModels.STEM) if release(version) == "4.3" else str(leg),
     }  # fmt: skip
     if checkpoint is not None and not warm:
-        argv = ketos.resume_command(version, training, checkpoint=str(checkpoint), **common)
+        argv = resume_command(version, training, checkpoint=str(checkpoint), **common)
     else:
-        argv = ketos.train_command(
+        argv = train_command(
             version, training, train=str(material.train), validation=str(material.validation), base=str(checkpoint) if warm else material.base,
             spec=material.spec, classes=str(material.classes) if material.classes else None, done=done, **common,
         )  # fmt: skip
@@ -220,7 +222,7 @@ class _Follower:
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._last: list[str] = []
         self._since = time.monotonic()
-        self._rehearsals = ketos.rehearsals(material.kraken.version)
+        self._rehearsals = sanity_checks(material.kraken.version)
 
     def follow(self, argv: Sequence[str]) -> str | None:
         """Run the command; return why the training as a whole is over, or None at the leg's own end."""
@@ -257,19 +259,19 @@ class _Follower:
             log.write(line + "\n")
             if line.strip():
                 self._last = [*self._last[-30:], line.strip()]
-            if ketos.REPLACED.search(line):
+            if REPLACED.search(line):
                 raise TrainingError(
                     "kraken could not use one of the pages, and would train on another in its place",
                     [
                         f"the page stands in {self._run.log}; `check` may say what is wrong with it, dataset.exclude leaves it aside"
                     ],
                 )
-            validation = ketos.validation_of(line)
+            validation = validation_of(line)
             if validation is not None and self._rehearsals:
                 self._rehearsals -= 1
             elif validation is not None and not self._complete():
                 self._validated(validation)
-            elif self._records and (more := ketos.further_of(line)) and not more.keys() <= self._records[-1].keys():
+            elif self._records and (more := further_of(line)) and not more.keys() <= self._records[-1].keys():
                 self._records[-1] |= more
                 self._run.write_epochs(self._records)
         log.flush()

@@ -12,13 +12,16 @@ from typing import Any
 
 import yaml
 
-from htr_exp import commands, ketos, provenance
+from htr_exp import provenance
 from htr_exp.config import conventions
 from htr_exp.config.schema import Runtime
 from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.kraken.commands import PREDICTION_TEMPLATE
+from htr_exp.kraken.options import remarks
+from htr_exp.kraken.script import script
 from htr_exp.plan import Base, Plan
 from htr_exp.rundir import RunDir, plainly, runs_in
 from htr_exp.splits import NAMES, image_name
@@ -70,7 +73,7 @@ def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, b
 
 def script_of(plan: Plan) -> str:
     """Return the text of the plan's commands.sh."""
-    return commands.script(
+    return script(
         plan.experiment.training,
         version=plan.kraken.version,
         device=plan.device,
@@ -140,7 +143,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             "version": plan.kraken.version,
             "remarks": []
             if plan.evaluate
-            else ketos.remarks(plan.experiment.training, plan.kraken.version, plan.experiment.task.name),
+            else remarks(plan.experiment.training, plan.kraken.version, plan.experiment.task.name),
         },
         "warnings": list(plan.warnings),
     }
@@ -163,7 +166,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             else {"classes.yaml": _class_numbers(facts["classes"]["numbers"])}
         ),
         "commands.sh": script_of(plan),
-        "predict.jinja": ketos.PREDICTION_TEMPLATE,
+        "predict.jinja": PREDICTION_TEMPLATE,
         "uncommitted.diff": diff,
         "provenance.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
     }

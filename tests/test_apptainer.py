@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp import apptainer
-from htr_exp.apptainer import Bind, Image, ImageUnusable, binds, digest, exec_command, outside, read_image
+from htr_exp.kraken import apptainer
+from htr_exp.kraken.apptainer import Bind, Image, ImageUnusable, binds, digest, exec_command, outside, read_image
 
 HERE = apptainer.MACHINES.get(platform.machine(), platform.machine())
 CODE = {name: code for code, name in apptainer.PROCESSORS.items()}

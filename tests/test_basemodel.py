@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from test_weights import kraken_coreml
 
-from htr_exp import basemodel
-from htr_exp.basemodel import fetch, locate, obtain
 from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
+from htr_exp.kraken import model_store
+from htr_exp.kraken.model_store import fetch, locate, obtain
 
 # sickle, which htrmopo asks the repository with, is older than the warning.
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence")
@@ -125,12 +125,12 @@ def here(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
     from htrmopo import repo
 
     monkeypatch.setattr(repo.sickle, "endpoint", os.environ["MODEL_REPO_OAI_URL"])
-    monkeypatch.setattr(basemodel, "_download", lambda doi, folder, _: basemodel._download_here(doi, str(folder)))
+    monkeypatch.setattr(model_store, "_download", lambda doi, folder, _: model_store._download_here(doi, str(folder)))
     return repository
 
 
 def store(doi: str = DOI) -> Path:
-    return Path(basemodel.platformdirs.user_data_dir("htrmopo")) / str(uuid.uuid5(uuid.NAMESPACE_DNS, doi))
+    return Path(model_store.platformdirs.user_data_dir("htrmopo")) / str(uuid.uuid5(uuid.NAMESPACE_DNS, doi))
 
 
 def refusal(doi: str = DOI, file: str | None = "tridis.mlmodel", timeout_s: float = 60) -> str:
@@ -291,13 +291,13 @@ def test_krakens_own_model_is_found_without_importing_kraken(tmp_path: Path, mon
     (tmp_path / "kraken" / "__init__.py").write_text("raise RuntimeError('imported')")
     (tmp_path / "kraken" / "blla.mlmodel").write_bytes(MODEL)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(basemodel.sys.modules, "kraken", raising=False)
+    monkeypatch.delitem(model_store.sys.modules, "kraken", raising=False)
     assert kraken_file("blla.mlmodel") == tmp_path / "kraken" / "blla.mlmodel"
     assert locate(Config(file="blla.mlmodel"), []) == tmp_path / "kraken" / "blla.mlmodel"
     assert kraken_file("none.mlmodel") is None
 
 
 def test_missing_kraken_is_said_where_its_model_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(basemodel.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(model_store.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="kraken is not installed in"):
         obtain(Config(name="blla", file="blla.mlmodel"), [], timeout_s=None)

@@ -12,7 +12,7 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Classes as Settings
 from htr_exp.core.errors import ConfigError
 from htr_exp.groundtruth.model import GroundTruthPage, UsedLine
-from htr_exp.weights import ModelHeader, read_header
+from htr_exp.kraken.model_file import ModelHeader, read_header
 
 NEW, OLD = ["7.1.1"], ["4.3.13"]
 

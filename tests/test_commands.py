@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp import commands
 from htr_exp.config.schema import Training
+from htr_exp.kraken import checkpoints
+from htr_exp.kraken import script as kraken_script
 from htr_exp.plan import Memory
 
 SPEC = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
@@ -20,7 +21,7 @@ def training() -> Training:
 
 
 def script(training: Training, **changes: object) -> str:
-    return commands.script(
+    return kraken_script.script(
         training,
         **{
             "version": "7.1.1", "device": "cpu", "seed": 1, "base": True, "spec": None,
@@ -117,4 +118,4 @@ def test_a_network_from_scratch_arrives_whole(training: Training, tmp_path: Path
 def test_legs_end_where_checkpoints_are_left(
     settings: dict[str, object], expected: list[tuple[str, int | None]], training: Training
 ) -> None:
-    assert commands.legs(replace(training, **settings)) == expected
+    assert checkpoints.legs(replace(training, **settings)) == expected

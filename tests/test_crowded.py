@@ -6,9 +6,9 @@ import pytest
 
 from htr_exp.crowded import crowded, warning
 from htr_exp.groundtruth.model import GroundTruthPage, UsedLine
-from htr_exp.network import network
+from htr_exp.kraken.vgsl import read_network
 
-SMALL = network("[1,48,0,1 Cr3,3,16 Mp2,2 Cr3,3,32 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]")
+SMALL = read_network("[1,48,0,1 Cr3,3,16 Mp2,2 Cr3,3,32 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]")
 assert SMALL is not None
 
 

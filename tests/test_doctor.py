@@ -27,7 +27,7 @@ from fake_slurm_site import Site, site
 from rich.console import Console
 from scenario import weights
 
-from htr_exp import apptainer, cli, terminal, trackstore
+from htr_exp import cli, terminal, trackstore
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Experiment, Tracking
 from htr_exp.core.lock import locked
@@ -45,6 +45,7 @@ from htr_exp.doctor import (
 )
 from htr_exp.doctor.finding import Finding, NoAnswer, within
 from htr_exp.doctor.folders import Folder
+from htr_exp.kraken import apptainer
 
 DATA = Path(__file__).parent / "data" / "slurm"
 MODULES = Path(__file__).parent / "fakes" / "module_init.sh"

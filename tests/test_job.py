@@ -17,10 +17,10 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
+from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.plan import plan
 from htr_exp.provenance import code_digest
 from htr_exp.rundir import RunDir, State
-from htr_exp.saved import Checkpoints
 
 
 class Quiet:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from htr_exp import ketos
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import RuntimeUnavailableError
+from htr_exp.kraken.commands import compile_command, predict_command, train_command
+from htr_exp.kraken.model_file import ModelHeader
+from htr_exp.kraken.options import problems, remarks
+from htr_exp.kraken.releases import release, unloadable
 from htr_exp.plan import Memory
-from htr_exp.weights import ModelHeader
 
 OLD, NEW = "4.3.13", "7.1.1"
 
@@ -24,7 +26,7 @@ def trained(version: str, training: Training, **changes: Any) -> list[str]:
     words: dict[str, Any] = {
         "device": "cpu", "workers": "0", "seed": 1, "train": "T", "validation": "V", "output": "O", "base": "B", "spec": None,
     }  # fmt: skip
-    return ketos.train_command(version, training, **words | changes)
+    return train_command(version, training, **words | changes)
 
 
 def value(argv: list[str], option: str) -> str:
@@ -36,7 +38,7 @@ def test_a_version_between_the_supported_ones_is_refused_by_name(version: str) -
     with pytest.raises(
         RuntimeUnavailableError, match=rf"kraken {version} is not supported: supported are 4.3.13 and 7.1.x"
     ):
-        ketos.release(version)
+        release(version)
 
 
 def test_what_belongs_to_the_group_or_to_the_subcommand_stands_there(shipped: Training) -> None:
@@ -81,8 +83,8 @@ def test_a_warm_restart_does_what_is_left_and_changes_no_alphabet(shipped: Train
 
 
 def test_it_compiles_with_one_worker_in_both(shipped: Training) -> None:
-    old = ketos.compile_command(OLD, pages="P", output="O", legacy_polygons=False)
-    new = ketos.compile_command(NEW, pages="P", output="O", legacy_polygons=True)
+    old = compile_command(OLD, pages="P", output="O", legacy_polygons=False)
+    new = compile_command(NEW, pages="P", output="O", legacy_polygons=True)
     assert old == ["ketos", "compile", "--workers", "1", "-f", "page", "-o", "O", "-F", "P"]
     assert new == ["ketos", "--workers", "0", "compile", "-f", "page", "-o", "O", "-F", "P", "--legacy-polygons"]
 
@@ -92,11 +94,11 @@ def test_it_recognises_one_line_at_a_time_without_reordering() -> None:
         "pages": [("p.xml", "p.jsonl")], "model": "M", "template": "T", "device": "cpu", "precision": "32-true", "threads": 1, "pad": 16,
     }  # fmt: skip
     for version in (OLD, NEW):
-        argv = ketos.predict_command(version, **words)
+        argv = predict_command(version, **words)
         assert argv[0] == "kraken"
         assert "--no-reorder" in argv
         assert value(argv, "-i") == "p.xml"
-    assert "-B" not in ketos.predict_command(OLD, **words)  # it knows no batches
+    assert "-B" not in predict_command(OLD, **words)  # it knows no batches
 
 
 REFUSED = [
@@ -115,27 +117,27 @@ def test_what_a_release_lacks_or_ignores_is_refused_with_the_one_that_can(
     shipped: Training, changes: dict[str, Any], said: str
 ) -> None:
     changed = replace(shipped, **changes)
-    assert ketos.problems(changed, 1, OLD) == [said]
-    assert ketos.problems(changed, 1, NEW) == []
+    assert problems(changed, 1, OLD) == [said]
+    assert problems(changed, 1, NEW) == []
 
 
 def test_the_shipped_recipe_is_one_for_both(shipped: Training) -> None:
-    assert ketos.problems(shipped, 1, OLD) == ketos.problems(shipped, 1, NEW) == []
+    assert problems(shipped, 1, OLD) == problems(shipped, 1, NEW) == []
 
 
 def test_a_seed_that_is_none_is_refused(shipped: Training) -> None:
-    (said,) = ketos.problems(shipped, 0, OLD)
+    (said,) = problems(shipped, 0, OLD)
     assert said == "seed=0: kraken 4.3.13 takes it for no seed at all; use another"
-    assert ketos.problems(shipped, 0, NEW) == []
+    assert problems(shipped, 0, NEW) == []
 
 
 def test_the_record_says_what_a_release_does_otherwise(shipped: Training) -> None:
-    assert ketos.remarks(shipped, NEW) == []
-    plain = " ".join(ketos.remarks(shipped, OLD))
+    assert remarks(shipped, NEW) == []
+    plain = " ".join(remarks(shipped, OLD))
     assert "warm one" in plain
     assert "never clipped" in plain
     assert "augmented" not in plain
-    more = " ".join(ketos.remarks(replace(shipped, augment=True, schedule="step", precision="bf16-mixed"), OLD))
+    more = " ".join(remarks(replace(shipped, augment=True, schedule="step", precision="bf16-mixed"), OLD))
     assert "validation lines are augmented, too" in more
     assert "begin anew at a restart" in more
     assert "32-bit" in more
@@ -150,17 +152,17 @@ def header(**changes: Any) -> ModelHeader:
 
 
 def test_models_move_between_the_releases_as_mlmodel() -> None:
-    assert ketos.unloadable(header(), OLD) is None
-    assert ketos.unloadable(header(), NEW) is None
-    assert ketos.unloadable(header(format="safetensors"), NEW) is None
+    assert unloadable(header(), OLD) is None
+    assert unloadable(header(), NEW) is None
+    assert unloadable(header(format="safetensors"), NEW) is None
 
 
 def test_a_model_that_is_too_new_is_refused() -> None:
-    said = ketos.unloadable(header(format="safetensors"), OLD)
+    said = unloadable(header(format="safetensors"), OLD)
     assert said is not None
     assert "ketos convert -o NEW.mlmodel --weights-format coreml" in said
-    assert "ppocrv6" in str(ketos.unloadable(header(network="ppocrv6"), OLD))
-    said = ketos.unloadable(header(metadata={"_kraken_min_version": "7.2.0"}), NEW)
+    assert "ppocrv6" in str(unloadable(header(network="ppocrv6"), OLD))
+    said = unloadable(header(metadata={"_kraken_min_version": "7.2.0"}), NEW)
     assert said is not None
     assert said.startswith("it needs kraken 7.2.0 or newer")
-    assert ketos.unloadable(header(metadata={"_kraken_min_version": "5.0"}), NEW) is None
+    assert unloadable(header(metadata={"_kraken_min_version": "5.0"}), NEW) is None

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
-from htr_exp import commands, ketos
 from htr_exp.config.schema import Training
+from htr_exp.kraken import options
+from htr_exp.kraken import script as kraken_script
+from htr_exp.kraken.commands import predict_command, resume_command, segment_command, train_command
+from htr_exp.kraken.log import REPLACED, further_of, validation_of
+from htr_exp.kraken.options import remarks
 from htr_exp.plan import Memory
 
 OLD, NEW = "4.3.13", "7.1.1"
@@ -26,12 +30,12 @@ def trained(version: str, training: Training, **changes: Any) -> list[str]:
         "device": "cpu", "workers": "0", "seed": 1, "train": "T", "validation": "V", "output": "O", "base": "B", "spec": None,
         "task": "segmentation", "classes": "C.yaml",
     }  # fmt: skip
-    return ketos.train_command(version, training, **words | changes)
+    return train_command(version, training, **words | changes)
 
 
 def resumed(training: Training, **changes: Any) -> list[str]:
     words: dict[str, Any] = {"device": "cpu", "workers": "0", "seed": 4, "checkpoint": "K", "output": "O"}
-    return ketos.resume_command(NEW, training, task="segmentation", **words | changes)
+    return resume_command(NEW, training, task="segmentation", **words | changes)
 
 
 def value(argv: list[str], option: str) -> str:
@@ -39,7 +43,7 @@ def value(argv: list[str], option: str) -> str:
 
 
 def problems(training: Training, version: str) -> list[str]:
-    return ketos.problems(training, 1, version, "segmentation")
+    return options.problems(training, 1, version, "segmentation")
 
 
 def test_7_1_gets_every_setting_where_it_takes_it(shipped: Training) -> None:
@@ -133,10 +137,10 @@ def test_layout_is_found_on_images(shipped: Training) -> None:
     words: dict[str, Any] = {
         "pages": [("a.png", "a.xml"), ("b.png", "b.xml")], "model": "M", "device": "cuda:0", "precision": "bf16-true", "threads": 2,
     }  # fmt: skip
-    assert " ".join(ketos.segment_command(NEW, **words)) == (
+    assert " ".join(segment_command(NEW, **words)) == (
         "kraken -d cuda:0 --precision bf16-true --threads 2 -a -i a.png a.xml -i b.png b.xml segment -bl -i M"
     )
-    assert " ".join(ketos.segment_command(OLD, **words)) == (
+    assert " ".join(segment_command(OLD, **words)) == (
         "kraken -d cuda:0 -a -i a.png a.xml -i b.png b.xml segment -bl -i M"
     )
 
@@ -146,7 +150,7 @@ def test_with_a_segmenter_images_are_segmented_and_read_in_one_call() -> None:
         "pages": [("a.png", "a.jsonl")], "model": "M", "template": "T", "device": "cpu", "precision": "32-true", "threads": 1, "pad": 16,
     }  # fmt: skip
     for version in (OLD, NEW):
-        alone, both = (ketos.predict_command(version, **words, segmenter=one) for one in (None, "S"))
+        alone, both = (predict_command(version, **words, segmenter=one) for one in (None, "S"))
         assert "segment" not in alone
         assert value(alone, "-f") == "page"
         assert "-f" not in both
@@ -197,11 +201,11 @@ def test_settings_of_recognition_are_no_problem_of_segmentation(shipped: Trainin
 
 
 def test_the_record_says_of_4_3_13_what_concerns_segmentation(shipped: Training) -> None:
-    said = " | ".join(ketos.remarks(replace(shipped, augment=True), OLD, "segmentation"))
+    said = " | ".join(remarks(replace(shipped, augment=True), OLD, "segmentation"))
     assert "warm one" in said
     assert "cut out of the page" not in said
     assert "validation lines" not in said
-    assert ketos.remarks(shipped, NEW, "segmentation") == []
+    assert remarks(shipped, NEW, "segmentation") == []
 
 
 # What it says, as recorded of 7.1.1 and 4.3.13.
@@ -214,38 +218,38 @@ LINES = "                    INFO     validation bl detection: P 0.9173 R 0.5424
 
 
 def test_figures_of_a_validation_have_the_names_of_the_curve() -> None:
-    assert ketos.validation_of(PIXELS) == {
+    assert validation_of(PIXELS) == {
         "val_accuracy": 0.9717129468917847, "val_mean_acc": 0.9717129468917847,
         "val_mean_iu": 0.5839717388153076, "val_freq_iu": 0.8066040277481079,
     }  # fmt: skip
-    assert ketos.further_of(LINES) == {"val_bl_precision": 0.9173, "val_bl_recall": 0.5424, "val_bl_f1": 0.6523}
+    assert further_of(LINES) == {"val_bl_precision": 0.9173, "val_bl_recall": 0.5424, "val_bl_f1": 0.6523}
 
 
 def test_each_line_is_taken_for_what_it_is() -> None:
-    assert ketos.further_of(PIXELS) is None
-    assert ketos.validation_of(LINES) is None
+    assert further_of(PIXELS) is None
+    assert validation_of(LINES) is None
     recognised = "INFO     validation run: total chars 1000.0 errors 300.0 accuracy 0.7"
-    assert ketos.validation_of(recognised) == {"val_cer": 0.3, "errors": 300, "characters": 1000}
+    assert validation_of(recognised) == {"val_cer": 0.3, "errors": 300, "characters": 1000}
     for line in ("", "validation run", "INFO validation run: accuracy 0.5", "Training set 4 images"):
-        assert ketos.validation_of(line) is ketos.further_of(line) is None
+        assert validation_of(line) is further_of(line) is None
 
 
 def test_small_figures_and_none_at_all_are_read() -> None:
     small = "validation run: accuracy 1.0 mean_acc 9.5e-05 mean_iu 1e-07 freq_iu 0.0"
-    assert ketos.validation_of(small) == {
+    assert validation_of(small) == {
         "val_accuracy": 1.0, "val_mean_acc": 9.5e-05, "val_mean_iu": 1e-07, "val_freq_iu": 0.0,
     }  # fmt: skip
     nothing = "validation run: accuracy nan mean_acc nan mean_iu nan freq_iu nan"
-    assert set((ketos.validation_of(nothing) or {}).values()) == {0.0}
-    assert ketos.further_of("validation bl detection: P 0.0000 R nan F1 nan") == {
+    assert set((validation_of(nothing) or {}).values()) == {0.0}
+    assert further_of("validation bl detection: P 0.0000 R nan F1 nan") == {
         "val_bl_precision": 0.0, "val_bl_recall": 0.0, "val_bl_f1": 0.0,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("line", ["Failed. Replacing with sample 1", "[11/27/26 23:18:40] INFO     Failed. Replacing with sample 12  x.py:1"])  # fmt: skip
 def test_a_page_that_another_replaces_is_heard(line: str) -> None:
-    assert ketos.REPLACED.search(line)
-    assert not ketos.REPLACED.search("Failed processing a.xml")
+    assert REPLACED.search(line)
+    assert not REPLACED.search("Failed processing a.xml")
 
 
 # commands.sh
@@ -256,7 +260,7 @@ def script(training: Training, **changes: Any) -> str:
         "version": NEW, "device": "cpu", "seed": 1, "base": True, "spec": None, "sides": ["train", "validation", "test"], "pad": 0,
         "task": "segmentation",
     }  # fmt: skip
-    return commands.script(training, **words | changes)
+    return kraken_script.script(training, **words | changes)
 
 
 SCRIPTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp import modules
-from htr_exp.modules import Loaded, ModuleUnavailable
+from htr_exp.kraken import modules
+from htr_exp.kraken.modules import Loaded, ModuleUnavailable
 
 FAKE = Path(__file__).parent / "fakes" / "module_init.sh"
 REAL = {

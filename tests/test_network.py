@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from htr_exp.network import columns_needed, network
+from htr_exp.kraken.vgsl import columns_needed, read_network
 
 SPECS = {
     "guide": "[1,128,0,1 Cr4,16,32 Do0.1,2 Mp2,2 Cr4,16,32 Mp2,2 Cr3,8,64 Mp2,2 Cr3,8,64 S1(1x0)1,3 Lbx25 O1c10]",
@@ -28,7 +28,7 @@ ANSWERS = {
 
 
 def of_width(spec: str, width: int) -> int:
-    found = network(spec)
+    found = read_network(spec)
     assert found is not None
     for step in found.steps:
         width = step.columns(width)
@@ -41,7 +41,7 @@ def test_columns_are_counted_as_kraken_counts_them(name: str) -> None:
 
 
 def test_a_line_is_scaled_to_the_networks_height_and_padded() -> None:
-    shape = network(SPECS["small"])
+    shape = read_network(SPECS["small"])
     assert shape is not None
     assert (shape.height, shape.width) == (48, 0)
     assert shape.columns(1000, 96, pad=0) == 500 // 4
@@ -58,7 +58,7 @@ def test_a_line_is_scaled_to_the_networks_height_and_padded() -> None:
     ],
 )
 def test_every_kind_of_input_has_its_width(entry: str, expected: int) -> None:
-    shape = network(f"[{entry} Lbx10]")
+    shape = read_network(f"[{entry} Lbx10]")
     assert shape is not None
     assert shape.columns(1000.9, 96.0, pad=16) == expected
 
@@ -77,13 +77,13 @@ def test_every_kind_of_input_has_its_width(entry: str, expected: int) -> None:
     ],
 )
 def test_what_cannot_be_told_is_not_guessed(spec: str) -> None:
-    assert network(spec) is None
+    assert read_network(spec) is None
 
 
 def test_every_architecture_that_ships_can_be_told() -> None:
     for file in (Path(__file__).parents[1] / "conf" / "architecture").glob("*.yaml"):
         spec = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]
-        assert spec is None or network(spec) is not None, file
+        assert spec is None or read_network(spec) is not None, file
 
 
 def test_equal_neighbours_need_a_column_between_them() -> None:

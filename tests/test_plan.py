@@ -156,7 +156,7 @@ def test_a_model_that_is_not_here_says_where_it_was_looked_for(
 
 def test_a_dry_plan_never_downloads(experiment: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     words = [word for word in experiment if not word.startswith("model.")]
-    monkeypatch.setattr("htr_exp.basemodel.fetch", lambda *args, **options: pytest.fail("it downloads"))
+    monkeypatch.setattr("htr_exp.kraken.model_store.fetch", lambda *args, **options: pytest.fail("it downloads"))
     with pytest.raises(ConfigError, match="tridis is not on this machine"):
         plan(compose_experiment([*words, "model=tridis"]), Memory(fetch=False))
 
@@ -243,5 +243,5 @@ def test_plans_of_one_command_read_data_and_model_once(experiment: list[str], mo
     first = plan(compose_experiment([*experiment, "seed=1"]), memory)
     monkeypatch.setattr("htr_exp.groundtruth.examine", lambda *args, **options: pytest.fail("it reads again"))
     monkeypatch.setattr("htr_exp.plan.sha256_file", lambda path: pytest.fail("it hashes again"))
-    monkeypatch.setattr("htr_exp.runtime.provide", lambda *args, **options: pytest.fail("it asks kraken again"))
+    monkeypatch.setattr("htr_exp.kraken.runtime.provide", lambda *args, **options: pytest.fail("it asks kraken again"))
     assert plan(compose_experiment([*experiment, "seed=2"]), memory).split is first.split

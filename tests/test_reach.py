@@ -14,10 +14,10 @@ import pytest
 from conftest import FAKES, CommandLine, programs
 from test_apptainer import sif
 
-from htr_exp import runtime
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import read_json, read_jsonl
+from htr_exp.kraken.runtime import provide
 from htr_exp.rundir import RunDir
 
 
@@ -158,17 +158,17 @@ BROKEN: dict[str, tuple[Callable[[Site], None], str]] = {
 def test_a_module_that_gives_no_such_kraken_is_as_none(site: Site, how: str) -> None:
     spoil, said = BROKEN[how]
     spoil(site)
-    instead = runtime.provide(site.runtime())
+    instead = provide(site.runtime())
     assert instead.kind == "apptainer"
     assert said in str(instead.fallback)
     with pytest.raises(RuntimeUnavailableError, match=r"runtime\.fallback=false") as refused:
-        runtime.provide(site.runtime(fallback=False))
+        provide(site.runtime(fallback=False))
     assert said in str(refused.value)
 
 
 def test_a_load_without_effect_is_noticed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_MODULES", "idle")
-    assert "has no effect" in str(runtime.provide(site.runtime()).fallback)
+    assert "has no effect" in str(provide(site.runtime()).fallback)
 
 
 def test_our_own_kraken_is_not_taken_for_the_modules(
@@ -178,17 +178,17 @@ def test_our_own_kraken_is_not_taken_for_the_modules(
     monkeypatch.setattr("sys.executable", str(fake_kraken.parent / "python"))
     monkeypatch.setenv("PATH", f"{fake_kraken.parent}{os.pathsep}{os.environ['PATH']}")
     empty(site)
-    assert "it loads, but gives no ketos" in str(runtime.provide(site.runtime()).fallback)
+    assert "it loads, but gives no ketos" in str(provide(site.runtime()).fallback)
 
 
 def test_a_kraken_is_asked_once_for_its_version(site: Site, fake_kraken4: Path) -> None:
     asked = site.modulefiles / "asked"
     fake_kraken4.write_text(f"#!/bin/sh\necho once >> {asked}\necho 'ketos, version 4.3.13'\n")
     for _ in range(3):
-        assert runtime.provide(site.runtime()).version == "4.3.13"
+        assert provide(site.runtime()).version == "4.3.13"
     assert asked.read_text() == "once\n"
     fake_kraken4.write_text(f"#!/bin/sh\necho again >> {asked}\necho 'ketos, version 4.3.14'\n")
-    assert "is kraken 4.3.14" in str(runtime.provide(site.runtime()).fallback)
+    assert "is kraken 4.3.14" in str(provide(site.runtime()).fallback)
 
 
 IMAGES: dict[str, tuple[Callable[[Site], Any], dict[str, Any], str]] = {
@@ -208,15 +208,15 @@ def test_an_image_that_gives_no_such_kraken_is_refused(site: Site, how: str, mon
     spoil, changes, said = IMAGES[how]
     spoil(site)
     with pytest.raises(RuntimeUnavailableError) as refused:
-        runtime.provide(site.runtime(**{"kind": "apptainer", "module": None, "fallback": False} | changes))
+        provide(site.runtime(**{"kind": "apptainer", "module": None, "fallback": False} | changes))
     assert said in str(refused.value)
     assert "runtime." in str(refused.value)
 
 
 def test_without_apptainer_an_image_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("htr_exp.apptainer.program", lambda: None)
+    monkeypatch.setattr("htr_exp.kraken.apptainer.program", lambda: None)
     with pytest.raises(RuntimeUnavailableError, match="there is no apptainer \\(or singularity\\) on PATH"):
-        runtime.provide(site.runtime(kind="apptainer"))
+        provide(site.runtime(kind="apptainer"))
 
 
 def test_a_sweep_over_versions_is_refused_unless_asked_for(elsewhere: CommandLine, site: Site) -> None:

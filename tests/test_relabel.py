@@ -8,8 +8,8 @@ import pytest
 from scenario import ALPHABET, SPEC, field, segmentation_weights, weights
 
 from htr_exp.core.errors import ModelError, TrainingError
-from htr_exp.relabel import relabel
-from htr_exp.weights import read_header
+from htr_exp.kraken.class_names import relabel
+from htr_exp.kraken.model_file import read_header
 
 RIGHT = {"baselines": {"A": 2, "B": 3}, "regions": {"Y": 4, "Z": 5}}
 SWAPPED = {"baselines": {"B": 2, "A": 3}, "regions": {"Y": 4, "Z": 5}}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from htr_exp import runtime
 from htr_exp.config.schema import Runtime
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
+from htr_exp.kraken import runtime
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from test_training import Trainer, value
 
 from htr_exp import training
 from htr_exp.core.errors import TrainingError
-from htr_exp.saved import SavedModels
-from htr_exp.weights import read_header
+from htr_exp.kraken.checkpoints import SavedModels
+from htr_exp.kraken.model_file import read_header
 
 
 @pytest.fixture

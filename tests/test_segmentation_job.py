@@ -22,10 +22,10 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.inputs import Inputs
+from htr_exp.kraken.checkpoints import Checkpoints
+from htr_exp.kraken.model_file import read_header
 from htr_exp.plan import plan
 from htr_exp.rundir import RunDir
-from htr_exp.saved import Checkpoints
-from htr_exp.weights import read_header
 
 Planned = Callable[..., RunDir]
 

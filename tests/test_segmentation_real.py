@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from segmentation_pages import ALTO, DATA, PAGE, copy_pages, lists, narrow_pages, result, train
 
-from htr_exp.classes import known_classes
 from htr_exp.core.files import read_json, read_jsonl
+from htr_exp.kraken.class_names import known_classes
+from htr_exp.kraken.model_file import read_header
 from htr_exp.rundir import RunDir, runs_in
-from htr_exp.weights import read_header
 
 pytestmark = [
     pytest.mark.kraken,

@@ -252,7 +252,7 @@ def test_the_best_of_a_curve_is_the_highest_mean_iu_and_of_equals_the_earliest()
 
 def test_of_epochs_that_are_alike_by_mean_iou_those_stay_that_find_lines() -> None:
     """Without regions kraken 7.1's mean IoU says nothing, and the last epochs are not the worst."""
-    from htr_exp.saved import _best_epochs
+    from htr_exp.kraken.checkpoints import _best_epochs
 
     records = [{"epoch": epoch, "val_mean_iu": 0.0, "val_bl_f1": epoch / 20} for epoch in range(20)]
     assert _best_epochs(records, 10) == {0, *range(10, 20)}

@@ -12,10 +12,10 @@ import pytest
 from htr_exp import training
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import read_jsonl
+from htr_exp.kraken.checkpoints import Checkpoints
+from htr_exp.kraken.runtime import Kraken
 from htr_exp.plan import Memory
 from htr_exp.rundir import RunDir
-from htr_exp.runtime import Kraken
-from htr_exp.saved import Checkpoints
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 from scenario import field, varint
 
 from htr_exp.core.errors import ModelError
-from htr_exp.weights import read_header
+from htr_exp.kraken.model_file import read_header
 
 SPEC = "[1,12,0,1 Cr{C_0}3,3,8 S{S_1}1(1x0)1,3 O{O_2}1c4]"
 CODEC = {"b": [2], "a": [1], "q\u0303": [3]}

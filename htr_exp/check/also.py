@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from htr_exp import alphabet, basemodel, classes, crowded, leakage
+from htr_exp import alphabet, classes, crowded, leakage
 from htr_exp.alphabet import Form
 from htr_exp.charactertable import CharacterTable, read_table
 from htr_exp.check.found import Checked, Section, counted
@@ -20,9 +20,10 @@ from htr_exp.core.files import digest_json, read_json, write_json
 from htr_exp.groundtruth.model import Dataset, Problem
 from htr_exp.groundtruth.problem_codes import CODES
 from htr_exp.groundtruth.statistics import Volume, count_dataset
+from htr_exp.kraken import model_store
+from htr_exp.kraken.model_file import ModelHeader, read_header
+from htr_exp.kraken.vgsl import read_network
 from htr_exp.lookalikes import spelled
-from htr_exp.network import network
-from htr_exp.weights import ModelHeader, read_header
 
 _SHOWN = 12
 """Characters that are shown of a list."""
@@ -49,7 +50,7 @@ def means(experiment: Experiment) -> Means:
     name, header, allowed = None, None, None
     model, characters = experiment.model, experiment.dataset.characters
     if model.name != "none" and (model.path or model.doi):
-        path = basemodel.obtain(model, [places_of(experiment).models], timeout_s=None)
+        path = model_store.obtain(model, [places_of(experiment).models], timeout_s=None)
         name, header = model.name or path.stem, read_header(path)
         if header.kind != experiment.task.name:
             task = experiment.task.name
@@ -135,7 +136,7 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
     if held.header is not None:
         if convention := conventions.warning(experiment, evaluate=False):
             sentences.append(f"warning: {convention}")
-        shape = network(held.header.network) if held.header.network else None
+        shape = read_network(held.header.network) if held.header.network else None
         if shape is not None:
             tight = crowded.crowded(
                 pages,

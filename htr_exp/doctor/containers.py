@@ -7,8 +7,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from htr_exp import apptainer
 from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, ok, said_by, size, split, warning, within
+from htr_exp.kraken import apptainer
 
 START_S = 30.0
 """How long a container may take to start; it unpacks its image where it cannot mount it."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import yaml
 
-from htr_exp import basemodel
 from htr_exp.config import compose
 from htr_exp.config.schema import Experiment, Model
 from htr_exp.core.errors import ModelError
 from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, size, warning, within
-from htr_exp.weights import read_header
+from htr_exp.kraken import model_store
+from htr_exp.kraken.model_file import read_header
 
 SHOWN = 40
 """So many models are told one by one."""
@@ -96,7 +96,7 @@ def _chosen(model: Model, folder: Path) -> Finding:
 
 
 def _located(model: Model, folder: Path) -> Path | None:
-    return within(TIMEOUT_S, lambda: basemodel.locate(model, [folder]), f"{folder}, or the home folder,")
+    return within(TIMEOUT_S, lambda: model_store.locate(model, [folder]), f"{folder}, or the home folder,")
 
 
 def _published(folder: Path, config_dirs: Sequence[Path], shown: set[str]) -> Iterator[Finding]:

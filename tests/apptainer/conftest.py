@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp import apptainer
+from htr_exp.kraken import apptainer
 
 HERE = Path(__file__).parent
 VARIABLES = dict(os.environ)  # the fixture `workspace` takes ours away from the tests

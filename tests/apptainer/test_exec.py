@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp import apptainer
-from htr_exp.apptainer import Bind, ImageUnusable, binds, digest, exec_command, outside, read_image
+from htr_exp.kraken import apptainer
+from htr_exp.kraken.apptainer import Bind, ImageUnusable, binds, digest, exec_command, outside, read_image
 
 TIMEOUT_S = 120
 NOBODY = 65534

@@ -33,7 +33,7 @@ def kraken4() -> Path:
 @pytest.fixture(scope="session")
 def modulefiles() -> Path:
     """The folder of modulefiles with kraken/4.3.13, on a machine that has a module system."""
-    from htr_exp import modules
+    from htr_exp.kraken import modules
 
     folder = _named("HTR_EXP_MODULEFILES")
     if modules.system(VARIABLES) is None:

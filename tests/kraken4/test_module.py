@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import CommandLine
 
-from htr_exp import modules
 from htr_exp.config.schema import Runtime
-from htr_exp.modules import ModuleUnavailable
-from htr_exp.runtime import provide, settings
+from htr_exp.kraken import modules
+from htr_exp.kraken.modules import ModuleUnavailable
+from htr_exp.kraken.process import settings
+from htr_exp.kraken.runtime import provide
 
 BARE = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 """What a batch job with --export=NONE begins with."""

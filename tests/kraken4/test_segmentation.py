@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from segmentation_pages import ALTO, DATA, lists, narrow_pages, result, train
 
-from htr_exp.classes import known_classes
-from htr_exp.weights import read_header
+from htr_exp.kraken.class_names import known_classes
+from htr_exp.kraken.model_file import read_header
 from kraken4.test_training import MODULE, MODULEFILES
 
 pytestmark = [

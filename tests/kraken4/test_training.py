@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from htr_exp.core.files import read_jsonl
+from htr_exp.kraken.model_file import read_header
 from htr_exp.rundir import RunDir
-from htr_exp.weights import read_header
 
 DEMO = Path(__file__).parents[2] / "htr_exp" / "demo"
 MODULEFILES = os.environ.get("HTR_EXP_MODULEFILES", "")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import CommandLine
 
-from htr_exp.classes import known_classes
 from htr_exp.core.files import read_jsonl
-from htr_exp.weights import read_header
+from htr_exp.kraken.class_names import known_classes
+from htr_exp.kraken.model_file import read_header
 from slurm.conftest import Cluster
 from slurm.test_survival import DEMO, ON_GPU1, after_epochs, ends_as, job_of, legs, restarted, submit
 

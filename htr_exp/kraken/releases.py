@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from htr_exp.core.errors import RuntimeUnavailableError
-from htr_exp.weights import ModelHeader
+from htr_exp.kraken.model_file import ModelHeader
 
 Release = Literal["4.3", "7.1"]
 

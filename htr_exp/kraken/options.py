@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from htr_exp.config.schema import Training
-from htr_exp.ketos.releases import SPOKEN, index_of, release
+from htr_exp.kraken.releases import SPOKEN, index_of, release
 
 
 @dataclass(frozen=True)

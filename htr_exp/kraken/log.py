@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from htr_exp.ketos.releases import release
+from htr_exp.kraken.releases import release
 
 _FIGURE = r"(-?[\d.]+(?:e[-+]?\d+)?|nan)"
 _RECOGNITION = re.compile(rf"validation run: total chars {_FIGURE} errors {_FIGURE} accuracy")
@@ -48,6 +48,6 @@ def _finite(names: tuple[str, ...], found: re.Match[str]) -> dict[str, float]:
     return {name: value if math.isfinite(value) else 0.0 for name, value in zip(names, values)}
 
 
-def rehearsals(version: str) -> int:
+def sanity_checks(version: str) -> int:
     """Return how many validation runs it reports before the first epoch: 4.3.13 tries itself out on two batches."""
     return 1 if release(version) == "4.3" else 0

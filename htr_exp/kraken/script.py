@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from htr_exp import ketos
 from htr_exp.config.schema import Training
+from htr_exp.kraken.checkpoints import legs
+from htr_exp.kraken.commands import compile_command, predict_command, resume_command, segment_command, train_command
+from htr_exp.kraken.releases import release
 
 HEADER = """\
 #!/bin/sh
@@ -23,19 +25,6 @@ export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS={threads} LC_ALL=C.UTF-8
 
 DEVICE = "DEVICE=${DEVICE:-$(nvidia-smi -L 2>/dev/null | grep -q ^GPU && echo cuda:0 || echo cpu)}\n"
 WORKERS = "WORKERS=${WORKERS:-0} # processes that load lines; with a GPU the run takes one less than its CPUs\n"
-
-
-def legs(training: Training) -> list[tuple[str, int | None]]:
-    """Return the legs of a training: a folder's name each, and the count of epochs it ends at (None: kraken stops itself).
-
-    kraken 7 keeps checkpoints of its ten best epochs alone. In a folder of its own, a leg of at most ten leaves one for every
-    epoch, and a kill costs no more than the epoch under way. With quit=early one leg is enough: the best epoch is always
-    kept, so that a kill costs at most `lag` epochs.
-    """
-    if training.quit == "early" or not training.leg_epochs:
-        return [("leg-01", training.epochs if training.quit == "fixed" else None)]
-    ends = [*range(training.leg_epochs, training.epochs, training.leg_epochs), training.epochs]
-    return [(f"leg-{number:02d}", end) for number, end in enumerate(ends, start=1)]
 
 
 def script(
@@ -85,7 +74,7 @@ def script(
     if sides:
         lines += [] if layout else _compilation(training, version, sides)
         lists = ("live/train.pages", "live/validation.pages") if layout else ("$OUT/train.list", "$OUT/validation.list")
-        trained = _one_training if ketos.release(version) == "4.3" else _legs
+        trained = _one_training if release(version) == "4.3" else _legs
         lines += trained(_Call(training, version, device, workers, seed, spec, task, *lists))
     lines.append(f"\n# predictions on the held-out {'pages' if layout else 'lines'}")
     predicted = _segmentation if layout else partial(_prediction, pad=pad)
@@ -106,7 +95,7 @@ def _stopping(training: Training, version: str) -> str:
         return f"\n# kraken has no cap on epochs with -q early: the run stops it after {training.epochs}."
     return (
         "\n# Epochs are trained in legs, each in a folder of its own, so that each leaves a checkpoint."
-        if len(legs(training)) > 1 and ketos.release(version) == "7.1"
+        if len(legs(training)) > 1 and release(version) == "7.1"
         else ""
     )
 
@@ -114,7 +103,7 @@ def _stopping(training: Training, version: str) -> str:
 def _compilation(training: Training, version: str, sides: Sequence[str]) -> list[str]:
     lines = ["# one compiled file for each side of the split; what the cache holds already is compiled again"]
     for side in sides:
-        command = ketos.compile_command(
+        command = compile_command(
             version, pages=f"live/{side}.pages", output=f"$OUT/{side}.arrow", legacy_polygons=training.legacy_polygons
         )
         lines += [_shown(command), f'echo "$OUT/{side}.arrow" > "$OUT/{side}.list"']
@@ -137,7 +126,7 @@ class _Call:
 
     def begun(self, output: str, until: int | None = None) -> list[str]:
         """Return the command that begins it."""
-        return ketos.train_command(
+        return train_command(
             self.version, self.training, device=self.device, workers=self.workers, seed=self.seed, train=self.train,
             validation=self.validation, output=output, base=None if self.spec else "$BASE", spec=self.spec, task=self.task,
             classes="classes.yaml" if self.task == "segmentation" else None, until_epoch=until,
@@ -170,7 +159,7 @@ def _legs(call: _Call) -> list[str]:
             command = call.begun(output, until)
         else:
             checkpoint = f"$OUT/train/{before[0]}/checkpoint_{before[1] - 1:02d}-*.ckpt"
-            command = ketos.resume_command(
+            command = resume_command(
                 call.version,
                 call.training,
                 device=call.device,
@@ -195,7 +184,7 @@ def _legs(call: _Call) -> list[str]:
 
 
 def _segmentation(model: str, name: str, version: str, device: str, training: Training) -> list[str]:
-    command = ketos.segment_command(
+    command = segment_command(
         version, pages=[("PAGES", "PAGES")], model=model, device=device, precision=training.precision, threads=training.threads
     )  # fmt: skip
     return [
@@ -209,7 +198,7 @@ def _segmentation(model: str, name: str, version: str, device: str, training: Tr
 def _prediction(
     model: str, name: str, version: str, device: str, training: Training, pad: int, segmenter: str | None = None
 ) -> list[str]:
-    command = ketos.predict_command(
+    command = predict_command(
         version, pages=[("PAGES", "PAGES")], model=model, template="predict.jinja", device=device,
         precision=training.precision, threads=training.threads, pad=pad, segmenter=segmenter,
     )  # fmt: skip

@@ -7,12 +7,10 @@ import importlib.metadata
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +18,13 @@ from typing import Any
 
 import platformdirs
 
-from htr_exp import apptainer, ketos, modules
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import digest_json, read_json, write_json
-from htr_exp.core.signals import bound_to_us
+from htr_exp.kraken import apptainer, releases
+from htr_exp.kraken.modules import ModuleUnavailable, load
+from htr_exp.kraken.process import Process, environment, settings
+from htr_exp.kraken.releases import Release
 
 PROBE_TIMEOUT_S = 300
 """The first start of kraken on a node reads gigabytes from a file system that all share."""
@@ -63,9 +63,9 @@ class Kraken:
     gpu: bool = False
 
     @property
-    def release(self) -> ketos.Release:
+    def release(self) -> Release:
         """The release whose words it takes."""
-        return ketos.release(self.version)
+        return releases.release(self.version)
 
     def program(self, name: str) -> str:
         """Return the path of `ketos` or `kraken`."""
@@ -85,7 +85,7 @@ class Kraken:
         seen = (*apptainer.binds(readable, writable), *self.binds)
         return replace(self, binds=seen, scratch=scratch, gpu=gpu)
 
-    def start(self, argv: Sequence[str], *, threads: int, hear: Callable[[str], None], folder: Path) -> Command:
+    def start(self, argv: Sequence[str], *, threads: int, hear: Callable[[str], None], folder: Path) -> Process:
         """Start one of its commands, as `ketos` builds them.
 
         Args:
@@ -98,7 +98,7 @@ class Kraken:
         if self.image is not None and self.scratch is not None:
             self.scratch.mkdir(parents=True, exist_ok=True)
             variables = apptainer.shielded(variables, self.scratch / "bin")
-        return Command(words, variables, hear=hear, folder=folder, in_image=self.image is not None)
+        return Process(words, variables, hear=hear, folder=folder, in_image=self.image is not None)
 
     def command(
         self, argv: Sequence[str], *, threads: int, folder: Path, leashed: bool = False
@@ -197,8 +197,8 @@ def missing_here(wanted: Runtime) -> list[str]:
     found = []
     if wanted.kind == "module":
         try:
-            modules.load(str(wanted.module), use=wanted.modulepath, environment=_without_us(environment(1)))
-        except modules.ModuleUnavailable as error:
+            load(str(wanted.module), use=wanted.modulepath, environment=_without_us(environment(1)))
+        except ModuleUnavailable as error:
             instead = f"jobs that do not find it either use {wanted.image}" if wanted.fallback else "jobs need it"
             found.append(f"runtime.module={wanted.module}: {error}; {instead}")
     if wanted.kind == "apptainer" or wanted.fallback:
@@ -212,7 +212,7 @@ def missing_here(wanted: Runtime) -> list[str]:
 
 def _supported(version: str, name: str) -> None:
     try:
-        ketos.release(version)
+        releases.release(version)
     except RuntimeUnavailableError as error:
         raise RuntimeUnavailableError(f"{name}: {error.headline}") from None
 
@@ -243,8 +243,8 @@ def _host(wanted: Runtime, prove: bool) -> Kraken:
 def _in_module(wanted: Runtime, version: str) -> Kraken:
     name = str(wanted.module)
     try:
-        loaded = modules.load(name, use=wanted.modulepath, environment=_without_us(environment(1)))
-    except modules.ModuleUnavailable as error:
+        loaded = load(name, use=wanted.modulepath, environment=_without_us(environment(1)))
+    except ModuleUnavailable as error:
         raise RuntimeUnavailableError(f"runtime.module={name}: {error}") from None
     program = shutil.which("ketos", path=loaded.environment.get("PATH", ""))
     if program is None:
@@ -351,105 +351,3 @@ def _said_version(kraken: Kraken, name: str) -> str:
         last = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["it says nothing"]
         raise RuntimeUnavailableError(f"{name} --version fails: {last[0]}")
     return found[1]
-
-
-def settings(threads: int) -> dict[str, str]:
-    """Return the variables that kraken's programs run under whatever the user's shell says.
-
-    COLUMNS is wide because kraken logs through rich, which breaks lines at the terminal's width even where there is none.
-    """
-    return {
-        "COLUMNS": "400",
-        "TERM": "dumb",
-        "NO_COLOR": "1",
-        "OMP_NUM_THREADS": str(threads),
-        "LC_ALL": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONHASHSEED": "0",
-    }
-
-
-def environment(threads: int, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return all that kraken's programs find in their environment: ours, or `variables`, without what is not for them."""
-    given = os.environ if variables is None else variables
-    kept = {name: value for name, value in given.items() if not name.startswith(("MLFLOW_", "SLURM_", "HYDRA_"))}
-    return kept | settings(threads)
-
-
-class Command:
-    """One program under way, in a process group of its own, heard line by line.
-
-    It dies with us: a training that nobody hears any more would write beside the one that takes its place.
-
-    Args:
-        argv: the program and its arguments.
-        variables: its environment.
-        hear: gets each line of its output, without the line end.
-        folder: where it runs.
-        in_image: it is apptainer, and the program ends when its standard input does.
-    """
-
-    def __init__(
-        self,
-        argv: Sequence[str],
-        variables: Mapping[str, str],
-        *,
-        hear: Callable[[str], None],
-        folder: Path,
-        in_image: bool = False,
-    ) -> None:
-        self._hear, self._in_image = hear, in_image
-        self._process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE if in_image else subprocess.DEVNULL,  # never written to: it closes when we end
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(variables),
-            cwd=folder,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we decide what it means
-            preexec_fn=bound_to_us(signal.SIGKILL),  # SIGUSR2 would end kraken while we make it write its checkpoint
-        )
-        self.pid = self._process.pid
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
-        with self._process.stdout as said:
-            for raw in said:
-                self._hear(raw.decode("utf-8", "replace").rstrip())
-
-    def poll(self) -> int | None:
-        """Return the exit code once it has ended and been heard to its end, else None."""
-        code = self._process.poll()
-        if code is not None:
-            self._listener.join()
-        return code
-
-    def wait(self, timeout: float) -> int | None:
-        """Wait up to `timeout` seconds; return the exit code, or None while it runs."""
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
-        return self.poll()
-
-    def stop(self, grace: float = 60.0) -> None:
-        """Ask it to end (SIGTERM: kraken writes its state first), and end it after `grace` seconds."""
-        if self._in_image:  # apptainer hands it on; its group would lose the image's files
-            self._process.terminate()
-        else:
-            self._signal(signal.SIGTERM)
-        if self.wait(grace) is None:
-            self.kill()
-
-    def kill(self) -> None:
-        """End it at once, with its children."""
-        if self._in_image:
-            apptainer.kill(self.pid)
-        self._signal(signal.SIGKILL)
-        self.wait(30)
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)

@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
-from htr_exp.classes import OF_MODEL, known_classes
+from htr_exp.classes import KINDS, OF_MODEL
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import write_atomically
-from htr_exp.weights import (
+from htr_exp.kraken.model_file import (
     DESCRIPTION_METADATA,
     ENTRY_KEY,
     ENTRY_VALUE,
     METADATA_USER_DEFINED,
     MODEL_DESCRIPTION,
+    ModelHeader,
     fields_of,
     read_header,
 )
@@ -78,3 +79,11 @@ def _encoded(value: int) -> bytes:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*out, value])
+
+
+def known_classes(header: ModelHeader) -> dict[str, dict[str, int]]:
+    """Return the classes of a segmentation model and their numbers."""
+    mapping = header.metadata.get("class_mapping") or {}
+    return {
+        sort: {str(name): int(number) for name, number in (mapping.get(OF_MODEL[sort]) or {}).items()} for sort in KINDS
+    }

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from htr_exp import ketos
-from htr_exp.commands import legs
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import ModelError, TrainingError
 from htr_exp.core.figures import Record, accuracy, best_of, lacking_lines
-from htr_exp.weights import read_header
+from htr_exp.kraken.model_file import read_header
+from htr_exp.kraken.releases import release
 
 
 class Saved(Protocol):
@@ -71,7 +70,7 @@ BEST_KEPT = 10
 
 def saved(folder: Path, training: Training, version: str) -> Saved:
     """Return the files of a training by a version of kraken."""
-    return SavedModels(folder) if ketos.release(version) == "4.3" else Checkpoints(folder, training)
+    return SavedModels(folder) if release(version) == "4.3" else Checkpoints(folder, training)
 
 
 class Checkpoints:
@@ -303,3 +302,16 @@ class _PlainValues(pickle.Unpickler):
 
     def persistent_load(self, pid: object) -> None:
         return None
+
+
+def legs(training: Training) -> list[tuple[str, int | None]]:
+    """Return the legs of a training: a folder's name each, and the count of epochs it ends at (None: kraken stops itself).
+
+    kraken 7 keeps checkpoints of its ten best epochs alone. In a folder of its own, a leg of at most ten leaves one for every
+    epoch, and a kill costs no more than the epoch under way. With quit=early one leg is enough: the best epoch is always
+    kept, so that a kill costs at most `lag` epochs.
+    """
+    if training.quit == "early" or not training.leg_epochs:
+        return [("leg-01", training.epochs if training.quit == "fixed" else None)]
+    ends = [*range(training.leg_epochs, training.epochs, training.leg_epochs), training.epochs]
+    return [(f"leg-{number:02d}", end) for number, end in enumerate(ends, start=1)]

@@ -74,7 +74,7 @@ class Network:
         return count
 
 
-def network(spec: str) -> Network | None:
+def read_network(spec: str) -> Network | None:
     """Read a VGSL specification, as an `architecture` has it or a model file.
 
     Returns:

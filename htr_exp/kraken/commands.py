@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from htr_exp.config.schema import Training
-from htr_exp.ketos.options import OPTIONS, same, values_of, words_of
-from htr_exp.ketos.releases import index_of, release
+from htr_exp.kraken.options import OPTIONS, same, values_of, words_of
+from htr_exp.kraken.releases import index_of, release
 
 PREDICTION_TEMPLATE = """\
 {%- macro ln(l) -%}

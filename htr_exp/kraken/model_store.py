@@ -24,7 +24,7 @@ import platformdirs
 
 from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
-from htr_exp.weights import read_header
+from htr_exp.kraken.model_file import read_header
 
 SUFFIXES = (".mlmodel", ".safetensors")  # in this order: every supported kraken loads the first
 
@@ -126,7 +126,7 @@ def fetch(doi: str, file: str | None, *, timeout_s: float, put_in: Path | None =
 
 def _download(doi: str, folder: Path, timeout_s: float) -> str | None:
     """Download a record's files; return what went wrong."""
-    command = [sys.executable, "-m", "htr_exp.basemodel", doi, str(folder)]
+    command = [sys.executable, "-m", "htr_exp.kraken.model_store", doi, str(folder)]
     package_parent = str(Path(__file__).resolve().parent.parent)
     python_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": python_path, "PYTHONUTF8": "1"}

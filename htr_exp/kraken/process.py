@@ -1,0 +1,116 @@
+"""One program of kraken's under way: what it finds in its environment, and how it is heard and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from htr_exp.core.signals import bound_to_us
+from htr_exp.kraken import apptainer
+
+
+def settings(threads: int) -> dict[str, str]:
+    """Return the variables that kraken's programs run under whatever the user's shell says.
+
+    COLUMNS is wide because kraken logs through rich, which breaks lines at the terminal's width even where there is none.
+    """
+    return {
+        "COLUMNS": "400",
+        "TERM": "dumb",
+        "NO_COLOR": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONHASHSEED": "0",
+    }
+
+
+def environment(threads: int, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return all that kraken's programs find in their environment: ours, or `variables`, without what is not for them."""
+    given = os.environ if variables is None else variables
+    kept = {name: value for name, value in given.items() if not name.startswith(("MLFLOW_", "SLURM_", "HYDRA_"))}
+    return kept | settings(threads)
+
+
+class Process:
+    """One program under way, in a process group of its own, heard line by line.
+
+    It dies with us: a training that nobody hears any more would write beside the one that takes its place.
+
+    Args:
+        argv: the program and its arguments.
+        variables: its environment.
+        hear: gets each line of its output, without the line end.
+        folder: where it runs.
+        in_image: it is apptainer, and the program ends when its standard input does.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        *,
+        hear: Callable[[str], None],
+        folder: Path,
+        in_image: bool = False,
+    ) -> None:
+        self._hear, self._in_image = hear, in_image
+        self._process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE if in_image else subprocess.DEVNULL,  # never written to: it closes when we end
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(variables),
+            cwd=folder,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we decide what it means
+            preexec_fn=bound_to_us(signal.SIGKILL),  # SIGUSR2 would end kraken while we make it write its checkpoint
+        )
+        self.pid = self._process.pid
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
+        with self._process.stdout as said:
+            for raw in said:
+                self._hear(raw.decode("utf-8", "replace").rstrip())
+
+    def poll(self) -> int | None:
+        """Return the exit code once it has ended and been heard to its end, else None."""
+        code = self._process.poll()
+        if code is not None:
+            self._listener.join()
+        return code
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait up to `timeout` seconds; return the exit code, or None while it runs."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        return self.poll()
+
+    def stop(self, grace: float = 60.0) -> None:
+        """Ask it to end (SIGTERM: kraken writes its state first), and end it after `grace` seconds."""
+        if self._in_image:  # apptainer hands it on; its group would lose the image's files
+            self._process.terminate()
+        else:
+            self._signal(signal.SIGTERM)
+        if self.wait(grace) is None:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, with its children."""
+        if self._in_image:
+            apptainer.kill(self.pid)
+        self._signal(signal.SIGKILL)
+        self.wait(30)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
