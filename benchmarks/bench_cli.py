@@ -64,7 +64,7 @@ def make_ketos(folder: Path) -> Path:
 def make_slurm(folder: Path) -> None:
     """Write programs that answer as those of a cluster do, with half of `SUBMITTED_RUNS` in the queue."""
     folder.mkdir(parents=True)
-    widths = (40, 20, 20, 24, 8, 12, 80, 200)  # as htr_exp.slurm asks squeue
+    widths = (40, 20, 20, 24, 8, 12, 80, 200)  # as htr_exp.slurm.programs asks squeue
     running = ("RUNNING", "3:00:00", "N/A", "0", "0", "gpu-07", "None")
     jobs = [(f"7_{number}", *running) for number in range(SUBMITTED_RUNS // 2)]
     queue = "\n".join("".join(word.ljust(width) for word, width in zip(job, widths)) for job in jobs)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp import slurm, standing
+from htr_exp import standing
 from htr_exp.rundir import RunDir, State, runs_in
-from htr_exp.slurm import SlurmSilent
+from htr_exp.slurm import jobs as slurm_jobs
+from htr_exp.slurm.programs import SlurmSilent
 
 LOOK_S = 0.5  # between two looks into a log
 ASK_S = 20.0  # between two questions to Slurm
@@ -47,7 +48,7 @@ def cancel(runs: Sequence[RunDir]) -> tuple[list[Cancelled], list[str]]:
     problems = [*notes] if any(found[run.path].job for run in todo) else []
     refused = None
     try:
-        refused = slurm.cancel(sorted(jobs)) if jobs else None
+        refused = slurm_jobs.cancel(sorted(jobs)) if jobs else None
     except SlurmSilent as silent:
         refused = str(silent)
     if refused:

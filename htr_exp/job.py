@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from htr_exp import failures, training
+from htr_exp import training
 from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
@@ -19,6 +19,7 @@ from htr_exp.provenance import code_digest
 from htr_exp.recognition import Recognition
 from htr_exp.rundir import RunDir, State, plainly
 from htr_exp.segmentation import Segmentation
+from htr_exp.slurm import failures
 from htr_exp.stages import Hear, Stages
 
 TASKS: dict[str, type[Stages]] = {"recognition": Recognition, "segmentation": Segmentation}

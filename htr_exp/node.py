@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp import launch, slurm
+from htr_exp import launch
 from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
 from htr_exp.provenance import PACKAGE
 from htr_exp.rundir import RunDir
+from htr_exp.slurm import jobs, programs
 
 LONGEST_GRACE_S = 900.0
 """How long a job that was told to end waits for Slurm to kill it. It must not end by itself: Slurm requeues a pre-empted
@@ -164,8 +165,8 @@ def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
         why = "its time limit was near" if near_limit else "it made room for another job"
         run.write_state("queued", reason=f"requeued, as {why}; goes on from its checkpoint", stage=run.state().stage)
     try:
-        refused = slurm.requeue(job)
-    except slurm.SlurmSilent as silent:
+        refused = jobs.requeue(job)
+    except programs.SlurmSilent as silent:
         refused = str(silent)
     if refused is None:
         _say("starts again in a while")

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from htr_exp import classes, leakage, lineage, material, sbatch, slurm, splits, splitting
+from htr_exp import classes, leakage, lineage, material, splits, splitting
 from htr_exp.config import conventions, rules
 from htr_exp.config.compose import Composed, conf_dir, word_problems
 from htr_exp.config.places import Places, absolute, dataset_folders, places_of
@@ -28,6 +28,7 @@ from htr_exp.kraken import model_store, options, runtime
 from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.releases import release, unloadable
 from htr_exp.rundir import compiled_file
+from htr_exp.slurm import cluster, programs, refusals, sbatch
 
 
 @dataclass(frozen=True)
@@ -437,7 +438,7 @@ def _asked_slurm(settings: Slurm) -> list[str]:
             f"slurm={settings.name}: there is no sbatch here; run this on the cluster's login node, or here with slurm=none"
         ]
     try:
-        partitions = slurm.partitions()
+        partitions = cluster.partitions()
         found = []
         for key, name in (("partition", settings.partition), ("compile_partition", settings.compile_partition)):
             if name is None:
@@ -451,9 +452,13 @@ def _asked_slurm(settings: Slurm) -> list[str]:
             longest = max((one.max_time_min or math.inf for one in known if one), default=math.inf)
             if settings.time_min is not None and key == "partition" and settings.time_min > longest:
                 found.append(f"slurm.time_min={settings.time_min}: {name} allows {longest:.0f} minutes")
-        words = None if found else slurm.test(sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1))
-        return found + ([slurm.meaning(words, vars(settings))] if words else [])
-    except slurm.SlurmSilent as silent:
+        words = (
+            None
+            if found
+            else refusals.test_script(sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1))
+        )
+        return found + ([refusals.meaning(words, vars(settings))] if words else [])
+    except programs.SlurmSilent as silent:
         return [f"slurm={settings.name}: {silent}; try again when Slurm answers, or run here with slurm=none"]
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import getpass
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from htr_exp import slurm
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.lock import Locked
-from htr_exp.failures import of_job
 from htr_exp.rundir import RunDir, State
-from htr_exp.slurm import Job, SlurmSilent
+from htr_exp.slurm import jobs as slurm_jobs
+from htr_exp.slurm.failures import of_job
+from htr_exp.slurm.jobs import Job, queue
+from htr_exp.slurm.programs import SlurmSilent
+from htr_exp.slurm.waiting import why_waiting
 
 SETTLED = frozenset(("done", "failed", "cancelled", "stopped", "timed_out"))
 """States that a run's own folder decides, whatever Slurm says of its job."""
@@ -55,7 +56,7 @@ def look(runs: Sequence[RunDir]) -> tuple[dict[Path, Standing], list[str]]:
         return found, []
     notes: list[str] = []
     try:
-        jobs = slurm.queue({record["by"] for _, record in open_.values() if record.get("by")})
+        jobs = queue({record["by"] for _, record in open_.values() if record.get("by")})
     except SlurmSilent as silent:
         unsure = {path: replace(found[path], job=record["job"]) for path, (_, record) in open_.items()}
         return found | unsure, [f"Slurm does not answer ({silent}): this is what the run folders say"]
@@ -94,7 +95,7 @@ def _accounts(records: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job], not
     if not ids:
         return {}
     try:
-        return slurm.accounts(ids, min(record["time"] for record in wanted))
+        return slurm_jobs.accounts(ids, min(record["time"] for record in wanted))
     except SlurmSilent as silent:
         if any(record["job"] not in jobs for record in wanted):
             notes.append(f"how ended jobs ended is not known ({silent})")
@@ -174,61 +175,6 @@ def _of_live(run: RunDir, state: State, job: Job, record: Mapping[str, Any]) -> 
     if job.state == "CONFIGURING":
         return State("queued", "its node is made ready", state.stage, state.since)
     return State("queued", why_waiting(job, record), state.stage, state.since)
-
-
-def why_waiting(job: Job, record: Mapping[str, Any]) -> str:
-    """Say in plain words why a job has not begun."""
-    reason, settings = job.reason or "None", record.get("slurm") or {}
-    values = {
-        "job": job.id,
-        "compile": record.get("compile_job") or "before it",
-        "partition": settings.get("partition"),
-        "time": settings.get("time_min"),
-        "parallel": settings.get("array_parallelism"),
-        "reason": reason,
-    }
-    again = "after a requeue" if job.restarts else "its begin time has not come"
-    for pattern, words in WAITS:
-        if re.match(pattern, reason, re.IGNORECASE):
-            said = words.format(again=again, **values)
-            break
-    else:
-        said = f"waits: Slurm says {reason}"
-    if job.starts_at and "never" not in said:
-        said += f"; begins about {job.starts_at[:16].replace('T', ' ')} UTC"
-    return said
-
-
-NEVER = "job {job} never begins: "
-CHANGE = ": `cancel RUN`, then `resume RUN` with another "
-
-WAITS: tuple[tuple[str, str], ...] = (
-    (r"None$", "waits for Slurm to look at it"),
-    (r"Resources|Nodes required for job are DOWN", "waits for a free node"),
-    (r"Priority", "waits behind jobs of higher priority"),
-    (r"DependencyNeverSatisfied",
-     NEVER + "the job that compiles its data ({compile}) did not end well: `cancel RUN`, then `resume RUN`"),
-    (r"Dependency", "waits for job {compile}, which compiles its data"),
-    (r"BeginTime", "waits to begin: {again}"),
-    (r"JobArrayTaskLimit", "waits for its turn (slurm.array_parallelism={parallel})"),
-    (r"JobHeldUser", "is held: `scontrol release {job}` lets it begin"),
-    (r"JobHeldAdmin", "is held by the administrators of the cluster: ask them"),
-    (r"JobHoldMaxRequeue|launch failed|job_requeued_in_held|RequeueHold|SpecialExit",
-     "is held after it was requeued ({reason}): `scontrol release {job}` lets it begin"),
-    (r"ReqNodeNotAvail", "waits: the nodes it asks for are down, drained or reserved ({reason})"),
-    (r"PartitionTimeLimit", NEVER + "slurm.time_min={time} is more than slurm.partition={partition} allows" + CHANGE + "slurm.time_min"),
-    (r"PartitionDown|PartitionInactive", "waits: slurm.partition={partition} is closed now"),
-    (r"PartitionNodeLimit|BadConstraints|PartitionConfig|NodeDown",
-     NEVER + "no node of slurm.partition={partition} has what it asks for ({reason})" + CHANGE + "slurm.gres, slurm.constraint or slurm.mem_gb"),
-    (r"(?:QOS|Assoc)\w*(?:PerJob|WallDuration|PerNode|NotAllowed)", NEVER + "it asks for more than your account or QOS allows ({reason})" + CHANGE + "slurm setting"),
-    (r"QOS|Assoc|MaxJob|MaxMem", "waits: the limit of your account or QOS is reached ({reason})"),
-    (r"AccountNotAllowed|InvalidAccount", NEVER + "its account may not use slurm.partition={partition}" + CHANGE + "slurm.account"),
-    (r"InvalidQOS", NEVER + "its QOS is not valid" + CHANGE + "slurm.qos"),
-    (r"Reservation", "waits for its reservation, or for one to end"),
-    (r"Licenses", "waits for a license"),
-    (r"Cleaning|NodeCleaning|Prolog", "waits for Slurm to tidy up after its last start"),
-)  # fmt: skip
-"""squeue's reason -> what it means; the first that matches."""
 
 
 def compile_log(record: Mapping[str, Any]) -> Path | None:

@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import node, provenance, sbatch, slurm, standing
+from htr_exp import node, provenance, standing
 from htr_exp.config.schema import Slurm
 from htr_exp.core.errors import SubmissionError
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
 from htr_exp.rundir import RunDir, plainly
+from htr_exp.slurm import programs, refusals, sbatch
+from htr_exp.slurm.jobs import cancel
 
 TO_SUBMIT = ("queued", "failed", "cancelled", "stopped", "timed_out", "interrupted")
 """States from which a run that no job works for is given to Slurm."""
@@ -122,9 +124,9 @@ def _submit(wanted: Sequence[Wanted], settings: Slurm, name: str, cache: Path) -
         jobs = sbatch.submit(work, node.work, [([str(path) for path in pack], terms) for pack in plan.packs])
     except sbatch.RefusedError as error:
         if compile_job is not None:
-            with contextlib.suppress(slurm.SlurmSilent):  # it compiles then, which harms nobody
-                slurm.cancel([compile_job])
-        why = slurm.meaning(str(error), asdict(settings))
+            with contextlib.suppress(programs.SlurmSilent):  # it compiles then, which harms nobody
+                cancel([compile_job])
+        why = refusals.meaning(str(error), asdict(settings))
         for run in runs:
             run.write_state("interrupted", reason=f"not submitted: {why}; the same command tries again")
         raise SubmissionError("Slurm did not take the runs:", [why]) from None

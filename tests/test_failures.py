@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from htr_exp.failures import in_words, of_job
-from htr_exp.slurm import Job
+from htr_exp.slurm.failures import in_words, of_job
+from htr_exp.slurm.jobs import Job
 
 DATA = Path(__file__).parent / "data" / "slurm"
 LOGS = [json.loads(line) for line in (DATA / "logs.jsonl").read_text().splitlines()]

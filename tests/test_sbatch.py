@@ -11,10 +11,10 @@ from fake_sbatch import Sbatch, put_on_path
 from fake_slurm_site import site
 from omegaconf import OmegaConf
 
-from htr_exp import sbatch
 from htr_exp.config.compose import conf_dir
 from htr_exp.config.schema import Slurm
-from htr_exp.sbatch import RefusedError, Work
+from htr_exp.slurm import sbatch
+from htr_exp.slurm.sbatch import RefusedError, Work
 
 GOLDEN = Path(__file__).parent / "data" / "slurm"
 

@@ -11,9 +11,20 @@ from typing import Any
 import pytest
 from fake_slurm_site import Site, site, squeue_row
 
-from htr_exp import slurm
 from htr_exp.core import machine
-from htr_exp.slurm import Job, SlurmSilent
+from htr_exp.slurm import programs, refusals
+from htr_exp.slurm.cluster import (
+    Configuration,
+    Partition,
+    Preemption,
+    configuration,
+    node_states,
+    partition_preemption,
+    partitions,
+    qos_preemption,
+)
+from htr_exp.slurm.jobs import Job, _rows_of_queue, accounts, cancel, queue, requeue
+from htr_exp.slurm.programs import SlurmSilent
 
 DATA = Path(__file__).parent / "data" / "slurm"
 SETTINGS: dict[str, Any] = {
@@ -35,7 +46,7 @@ def recorded(cluster: Site) -> Site:
 
 
 def test_recorded_queue_is_read(recorded: Site) -> None:
-    jobs = slurm.queue()
+    jobs = queue()
     assert jobs["65"] == Job("65", "PENDING", reason="Resources", restarts=0)
     assert jobs["63"] == Job("63", "RUNNING", node="gpu1", left_s=59 * 60 + 56, restarts=0)
     assert jobs["39_3"].state == "COMPLETED"
@@ -46,7 +57,7 @@ def test_recorded_queue_is_read(recorded: Site) -> None:
 
 
 def test_the_queue_is_asked_once_for_all_of_one_user(recorded: Site) -> None:
-    slurm.queue(["nobody-of-this-name", pwd.getpwuid(os.getuid()).pw_name])
+    queue(["nobody-of-this-name", pwd.getpwuid(os.getuid()).pw_name])
     (call,) = recorded.calls()
     words = call["argv"]
     assert words[words.index("-u") + 1] == f"{os.getuid()},{pwd.getpwuid(os.getuid()).pw_name}"
@@ -58,7 +69,7 @@ def test_ones_own_formats_do_not_change_what_is_read(recorded: Site, monkeypatch
     monkeypatch.setenv("SQUEUE_FORMAT", "%i")
     monkeypatch.setenv("SACCT_FORMAT", "JobID")
     monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
-    slurm.queue()
+    queue()
     (call,) = recorded.calls()
     assert call["env"] == {
         "TZ": "UTC", "LC_ALL": "C.UTF-8", "SQUEUE_FORMAT": None, "SACCT_FORMAT": None, "SLURM_TIME_FORMAT": "standard",
@@ -67,18 +78,18 @@ def test_ones_own_formats_do_not_change_what_is_read(recorded: Site, monkeypatch
 
 def test_a_reason_may_hold_anything(cluster: Site) -> None:
     cluster.queue({"JobArrayID": "7", "Reason": "ReqNodeNotAvail, UnavailableNodes:gpu[1-3]|x"})
-    assert slurm.queue()["7"].reason == "ReqNodeNotAvail, UnavailableNodes:gpu[1-3]|x"
+    assert queue()["7"].reason == "ReqNodeNotAvail, UnavailableNodes:gpu[1-3]|x"
 
 
 def test_a_thousand_tasks_are_read_in_a_moment() -> None:
     text = "".join(squeue_row(JobArrayID=f"5_{task}", Reason="Priority") for task in range(1000))
     began = time.process_time()
-    assert len(list(slurm._rows_of_queue(text))) == 1000
+    assert len(list(_rows_of_queue(text))) == 1000
     assert time.process_time() - began < 0.5
 
 
 def test_recorded_accounts_are_read(recorded: Site) -> None:
-    jobs = slurm.accounts(["1", "5_4", "5_5", "64"], "2026-11-23T20:25:20Z")
+    jobs = accounts(["1", "5_4", "5_5", "64"], "2026-11-23T20:25:20Z")
     assert (jobs["1"].state, jobs["1"].node, jobs["1"].ended_at) == ("TIMEOUT", "cpu1", "2026-11-23T20:26:20Z")
     assert (jobs["5_4"].state, jobs["5_4"].by) == ("CANCELLED", pwd.getpwuid(0).pw_name)
     assert (jobs["5_5"].state, jobs["5_5"].ended_at) == ("RUNNING", None)
@@ -96,7 +107,7 @@ def test_waiting_tasks_of_an_array_are_told_apart(cluster: Site) -> None:
         "9_[4-6,8%2]|PENDING|0:0|2026-11-23T20:25:20|Unknown|None assigned",
         "9_3|COMPLETED|0:0|2026-11-23T20:25:20|Unknown|n",
     )
-    jobs = slurm.accounts(["9_4"], "2026-11-23T20:25:20Z")
+    jobs = accounts(["9_4"], "2026-11-23T20:25:20Z")
     assert {id: job.state for id, job in jobs.items()} == {
         "9_3": "COMPLETED", "9_4": "PENDING", "9_5": "PENDING", "9_6": "PENDING", "9_8": "PENDING",
     }  # fmt: skip
@@ -107,11 +118,11 @@ def test_of_two_records_the_newer_counts(cluster: Site) -> None:
     older = "7|FAILED|1:0|2025-01-01T00:00:00|2025-01-01T00:00:09|n"
     for rows in ((newer, older), (older, newer)):
         cluster.accounts(*rows)
-        assert slurm.accounts(["7"], "2026-11-23T20:25:20Z")["7"].state == "COMPLETED"
+        assert accounts(["7"], "2026-11-23T20:25:20Z")["7"].state == "COMPLETED"
 
 
 def test_nothing_is_asked_about_no_job(cluster: Site) -> None:
-    assert slurm.accounts([], "2026-11-23T20:25:20Z") == {}
+    assert accounts([], "2026-11-23T20:25:20Z") == {}
     assert cluster.calls() == []
 
 
@@ -129,75 +140,75 @@ def test_nothing_is_asked_about_no_job(cluster: Site) -> None:
 def test_a_queue_that_does_not_answer_says_why(cluster: Site, answer: dict[str, Any], words: str) -> None:
     cluster.says("squeue", **answer)
     with pytest.raises(SlurmSilent) as silent:
-        slurm.queue()
+        queue()
     assert str(silent.value).replace("slurm_load_jobs error: ", "") == words
 
 
 def test_an_answer_with_a_warning_is_an_answer(cluster: Site) -> None:
     cluster.says("squeue", squeue_row(JobArrayID="7"), err="squeue: warning: this cluster will be down on Monday\n")
-    assert set(slurm.queue()) == {"7"}
+    assert set(queue()) == {"7"}
 
 
 def test_slow_programs_are_given_up(cluster: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slurm, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(programs, "TIMEOUT_S", 0.2)
     cluster.says("squeue", sleep_s=20)
     with pytest.raises(SlurmSilent, match=r"squeue: no answer within 0\.2 s"):
-        slurm.queue()
+        queue()
 
 
 def test_a_machine_without_slurm_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SlurmSilent, match="squeue: there is no such program here"):
-        slurm.queue()
+        queue()
 
 
 @pytest.mark.parametrize("code", [0, 1])
 def test_a_site_without_accounting_says_so(cluster: Site, code: int) -> None:
     cluster.says("sacct", err="Slurm accounting storage is disabled\n", code=code)
     with pytest.raises(SlurmSilent, match="sacct: Slurm accounting storage is disabled"):
-        slurm.accounts(["1"], "2026-11-23T20:25:20Z")
+        accounts(["1"], "2026-11-23T20:25:20Z")
 
 
 def test_cancelling_what_has_ended_is_no_fault(cluster: Site) -> None:
     cluster.says("scancel", err="scancel: error: Kill job error on job id 12: Invalid job id specified\n", code=1)
-    assert slurm.cancel(["12", "13_4"]) is None
+    assert cancel(["12", "13_4"]) is None
     assert cluster.calls("scancel")[0]["argv"] == ["12", "13_4"]
 
 
 def test_cancelling_what_is_anothers_is_told(cluster: Site) -> None:
     cluster.says("scancel", err="scancel: error: Kill job error on job id 12: Access/permission denied\n", code=1)
-    assert slurm.cancel(["12"]) == "Kill job error on job id 12: Access/permission denied"
+    assert cancel(["12"]) == "Kill job error on job id 12: Access/permission denied"
 
 
 def test_cancelling_without_a_controller_is_told(cluster: Site) -> None:
     words = "scancel: error: Kill job error on job id 5: Unable to contact slurm controller (connect failure)\n"
     cluster.says("scancel", err=words, code=1)
     with pytest.raises(SlurmSilent, match="Unable to contact"):
-        slurm.cancel(["5"])
+        cancel(["5"])
 
 
 def test_many_jobs_are_cancelled_in_several_calls(cluster: Site) -> None:
-    slurm.cancel([str(number) for number in range(1200)])
+    cancel([str(number) for number in range(1200)])
     assert [len(call["argv"]) for call in cluster.calls("scancel")] == [500, 500, 200]
 
 
 def test_a_requeue_that_is_refused_is_told(cluster: Site) -> None:
-    assert slurm.requeue("12_3") is None
+    assert requeue("12_3") is None
     assert cluster.calls("scontrol")[0]["argv"] == ["requeue", "12_3"]
     cluster.says("scontrol", err="Invalid job id specified for job 999999\n", code=1)
-    assert slurm.requeue("999999") == "Invalid job id specified for job 999999"
+    assert requeue("999999") == "Invalid job id specified for job 999999"
 
 
 def test_recorded_partitions_are_read(recorded: Site) -> None:
-    found = slurm.partitions()
+    found = partitions()
     assert set(found) == {"public", "publicgpu", "grantgpu"}
-    assert found["publicgpu"] == slurm.Partition("publicgpu", "up", 1440, 3, 8, 15.6, ("gputc",), ("gpu:1",))
+    assert found["publicgpu"] == Partition("publicgpu", "up", 1440, 3, 8, 15.6, ("gputc",), ("gpu:1",))
     assert (found["public"].features, found["public"].gres, found["grantgpu"].max_time_min) == ((), (), None)
 
 
 def test_a_partition_of_several_kinds_of_nodes_shows_the_largest(cluster: Site) -> None:
     cluster.says("sinfo", "p|up|30:00|2|8|16000|gpu:a100:2(S:0-1)|x,y\np|up|30:00|1|64+|256000|(null)|z\n")
-    assert slurm.partitions()["p"] == slurm.Partition("p", "up", 30, 3, 64, 250.0, ("x", "y", "z"), ("gpu:a100:2",))
+    assert partitions()["p"] == Partition("p", "up", 30, 3, 64, 250.0, ("x", "y", "z"), ("gpu:a100:2",))
 
 
 def test_sbatch_is_asked_with_the_script(cluster: Site) -> None:
@@ -205,7 +216,7 @@ def test_sbatch_is_asked_with_the_script(cluster: Site) -> None:
         "sbatch",
         err="sbatch: Job 16 to start at 2026-11-23T21:25:27 using 1 processors on nodes cpu1 in partition public\n",
     )
-    assert slurm.test("#!/bin/sh\ntrue\n") is None
+    assert refusals.test_script("#!/bin/sh\ntrue\n") is None
     (call,) = cluster.calls("sbatch")
     assert (call["argv"], call["stdin"]) == (["--test-only"], "#!/bin/sh\ntrue\n")
 
@@ -217,7 +228,7 @@ def test_all_that_sbatch_refuses_is_told(cluster: Site) -> None:
         code=1,
     )
     assert (
-        slurm.test("#!/bin/sh\n")
+        refusals.test_script("#!/bin/sh\n")
         == "invalid partition specified: nope; allocation failure: Invalid partition name specified"
     )
 
@@ -230,7 +241,7 @@ def test_a_refusal_names_the_key_and_what_to_change(recorded: Site, refusal: dic
     settings = SETTINGS
     if "15.6" in str(refusal["words"]) or "gputc" in str(refusal["words"]) or "1440" in str(refusal["words"]):
         settings = SETTINGS | {"partition": "publicgpu"}
-    said = slurm.meaning(refusal["text"], settings)
+    said = refusals.meaning(refusal["text"], settings)
     own = refusal["text"].strip().splitlines()[0].removeprefix("sbatch: ").removeprefix("error: ")
     assert own in said
     assert [word for word in refusal["words"] if word not in said] == []
@@ -238,8 +249,8 @@ def test_a_refusal_names_the_key_and_what_to_change(recorded: Site, refusal: dic
 
 def test_a_refusal_is_explained_where_sinfo_is_silent(cluster: Site) -> None:
     cluster.says("sinfo", code=1)
-    assert "`sinfo -o %P` lists them" in slurm.meaning("Invalid partition name specified", SETTINGS)
-    assert "choose less" in slurm.meaning("Requested time limit is invalid", SETTINGS)
+    assert "`sinfo -o %P` lists them" in refusals.meaning("Invalid partition name specified", SETTINGS)
+    assert "choose less" in refusals.meaning("Requested time limit is invalid", SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +258,7 @@ def test_a_refusal_is_explained_where_sinfo_is_silent(cluster: Site) -> None:
     [("1-02:03:04", 93784), ("02:03:04", 7384), ("3:04", 184), ("UNLIMITED", None), ("infinite", None), ("INVALID", None), ("", None)],
 )  # fmt: skip
 def test_times_are_read_as_slurm_writes_them(text: str, found: float | None) -> None:
-    assert slurm.seconds(text) == found
+    assert programs.seconds(text) == found
 
 
 def test_a_process_outside_slurm_has_no_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +299,7 @@ NODES = "cpu1|public|idle\ngpu1|publicgpu|mixed\ngpu1|grantgpu|mixed\ngpu2|publi
 
 def test_recorded_configuration_is_read(cluster: Site) -> None:
     configured(cluster)
-    assert slurm.configuration() == slurm.Configuration(
+    assert configuration() == Configuration(
         cluster="htr_exp", version="22.05.8", preempt_type="partition_prio", preempt_mode="REQUEUE", exempt_s=0.0, user_signal=True, kill_wait_s=5.0,
         requeues=True, accounts=True, forgets_after_s=600.0, max_array=1001,
     )  # fmt: skip
@@ -309,25 +320,23 @@ def test_recorded_configuration_is_read(cluster: Site) -> None:
 )
 def test_what_administrators_may_set_is_read(cluster: Site, changes: dict[str, str], expected: dict[str, Any]) -> None:
     configured(cluster, **changes)
-    found = slurm.configuration()
+    found = configuration()
     assert {name: getattr(found, name) for name in expected} == expected
 
 
 def test_the_signal_of_pre_emption_is_found_at_its_newer_place(cluster: Site) -> None:
     text = configured(cluster, SlurmctldParameters="(null)")
-    assert not slurm.configuration().user_signal
+    assert not configuration().user_signal
     cluster.says("scontrol", text + "PreemptParameters       = send_user_signal,strict_order\n")
-    assert slurm.configuration().user_signal
+    assert configuration().user_signal
 
 
 def test_partitions_of_higher_priority_with_the_same_nodes_pre_empt(cluster: Site) -> None:
     configured(cluster)
     cluster.says("sinfo", NODES)
-    assert slurm.partition_preemption(slurm.node_states()) == {
-        "publicgpu": slurm.Preemption(("grantgpu",), "REQUEUE", 10.0)
-    }
+    assert partition_preemption(node_states()) == {"publicgpu": Preemption(("grantgpu",), "REQUEUE", 10.0)}
     cluster.says("sinfo", "cpu1|public|idle\ngpu1|publicgpu|idle\ngpu9|grantgpu|idle\n")
-    assert slurm.partition_preemption(slurm.node_states()) == {}
+    assert partition_preemption(node_states()) == {}
 
 
 @pytest.mark.parametrize(
@@ -337,22 +346,22 @@ def test_a_partition_says_what_becomes_of_its_jobs(cluster: Site, mode: str, kin
     text = configured(cluster).replace("PreemptMode=REQUEUE State=UP", f"PreemptMode={mode} State=UP")
     cluster.says("scontrol", text)
     cluster.says("sinfo", NODES)
-    assert {name: rule.mode for name, rule in slurm.partition_preemption(slurm.node_states()).items()} == (
+    assert {name: rule.mode for name, rule in partition_preemption(node_states()).items()} == (
         {"publicgpu": kind} if kind else {}
     )
 
 
 def test_qos_say_whose_jobs_they_pre_empt(cluster: Site) -> None:
     cluster.says("sacctmgr", "normal||cluster|00:00:00\nfree||requeue|00:01:00\nbest||cluster|00:00:00\npaid|free,best|cluster|00:00:00\nurgent|free|cancel|00:00:00\n")  # fmt: skip
-    assert slurm.qos_preemption("CANCEL") == {
-        "free": slurm.Preemption(("paid", "urgent"), "REQUEUE", 60.0),
-        "best": slurm.Preemption(("paid",), "CANCEL", 0.0),
+    assert qos_preemption("CANCEL") == {
+        "free": Preemption(("paid", "urgent"), "REQUEUE", 60.0),
+        "best": Preemption(("paid",), "CANCEL", 0.0),
     }
 
 
 def test_nodes_are_told_with_their_states(cluster: Site) -> None:
     cluster.says("sinfo", NODES)
-    assert slurm.node_states() == {
+    assert node_states() == {
         "public": {"cpu1": "idle"}, "publicgpu": {"gpu1": "mixed", "gpu2": "down*"}, "grantgpu": {"gpu1": "mixed", "gpu2": "down*"},
     }  # fmt: skip
 
@@ -362,4 +371,4 @@ def test_a_controller_that_is_down_is_silent(cluster: Site) -> None:
         "scontrol", err="slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)\n", code=1
     )
     with pytest.raises(SlurmSilent, match="Unable to contact slurm controller"):
-        slurm.configuration()
+        configuration()

@@ -15,7 +15,7 @@ from fake_slurm_site import Site, site
 from htr_exp import standing
 from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.rundir import RunDir
-from htr_exp.slurm import Job
+from htr_exp.slurm.jobs import Job
 
 ACCOUNTS_OFF = {"err": "Slurm accounting storage is disabled\n", "code": 1}
 

@@ -6,12 +6,14 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from htr_exp import plan, slurm
+from htr_exp import plan
 from htr_exp.config import rules
 from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core.files import utc_now
 from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, split, warning, within
-from htr_exp.slurm import Configuration, Partition, Preemption, SlurmSilent
+from htr_exp.slurm import cluster, jobs
+from htr_exp.slurm.cluster import Configuration, Partition, Preemption
+from htr_exp.slurm.programs import SlurmSilent
 
 PROGRAMS = ("sbatch", "squeue", "sacct", "sinfo", "scontrol", "scancel")
 
@@ -46,9 +48,9 @@ def findings(experiment: Experiment) -> Iterator[Finding]:
             "ask the administrators for all of Slurm's programs",
         )
     try:
-        configuration = within(TIMEOUT_S, slurm.configuration, "it (`scontrol show config`)")
-        partitions = within(TIMEOUT_S, slurm.partitions, "`sinfo`")
-        nodes = within(TIMEOUT_S, slurm.node_states, "`sinfo`")
+        configuration = within(TIMEOUT_S, cluster.configuration, "it (`scontrol show config`)")
+        partitions = within(TIMEOUT_S, cluster.partitions, "`sinfo`")
+        nodes = within(TIMEOUT_S, cluster.node_states, "`sinfo`")
     except (NoAnswer, SlurmSilent) as silent:
         yield _silent(str(silent), settings.submit)
         return
@@ -143,9 +145,9 @@ def _preemption(
     by_qos = configuration.preempt_type == "qos"
     try:
         if by_qos:
-            found = within(TIMEOUT_S, lambda: slurm.qos_preemption(configuration.preempt_mode), "`sacctmgr show qos`")
+            found = within(TIMEOUT_S, lambda: cluster.qos_preemption(configuration.preempt_mode), "`sacctmgr show qos`")
         else:
-            found = within(TIMEOUT_S, lambda: slurm.partition_preemption(nodes), "`scontrol show partition`")
+            found = within(TIMEOUT_S, lambda: cluster.partition_preemption(nodes), "`scontrol show partition`")
     except (NoAnswer, SlurmSilent) as silent:
         yield note(
             name,
@@ -204,7 +206,7 @@ def _accounts(configuration: Configuration) -> Finding:
     if not configuration.accounts:
         return note("accounting", f"this cluster keeps none: {lost}")
     try:
-        within(TIMEOUT_S, lambda: slurm.accounts(["1"], utc_now()), "sacct")
+        within(TIMEOUT_S, lambda: jobs.accounts(["1"], utc_now()), "sacct")
     except (NoAnswer, SlurmSilent) as silent:
         return warning(
             "accounting", f"sacct does not answer ({silent}): {lost}", "wait and look again, or ask the administrators"

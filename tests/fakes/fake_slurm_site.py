@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp.slurm import COLUMNS
+from htr_exp.slurm.jobs import COLUMNS
 
 PROGRAMS = ("squeue", "sacct", "sacctmgr", "scancel", "scontrol", "sinfo", "sbatch")
 PROGRAM = Path(__file__).with_name("fake_slurm.py")

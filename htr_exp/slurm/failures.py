@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from htr_exp.slurm import Job
+from htr_exp.slurm.jobs import Job
 
 Settings = Mapping[str, Any]
 

@@ -1,0 +1,137 @@
+"""sbatch's refusals in plain words: its own, the key with the value as typed, what to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from htr_exp.slurm.cluster import Partition, partitions
+from htr_exp.slurm.programs import SlurmSilent, own_words, run_program
+
+
+def test_script(script: str) -> str | None:
+    """Ask sbatch whether it would take a job script. Return None if so, else its own words.
+
+    Raises:
+        SlurmSilent: there is no sbatch here, or it does not answer.
+    """
+    code, said = run_program(["sbatch", "--test-only"], stdin=script)
+    return (own_words(said) or f"exit code {code}") if code else None
+
+
+Settings = Mapping[str, Any]
+
+
+def meaning(words: str, settings: Settings) -> str:
+    """Return sbatch's refusal in plain words: its own, the key with the value as typed, what to change.
+
+    Args:
+        words: what `test`, or sbatch, said.
+        settings: the keys of the `slurm` group.
+    """
+    said = own_words(words)
+    for pattern, explain in REFUSALS:
+        if found := re.search(pattern, said, re.IGNORECASE):
+            return f"sbatch: {said}: {explain(settings, found)}"
+    return f"sbatch: {said}: change what it names, with slurm.KEY=VALUE (other options: slurm.extra.OPTION=VALUE)"
+
+
+def _typed(settings: Settings, *keys: str) -> str:
+    """Return keys with their values as they are typed; those that are set, or the first."""
+    values = {key: settings.get(key) for key in keys}
+    return " ".join(f"slurm.{key}={value}" for key, value in values.items() if value is not None) or f"slurm.{keys[0]}"
+
+
+def _partition_here(settings: Settings) -> Partition | None:
+    try:
+        return partitions().get(str(settings.get("partition")))
+    except SlurmSilent:
+        return None
+
+
+def _no_partition(settings: Settings, found: re.Match[str]) -> str:
+    try:
+        known = f": choose one of {', '.join(sorted(partitions()))}"
+    except SlurmSilent:
+        known = ": `sinfo -o %P` lists them"
+    if settings.get("partition") is None:
+        return f"slurm.partition is not set, and this cluster has no default{known}"
+    return f"{_typed(settings, 'partition')} is no partition of this cluster{known}"
+
+
+def _too_long(settings: Settings, found: re.Match[str]) -> str:
+    here = _partition_here(settings)
+    limit = f"at most slurm.time_min={here.max_time_min}" if here and here.max_time_min else "less"
+    return f"{_typed(settings, 'time_min')} is more than {_typed(settings, 'partition', 'qos')} allows: choose {limit}"
+
+
+def _no_such_node(settings: Settings, found: re.Match[str]) -> str:
+    typed = _typed(settings, "gres", "constraint", "cpus_per_task", "mem_gb", "nodelist", "exclude")
+    packed = settings.get("runs_per_gpu") or 1
+    several = f" (CPUs and memory are of one run, and slurm.runs_per_gpu={packed} share a job)" if packed > 1 else ""
+    return f"no node has {typed}{several}: {_what_there_is(settings)}"
+
+
+def _what_there_is(settings: Settings) -> str:
+    here = _partition_here(settings)
+    if here is None:
+        return "`sinfo -e -o '%P %c %m %G %f'` says what nodes have"
+    return (
+        f"the largest node of slurm.partition={here.name} has {here.cpus} CPUs and {here.mem_gb:g} GB, "
+        f"gres {', '.join(here.gres) or 'none'}, features {', '.join(here.features) or 'none'}"
+    )
+
+
+OPTIONS = {"time": "time_min", "mem": "mem_gb"}
+"""Options of sbatch that have another name, and unit, here."""
+
+
+def _malformed(settings: Settings, found: re.Match[str]) -> str:
+    key = OPTIONS.get(found[1], found[1].replace("-", "_"))
+    if key not in settings or key == "extra":
+        return f"slurm.extra.{found[1]}={(settings.get('extra') or {}).get(found[1])} is not as sbatch wants it (`man sbatch`)"
+    return f"{_typed(settings, key)} is not as sbatch wants it (`man sbatch`, --{found[1]})"
+
+
+def _names(*keys: str, then: str) -> Callable[[Settings, re.Match[str]], str]:
+    return lambda settings, found: f"{_typed(settings, *keys)}: {then}"
+
+
+REFUSALS: tuple[tuple[str, Callable[[Settings, re.Match[str]], str]], ...] = (
+    (r"unrecognized option:? '?-*([\w-]+)",
+     lambda settings, found: f"slurm.extra.{found[1]}: sbatch has no such option here; `sbatch --help` lists them"),
+    (r"invalid --([\w-]+) specification", _malformed),
+    (r"MaxSubmit|MaxJobCount",
+     lambda settings, found: "so many jobs may not wait at once: wait until some have ended and run the same command "
+     "again, give fewer points, or put several runs in one job with slurm.runs_per_gpu"),
+    (r"MaxWall", _too_long),
+    (r"accounting/QOS policy|\b(?:QOS|Assoc)\w*(?:Max|Min|Grp|Limit)",
+     _names("qos", "account", "time_min", "gres", "mem_gb", "cpus_per_task", then="more than your account or QOS may "
+            "have: ask for less, wait for jobs to end, or choose another slurm.qos or slurm.account")),
+    (r"group not permitted|required partition not available|user not in",
+     _names("partition", then="it is closed to you, or down: choose another (`sinfo -o '%P %a %l'`)")),
+    (r"account/partition|invalid account|accounts? .*not (?:permitted|allowed)",
+     _names("account", "partition", then="this account does not exist, or may not use this partition: "
+            "`sacctmgr show assoc user=$USER format=account,partition,qos` lists yours")),
+    (r"invalid partition|no partition specified", _no_partition),
+    (r"invalid qos|qos .*not (?:permitted|allowed)|QOS.*usage threshold",
+     _names("qos", then="not a QOS of yours, or not in this partition: "
+            "`sacctmgr show assoc user=$USER format=account,partition,qos` lists yours")),
+    (r"time limit", _too_long),
+    (r"invalid feature|feature specification",
+     lambda settings, found: f"{_typed(settings, 'constraint')}: no node has it; {_what_there_is(settings)}"),
+    (r"generic resource|\bgres\b",
+     lambda settings, found: f"{_typed(settings, 'gres')}: not a resource of this cluster; {_what_there_is(settings)}"),
+    (r"node configuration|can ?not be satisfied|partition configuration|more processors requested|memory required by task",
+     _no_such_node),
+    (r"node name|nodes? not in this partition|required node not available|node list",
+     _names("nodelist", "exclude", then="`sinfo -N -o '%N %P %T'` lists the nodes and their partitions")),
+    (r"array", _names("array_parallelism", then="the sweep has more points than this cluster takes in one array "
+                      "(`scontrol show config | grep MaxArraySize`): give fewer points")),
+    (r"reservation", _names("extra", then="`scontrol show reservation` lists those there are")),
+    (r"wckey", _names("extra", then="this cluster wants another one: slurm.extra.wckey=NAME")),
+    (r"unable to contact|socket timed out|zero bytes|connection refused|configuration source|rate limit|backup controller",
+     lambda settings, found: "Slurm does not answer: wait some minutes and run the same command again"),
+)  # fmt: skip
+"""What sbatch says -> how it is explained; the first that is found. Texts: src/common/slurm_errno.c of Slurm."""
