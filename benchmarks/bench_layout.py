@@ -29,8 +29,9 @@ import numpy as np
 
 from htr_exp.groundtruth.model import Line, Page, Points
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.layout import Layout, PagePair, score
-from htr_exp.layout.ticks import ticks_of
+from htr_exp.scoring.layout.model import Layout, PagePair
+from htr_exp.scoring.layout.score import score_pages
+from htr_exp.scoring.layout.ticks import ticks_of
 
 LIMIT_S = 60  # CPU seconds a thousand pages
 TO_READING = 5.0  # times what reading the files takes
@@ -82,7 +83,7 @@ def _row(name: str, ours: float, peer: str, its: float, limit: float) -> dict[st
 
 def _timed(pairs: list[PagePair]) -> tuple[float, dict[str, float]]:
     start = time.process_time()
-    result = score(pairs).to_json()
+    result = score_pages(pairs).to_json()
     return time.process_time() - start, result
 
 

@@ -9,7 +9,7 @@ import unicodedata
 
 from rapidfuzz.distance import Levenshtein
 
-from htr_exp.scores import LinePair, score
+from htr_exp.scoring.lines import LinePair, score
 
 LINES = 100_000
 LINES_PER_PAGE = 40

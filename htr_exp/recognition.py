@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from htr_exp import layout, training
+from htr_exp import training
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
@@ -15,9 +15,10 @@ from htr_exp.core.signals import Interrupted
 from htr_exp.groundtruth.model import Line
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
-from htr_exp.layout import Layout, PagePair
-from htr_exp.pagescores import PageText, score_pages
-from htr_exp.scores import LinePair, score
+from htr_exp.scoring.layout import score as scoring_layout_score
+from htr_exp.scoring.layout.model import Layout, PagePair
+from htr_exp.scoring.lines import LinePair, score
+from htr_exp.scoring.pages import PageText, score_pages
 from htr_exp.splits import NAMES
 from htr_exp.stages import HELD_OUT, Stages
 
@@ -211,7 +212,7 @@ class FoundLines(Recognition):
             found.append(PageText(name, texts.get(name, ([], []))[0], [row["text"] for row in read]))
             true = read_page(self._inputs.staged(page)).lines
             pairs.append(PagePair(name, Layout(true, ()), Layout(tuple(map(_line, read)), ())))
-        lines = layout.score(pairs).to_json(per_page=False)
+        lines = scoring_layout_score.score_pages(pairs).to_json(per_page=False)
         return {
             "ground_truth_lines": score_pages(PageText(name, *both) for name, both in texts.items()),
             "found_lines": score_pages(found)

@@ -10,14 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from htr_exp import layout, training
+from htr_exp import training
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_json, write_json, write_jsonl
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.checkpoints import BEST_KEPT
 from htr_exp.kraken.class_names import relabel
 from htr_exp.kraken.commands import segment_command
-from htr_exp.layout import Layout, PagePair
+from htr_exp.scoring.layout import score as scoring_layout_score
+from htr_exp.scoring.layout.model import Layout, PagePair
+from htr_exp.scoring.layout.overlay import draw_overlay
+from htr_exp.scoring.layout.relations import relate
+from htr_exp.scoring.layout.score import score_pages
 from htr_exp.stages import Stages
 
 PICTURES = "overlays"
@@ -68,7 +72,7 @@ class Segmentation(Stages):
                 self._take_weights(record, model)
             self._hear.note(f"scores epoch {record['epoch'] + 1} on the validation pages")
             self._predict({"best": model}, pages)
-            figure = layout.score(self._pairs(pages, self._inputs.digest(model))).to_json()["line_f1"]
+            figure = score_pages(self._pairs(pages, self._inputs.digest(model))).to_json()["line_f1"]
             found.append({"epoch": record["epoch"], "line_f1": figure})
         best = max(found, key=lambda one: (one["line_f1"], -one["epoch"]))
         os.replace(folder / f"epoch-{best['epoch']:04d}.mlmodel", self._run.best)
@@ -115,7 +119,7 @@ class Segmentation(Stages):
         for side in ("test", "validation"):
             pages = sorted(self._inputs.split[side], key=lambda page: str(page["page"]))
             pairs = {name: self._pairs(pages, digest) for name, digest in self._inputs.digests.items() if pages}
-            scores = {name: layout.score(of) for name, of in pairs.items()}
+            scores = {name: score_pages(of) for name, of in pairs.items()}
             results[side] = {
                 name: scores[name].to_json(per_page=True) if name in scores else None for name in ("base", "best")
             }
@@ -163,14 +167,14 @@ class Segmentation(Stages):
         folder.mkdir(parents=True)
         name, digest = list(self._inputs.digests.items())[-1]
         pairs = {pair.page: pair for pair in self._pairs(pages, digest)}
-        worst = layout.worst(layout.score(pairs.values()), count)
+        worst = scoring_layout_score.worst(score_pages(pairs.values()), count)
         places = {page["page"]: self._inputs.image(page) for page in pages}
         for number, page in enumerate(worst, 1):
             self._hear.advance(number, len(worst))
             pair = pairs[page]
             with Image.open(places[page]) as image:
                 upright = ImageOps.exif_transpose(image) if self._inputs.kraken.release == "7.1" else image
-                drawn = layout.overlay(upright, pair, layout.relate(pair.reference.lines, pair.hypothesis.lines))
+                drawn = draw_overlay(upright, pair, relate(pair.reference.lines, pair.hypothesis.lines))
             stem = re.sub(r"[^\w.-]+", "_", page.removesuffix(".xml"))[-80:]
             drawn.save(folder / f"{number:02d}-{stem}-{name}.jpg", quality=85)
 

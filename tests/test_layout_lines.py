@@ -15,10 +15,13 @@ import pytest
 import htr_exp
 from htr_exp.groundtruth.model import Line, Points
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.layout import Layout, PagePair, PageScore, Relations, relate, score_page
-from htr_exp.layout.coverage import coverage
-from htr_exp.layout.ticks import MOST, ticks_of
-from htr_exp.layout.tolerance import tolerances
+from htr_exp.scoring.layout.coverage import compare_baselines
+from htr_exp.scoring.layout.model import Layout, PagePair
+from htr_exp.scoring.layout.relations import Relations, relate
+from htr_exp.scoring.layout.result import PageScore
+from htr_exp.scoring.layout.score import score_page
+from htr_exp.scoring.layout.ticks import MOST, ticks_of
+from htr_exp.scoring.layout.tolerance import tolerances
 
 ROWS = (200, 300, 400, 500, 600)  # 100 px apart: a tolerance of 25 px
 DEMO = sorted(Path(htr_exp.__file__).parent.joinpath("demo").rglob("*.xml"))
@@ -193,7 +196,7 @@ def test_a_line_that_no_image_could_hold_costs_no_memory() -> None:
 
 
 def test_exchanging_the_sides_exchanges_what_became_of_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("htr_exp.layout.coverage.tolerances", lambda ticks: np.full(len(ticks.starts), 20.0))
+    monkeypatch.setattr("htr_exp.scoring.layout.coverage.tolerances", lambda ticks: np.full(len(ticks.starts), 20.0))
     source = random.Random(5)
 
     def page() -> list[Line]:
@@ -321,7 +324,7 @@ def test_figures_are_those_of_the_published_scheme_written_out(seed: int) -> Non
         odd = source.choice([((x, y), (x + 3, y + 200)), ((x, y), (x + 60, y + 150), (x + 90, y - 30), (x + 350, y))])
         pages.append(ends[: source.randrange(2, 4)] if source.random() < 0.8 else odd)
     hypothesis = disturbed(pages, source)
-    compared = coverage(pages, hypothesis)
+    compared = compare_baselines(pages, hypothesis)
     wanted = plain_tolerances([plain_ticks(points) for points in pages], shortcut=False)
     assert tolerances(compared.reference.ticks).tolist() == pytest.approx(wanted)
     assert [tuple(point) for point in ticks_of(pages[:1]).points.tolist()] == plain_ticks(pages[0])

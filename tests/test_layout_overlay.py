@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from htr_exp.groundtruth.model import Line, Points, Region
-from htr_exp.layout import Layout, PagePair, overlay, relate
+from htr_exp.scoring.layout.model import Layout, PagePair
+from htr_exp.scoring.layout.overlay import draw_overlay
+from htr_exp.scoring.layout.relations import relate
 
 FOUND, MISSED, INVENTED, MERGED, SPLIT = (0, 158, 115), (213, 94, 0), (0, 114, 178), (204, 121, 167), (230, 159, 0)
 GREY = (110, 110, 110)
@@ -21,7 +23,7 @@ def line(*baseline: tuple[int, int]) -> Line:
 
 def drawn(reference: Layout, hypothesis: Layout, size: tuple[int, int] = (1200, 1000)) -> Image.Image:
     pair = PagePair("page", reference, hypothesis)
-    return overlay(Image.new("RGB", size, PARCHMENT), pair, relate(reference.lines, hypothesis.lines))
+    return draw_overlay(Image.new("RGB", size, PARCHMENT), pair, relate(reference.lines, hypothesis.lines))
 
 
 def layout(*lines: Line, region: Points = ()) -> Layout:
@@ -96,7 +98,7 @@ def test_the_same_page_gives_the_same_picture_and_the_image_stays_as_it_was() ->
     image = Image.new("L", (900, 700), 200)
     pair = PagePair("page", REFERENCE, HYPOTHESIS)
     found = relate(REFERENCE.lines, HYPOTHESIS.lines)
-    assert overlay(image, pair, found).tobytes() == overlay(image, pair, found).tobytes()
+    assert draw_overlay(image, pair, found).tobytes() == draw_overlay(image, pair, found).tobytes()
     assert image.getcolors() == [(630_000, 200)]
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from htr_exp.groundtruth.model import Points, Region
-from htr_exp.layout import Layout, PagePair, score, score_page
+from htr_exp.scoring.layout.model import Layout, PagePair
+from htr_exp.scoring.layout.score import score_page, score_pages
 
 
 def box(left: int, top: int, right: int, bottom: int) -> Points:
@@ -23,7 +24,7 @@ def figures(*pages: tuple[Sequence[Region], Sequence[Region]]) -> dict[str, obje
         PagePair(str(number), Layout((), tuple(reference)), Layout((), tuple(hypothesis)))
         for number, (reference, hypothesis) in enumerate(pages)
     ]
-    return score(pairs).to_json()
+    return score_pages(pairs).to_json()
 
 
 def shown(record: dict[str, object]) -> tuple[object, ...]:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import htr_exp
 from htr_exp.groundtruth.model import Line, Region
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.layout import UNTYPED, Layout, PagePair, relate, score, score_page, worst
+from htr_exp.scoring.layout.model import UNTYPED, Layout, PagePair
+from htr_exp.scoring.layout.relations import relate
+from htr_exp.scoring.layout.score import score_page, score_pages, worst
 
 ROWS = (200, 300, 400, 500, 600)
 DEMO = sorted(Path(htr_exp.__file__).parent.joinpath("demo", "pages").rglob("*.xml"))
@@ -61,13 +63,13 @@ def test_reading_order_looks_at_found_lines_alone() -> None:
 
 
 def test_reading_order_is_the_mean_over_the_pages_that_have_one() -> None:
-    result = score([pair(PAGE, PAGE, "a"), pair(PAGE, PAGE[::-1], "b"), pair(PAGE, [], "c")])
+    result = score_pages([pair(PAGE, PAGE, "a"), pair(PAGE, PAGE[::-1], "b"), pair(PAGE, [], "c")])
     assert result.order_agreement == 0.5
-    assert score([pair(PAGE, [], "c")]).to_json()["order_agreement"] is None
+    assert score_pages([pair(PAGE, [], "c")]).to_json()["order_agreement"] is None
 
 
 def test_published_figures_are_means_over_pages_and_micro_ones_over_lines() -> None:
-    result = score(
+    result = score_pages(
         [pair(PAGE, PAGE[:4], "a"), pair(PAGE[:1], [PAGE[0], row(2000), row(3000), row(4000)], "b")]
     ).to_json()
     assert (result["line_precision"], result["line_recall"]) == ((1 + 1 / 4) / 2, (4 / 5 + 1) / 2)
@@ -79,7 +81,7 @@ def test_published_figures_are_means_over_pages_and_micro_ones_over_lines() -> N
 def test_types_are_scored_as_if_there_were_no_others() -> None:
     reference = [row(200), row(300), row(400, "gloss"), row(500, "gloss")]
     hypothesis = [row(200), row(300, "gloss"), row(400, "gloss"), row(900, "rubric")]
-    types = score([pair(reference, hypothesis)]).to_json()["classes"]["lines"]
+    types = score_pages([pair(reference, hypothesis)]).to_json()["classes"]["lines"]
 
     def figures(name: str) -> list[float]:
         found = types[name]
@@ -93,18 +95,18 @@ def test_types_are_scored_as_if_there_were_no_others() -> None:
 
 def test_tolerances_are_those_of_the_whole_page_whatever_the_type() -> None:
     reference = [row(200), row(240, "gloss"), row(300)]
-    types = score([pair(reference, [row(270, "gloss")])]).to_json()["classes"]["lines"]
+    types = score_pages([pair(reference, [row(270, "gloss")])]).to_json()["classes"]["lines"]
     assert (types["gloss"]["precision"], types["gloss"]["recall"]) == (0, 0)  # 3 x 10 px away
 
 
 def test_no_type_is_the_default_type() -> None:
-    result = score([pair([row(200), row(300, "default")], [row(200, "default"), row(300)])]).to_json()
+    result = score_pages([pair([row(200), row(300, "default")], [row(200, "default"), row(300)])]).to_json()
     assert list(result["classes"]["lines"]) == ["default"]
     assert result["classes"]["lines"]["default"]["f1"] == result["line_f1"] == 1
 
 
 def test_the_record_has_the_documented_keys_and_pages_only_when_asked() -> None:
-    result = score([pair(PAGE, PAGE, "b"), pair(PAGE, [], "a")])
+    result = score_pages([pair(PAGE, PAGE, "b"), pair(PAGE, [], "a")])
     assert list(result.to_json()) == TOP
     assert list(result.to_json(per_page=False)) == TOP[:-1]
     entry = result.to_json()["per_page"][0]
@@ -116,26 +118,26 @@ def test_the_record_has_the_documented_keys_and_pages_only_when_asked() -> None:
 
 
 def test_no_pages_are_no_errors() -> None:
-    result = score([]).to_json()
+    result = score_pages([]).to_json()
     assert (result["line_f1"], result["line_f1_micro"], result["region_iou"], result["pages"]) == (1, 1, None, 0)
 
 
 def test_the_worst_pages_come_first() -> None:
-    result = score([pair(PAGE, PAGE[:number], name) for name, number in zip("dcba", (5, 1, 3, 1))])
+    result = score_pages([pair(PAGE, PAGE[:number], name) for name, number in zip("dcba", (5, 1, 3, 1))])
     assert worst(result, 3) == ["a", "c", "b"]
     assert worst(result, 9) == ["a", "c", "b", "d"]
 
 
 def test_two_pages_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two pages are called a"):
-        score([pair(PAGE, PAGE, "a"), pair(PAGE, PAGE, "a")])
+        score_pages([pair(PAGE, PAGE, "a"), pair(PAGE, PAGE, "a")])
 
 
 @pytest.mark.parametrize("path", DEMO[:3], ids=lambda path: path.stem)
 def test_a_real_page_predicted_as_it_is_has_full_score(path: Path) -> None:
     page = read_page(path)
     layout = Layout(page.lines, page.regions)
-    result = score([PagePair(path.name, layout, layout)]).to_json()
+    result = score_pages([PagePair(path.name, layout, layout)]).to_json()
     assert [result[key] for key in TOP[:6]] == [1] * 6
     assert [result[f"region_{key}"] for key in ("iou", "iou_any", "ap50", "map")] == pytest.approx([1] * 4)
     assert (result["lines_found"], result["order_agreement"]) == (len(page.lines), 1)
@@ -143,7 +145,7 @@ def test_a_real_page_predicted_as_it_is_has_full_score(path: Path) -> None:
 
 def test_processes_change_nothing() -> None:
     pairs = [pair(PAGE, PAGE[: number % 6], f"{number:02}") for number in range(20)]
-    assert score(iter(pairs), jobs=2) == score(pairs)
+    assert score_pages(iter(pairs), jobs=2) == score_pages(pairs)
 
 
 coordinates = st.integers(-20, 420)
@@ -172,7 +174,7 @@ def test_whatever_is_compared_figures_are_shares_and_counts_add_up(
         PagePair("c", reference, reference),
         PagePair("d", reference, Layout((), ())),
     ]
-    record = score(pairs).to_json()
+    record = score_pages(pairs).to_json()
     for found in (record, *record["per_page"], *record["classes"]["lines"].values()):
         assert found["lines_found"] + found["lines_missed"] == found["lines"]
         assert found["lines_found"] + found["lines_invented"] == found["lines_predicted"]
@@ -191,7 +193,7 @@ def test_whatever_is_compared_figures_are_shares_and_counts_add_up(
     same = record["per_page"][2]
     assert (same["line_recall"], same["region_iou"]) in ((1, 1), (1, None))
     random.Random(seed).shuffle(pairs)
-    assert score(pairs).to_json() == record
+    assert score_pages(pairs).to_json() == record
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp.pagescores import PageText, bag_distance, score_pages
+from htr_exp.scoring.pages import PageText, bag_distance, score_pages
 
 
 def scored(reference: Sequence[str], hypothesis: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 import regex
 
-from htr_exp.scores import LinePair, Score, normalise, score
+from htr_exp.scoring.lines import LinePair, Score, normalise, score
 
 # Letters, abbreviations and joiners of every kind UAX #29 knows, so that random texts meet all its rules.
 PIECES = [

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from htr_exp.layout.lines import LineCounts, harmonic
-from htr_exp.layout.regions import RegionCounts, over_types
+from htr_exp.scoring.layout.lines import LineCounts, harmonic
+from htr_exp.scoring.layout.regions import RegionCounts, over_types
 
 _LINE_COUNTS = ("found", "missed", "invented", "merged", "split")
 

@@ -10,8 +10,8 @@ import numpy as np
 import shapely
 
 from htr_exp.groundtruth.model import Region
-from htr_exp.layout.model import Floats, kind
-from htr_exp.layout.relations import one_to_one
+from htr_exp.scoring.layout.model import Floats, kind
+from htr_exp.scoring.layout.relations import one_to_one
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Least intersection over union of a region that counts as found: those of COCO (`COCOeval.Params.iouThrs`)."""

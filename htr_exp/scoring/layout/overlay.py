@@ -11,8 +11,8 @@ import shapely
 from PIL import Image, ImageDraw, ImageFont
 
 from htr_exp.groundtruth.model import Points
-from htr_exp.layout.model import PagePair
-from htr_exp.layout.relations import Relations
+from htr_exp.scoring.layout.model import PagePair
+from htr_exp.scoring.layout.relations import Relations
 
 LONGEST = 1600  # pixels of the longer side of the picture
 NARROWEST = 360  # pixels of its width, for the legend
@@ -46,7 +46,7 @@ _MERGED = _Pen("merged", (204, 121, 167), 5)
 _SPLIT = _Pen("split", (230, 159, 0), 3, "knobbed")
 
 
-def overlay(image: Image.Image, pair: PagePair, relations: Relations) -> Image.Image:
+def draw_overlay(image: Image.Image, pair: PagePair, relations: Relations) -> Image.Image:
     """Return the page, scaled down, with both layouts drawn on it and a legend with numbers below.
 
     True lines and regions are thin and grey. Predicted lines are drawn over them as what they are; of several things that

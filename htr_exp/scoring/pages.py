@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from htr_exp.scores import LinePair, normalise, rate, score
+from htr_exp.scoring.lines import LinePair, normalise, rate, score
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from htr_exp.layout.coverage import Coverage
-from htr_exp.layout.model import Booleans
-from htr_exp.layout.relations import Relations, one_to_one, relations
+from htr_exp.scoring.layout.coverage import Coverage
+from htr_exp.scoring.layout.model import Booleans
+from htr_exp.scoring.layout.relations import Relations, one_to_one, relations_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def counted(compared: Coverage, true: Booleans, predicted: Booleans) -> tuple[Li
     on its true line. Each has at most one: the pair with the greatest share is taken first, and so on; a predicted line
     that gets none counts 0, so that pieces beyond the first and what is merged cost precision.
     """
-    found = relations(compared, true, predicted)
+    found = relations_of(compared, true, predicted)
     keep = true[compared.first] & predicted[compared.second]
     shares = compared.hypothesis.shares
     candidates = np.flatnonzero(keep & (shares > 0))

@@ -9,9 +9,9 @@ import numpy as np
 import shapely
 
 from htr_exp.groundtruth.model import Points
-from htr_exp.layout.model import Booleans, Floats, Integers
-from htr_exp.layout.ticks import SPACING, Swarm, Ticks, nearest, ticks_of
-from htr_exp.layout.tolerance import tolerances
+from htr_exp.scoring.layout.model import Booleans, Floats, Integers
+from htr_exp.scoring.layout.ticks import SPACING, Swarm, Ticks, nearest, ticks_of
+from htr_exp.scoring.layout.tolerance import tolerances
 
 NOTHING = 3.0
 """Tolerances at which a tick counts for nothing; up to one it counts in full, between them linearly less."""
@@ -45,7 +45,7 @@ class Coverage:
     hypothesis: Side
 
 
-def coverage(reference: Sequence[Points], hypothesis: Sequence[Points]) -> Coverage:
+def compare_baselines(reference: Sequence[Points], hypothesis: Sequence[Points]) -> Coverage:
     """Compare the baselines of a page, none of them empty.
 
     Source: Grüning et al., READ-BAD (arXiv 1705.03311), as in the tool of cBAD 2017 and 2019 (Transkribus

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from htr_exp.groundtruth.model import Points
-from htr_exp.layout.model import Booleans, Floats, Integers, ranges
+from htr_exp.scoring.layout.model import Booleans, Floats, Integers, ranges
 
 SPACING = 5  # pixels between ticks, as in the published tool (`desPolyTickDist`)
 FEWEST = 20  # ticks of a line that is long enough for them; a shorter one has a tick at each pixel

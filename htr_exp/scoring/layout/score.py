@@ -9,17 +9,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from htr_exp.layout import lines, regions
-from htr_exp.layout.coverage import coverage
-from htr_exp.layout.model import Layout, PagePair, kind
-from htr_exp.layout.order import order_agreement
-from htr_exp.layout.relations import with_baseline
-from htr_exp.layout.result import PageScore, Score
+from htr_exp.scoring.layout import lines, regions
+from htr_exp.scoring.layout.coverage import compare_baselines
+from htr_exp.scoring.layout.model import Layout, PagePair, kind
+from htr_exp.scoring.layout.order import order_agreement
+from htr_exp.scoring.layout.relations import with_baseline
+from htr_exp.scoring.layout.result import PageScore, Score
 
 _CHUNK = 8  # pages sent to a process at a time
 
 
-def score(pairs: Iterable[PagePair], *, jobs: int = 1) -> Score:
+def score_pages(pairs: Iterable[PagePair], *, jobs: int = 1) -> Score:
     """Score predicted layouts against the ground truth; the order of the pages does not matter.
 
     Args:
@@ -42,7 +42,7 @@ def score_page(pair: PagePair) -> PageScore:
     places, predicted_places = with_baseline(reference.lines), with_baseline(hypothesis.lines)
     true = [reference.lines[at] for at in places]
     predicted = [hypothesis.lines[at] for at in predicted_places]
-    compared = coverage([line.baseline for line in true], [line.baseline for line in predicted])
+    compared = compare_baselines([line.baseline for line in true], [line.baseline for line in predicted])
     types = np.array([kind(line) for line in true], dtype=object)
     predicted_types = np.array([kind(line) for line in predicted], dtype=object)
     everything, relations = lines.counted(compared, types != "", predicted_types != "")

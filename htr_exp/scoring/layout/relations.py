@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from htr_exp.groundtruth.model import Line
-from htr_exp.layout.coverage import Coverage, coverage
-from htr_exp.layout.model import Booleans, Integers
+from htr_exp.scoring.layout.coverage import Coverage, compare_baselines
+from htr_exp.scoring.layout.model import Booleans, Integers
 
 MOST_OF = 0.5
 """A line is covered, or lies on another, if more than this share of it does."""
@@ -49,8 +49,8 @@ def relate(reference: Sequence[Line], hypothesis: Sequence[Line]) -> Relations:
     those that cover each other best (mean of both shares) are paired first, one to one.
     """
     true, predicted = with_baseline(reference), with_baseline(hypothesis)
-    compared = coverage([reference[at].baseline for at in true], [hypothesis[at].baseline for at in predicted])
-    found = relations(compared, np.ones(len(true), dtype=bool), np.ones(len(predicted), dtype=bool))
+    compared = compare_baselines([reference[at].baseline for at in true], [hypothesis[at].baseline for at in predicted])
+    found = relations_of(compared, np.ones(len(true), dtype=bool), np.ones(len(predicted), dtype=bool))
     return Relations(
         tuple((true[one], predicted[other]) for one, other in found.found),
         tuple(true[one] for one in found.missed),
@@ -65,7 +65,7 @@ def with_baseline(lines: Sequence[Line]) -> list[int]:
     return [at for at, line in enumerate(lines) if line.baseline]
 
 
-def relations(compared: Coverage, true: Booleans, predicted: Booleans) -> Relations:
+def relations_of(compared: Coverage, true: Booleans, predicted: Booleans) -> Relations:
     """Return what became of some lines of a page, as if there were no others.
 
     Args:
