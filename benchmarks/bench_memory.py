@@ -3,7 +3,7 @@
     python benchmarks/bench_memory.py [height ...]
 
 Trains `ketos segtrain` for one epoch on demo pages with blla's layers from scratch, at several heights of the network, and
-watches the memory of its process. The peer is the estimate of `htr_exp.memory`. Prints a line of JSON each; fails where
+watches the memory of its process. The peer is the estimate of `htr_exp.audit.memory_estimate`. Prints a line of JSON each; fails where
 the estimate is far too small, so that a job would be killed, or far too large.
 """
 
@@ -18,12 +18,12 @@ from pathlib import Path
 
 import psutil
 
+from htr_exp.audit.memory_estimate import MemoryEstimate
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.kraken import runtime
 from htr_exp.kraken.commands import train_command
-from htr_exp.memory import Memory
 from htr_exp.plan import Memory as Shared
 
 PAGES = Path(__file__).parents[1] / "htr_exp" / "demo" / "pages"
@@ -38,7 +38,7 @@ def main() -> int:
     failed = False
     for height in heights:
         spec = LAYERS.format(height=height)
-        estimate = Memory(spec, 2, pages).peak_gb(0) or 0.0
+        estimate = MemoryEstimate(spec, 2, pages).peak_gb(0) or 0.0
         with tempfile.TemporaryDirectory() as folder:
             measured = _peak_gb(spec, pages, Path(folder))
         ratio = round(estimate / measured, 3)

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from htr_exp.audit.memory_estimate import workers_within
 from htr_exp.config.schema import Experiment
 from htr_exp.core import machine
 from htr_exp.core.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
@@ -16,7 +17,6 @@ from htr_exp.core.files import digest_json, read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
-from htr_exp.memory import workers_within
 from htr_exp.rundir import RunDir, compiled_file
 from htr_exp.splits import NAMES
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from htr_exp import classes, leakage, lineage, material, splits, splitting
+from htr_exp import leakage, lineage, splits, splitting
+from htr_exp.audit import training_data
+from htr_exp.audit.classes import ClassNames, setting_problems
 from htr_exp.config import conventions, rules
 from htr_exp.config.compose import Composed, conf_dir, word_problems
 from htr_exp.config.places import Places, absolute, dataset_folders, places_of
@@ -58,7 +60,7 @@ class Plan:
     kraken: runtime.Kraken
     device: str
     warnings: tuple[str, ...]
-    material: material.Material
+    material: training_data.TrainingData
     evaluate: bool = False  # score the base model on all pages, train nothing
 
     @property
@@ -96,9 +98,9 @@ class Plan:
         }
 
     @cached_property
-    def naming(self) -> classes.Naming | None:
+    def naming(self) -> ClassNames | None:
         """What the types of lines and regions are called on the staged pages of a segmentation; None for recognition."""
-        return classes.Naming(self.experiment.classes) if self.experiment.task.name == "segmentation" else None
+        return ClassNames(self.experiment.classes) if self.experiment.task.name == "segmentation" else None
 
     @cached_property
     def key(self) -> str:
@@ -149,7 +151,7 @@ class Memory:
     devices: dict[str, str] = field(default_factory=dict)
     slurm: dict[str, list[str]] = field(default_factory=dict)
     missing: dict[Any, list[str]] = field(default_factory=dict)
-    materials: dict[Any, material.Material] = field(default_factory=dict)
+    materials: dict[Any, training_data.TrainingData] = field(default_factory=dict)
     defaults: dict[str, Experiment] = field(default_factory=dict)
 
     def shipped(self, task: str = "recognition") -> Experiment:
@@ -182,7 +184,7 @@ def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = F
     if problems and experiment.task.name not in CHOICES["task.name"]:
         raise ConfigError("the experiment cannot run:", problems)
     problems += rules.problems(experiment, memory.shipped(experiment.task.name), evaluate=evaluate)
-    problems += (misnamed := classes.setting_problems(experiment.classes))
+    problems += (misnamed := setting_problems(experiment.classes))
     problems += slurm_problems(experiment, memory)
     problems += (misset := leakage.setting_problems(experiment.leakage))
     places = places_of(experiment)
@@ -469,16 +471,16 @@ def _material(
     split: splits.Split,
     memory: Memory,
     evaluate: bool,
-) -> material.Material:
-    key = (id(dataset), split.digest, base.sha256 if base else None, evaluate, material.key(experiment))
+) -> training_data.TrainingData:
+    key = (id(dataset), split.digest, base.sha256 if base else None, evaluate, training_data.key(experiment))
     if key not in memory.materials:
         pages = {page.name: page for page in dataset.pages}
-        memory.materials[key] = material.of_split(experiment, pages, split.pages, base.header if base else None)
+        memory.materials[key] = training_data.of_split(experiment, pages, split.pages, base.header if base else None)
     return memory.materials[key]
 
 
 def _warnings(
-    experiment: Experiment, base: Base | None, found: material.Material, split: splits.Split, evaluate: bool
+    experiment: Experiment, base: Base | None, found: training_data.TrainingData, split: splits.Split, evaluate: bool
 ) -> list[str]:
     said = conventions.warning(experiment, evaluate=evaluate) if experiment.task.name == "recognition" else None
     warnings = [said] if said else []

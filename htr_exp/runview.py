@@ -299,7 +299,7 @@ def _tags(
         "htr_exp.leakage": ", ".join(sorted((provenance.get("leakage") or {}).get("accepted") or ())),
         "htr_exp.base_trained_on": ((provenance.get("leakage") or {}).get("base_model") or {}).get("trained_on"),
         "htr_exp.segmentation_model": (provenance.get("segmentation_model") or {}).get("name"),
-        "htr_exp.classes": _classes(provenance),
+        "htr_exp.audit.classes": _classes(provenance),
         "htr_exp.dataset": dataset.get("name"),
         "htr_exp.dataset_digest": dataset.get("digest"),
         "htr_exp.split_digest": (provenance.get("split") or {}).get("digest"),

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from groundtruth_pages import page_line, page_xml, put, write_image
 
-from htr_exp import alphabet
-from htr_exp.alphabet import Audit, audit, trained_text
-from htr_exp.charactertable import LONGEST_SEARCH_S, CharacterTable, read_table
+from htr_exp.audit import alphabet
+from htr_exp.audit.allowed_characters import LONGEST_SEARCH_S, CharacterTable, read_table
+from htr_exp.audit.alphabet import AlphabetAudit, audit, trained_text
 from htr_exp.core.errors import ConfigError
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import GroundTruthPage
@@ -33,7 +33,7 @@ def pages(tmp_path: Path) -> Pages:
     return make
 
 
-def twins(found: Audit) -> list[tuple[str, str, tuple[int, int], str]]:
+def twins(found: AlphabetAudit) -> list[tuple[str, str, tuple[int, int], str]]:
     return [(one.twin.rare, one.twin.common, one.twin.counts, one.twin.why) for one in found.twins]
 
 
@@ -202,7 +202,7 @@ def test_all_faults_of_a_table_are_said_at_once(tmp_path: Path) -> None:
 def test_an_expression_that_never_ends_is_stopped(
     tmp_path: Path, pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("htr_exp.charactertable.LONGEST_SEARCH_S", 0.2)
+    monkeypatch.setattr("htr_exp.audit.allowed_characters.LONGEST_SEARCH_S", 0.2)
     assert LONGEST_SEARCH_S <= 10
     slow = table(tmp_path, "char,regex,replacement\n(a|aa|aaa)+[0-9],true,x\n")
     start = time.monotonic()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from scenario import BLLA, Classes, resized, segmentation_weights
 
-from htr_exp import classes
-from htr_exp.classes import Naming, audit, setting_problems
+from htr_exp.audit import classes
+from htr_exp.audit.classes import ClassNames, audit, setting_problems
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Classes as Settings
 from htr_exp.core.errors import ConfigError
@@ -32,29 +32,29 @@ def header(tmp_path: Path, named: Classes = BLLA) -> ModelHeader:
 
 def audited(
     *train: GroundTruthPage, base: ModelHeader | None = None, resize: str = "new", settings: Settings | None = None, **sides: Any
-) -> classes.Audit:  # fmt: skip
+) -> classes.ClassAudit:  # fmt: skip
     every = {"train": train, "validation": (), "test": ()} | sides
     return audit(every, settings or Settings(), base, resize)
 
 
 def named(values: dict[str, Any], kind: str | None, **more: Any) -> str | None:
-    return Naming(Settings(lines=values, **more)).line(kind)
+    return ClassNames(Settings(lines=values, **more)).line(kind)
 
 
 def test_types_keep_their_names_where_nothing_is_said() -> None:
-    plain = Naming(Settings())
+    plain = ClassNames(Settings())
     assert plain.line("DefaultLine:verse#2") == "DefaultLine:verse#2"
     assert plain.region("MainZone#1") == "MainZone#1"
 
 
 @pytest.mark.parametrize("kind", [None, "", "  "])
 def test_what_has_no_type_is_called_as_kraken_calls_it(kind: str | None) -> None:
-    plain = Naming(Settings())
+    plain = ClassNames(Settings())
     assert (plain.line(kind), plain.region(kind)) == ("default", "text")
 
 
 def test_what_has_no_type_can_be_named_like_any_other() -> None:
-    given = Naming(Settings(lines={"default": "DefaultLine"}, regions={"te*": None}))
+    given = ClassNames(Settings(lines={"default": "DefaultLine"}, regions={"te*": None}))
     assert (given.line(None), given.region(None)) == ("DefaultLine", None)
 
 
@@ -82,7 +82,7 @@ def test_a_pattern_minds_upper_and_lower_case() -> None:
 @pytest.mark.parametrize(("kind", "expected"), [("MainZone:column#1", "MainZone"), ("MainZone#2", "MainZone"),
                                                 ("MainZone", "MainZone"), (":x", ":x"), (None, "text")])  # fmt: skip
 def test_without_subtypes_a_type_is_what_stands_before_them(kind: str | None, expected: str) -> None:
-    assert Naming(Settings(subtypes=False)).region(kind) == expected
+    assert ClassNames(Settings(subtypes=False)).region(kind) == expected
 
 
 def test_without_subtypes_the_rest_is_what_can_be_named() -> None:
@@ -352,7 +352,9 @@ def test_several_classes_can_be_given_at_once() -> None:
 def test_a_class_of_the_command_line_goes_over_a_choice() -> None:
     given = composed("classes=blla", "classes.lines.HeadingLine=heading")
     assert given["lines"] == {"*": "default", "HeadingLine": "heading"}
-    naming = Naming(compose_experiment([*FINE, "classes=blla", "classes.lines.HeadingLine=heading"]).experiment.classes)
+    naming = ClassNames(
+        compose_experiment([*FINE, "classes=blla", "classes.lines.HeadingLine=heading"]).experiment.classes
+    )
     assert [naming.line(kind) for kind in ("HeadingLine", "Other", None)] == ["heading", "default", "default"]
 
 
@@ -364,8 +366,8 @@ def test_a_wrong_key_of_classes_is_refused(word: str) -> None:
 
 
 def test_the_shipped_choices_name_what_they_say() -> None:
-    def naming(choice: str) -> Naming:
-        return Naming(compose_experiment([*FINE, f"classes={choice}"]).experiment.classes)
+    def naming(choice: str) -> ClassNames:
+        return ClassNames(compose_experiment([*FINE, f"classes={choice}"]).experiment.classes)
 
     blla, lines_only, segmonto = naming("blla"), naming("lines_only"), naming("segmonto")
     assert (blla.line("HeadingLine"), blla.region("MainZone#1")) == ("default", "text")

@@ -14,7 +14,7 @@ from groundtruth_pages import SIZE, alto_line, alto_xml, codes, page_line, page_
 from PIL import Image
 
 from htr_exp import cli
-from htr_exp.classes import Naming, audit
+from htr_exp.audit.classes import ClassNames, audit
 from htr_exp.config.schema import Classes
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Page
@@ -51,7 +51,7 @@ def line(number: int, baseline: str | None, kind: str | None = "DefaultLine", **
 
 def staged(page: GroundTruthPage, tmp_path: Path, settings: Classes | None = None) -> Page:
     path = tmp_path / "staged.xml"
-    path.write_bytes(staged_xml(page, Naming(settings or Classes())))
+    path.write_bytes(staged_xml(page, ClassNames(settings or Classes())))
     return read_page(path)
 
 

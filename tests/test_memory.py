@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from htr_exp.audit.memory_estimate import MemoryEstimate, scaled_pixels, values_per_pixel, workers_within
 from htr_exp.groundtruth.model import GroundTruthPage
-from htr_exp.memory import Memory, scaled_pixels, values_per_pixel, workers_within
 
 BLLA = "[1,{height},0,3 Cr7,7,64,2,2 Gn32 Cr3,3,128,2,2 Gn32 Cr3,3,128 Gn32 Cr3,3,256 Gn32 Cr3,3,256 Gn32 Lbx32 Lby32 Cr1,1,32 Gn32 Lby32 Lbx32 O{{l_16}}2l4]"
 
@@ -26,8 +26,8 @@ def page(width: int, height: int) -> GroundTruthPage:
     return GroundTruthPage("p.xml", Path("p.xml"), Path("p.jpg"), "", "", width, height, (), "")
 
 
-def memory(width: int, height: int, network_height: int = 1800) -> Memory:
-    return Memory(BLLA.format(height=network_height), 2, [page(width // 2, height), page(width, height)])
+def memory(width: int, height: int, network_height: int = 1800) -> MemoryEstimate:
+    return MemoryEstimate(BLLA.format(height=network_height), 2, [page(width // 2, height), page(width, height)])
 
 
 @pytest.mark.parametrize(("width", "height", "network_height", "peak"), MEASURED)

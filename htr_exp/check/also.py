@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from htr_exp import alphabet, classes, crowded, leakage
-from htr_exp.alphabet import Form
-from htr_exp.charactertable import CharacterTable, read_table
+from htr_exp import leakage
+from htr_exp.audit import alphabet, classes, line_capacity
+from htr_exp.audit.allowed_characters import CharacterTable, read_table
+from htr_exp.audit.alphabet import Form
+from htr_exp.audit.homoglyphs import spelled
 from htr_exp.check.found import Checked, Section, counted
 from htr_exp.config import conventions
 from htr_exp.config.places import places_of
@@ -23,7 +25,6 @@ from htr_exp.groundtruth.statistics import Volume, count_dataset
 from htr_exp.kraken import model_store
 from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.vgsl import read_network
-from htr_exp.lookalikes import spelled
 
 _SHOWN = 12
 """Characters that are shown of a list."""
@@ -138,7 +139,7 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
             sentences.append(f"warning: {convention}")
         shape = read_network(held.header.network) if held.header.network else None
         if shape is not None:
-            tight = crowded.crowded(
+            tight = line_capacity.crowded_lines(
                 pages,
                 shape,
                 pad=training.pad,
@@ -146,7 +147,7 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
                 normalize_whitespace=blanks,
                 alphabet=known or (),
             )
-            if warning := crowded.warning(tight, checked.dataset.lines):
+            if warning := line_capacity.warning(tight, checked.dataset.lines):
                 sentences.append(f"warning: {warning}")
     title = f"Its characters, for {model}" if model else "Its characters"
     checked = replace(checked, refusals=(*checked.refusals, *refusals))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
-from htr_exp.classes import KINDS, OF_MODEL
+from htr_exp.audit.classes import KINDS, OF_MODEL
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import write_atomically
 from htr_exp.kraken.model_file import (

@@ -37,7 +37,7 @@ PAGE_BYTES = 4
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryEstimate:
     """What a segmentation training takes.
 
     Attributes:

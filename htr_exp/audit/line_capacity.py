@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from htr_exp.alphabet import Form, trained_text
+from htr_exp.audit.alphabet import Form, trained_text
 from htr_exp.kraken.vgsl import Network, columns_needed
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class CrowdedLine:
         }
 
 
-def crowded(
+def crowded_lines(
     pages: Iterable[GroundTruthPage],
     network: Network,
     *,

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from htr_exp import alphabet, classes, crowded
-from htr_exp.alphabet import Audit, Form
+from htr_exp.audit import alphabet, classes, line_capacity
+from htr_exp.audit.alphabet import AlphabetAudit, Form
+from htr_exp.audit.line_capacity import CrowdedLine
+from htr_exp.audit.memory_estimate import MemoryEstimate
 from htr_exp.config.schema import Experiment
-from htr_exp.crowded import CrowdedLine
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.releases import release
 from htr_exp.kraken.vgsl import read_network
-from htr_exp.memory import Memory
 
 
-class Material(Protocol):
+class TrainingData(Protocol):
     """What was found in the pages of a training."""
 
     def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
@@ -42,7 +42,7 @@ class Lines:
         lines: how many lines are trained on.
     """
 
-    audit: Audit
+    audit: AlphabetAudit
     crowded: tuple[CrowdedLine, ...] | None
     lines: int
 
@@ -58,7 +58,7 @@ class Lines:
             normalization=experiment.training.normalization,
             table=experiment.dataset.characters,
         )
-        if said := crowded.warning(self.crowded or (), self.lines):
+        if said := line_capacity.warning(self.crowded or (), self.lines):
             yield said
 
     def facts(self) -> dict[str, Any]:
@@ -78,8 +78,8 @@ class Layouts:
         memory: what a training on them takes.
     """
 
-    audit: classes.Audit
-    memory: Memory
+    audit: classes.ClassAudit
+    memory: MemoryEstimate
 
     def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
         """Return why a training must not start on them; where nothing is learnt, any layout can be scored."""
@@ -143,7 +143,7 @@ def examined(
     training = experiment.training
     allowed = None
     if experiment.dataset.characters is not None:
-        from htr_exp.charactertable import read_table
+        from htr_exp.audit.allowed_characters import read_table
 
         allowed = read_table(Path(experiment.dataset.characters).expanduser().absolute())
     known = base.alphabet if base is not None else None
@@ -164,7 +164,7 @@ def examined(
         ),
         crowded=None
         if shape is None
-        else crowded.crowded(
+        else line_capacity.crowded_lines(
             pages, shape, pad=training.pad, normalization=form, normalize_whitespace=whitespace, alphabet=known or ()
         ),
         lines=sum(len(page.lines) for page in pages),
@@ -176,7 +176,7 @@ def of_split(
     pages: Mapping[str, GroundTruthPage],
     sides: Mapping[str, Sequence[str]],
     base: ModelHeader | None,
-) -> Material:
+) -> TrainingData:
     """Examine a dataset whose pages are, by name, trained on, validated with and scored on.
 
     Raises:
@@ -187,7 +187,7 @@ def of_split(
         audit = classes.audit(of_side, experiment.classes, base, experiment.training.resize)
         spec = base.network if base is not None else str(experiment.architecture.spec)
         outputs = sum(map(len, audit.numbers.values()))
-        return Layouts(audit, Memory(spec, outputs, [*of_side["train"], *of_side["validation"]]))
+        return Layouts(audit, MemoryEstimate(spec, outputs, [*of_side["train"], *of_side["validation"]]))
     wanted = set(sides["train"])
     return examined(
         experiment,

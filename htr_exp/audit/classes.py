@@ -38,7 +38,7 @@ the CATMuS sets add to it."""
 
 
 @dataclass(frozen=True)
-class Naming:
+class ClassNames:
     """What the types of a dataset are called in training, as `classes` says."""
 
     classes: Classes
@@ -87,7 +87,7 @@ def _unusable(name: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Audit:
+class ClassAudit:
     """The classes of one training.
 
     Attributes:
@@ -261,7 +261,7 @@ class Audit:
 
 def audit(
     sides: Mapping[str, Sequence[GroundTruthPage]], classes: Classes, base: ModelHeader | None, resize: str
-) -> Audit:
+) -> ClassAudit:
     """Count the classes of a dataset.
 
     Args:
@@ -270,7 +270,7 @@ def audit(
         base: what the base model's file says of itself; None from scratch.
         resize: training.resize.
     """
-    naming = Naming(classes)
+    naming = ClassNames(classes)
     counts: dict[str, dict[str, Counter[str]]] = {sort: {} for sort in KINDS}
     left_out: dict[str, Counter[str]] = {sort: Counter() for sort in KINDS}
     untyped = dict.fromkeys(KINDS, 0)
@@ -284,7 +284,7 @@ def audit(
                     left_out[sort][kind or UNTYPED[sort]] += 1
                 else:
                     counts[sort].setdefault(named, Counter())[side] += 1
-    return Audit(counts, left_out, untyped, known_classes(base) if base else None, resize, classes.vocabulary)
+    return ClassAudit(counts, left_out, untyped, known_classes(base) if base else None, resize, classes.vocabulary)
 
 
 def _listed(names: Sequence[str]) -> str:

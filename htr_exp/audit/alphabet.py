@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from htr_exp import lookalikes
-from htr_exp.lookalikes import Twin, spelled
+from htr_exp.audit import homoglyphs
+from htr_exp.audit.homoglyphs import Twin, spelled
 
 if TYPE_CHECKING:
-    from htr_exp.charactertable import CharacterTable
+    from htr_exp.audit.allowed_characters import CharacterTable
     from htr_exp.groundtruth.model import GroundTruthPage
 
 EXAMPLES = 3
@@ -37,7 +37,7 @@ def trained_text(text: str, *, normalization: Form | None, normalize_whitespace:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CharacterFinding:
     """A character, how often it is there, and where it is for example."""
 
     text: str
@@ -86,7 +86,7 @@ def _characters(text: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Audit:
+class AlphabetAudit:
     """What is to know of an alphabet.
 
     Attributes:
@@ -101,13 +101,13 @@ class Audit:
     """
 
     characters: Counter[str]
-    unknown: tuple[Finding, ...]
+    unknown: tuple[CharacterFinding, ...]
     lost: tuple[str, ...]
     resize: str
     nearest: tuple[str, int] | None
     twins: tuple[TwinFinding, ...]
-    unlisted: tuple[Finding, ...]
-    replaced: tuple[Finding, ...]
+    unlisted: tuple[CharacterFinding, ...]
+    replaced: tuple[CharacterFinding, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `check --json` prints it."""
@@ -132,7 +132,7 @@ def audit(
     allowed: CharacterTable | None = None,
     held_out: Sequence[GroundTruthPage] = (),
     look_alikes: bool = True,
-) -> Audit:
+) -> AlphabetAudit:
     """Examine the characters of some pages.
 
     Args:
@@ -155,9 +155,9 @@ def audit(
     twins = _twins(texts, look_alikes)
     examples = texts.examples({*unknown, *(twin.rare for twin in twins)})
     unlisted, replaced = _offences([*pages, *held_out], allowed) if allowed is not None else ((), ())
-    return Audit(
+    return AlphabetAudit(
         characters=characters,
-        unknown=tuple(Finding(one, characters[one], examples[one]) for one in unknown),
+        unknown=tuple(CharacterFinding(one, characters[one], examples[one]) for one in unknown),
         lost=tuple(sorted(known - characters.keys())) if known is not None else (),
         resize=resize,
         nearest=_nearest(texts, normalization, known, len(unknown)) if known is not None else None,
@@ -216,12 +216,12 @@ class _Texts:
 
 
 def _twins(texts: _Texts, look_alikes: bool) -> list[Twin]:
-    found = list(lookalikes.forms(texts.characters, texts.counted))
+    found = list(homoglyphs.forms(texts.characters, texts.counted))
     decomposed: Counter[str] = Counter()
     for one, count in texts.characters.items():
         decomposed.update({part: times * count for part, times in Counter(unicodedata.normalize("NFD", one)).items()})
-    found += lookalikes.signs(decomposed, lambda sequences: texts.counted(sequences, "NFD"))
-    return found + list(lookalikes.confusables(decomposed, texts.of_pages("NFD"))) if look_alikes else found
+    found += homoglyphs.signs(decomposed, lambda sequences: texts.counted(sequences, "NFD"))
+    return found + list(homoglyphs.confusables(decomposed, texts.of_pages("NFD"))) if look_alikes else found
 
 
 def _nearest(texts: _Texts, asked: str | None, known: set[str], unknown: int) -> tuple[str, int] | None:
@@ -240,7 +240,7 @@ def _nearest(texts: _Texts, asked: str | None, known: set[str], unknown: int) ->
 
 def _offences(
     pages: Sequence[GroundTruthPage], allowed: CharacterTable
-) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+) -> tuple[tuple[CharacterFinding, ...], tuple[CharacterFinding, ...]]:
     """Return what a table of allowed characters does not have, and what it replaces."""
     counts: Counter[tuple[str, str | None]] = Counter()
     places: dict[tuple[str, str | None], list[str]] = {}
@@ -252,12 +252,13 @@ def _offences(
                 if len(of_one) < EXAMPLES:
                     of_one.append(f"{page.name}:{line.id}")
     found = [
-        Finding(text, count, tuple(places[text, instead]), instead) for (text, instead), count in counts.most_common()
+        CharacterFinding(text, count, tuple(places[text, instead]), instead)
+        for (text, instead), count in counts.most_common()
     ]
     return tuple(one for one in found if one.instead is None), tuple(one for one in found if one.instead is not None)
 
 
-def problems(found: Audit, *, model: str | None, table: str | None) -> list[str]:
+def problems(found: AlphabetAudit, *, model: str | None, table: str | None) -> list[str]:
     """Return why a training must not start on such characters.
 
     Args:
@@ -279,7 +280,7 @@ def problems(found: Audit, *, model: str | None, table: str | None) -> list[str]
     return said
 
 
-def warnings(found: Audit, *, model: str | None, normalization: str | None, table: str | None) -> Iterator[str]:
+def warnings(found: AlphabetAudit, *, model: str | None, normalization: str | None, table: str | None) -> Iterator[str]:
     """Yield what to know of the characters before a training starts."""
     if found.nearest is not None:
         form, unknown = found.nearest
@@ -288,7 +289,7 @@ def warnings(found: Audit, *, model: str | None, normalization: str | None, tabl
             f"{unknown} in the form it writes itself: consider training.normalization={form}"
         )
     if found.resize == "new" and found.lost and found.unknown:
-        yield f"training.resize=new deletes {_characters_in(found.lost)} that {model} knows: {lookalikes.listed(found.lost)}"
+        yield f"training.resize=new deletes {_characters_in(found.lost)} that {model} knows: {homoglyphs.listed(found.lost)}"
     if mixed := [one for one in found.twins if one.twin.why == "normal form"]:
         yield (
             f"written both composed and decomposed, and learnt twice: {_characters_in(mixed)}: "
@@ -305,7 +306,7 @@ def warnings(found: Audit, *, model: str | None, normalization: str | None, tabl
         yield f"dataset.characters={table} has others for {_characters_in(found.replaced)}: {shown}; convert the files first, or choose those that are"
 
 
-def _counted(found: Iterable[Finding], *, places: bool = False) -> str:
+def _counted(found: Iterable[CharacterFinding], *, places: bool = False) -> str:
     return ", ".join(
         f"{spelled(one.text)} ({one.count} times{f', {one.examples[0]}' if places and one.examples else ''})"
         for one in found
