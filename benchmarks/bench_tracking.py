@@ -38,7 +38,7 @@ def job(run: str, waited: str) -> None:
     """Do one run, and write down how long it waited for its tracking."""
     from htr_exp import launch, recording
     from htr_exp.core.signals import Stop
-    from htr_exp.rundir import RunDir
+    from htr_exp.runs.run_dir import RunDir
 
     spent = [0.0]
 
@@ -108,7 +108,7 @@ def sync(workspace: Path, *words: str) -> None:
 
 def losses(workspace: Path, database: Path) -> tuple[int, int, int, int]:
     """Return how many epochs the run folders have, how many of them a store lacks, how many it has twice, and how many jobs failed."""
-    from htr_exp.rundir import runs_in
+    from htr_exp.runs.selection import runs_in
 
     query = (
         "SELECT t.value, m.step, m.value FROM metrics m JOIN runs r ON r.run_uuid = m.run_uuid "

@@ -16,7 +16,7 @@ from htr_exp.core.errors import ConfigError, HtrExpError
 if TYPE_CHECKING:
     from htr_exp.config.compose import Composed
     from htr_exp.config.places import Places
-    from htr_exp.rundir import RunDir
+    from htr_exp.runs.run_dir import RunDir
 
 WATCH_S = 10.0
 """How often `status --watch` looks, seconds."""
@@ -145,8 +145,9 @@ def check(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """Say how runs stand."""
-    from htr_exp import report, standing, terminal
     from htr_exp.core.console import console
+    from htr_exp.runs import status as runs_status
+    from htr_exp.runs import status_table, table
 
     every_s = _watched(args)
     runs = _chosen(args)
@@ -154,12 +155,12 @@ def status(args: argparse.Namespace) -> int:
         _record_new(args, runs)
 
     def look() -> tuple[list[dict[str, Any]], list[str]]:
-        found, notes = standing.look(runs)
-        return [report.row(run, found[run.path]) for run in runs], notes
+        found, notes = runs_status.look(runs)
+        return [table.row(run, found[run.path]) for run in runs], notes
 
     if every_s is not None and runs:
         try:
-            terminal.watch_status(console(), look, every_s=every_s)
+            status_table.watch_status(console(), look, every_s=every_s)
         except KeyboardInterrupt:  # as `watch` does: who only looks has nothing to interrupt
             return 0
         return 0
@@ -167,7 +168,7 @@ def status(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:
-        terminal.show_status(console(), rows)
+        status_table.show_status(console(), rows)
     else:
         print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
     for note in notes:
@@ -190,7 +191,7 @@ def _watched(args: argparse.Namespace) -> float | None:
 
 def logs(args: argparse.Namespace) -> int:
     """Show a run's log."""
-    from htr_exp import follow
+    from htr_exp.runs.logs import follow, last_lines
 
     if not args.runs:
         args.runs = ["last"]
@@ -199,11 +200,11 @@ def logs(args: argparse.Namespace) -> int:
         names = ", ".join([run.name, *(other.name for other in others)])
         raise ConfigError(f"logs shows one run at a time: choose one of {names}")
     if not args.follow:
-        lines = follow.last_lines(run, args.lines)
+        lines = last_lines(run, args.lines)
         print("\n".join(lines) if lines else f"{run.name}: {run.state().state}: it has not said anything yet")
         return 0
     try:
-        follow.follow(
+        follow(
             run,
             lambda text: print(text, end="", flush=True),
             lambda text: print(f"== {text}", file=sys.stderr, flush=True),
@@ -216,14 +217,14 @@ def logs(args: argparse.Namespace) -> int:
 
 def cancel(args: argparse.Namespace) -> int:
     """End runs."""
-    from htr_exp import follow
-    from htr_exp.rundir import plainly
+    from htr_exp.runs import logs as runs_logs
+    from htr_exp.runs.run_dir import plainly
 
     if not [word for word in args.runs if not word.startswith(("site=", "site."))]:
         raise ConfigError("cancel which runs? Name them, or a sweep; `python -m htr_exp status` lists them")
     runs = _chosen(args)
     try:
-        done, problems = follow.cancel(runs)
+        done, problems = runs_logs.cancel(runs)
     except OSError as error:
         raise plainly(error, runs[0].path) from None
     if args.json:
@@ -238,16 +239,16 @@ def cancel(args: argparse.Namespace) -> int:
 
 def compare(args: argparse.Namespace) -> int:
     """Put runs side by side, best validation CER first."""
-    from htr_exp import report, terminal
     from htr_exp.core.console import console
+    from htr_exp.runs import run_table, table
 
     runs = _chosen(args)
     _record_new(args, runs)
-    rows, varied = report.compared(runs)
+    rows, varied = table.compared(runs)
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:
-        terminal.show_table(console(), rows, varied)
+        run_table.show_table(console(), rows, varied)
     else:
         print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
     return 0
@@ -255,10 +256,11 @@ def compare(args: argparse.Namespace) -> int:
 
 def sync(args: argparse.Namespace) -> int:
     """Record run folders in MLflow, each where its experiment says; doing it again changes nothing."""
-    from htr_exp import standing, tracking
+    from htr_exp import tracking
+    from htr_exp.runs import status as runs_status
 
     workspace, runs = _places(args).workspace, _chosen(args)
-    standing.look(runs)  # what Slurm alone knows of a run's end goes into its folder
+    runs_status.look(runs)  # what Slurm alone knows of a run's end goes into its folder
     paths = [run.path for run in runs]
     asked_for = args.uri is not None or bool(_names(args))
     if not asked_for:
@@ -375,7 +377,7 @@ def _chosen(args: argparse.Namespace) -> list[RunDir]:
         ConfigError: some name means no run, or several; all such names at once.
     """
     from htr_exp.core.files import read_jsonl
-    from htr_exp.rundir import named, runs_in
+    from htr_exp.runs.selection import named, runs_in
 
     folder = _places(args).runs
     names = _names(args)

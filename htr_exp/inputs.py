@@ -17,7 +17,7 @@ from htr_exp.core.files import digest_json, read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
-from htr_exp.rundir import RunDir, compiled_file
+from htr_exp.runs.run_dir import RunDir, compiled_file
 from htr_exp.splits import NAMES
 
 

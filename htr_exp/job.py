@@ -15,9 +15,9 @@ from htr_exp.core.errors import HtrExpError, KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.signals import Interrupted, Stop
 from htr_exp.inputs import Inputs
-from htr_exp.provenance import code_digest
 from htr_exp.recognition import Recognition
-from htr_exp.rundir import RunDir, State, plainly
+from htr_exp.runs.provenance import code_digest
+from htr_exp.runs.run_dir import RunDir, State, plainly
 from htr_exp.segmentation import Segmentation
 from htr_exp.slurm import failures
 from htr_exp.stages import Hear, Stages

@@ -16,7 +16,7 @@ from htr_exp.core.console import console
 from htr_exp.core.lock import STALE_S, Locked
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
 from htr_exp.inputs import Inputs
-from htr_exp.rundir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.terminal import Progress
 
 

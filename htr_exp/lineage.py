@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import read_json, sha256_file
-from htr_exp.rundir import RunDir, runs_in
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.selection import runs_in
 
 Known = Literal["known", "in part", "unknown"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from htr_exp import recording, runview, tracking
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 LOOK_S = 5.0
 """Between two looks at the run folder."""

@@ -15,8 +15,8 @@ from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
-from htr_exp.provenance import PACKAGE
-from htr_exp.rundir import RunDir
+from htr_exp.runs.provenance import PACKAGE
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.slurm import jobs, programs
 
 LONGEST_GRACE_S = 900.0

@@ -29,7 +29,7 @@ from htr_exp.groundtruth.model import Dataset, GroundTruthPage
 from htr_exp.kraken import model_store, options, runtime
 from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.releases import release, unloadable
-from htr_exp.rundir import compiled_file
+from htr_exp.runs.run_dir import compiled_file
 from htr_exp.slurm import cluster, programs, refusals, sbatch
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from htr_exp import tracking
 from htr_exp.core.signals import bound_to_us
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 END_S = 5.0
 """How long a run that has ended waits for its last record; `sync` adds what a slower server missed."""

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 from htr_exp.config import conventions
 from htr_exp.core import files
 from htr_exp.core.task import FIGURES, FOREIGN, Task
-from htr_exp.rundir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, State
 
 VIEW = 4  # raise it when the same folder is to be shown differently: every run is then recorded again
 

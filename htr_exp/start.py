@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import launch, provenance, recording, report, standing, submission, terminal, write
+from htr_exp import launch, recording, submission, terminal, write
 from htr_exp.config import rules
 from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
@@ -18,7 +18,8 @@ from htr_exp.core.errors import ConfigError
 from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
 from htr_exp.plan import Memory, Plan, plan, points_of, slurm_problems
-from htr_exp.rundir import RunDir, State
+from htr_exp.runs import provenance, run_table, status, status_table, table
+from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.submission import Wanted
 
 LOOK_S = 10.0
@@ -242,15 +243,15 @@ def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
     runs = list(dict.fromkeys(one.run for one in ready))
     if submitted and request.wait and stop() is None:
         _wait_for(runs, request)
-    found, notes = standing.look(runs)
-    rows = [report.row(run, found[run.path]) for run in runs]
+    found, notes = status.look(runs)
+    rows = [table.row(run, found[run.path]) for run in runs]
     _show_end(rows, request, runs, notes, all_submitted=len(submitted) == len({run.path for run in runs}))
     failed = any(
         row["state"] == "failed" and (row["folder"] not in {str(path) for path in submitted} or request.wait)
         for row in rows
     )
     code = 130 if stop() == "user" else 143 if stop() else int(failed)
-    known = {row["folder"]: report.to_minimise(row) for row in rows}
+    known = {row["folder"]: table.to_minimise(row) for row in rows}
     return code, [known[str(one.run.path)] for one in ready]
 
 
@@ -262,7 +263,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
             console.show_warnings(console.console(stderr=True), [problem])
 
     runs = list(dict.fromkeys(one.run for one in ready if one.run.state().state != "done"))
-    found, _ = standing.look(runs)
+    found, _ = status.look(runs)
     for run in runs:
         if found[run.path].job is None:
             run.revive()
@@ -274,11 +275,11 @@ def _wait_for(runs: Sequence[RunDir], request: Request) -> None:
     """Return when no run is at work or waits for Slurm any more; Ctrl-C ends the waiting alone."""
 
     def look() -> tuple[list[dict[str, Any]], list[str]]:
-        found, notes = standing.look(runs)
-        return [report.row(run, found[run.path]) for run in runs], notes
+        found, notes = status.look(runs)
+        return [table.row(run, found[run.path]) for run in runs], notes
 
     try:
-        terminal.watch_status(console.console(stderr=request.json), look, every_s=LOOK_S)
+        status_table.watch_status(console.console(stderr=request.json), look, every_s=LOOK_S)
     except KeyboardInterrupt:
         print("the jobs go on without us: `python -m htr_exp status --watch` follows them", file=sys.stderr)
         raise
@@ -300,16 +301,16 @@ def _show_end(
     out = console.console()
     console.show_warnings(console.console(stderr=True), notes)
     if all_submitted and any(row["state"] in ("queued", "running") for row in rows):
-        terminal.show_status(out, rows)
+        status_table.show_status(out, rows)
         what = f" {request.sweep}" if request.sweep else f" {rows[0]['run']}" if len(rows) == 1 else ""
         out.print(f"`python -m htr_exp status{what} --watch` follows it", markup=False)
         return
     if len(rows) > 1:
-        compared, varied = report.compared(runs)
-        terminal.show_table(out, compared, varied)
+        compared, varied = table.compared(runs)
+        run_table.show_table(out, compared, varied)
         for row in rows:
             if row["state"] != "done":
-                terminal.show_result(out, row)
+                run_table.show_result(out, row)
     else:
-        terminal.show_result(out, rows[0])
+        run_table.show_result(out, rows[0])
     out.print("`python -m htr_exp ui` shows it in MLflow; `python -m htr_exp compare` lists all runs", markup=False)

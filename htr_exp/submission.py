@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import node, provenance, standing
+from htr_exp import node
 from htr_exp.config.schema import Slurm
 from htr_exp.core.errors import SubmissionError
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
-from htr_exp.rundir import RunDir, plainly
+from htr_exp.runs import provenance, status
+from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.slurm import programs, refusals, sbatch
 from htr_exp.slurm.jobs import cancel
 
@@ -102,7 +103,7 @@ def submit(wanted: Sequence[Wanted], settings: Slurm, *, name: str, cache: Path)
 
 
 def _waiting(wanted: Sequence[Wanted]) -> list[Wanted]:
-    found, _ = standing.look([RunDir(run.path) for run in wanted])
+    found, _ = status.look([RunDir(run.path) for run in wanted])
     return [run for run in wanted if found[run.path].job is None and found[run.path].state.state in TO_SUBMIT]
 
 

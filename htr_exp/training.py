@@ -20,7 +20,7 @@ from htr_exp.kraken.commands import resume_command, train_command
 from htr_exp.kraken.log import REPLACED, further_of, sanity_checks, validation_of
 from htr_exp.kraken.releases import release
 from htr_exp.kraken.runtime import Kraken
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 
 class Hear(Protocol):

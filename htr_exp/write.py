@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from htr_exp import provenance
 from htr_exp.config import conventions
 from htr_exp.config.schema import Runtime
 from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
@@ -23,7 +22,9 @@ from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.kraken.options import remarks
 from htr_exp.kraken.script import script
 from htr_exp.plan import Base, Plan
-from htr_exp.rundir import RunDir, plainly, runs_in
+from htr_exp.runs import provenance
+from htr_exp.runs.run_dir import RunDir, plainly
+from htr_exp.runs.selection import runs_in
 from htr_exp.splits import NAMES, image_name
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.plan import plan
-from htr_exp.rundir import RunDir, runs_in
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.selection import runs_in
 from htr_exp.write import write
 
 if real := os.environ.get("HTR_EXP_REAL_DATA"):  # tests stand in folders of their own

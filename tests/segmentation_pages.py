@@ -17,7 +17,7 @@ from PIL import Image
 from htr_exp.groundtruth.model import Points
 from htr_exp.groundtruth.stage import page_xml
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
 PAGE = "dev/page-forais/foral_de_guarda_1250"

@@ -30,7 +30,7 @@ from htr_exp.check.page import page
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Problem
 from htr_exp.groundtruth.problem_codes import CODES
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 
 @dataclass(frozen=True)

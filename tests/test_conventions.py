@@ -13,12 +13,15 @@ from conftest import CommandLine
 from groundtruth_pages import page_line, page_xml, put, write_image
 from rich.console import Console
 
-from htr_exp import report, runview, terminal
+from htr_exp import runview
 from htr_exp.config import conventions
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.plan import Memory, Plan, plan
-from htr_exp.rundir import RunDir
+from htr_exp.runs import run_table, status_table
+from htr_exp.runs import table as runs_table
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.table import compared
 
 MISMATCH = ("dataset.transcription_convention=graphematic", "model.transcription_convention=expanded")
 Written = Callable[..., RunDir]
@@ -101,14 +104,14 @@ def test_a_mismatch_is_in_the_record_and_every_table(planned: Written, workspace
     run, plain = planned(*MISMATCH), planned("seed=2")
     assert run.facts()["conventions"] == {"dataset": "graphematic", "model": "expanded"}
     assert run.facts()["crowded_lines"] == {"count": 0, "certain": []}
-    row = report.row(run)
+    row = runs_table.row(run)
     assert (row["conventions"], row["convention_mismatch"]) == ("expanded -> graphematic", True)
-    rows, varied = report.compared([run, plain])
+    rows, varied = compared([run, plain])
     assert varied == ["seed"]
-    assert "expanded -> graphematic" in shown(lambda out: terminal.show_table(out, rows, varied))
-    assert "expanded -> graphematic" in shown(lambda out: terminal.show_status(out, [row]))
+    assert "expanded -> graphematic" in shown(lambda out: run_table.show_table(out, rows, varied))
+    assert "expanded -> graphematic" in shown(lambda out: status_table.show_status(out, [row]))
     done = row | {"state": "done"}
-    assert "convention expanded -> graphematic: " in shown(lambda out: terminal.show_result(out, done))
+    assert "convention expanded -> graphematic: " in shown(lambda out: run_table.show_result(out, done))
     tags = runview.read(run.path, workspace).tags
     assert tags["htr_exp.convention_mismatch"] == "expanded -> graphematic"
     assert tags["htr_exp.model_convention"] == "expanded"
@@ -116,9 +119,9 @@ def test_a_mismatch_is_in_the_record_and_every_table(planned: Written, workspace
 
 def test_without_a_mismatch_no_table_has_the_column(planned: Written, workspace: Path) -> None:
     run = planned("dataset.transcription_convention=graphematic")
-    rows, varied = report.compared([run])
-    assert "convention" not in shown(lambda out: terminal.show_table(out, rows, varied))
-    assert "convention" not in shown(lambda out: terminal.show_status(out, rows))
+    rows, varied = compared([run])
+    assert "convention" not in shown(lambda out: run_table.show_table(out, rows, varied))
+    assert "convention" not in shown(lambda out: status_table.show_status(out, rows))
     assert "htr_exp.convention_mismatch" not in runview.read(run.path, workspace).tags
 
 
@@ -127,7 +130,7 @@ def test_runs_from_before_have_no_convention(planned: Written) -> None:
     facts = run.facts()
     del facts["conventions"]
     run.provenance.write_text(json.dumps(facts), encoding="utf-8")
-    row = report.row(RunDir(run.path))
+    row = runs_table.row(RunDir(run.path))
     assert (row["conventions"], row["convention_mismatch"]) == (None, False)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from htr_exp.core.files import read_jsonl, sha256_file
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 DEMO = Path(__file__).parent.parent / "htr_exp" / "demo"
 

@@ -17,10 +17,11 @@ import pytest
 from conftest import until
 from fake_slurm_site import Site, site
 
-from htr_exp import cli, follow, terminal
+from htr_exp import cli, terminal
 from htr_exp.core import console
 from htr_exp.core.files import utc_now, write_json
-from htr_exp.rundir import RunDir
+from htr_exp.runs import logs
+from htr_exp.runs.run_dir import RunDir
 
 
 @pytest.fixture
@@ -217,7 +218,7 @@ def test_logs_show_one_run_at_a_time(make: Make, call: Call) -> None:
 def followed(run: RunDir, lines: int = 50) -> tuple[list[str], list[str], threading.Thread]:
     said: list[str] = []
     told: list[str] = []
-    thread = threading.Thread(target=follow.follow, args=(run, said.append, told.append), kwargs={"lines": lines})
+    thread = threading.Thread(target=logs.follow, args=(run, said.append, told.append), kwargs={"lines": lines})
     thread.start()
     return said, told, thread
 
@@ -225,7 +226,7 @@ def followed(run: RunDir, lines: int = 50) -> tuple[list[str], list[str], thread
 def test_a_log_is_followed_through_a_restart_until_the_run_ends(
     cluster: Site, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "LOOK_S", 0.01)
+    monkeypatch.setattr(logs, "LOOK_S", 0.01)
     run = make("a", "queued", "12")
     cluster.queue({"JobArrayID": "12", "State": "RUNNING"})
     run.log.write_text("old\nEpoch 1\n")
@@ -262,7 +263,7 @@ def test_following_what_nothing_works_on_ends_at_once(make: Make) -> None:
 
 
 def test_following_asks_slurm_now_and_then(cluster: Site, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "LOOK_S", 0.01)
+    monkeypatch.setattr(logs, "LOOK_S", 0.01)
     run = make("a", "queued", "12")
     cluster.queue({"JobArrayID": "12", "State": "RUNNING"})
     _, told, thread = followed(run)
@@ -277,7 +278,7 @@ def test_following_asks_slurm_now_and_then(cluster: Site, make: Make, monkeypatc
 def test_what_slurm_kept_of_a_job_that_never_began_is_shown_at_its_end(
     cluster: Site, make: Make, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "LOOK_S", 0.01)
+    monkeypatch.setattr(logs, "LOOK_S", 0.01)
     run = make("a", "queued", "12")
     cluster.queue({"JobArrayID": "12", "Reason": "Priority"})
     said, told, thread = followed(run)

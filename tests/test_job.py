@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from htr_exp import job, report
+from htr_exp import job
 from htr_exp import write as write_module
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl
@@ -19,8 +19,9 @@ from htr_exp.core.signals import Stop
 from htr_exp.inputs import Inputs
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.plan import plan
-from htr_exp.provenance import code_digest
-from htr_exp.rundir import RunDir, State
+from htr_exp.runs import table
+from htr_exp.runs.provenance import code_digest
+from htr_exp.runs.run_dir import RunDir, State
 
 
 class Quiet:
@@ -140,7 +141,7 @@ def test_termination_scores_nothing_and_the_next_start_loses_no_epoch(planned: C
     assert do(run).state == "done"
     last = read_jsonl(run.starts)[-1]
     assert (last["resumed_from"], last["first_epoch"], last["lost_epochs"]) == (Checkpoints.ABORTED, heard, 0)
-    assert report.row(run)["restarts"] == 1
+    assert table.row(run)["restarts"] == 1
 
 
 def test_time_budget_ends_a_run_that_is_done(planned: Callable[..., RunDir], scenario) -> None:
@@ -395,7 +396,7 @@ def test_a_killed_kraken_is_started_again_from_its_newest_checkpoint(planned: Ca
     assert [record["epoch"] for record in run.epochs()] == list(range(5))
     assert len(scenario.calls("train")) == 2
     assert "exit code -9" in run.log.read_text()
-    assert report.row(run)["restarts"] == 0
+    assert table.row(run)["restarts"] == 0
 
 
 def test_a_kraken_that_is_killed_twice_in_one_epoch_fails(planned: Callable[..., RunDir], scenario) -> None:
@@ -453,7 +454,7 @@ def test_data_can_be_compiled_and_the_rest_left_queued(planned: Callable[..., Ru
     assert not scenario.calls("train")
     assert do(run).state == "done"
     assert len(scenario.calls("compile")) == 3
-    assert report.row(run)["restarts"] == 0
+    assert table.row(run)["restarts"] == 0
 
 
 def test_another_kraken_than_the_plans_is_refused_where_it_would_run(

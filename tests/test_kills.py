@@ -11,7 +11,7 @@ import pytest
 from conftest import CommandLine, Done, Scenario, until
 
 from htr_exp.core.files import read_json, read_jsonl
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 SEED = 20261123
 

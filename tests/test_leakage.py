@@ -20,14 +20,16 @@ from scenario import weights
 from test_likeness import noisy
 from test_likeness import page as text_of
 
-from htr_exp import leakage, lineage, report
+from htr_exp import leakage, lineage
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
 from htr_exp.core.errors import ConfigError, DatasetError
 from htr_exp.core.files import sha256_file
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.plan import Plan, plan
-from htr_exp.rundir import RunDir
+from htr_exp.runs import table as runs_table
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.table import compared
 from htr_exp.write import write
 
 DEMO = sorted((Path(leakage.__file__).parent / "demo" / "pages").glob("*.jpg"))
@@ -306,31 +308,32 @@ def test_a_given_split_that_leaks_stops_the_run(words: list[str]) -> None:
 
 
 def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], capsys: Any) -> None:
-    from htr_exp import runview, terminal
+    from htr_exp import runview
     from htr_exp.core.console import console
+    from htr_exp.runs import run_table, status_table
 
     made = planned_run(words, "leakage.accept=[near_text]")
     run, _ = write(made, command=["htr_exp", "train"])
     assert run.facts()["leakage"]["accepted"]["near_text"]["pairs"][0]["page"] == "f0.xml"
-    row = report.row(run)
+    row = runs_table.row(run)
     assert row["leakage"] == ["near_text"]
     assert runview.read(run.path, made.places.workspace).tags["htr_exp.leakage"] == "near_text"
-    rows, varied = report.compared([run])
-    terminal.show_status(console(), [row])
+    rows, varied = compared([run])
+    status_table.show_status(console(), [row])
     assert "near_text" in capsys.readouterr().out
-    terminal.show_table(console(), rows, varied)
+    run_table.show_table(console(), rows, varied)
     assert "near_text" in capsys.readouterr().out
-    terminal.show_result(console(), row | {"state": "done", "reason": None})
+    run_table.show_result(console(), row | {"state": "done", "reason": None})
     assert "leakage accepted: near_text" in capsys.readouterr().out
 
 
 def test_a_clean_run_has_no_mark(planned: Callable[..., RunDir], capsys: Any) -> None:
-    from htr_exp import terminal
     from htr_exp.core.console import console
+    from htr_exp.runs import status_table
 
     run = planned()
-    assert report.row(run)["leakage"] == []
-    terminal.show_status(console(), [report.row(run)])
+    assert runs_table.row(run)["leakage"] == []
+    status_table.show_status(console(), [runs_table.row(run)])
     assert "leakage" not in capsys.readouterr().out
 
 

@@ -19,7 +19,7 @@ import pytest
 from conftest import CommandLine, Scenario, until
 
 from htr_exp import trackstore, trackwrite
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 pytest.importorskip("flask", reason="a tracking server needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 

@@ -19,7 +19,7 @@ from fake_slurm_site import Site, site
 import htr_exp
 from htr_exp.core.files import append_jsonl, read_jsonl, write_json
 from htr_exp.core.lock import Owner
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 CODE = str(Path(htr_exp.__file__).parents[1])
 JOB = {"SLURM_JOB_ID": "12", "SLURM_CPUS_PER_TASK": "4", "SLURMD_NODENAME": "gpu1"}

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from htr_exp import provenance
+from htr_exp.runs import provenance
 
 
 def test_the_code_is_kept_by_content_and_runs_from_where_it_is_kept(tmp_path: Path) -> None:

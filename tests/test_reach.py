@@ -18,7 +18,7 @@ from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.kraken.runtime import provide
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
 

@@ -17,7 +17,7 @@ from PIL import Image
 from scenario import BLLA, classes_of_model, metadata_of, segmentation_weights
 from test_job import do, staged
 
-from htr_exp import report, runview, write
+from htr_exp import runview, write
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth.xml import read_page
@@ -25,7 +25,8 @@ from htr_exp.inputs import Inputs
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.kraken.model_file import read_header
 from htr_exp.plan import plan
-from htr_exp.rundir import RunDir
+from htr_exp.runs import table
+from htr_exp.runs.run_dir import RunDir
 
 Planned = Callable[..., RunDir]
 
@@ -211,13 +212,13 @@ def test_its_commands_do_what_the_run_did(finished: Finished, tmp_path: Path) ->
 
 
 def test_its_row_is_judged_by_the_line_f1(finished: Finished) -> None:
-    row = report.row(finished.run)
+    row = table.row(finished.run)
     assert (row["task"], row["metric"], row["val_source"]) == ("segmentation", "line_f1", "rescored")
     assert (row["test"], row["val"], row["base_test"]) == (
         pytest.approx(0.75), pytest.approx(0.75), pytest.approx(2 * 0.4 / 1.4),
     )  # fmt: skip
     assert [row[key] for key in ("val_cer", "test_cer", "test_wer", "base_val_cer", "base_test_cer")] == [None] * 5
-    settings = report.settings(finished.run)
+    settings = table.settings(finished.run)
     assert settings["training.line_width"] == 8
     assert not {"training.batch_size", "training.normalization", "scores.pad"} & settings.keys()
 
@@ -363,7 +364,7 @@ def test_a_termination_loses_no_epoch_of_7_1(planned_layout: Planned, scenario, 
     assert [(row["first_epoch"], row["lost_epochs"]) for row in resumed] == [(heard, 0)]
     assert "--config" not in scenario.calls("segtrain")[-1]  # a checkpoint has its numbers
     assert_named(run.best)
-    assert report.row(run)["restarts"] == 1
+    assert table.row(run)["restarts"] == 1
 
 
 @pytest.mark.parametrize("at", [0, 2])
@@ -575,7 +576,7 @@ def test_a_model_is_evaluated_on_all_pages(planned_layout: Planned, scenario, ba
     assert len(list((run.predictions / "overlays").iterdir())) == 6
     assert {path.name[-9:] for path in (run.predictions / "overlays").iterdir()} == {"-base.jpg"}
     assert not (run.path / "classes.yaml").exists()
-    row = report.row(run)
+    row = table.row(run)
     assert (row["metric"], row["test"], row["val"]) == ("line_f1", found["test"]["base"]["line_f1"], None)
 
 

@@ -16,7 +16,8 @@ from segmentation_pages import ALTO, DATA, PAGE, copy_pages, lists, narrow_pages
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.kraken.class_names import known_classes
 from htr_exp.kraken.model_file import read_header
-from htr_exp.rundir import RunDir, runs_in
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.selection import runs_in
 
 pytestmark = [
     pytest.mark.kraken,

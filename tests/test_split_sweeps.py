@@ -15,7 +15,7 @@ from PIL import Image
 from htr_exp import runview, start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.splits import NAMES
 
 AS_SHIPPED = "split.test=0.1"

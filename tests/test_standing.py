@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from fake_slurm_site import Site, site
 
-from htr_exp import standing
 from htr_exp.core.files import append_jsonl, utc_now, write_json
-from htr_exp.rundir import RunDir
+from htr_exp.runs import status
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.slurm.jobs import Job
 
 ACCOUNTS_OFF = {"err": "Slurm accounting storage is disabled\n", "code": 1}
@@ -46,8 +46,8 @@ def submitted(tmp_path: Path) -> Submitted:
     return write
 
 
-def stood(run: RunDir) -> standing.Standing:
-    return standing.look([run])[0][run.path]
+def stood(run: RunDir) -> status.RunStatus:
+    return status.look([run])[0][run.path]
 
 
 def work_in(run: RunDir, *, job: str | None, pid: int | None = None, host: str | None = None) -> None:
@@ -63,11 +63,11 @@ def work_in(run: RunDir, *, job: str | None, pid: int | None = None, host: str |
 
 def test_local_runs_and_settled_ones_ask_nobody(cluster: Site, submitted: Submitted) -> None:
     runs = [submitted(None, name="local")]
-    runs += [submitted("12", state, name=state) for state in standing.SETTLED]
-    found, notes = standing.look(runs)
+    runs += [submitted("12", state, name=state) for state in status.SETTLED]
+    found, notes = status.look(runs)
     assert (cluster.calls(), notes) == ([], [])
     assert {path.name: one.state.state for path, one in found.items()} == {
-        "local": "queued", **{state: state for state in standing.SETTLED},
+        "local": "queued", **{state: state for state in status.SETTLED},
     }  # fmt: skip
     assert all(one.job is None for one in found.values())
     assert found[runs[1].path].jobs == ("12",)
@@ -75,7 +75,7 @@ def test_local_runs_and_settled_ones_ask_nobody(cluster: Site, submitted: Submit
 
 def test_many_runs_ask_squeue_once_and_sacct_once(cluster: Site, submitted: Submitted) -> None:
     cluster.queue({"JobArrayID": "12_0", "State": "RUNNING"})
-    standing.look([submitted(f"12_{number}", name=f"r{number}") for number in range(5)])
+    status.look([submitted(f"12_{number}", name=f"r{number}") for number in range(5)])
     assert [call["program"] for call in cluster.calls()] == ["squeue", "sacct"]
 
 
@@ -173,7 +173,7 @@ def test_squeue_still_knows_how_a_job_ended_where_nobody_keeps_accounts(cluster:
     run = submitted()
     cluster.queue({"JobArrayID": "12", "State": "TIMEOUT", "EndTime": utc_now().rstrip("Z")})
     cluster.says("sacct", **ACCOUNTS_OFF)
-    found, notes = standing.look([run])
+    found, notes = status.look([run])
     assert (found[run.path].state.state, notes) == ("timed_out", [])
 
 
@@ -201,7 +201,7 @@ def test_a_run_that_waited_for_a_job_that_failed_has_failed(
 def test_a_job_that_nobody_remembers_leaves_its_run_interrupted(cluster: Site, submitted: Submitted) -> None:
     cluster.says("sacct", **ACCOUNTS_OFF)
     run = submitted()
-    found, notes = standing.look([run])
+    found, notes = status.look([run])
     now = found[run.path]
     assert (now.state.state, now.job) == ("interrupted", None)
     assert now.state.reason == "its job 12 is no longer in the queue, and accounting is off: `resume RUN` goes on"
@@ -212,7 +212,7 @@ def test_a_job_that_nobody_remembers_leaves_its_run_interrupted(cluster: Site, s
 def test_a_silent_slurm_leaves_the_word_to_the_folders(cluster: Site, submitted: Submitted) -> None:
     cluster.says("squeue", err="slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n", code=1)
     run, done = submitted("12", "queued", reason="requeued"), submitted("13", "done", name="b")
-    found, notes = standing.look([run, done])
+    found, notes = status.look([run, done])
     assert (found[run.path].state.reason, found[run.path].job, found[done.path].job) == ("requeued", "12", None)
     (note,) = notes
     assert note.startswith("Slurm does not answer (squeue: ")
@@ -247,13 +247,13 @@ def test_a_job_that_ends_while_one_looks_has_the_last_word(
 ) -> None:
     run = submitted("12", "running", stage="score")
     cluster.accounts(ROW.format("COMPLETED", "0:0", utc_now().rstrip("Z")))
-    asked = standing.slurm.queue
+    asked = status.slurm.queue
 
     def ends_meanwhile(others: Any) -> dict[str, Job]:
         run.write_state("done")
         return asked(others)
 
-    monkeypatch.setattr(standing.slurm, "queue", ends_meanwhile)
+    monkeypatch.setattr(status.slurm, "queue", ends_meanwhile)
     assert stood(run).state.state == "done"
     assert run.state().state == "done"
 
@@ -308,13 +308,13 @@ def test_looking_at_a_thousand_runs_is_quick(cluster: Site, submitted: Submitted
     runs = [submitted(f"12_{number}", name=f"r{number:04d}") for number in range(1000)]
     cluster.queue(*({"JobArrayID": f"12_{number}", "Reason": "Priority"} for number in range(1000)))
     began = time.process_time()
-    found, _ = standing.look(runs)
+    found, _ = status.look(runs)
     assert len(found) == 1000
     assert time.process_time() - began < 3
 
 
 def test_the_tail_of_a_log_is_its_end(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a" * 99 + "ß")
-    assert standing.tail(tmp_path / "log", 3) == "aß"
-    assert standing.tail(tmp_path / "none") == ""
-    assert standing.tail(None) == ""
+    assert status.tail(tmp_path / "log", 3) == "aß"
+    assert status.tail(tmp_path / "none") == ""
+    assert status.tail(None) == ""

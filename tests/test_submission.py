@@ -18,7 +18,8 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import job_problems
 from htr_exp.config.schema import Experiment
 from htr_exp.plan import Memory, slurm_problems
-from htr_exp.rundir import RunDir, runs_in
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.selection import runs_in
 
 DATA = Path(__file__).parent / "data" / "slurm"
 ONE = ["slurm=publicgpu"]

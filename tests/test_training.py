@@ -15,7 +15,7 @@ from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.plan import Memory
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 
 @dataclass

@@ -14,7 +14,8 @@ from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_json, sha256_file
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, NotGroundTruth, NotWellFormed
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.rundir import RunDir, named, runs_in
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.selection import named, runs_in
 
 SIDES = ("train", "validation", "test", "unused")
 _DIGEST = re.compile(r"[0-9a-fA-F]{8,64}")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from htr_exp.core.files import read_jsonl
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 DEMO = Path(__file__).parents[2] / "htr_exp" / "demo"
 FIXED = ("training.quit=fixed", "training.epochs=2")

@@ -17,7 +17,7 @@ import pytest
 
 from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.model_file import read_header
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 
 DEMO = Path(__file__).parents[2] / "htr_exp" / "demo"
 MODULEFILES = os.environ.get("HTR_EXP_MODULEFILES", "")

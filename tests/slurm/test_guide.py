@@ -11,7 +11,8 @@ from conftest import CommandLine, Scenario, until
 from scenario import weights
 
 import htr_exp as package
-from htr_exp.rundir import RunDir, runs_in
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.selection import runs_in
 from slurm.conftest import Cluster
 
 DEMO = Path(package.__file__).parent / "demo"

@@ -11,7 +11,7 @@ import pytest
 from conftest import CommandLine, until
 
 from htr_exp.core.files import read_json, read_jsonl
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 from slurm.conftest import Cluster
 from slurm.test_survival import after_epochs, done_whole, ends_as, legs, restarted, submit
 

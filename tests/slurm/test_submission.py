@@ -17,7 +17,7 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_jsonl
 from htr_exp.plan import plan
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 from slurm.conftest import Cluster
 
 HELD = ["slurm=publicgpu", "slurm.extra.hold=true"]

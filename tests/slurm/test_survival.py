@@ -15,7 +15,7 @@ import pytest
 from conftest import CommandLine, Scenario, until
 
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 from slurm.conftest import Cluster
 
 DEMO = Path(__file__).parents[2] / "htr_exp" / "demo"

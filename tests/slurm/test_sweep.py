@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conftest import CommandLine, Scenario, until
 
-from htr_exp.rundir import RunDir
+from htr_exp.runs.run_dir import RunDir
 from slurm.conftest import Cluster
 
 TWELVE = "seed=range(1,13)"

@@ -11,13 +11,13 @@ from htr_exp.config import conventions
 from htr_exp.core.figures import best_value
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.task import FIGURES, FOREIGN, Task
-from htr_exp.rundir import RunDir
-from htr_exp.standing import Standing, of_folder
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.status import RunStatus, of_folder
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def row(run: RunDir, standing: Standing | None = None) -> dict[str, Any]:
+def row(run: RunDir, standing: RunStatus | None = None) -> dict[str, Any]:
     """Return one run's row.
 
     Shares, not percent. `val_cer` is the best model's re-scored validation CER once there is one, before that kraken's own

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp import standing
-from htr_exp.rundir import RunDir, State, runs_in
+from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.runs.selection import runs_in
+from htr_exp.runs.status import SETTLED, RunStatus, compile_log, look, of_folder, tail
 from htr_exp.slurm import jobs as slurm_jobs
 from htr_exp.slurm.programs import SlurmSilent
 
@@ -40,8 +41,8 @@ def cancel(runs: Sequence[RunDir]) -> tuple[list[Cancelled], list[str]]:
     Raises:
         OSError: a run folder cannot be written.
     """
-    found, notes = standing.look(runs)
-    todo = [run for run in runs if found[run.path].state.state not in standing.SETTLED]
+    found, notes = look(runs)
+    todo = [run for run in runs if found[run.path].state.state not in SETTLED]
     for run in todo:
         run.cancel(getpass.getuser())
     jobs = _jobs_to_end(todo, {run: found[run.path].job for run in todo})
@@ -80,9 +81,9 @@ def _jobs_to_end(cancelled: Sequence[RunDir], job_of: dict[RunDir, str | None]) 
     }
 
 
-def _told(run: RunDir, before: standing.Standing, ended: set[str], refused: str | None) -> Cancelled:
+def _told(run: RunDir, before: RunStatus, ended: set[str], refused: str | None) -> Cancelled:
     name, job = run.name, before.job
-    if before.state.state in standing.SETTLED:
+    if before.state.state in SETTLED:
         return Cancelled(run, before.state.state, f"{name}: is {before.state.state}: nothing changes")
     if job is not None and job in ended and not refused:
         return Cancelled(run, "cancelled", f"{name}: cancelled, with its job {job}")
@@ -112,14 +113,14 @@ def _slurms(run: RunDir) -> Path | None:
     records = run.jobs
     if not records:
         return None
-    logs = (standing.of_folder(run).log, standing.compile_log(records[-1]))
+    logs = (of_folder(run).log, compile_log(records[-1]))
     return next((log for log in logs if log is not None and log.exists()), None)
 
 
 def _last(path: Path, lines: int) -> list[str]:
     size = 1 << 14
     while True:
-        text = standing.tail(path, size)
+        text = tail(path, size)
         whole = len(text.encode("utf-8", errors="replace")) < size
         found = text.splitlines()
         if whole or len(found) > lines:
@@ -145,7 +146,7 @@ def follow(run: RunDir, say: Callable[[str], None], tell: Callable[[str], None],
     while True:
         # Slurm is asked now and then, and whenever the folder has something new to tell.
         if (now := run.state()) != written or time.monotonic() - asked > ASK_S:
-            known, written, asked = standing.look([run])[0][run.path], now, time.monotonic()
+            known, written, asked = look([run])[0][run.path], now, time.monotonic()
         for piece in iter(lambda: next(pieces), ""):
             say(piece)
         over = not is_active(known)
@@ -161,9 +162,9 @@ def follow(run: RunDir, say: Callable[[str], None], tell: Callable[[str], None],
         time.sleep(LOOK_S)
 
 
-def is_active(known: standing.Standing) -> bool:
+def is_active(known: RunStatus) -> bool:
     """Say whether something works in a run, or a job waits to."""
-    return known.state.state == "running" or (known.job is not None and known.state.state not in standing.SETTLED)
+    return known.state.state == "running" or (known.job is not None and known.state.state not in SETTLED)
 
 
 def _size(path: Path) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.lock import Locked
-from htr_exp.rundir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.slurm import jobs as slurm_jobs
 from htr_exp.slurm.failures import of_job
 from htr_exp.slurm.jobs import Job, queue
@@ -28,7 +28,7 @@ TAIL = 16384  # bytes of a log that are read for its last words
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """How a run stands."""
 
     state: State
@@ -40,12 +40,12 @@ class Standing:
     jobs: tuple[str, ...] = ()  # all that it ever had, oldest first
 
 
-def look(runs: Sequence[RunDir]) -> tuple[dict[Path, Standing], list[str]]:
+def look(runs: Sequence[RunDir]) -> tuple[dict[Path, RunStatus], list[str]]:
     """Return how runs stand, by folder, and what a reader must know of it.
 
     squeue is asked once, sacct at most once, and neither if no run waits for Slurm.
     """
-    found: dict[Path, Standing] = {}
+    found: dict[Path, RunStatus] = {}
     open_: dict[Path, tuple[RunDir, dict[str, Any]]] = {}
     for run in runs:
         records = run.jobs
@@ -66,17 +66,17 @@ def look(runs: Sequence[RunDir]) -> tuple[dict[Path, Standing], list[str]]:
     return found, notes
 
 
-def of_folder(run: RunDir) -> Standing:
+def of_folder(run: RunDir) -> RunStatus:
     """Return how a run stands by its folder alone."""
     return _of(run, run.state(), run.jobs)
 
 
-def _of(run: RunDir, state: State, records: Sequence[Mapping[str, Any]]) -> Standing:
+def _of(run: RunDir, state: State, records: Sequence[Mapping[str, Any]]) -> RunStatus:
     if not records:
-        return Standing(state)
+        return RunStatus(state)
     last = records[-1]
     begun = [start["restart"] for start in read_jsonl(run.starts) if start.get("job") == last["job"]]
-    return Standing(
+    return RunStatus(
         state,
         requeued=max([*begun, sum(record.get("job") == last["job"] for record in read_jsonl(run.requeues))]),
         log=Path(last["log"]) if last.get("log") else None,
@@ -104,11 +104,11 @@ def _accounts(records: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job], not
 
 def _with_slurm(
     run: RunDir,
-    before: Standing,
+    before: RunStatus,
     record: Mapping[str, Any],
     jobs: Mapping[str, Job],
     accounts: Mapping[str, Job] | None,
-) -> Standing:
+) -> RunStatus:
     id, settings = record["job"], record.get("slurm") or {}
     job, waited = jobs.get(id), record.get("compile_job")
     if job is not None and not job.ended:

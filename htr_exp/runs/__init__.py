@@ -1,0 +1,1 @@
+"""Run folders: their files and seals, where they come from, how they stand, their logs and tables."""

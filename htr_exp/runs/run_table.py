@@ -1,0 +1,169 @@
+"""What runs gained, on the terminal: the end of one run, and runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from htr_exp.core.figures import shown
+from htr_exp.core.task import FIGURES, Task
+from htr_exp.core.text import percent
+
+if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
+    pass
+
+
+def show_result(out: Console, row: dict[str, Any]) -> None:
+    """Print the end of one run: what was gained, on what, and where it is."""
+    if row["state"] not in ("done", "stopped"):
+        out.print(
+            Text(
+                f"{row['run']}: {row['state']}: {row['reason'] or ''}",
+                style="red" if row["state"] == "failed" else "yellow",
+            )
+        )
+        return
+    trained = "fine-tuned" if row["base_model"] else "trained"
+    models = [
+        (name, word)
+        for name, word in (("base", "base"), ("best", trained))
+        if row["scores"]["test"].get(name) or row["scores"]["validation"].get(name)
+    ]
+    table = Table(box=None, pad_edge=False)
+    columns = COLUMNS[row["task"]]
+    for name in ("", "lines", *(f"{word} {label}" for label, _ in columns for _, word in models)):
+        table.add_column(name, justify="right" if name else "left")
+    for side, scores in row["scores"].items():
+        scored = [scores[name] for name, _ in models if scores.get(name)]
+        if scored:
+            figures = [
+                shown((scores.get(name) or {}).get(key), row["task"]) for _, key in columns for name, _ in models
+            ]
+            table.add_row(side, str(scored[0]["lines"]), *figures)
+    out.print(table)
+    if row["task"] == "segmentation":
+        _show_lines(out, row, models)
+    if row["end_to_end"]:
+        _show_end_to_end(out, row["end_to_end"])
+    if row["leakage"]:
+        out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
+    if row["convention_mismatch"]:
+        out.print(Text(MISMATCHED.format(conventions=row["conventions"]), style="yellow"))
+    if row["reason"]:
+        out.print(Text(row["reason"], style="yellow"))
+    out.print(Text(f"run: {row['folder']}"))
+
+
+COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "recognition": (("CER", "cer"), ("WER", "wer")),
+    "segmentation": (("line F1", "line_f1"), ("region IoU", "region_iou_any")),
+}
+"""What is shown of a run's scores: label and key, by task; of layouts whatever the types are called, as models name them differently."""
+
+
+def _show_lines(out: Console, row: dict[str, Any], models: Sequence[tuple[str, str]]) -> None:
+    """Say what became of the lines of the pages that stand for a segmentation."""
+    side = "test" if row["scores"]["test"].get(models[0][0]) else "validation"
+    for name, word in models:
+        scores = row["scores"][side].get(name)
+        if scores:
+            counts = [
+                f"{scores[f'lines_{what}']} {what}" for what in ("found", "missed", "invented", "merged", "split")
+            ]
+            out.print(Text(f"{side}, {word}: of {scores['lines']} lines {', '.join(counts)}"))
+
+
+def _show_end_to_end(out: Console, scores: dict[str, Any]) -> None:
+    """Say how much of what is read wrongly is for the segmentation to answer."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("whole pages", "CER", "WER", "bag-of-words WER"):
+        table.add_column(name, justify="right" if name != "whole pages" else "left")
+    for name, label in (
+        ("ground_truth_lines", "in the lines of the ground truth"),
+        ("found_lines", "in the lines that were found"),
+    ):
+        one = scores[name]
+        table.add_row(label, *(percent(one[key]) for key in ("page_cer", "page_wer", "bag_wer")))
+    out.print(table)
+
+
+MISMATCHED = (
+    "convention {conventions}: base model and data are transcribed by different conventions, so that scores before "
+    "training, and gains, measure the convention, too"
+)
+"""What stands below every score of a base model that transcribes otherwise than its data (model -> data)."""
+
+
+LEAKY = "leakage accepted: {kinds}: these scores are better than they would be on pages never seen"
+"""What stands below every score that rests on an accepted leak."""
+
+
+def _of_task(task: Task, key: str) -> Callable[[dict[str, Any]], str]:
+    return lambda row: shown(row[key], task) if row["task"] == task else ""
+
+
+FIGURES_COMPARED: dict[Task, dict[str, Callable[[dict[str, Any]], str]]] = {
+    "recognition": {
+        "val CER": _of_task("recognition", "val"),
+        "base test CER": _of_task("recognition", "base_test"),
+        "test CER": _of_task("recognition", "test"),
+        "test WER": _of_task("recognition", "test_wer"),
+    },
+    "segmentation": {
+        "val line F1": _of_task("segmentation", "val"),
+        "base test line F1": _of_task("segmentation", "base_test"),
+        "test line F1": _of_task("segmentation", "test"),
+    },
+}
+"""The figures by which runs are compared: heading and cell, by task."""
+
+
+def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[str]) -> None:
+    """Print runs side by side: the settings in which they differ, and their scores."""
+    table = Table(box=None, pad_edge=False)
+    mixed = len({row["kraken"] for row in rows}) > 1
+    figures = [
+        (head, cell)
+        for task in FIGURES
+        if any(row["task"] == task for row in rows)
+        for head, cell in FIGURES_COMPARED[task].items()
+    ]
+    leaky = any(row["leakage"] for row in rows)
+    conventional = any(row["convention_mismatch"] for row in rows)
+    for name in (
+        "run",
+        *varied,
+        *["kraken"] * mixed,
+        *["leakage"] * leaky,
+        *["convention"] * conventional,
+        "state",
+        "epoch",
+        *(head for head, _ in figures),
+    ):
+        right = name == "epoch" or name in dict(figures)
+        table.add_column(name, overflow="fold", justify="right" if right else "left")
+    for row in rows:
+        cells = [
+            row["run"],
+            *(str(row["settings"].get(key, "")) for key in varied),
+            *[row["kraken"]] * mixed,
+            *[", ".join(row["leakage"])] * leaky,
+            *[row["conventions"] or ""] * conventional,
+            row["state"],
+            "" if row["epoch"] is None else str(row["epoch"]),
+        ]
+        cells += [cell(row) for _, cell in figures]
+        table.add_row(*(Text(cell) for cell in cells))
+    out.print(table)
+    if mixed:
+        out.print(
+            Text(
+                "mixed: these runs used different versions of kraken, which cut lines out of the page differently: "
+                "compare scores within one version",
+                style="yellow",
+            )
+        )

@@ -1,0 +1,223 @@
+"""How runs stand, on the terminal: once, or again and again until all have ended."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from htr_exp.core.figures import shown
+from htr_exp.core.text import duration
+
+if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
+    pass
+
+
+STAGES = {
+    "verify": "verifies data and base model",
+    "compile": "compiles the lines",
+    "train": "trains",
+    "convert": "keeps the best model",
+    "predict": "predicts the held-out pages",
+    "score": "scores",
+}
+
+
+def show_status(out: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """Print how runs stand."""
+    out.print(_status(rows, out.width))
+
+
+def watch_status(
+    out: Console,
+    look: Callable[[], tuple[Sequence[dict[str, Any]], Sequence[str]]],
+    *,
+    every_s: float,
+) -> None:
+    """Show how runs stand until none of them is at work or waits for Slurm.
+
+    On a terminal the table is drawn again each time; elsewhere each change is a line.
+
+    Args:
+        out: where it is shown.
+        look: returns the rows of all runs, and notes.
+        every_s: the time between two looks, seconds.
+    """
+    told: dict[str, str] = {}
+    with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
+        while True:
+            rows, notes = look()
+            if live is not None:
+                live.update(_watched(rows, notes, told, out.width), refresh=True)
+            for row in rows:
+                line = _status_line(row)
+                if not _is_active(row) and row["run"] not in told:
+                    continue
+                if live is None and told.get(row["run"]) != line:
+                    out.print(Text(f"{datetime.now():%H:%M:%S} {line}"))
+                told[row["run"]] = line
+            if not any(_is_active(row) for row in rows):
+                if not told and live is None:
+                    show_status(out, rows)
+                return
+            time.sleep(every_s)
+
+
+def _is_active(row: dict[str, Any]) -> bool:
+    """Say whether something may change without anybody doing anything."""
+    return row["state"] == "running" or bool(row["state"] == "queued" and row["job"])
+
+
+def _watched(rows: Sequence[dict[str, Any]], notes: Sequence[str], seen: Mapping[str, str], width: int) -> Group:
+    """Return the runs at work and those that ended while one watched, and how many there are of each kind."""
+    shown = [row for row in rows if _is_active(row) or row["run"] in seen] or rows
+    counts = Counter(row["state"] for row in rows)
+    summary = ", ".join(f"{number} {state}" for state, number in counts.most_common())
+    return Group(
+        _status(shown, width),
+        Text(f"{datetime.now():%H:%M:%S}  {summary}", style="dim"),
+        *(Text(note) for note in notes),
+    )
+
+
+def _status_line(row: dict[str, Any]) -> str:
+    words = [f"{row['run']}: {row['state']}"]
+    if row["stage"] and row["state"] == "running":
+        words.append(STAGES.get(row["stage"], row["stage"]))
+    if row["epoch"]:
+        words.append(f"epoch {_epoch(row)}, validation {_metric(row)} {shown(row['val'], row['task'])}")
+    if row["test"] is not None:
+        words.append(f"test {_metric(row)} {shown(row['test'], row['task'])}")
+    if row["job"]:
+        words.append(f"job {_job(row)}")
+    return ", ".join([*words, *([row["reason"]] if row["reason"] else [])])
+
+
+def _metric(row: dict[str, Any]) -> str:
+    """Return what a row is judged by, for people."""
+    return {"cer": "CER", "mean_iu": "mean IoU", "line_f1": "line F1"}[row["metric"]]
+
+
+FIGURES_OF_STATUS = {
+    "val CER": ("val", "cer"),
+    "test CER": ("test", "cer"),
+    "val mean IoU": ("val", "mean_iu"),
+    "val line F1": ("val", "line_f1"),
+    "test line F1": ("test", "line_f1"),
+}
+"""The figures in a table of runs: heading, and which figure of a row that is judged by what."""
+
+
+def _figure(key: str, metric: str) -> Callable[[dict[str, Any]], str]:
+    def cell(row: dict[str, Any]) -> str:
+        if row["metric"] != metric:
+            return ""
+        return shown(row[key], row["task"]) if row[key] is not None or metric == "cer" else ""
+
+    return cell
+
+
+STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "timed_out": "yellow", "interrupted": "yellow"}
+
+
+def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
+    """Return a table of runs, and below it why they stand so: each reason once, since many runs may wait for the same."""
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "run": lambda row: str(row["run"]),
+        "state": lambda row: f"running: {row['stage']}" if row["state"] == "running" and row["stage"] else row["state"],
+        "epoch": _epoch,
+        **{heading: _figure(key, metric) for heading, (key, metric) in FIGURES_OF_STATUS.items()},
+        "job": _job,
+        "job left": lambda row: duration(row["left_s"]) if row["left_s"] is not None else "",
+        "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
+        "restarts": lambda row: str(max(row["restarts"], row["requeued"]) or ""),
+        "leakage": lambda row: ", ".join(row["leakage"]),
+        "convention": lambda row: row["conventions"] if row["convention_mismatch"] else "",
+    }
+    tasks = {row["task"] for row in rows}
+    always = ["run", "state", "epoch"] + ["val CER", "test CER"] * ("recognition" in tasks)
+    cells = {name: [cell(row) for row in rows] for name, cell in columns.items()}
+    cells = {name: column for name, column in cells.items() if name in always or any(column)}
+    styles = [STATE_STYLES.get(row["state"], "") for row in rows]
+    table = _lines(cells, styles, width) or _folded(cells, styles)
+    reasons: dict[str, list[tuple[str, str]]] = {}  # without the job's number -> runs, and with it
+    for row in rows:
+        if row["reason"]:
+            own = row["jobs"][-1] if row["jobs"] else "-"
+            reasons.setdefault(row["reason"].replace(f"job {own}", "job"), []).append((row["run"], row["reason"]))
+        if row["fallback"]:
+            text = f"{row['fallback']}: kraken {row['kraken']} of {row['runtime']} instead"
+            reasons.setdefault(text, []).append((row["run"], text))
+    lines = [Padding(_reason(reason, of), (0, 0, 0, 2)) for reason, of in reasons.items()]
+    return Group(table, *lines)
+
+
+def _lines(cells: Mapping[str, Sequence[str]], styles: Sequence[str], width: int) -> Text | None:
+    """Return a table of cells that need no folding, or None: rich takes seconds over one of thousands of rows."""
+    widths = {name: max(len(name), *map(len, column)) for name, column in cells.items()}
+    if sum(widths.values()) + 2 * (len(widths) - 1) > width:
+        return None
+
+    def line(values: Sequence[str]) -> list[str]:
+        return [
+            value.rjust(room) if _is_figure(name) else value.ljust(room) for value, (name, room) in zip(values, widths.items())
+        ]  # fmt: skip
+
+    text = Text("  ".join(line(list(cells))).rstrip(), style="bold", no_wrap=True)
+    for values, style in zip(zip(*cells.values()), styles):
+        name, state, *rest = line(values)
+        text.append(f"\n{name}  ", style="not bold")
+        text.append(state, style=f"not bold {style}")
+        text.append(f"  {'  '.join(rest)}".rstrip(), style="not bold")
+    return text
+
+
+def _folded(cells: Mapping[str, Sequence[str]], styles: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in cells:
+        right = _is_figure(name)
+        table.add_column(
+            name, overflow="fold", justify="right" if right else "left", no_wrap=name not in ("run", "job")
+        )
+    for values, style in zip(zip(*cells.values()), styles):
+        table.add_row(
+            *(Text(value, style=style if name == "state" else "") for name, value in zip(cells, values))
+        )  # fmt: skip
+    return table
+
+
+def _is_figure(column: str) -> bool:
+    return column in FIGURES_OF_STATUS or "left" in column
+
+
+def _reason(reason: str, runs: Sequence[tuple[str, str]]) -> Text:
+    """Return why runs stand as they do; for a single one with its job, and with the commands to be copied."""
+    if len(runs) == 1:
+        ((name, whole),) = runs
+        reason = re.sub(r"`(resume|logs|cancel) RUN\b", rf"`\1 {name}", whole)
+    return Text.assemble((_several([name for name, _ in runs]), "bold"), f": {reason}")
+
+
+def _several(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} others"
+
+
+def _epoch(row: dict[str, Any]) -> str:
+    if row["epoch"] is None:
+        return ""
+    return f"{row['epoch']}/{row['epochs']}" if row["epochs"] else str(row["epoch"])
+
+
+def _job(row: dict[str, Any]) -> str:
+    job = row["job"] or (row["jobs"][-1] if row["jobs"] else "")
+    return f"{job}@{row['node']}" if row["node"] else job
