@@ -19,9 +19,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from htr_exp import likeness
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.image_hash import BITS, looks
+from htr_exp.splits import near_duplicates
 
 LIMIT_S, LIMIT_MB = 120, 500
 LINES, LETTERS = 50, 45
@@ -56,8 +56,8 @@ def main() -> int:
 
 def _texts(texts: list[str], doubles: list[tuple[int, ...]]) -> bool:
     start = time.process_time()
-    compared = [likeness.letters(text) for text in texts]
-    near = likeness.near_texts(compared, containment=0.8, similarity=0.7, least=120)
+    compared = [near_duplicates.letters(text) for text in texts]
+    near = near_duplicates.near_texts(compared, containment=0.8, similarity=0.7, least=120)
     found = {(pair.first, pair.second) for pair in near}
     spent = time.process_time() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -79,7 +79,7 @@ def _images(number: int, chance: random.Random) -> bool:
     known = [chance.getrandbits(BITS) for _ in range(number)]
     known[-1] = known[0] ^ 0b111
     start = time.process_time()
-    found = list(likeness.near_images(known, bits=int(0.15 * BITS)))
+    found = list(near_duplicates.near_images(known, bits=int(0.15 * BITS)))
     spent = time.process_time() - start
     row = {"name": f"leakage: near looks among {number} images", "ours_cpu_s": round(spent, 2), "limit_cpu_s": LIMIT_S}
     print(json.dumps(row))

@@ -18,7 +18,7 @@ from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
 from htr_exp.runs.run_dir import RunDir, compiled_file
-from htr_exp.splits import NAMES
+from htr_exp.splits.split import NAMES
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from htr_exp import leakage, lineage, splits, splitting
 from htr_exp.audit import training_data
 from htr_exp.audit.classes import ClassNames, setting_problems
 from htr_exp.config import conventions, rules
@@ -31,6 +30,8 @@ from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.releases import release, unloadable
 from htr_exp.runs.run_dir import compiled_file
 from htr_exp.slurm import cluster, programs, refusals, sbatch
+from htr_exp.splits import from_config, leakage, seen_pages
+from htr_exp.splits.split import Split, everything
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Plan:
     dataset_name: str
     folders: tuple[Path, ...]
     dataset: Dataset
-    split: splits.Split
-    leaks: leakage.Findings
+    split: Split
+    leaks: leakage.LeakageReport
     base: Base | None
     segmenter: Base | None
     kraken: runtime.Kraken
@@ -142,10 +143,10 @@ class Memory:
     fetch: bool = True  # base models that are not on disk
     progress: Callable[[int, int], None] | None = None
     datasets: dict[Any, Dataset] = field(default_factory=dict)
-    splits: dict[Any, splits.Split] = field(default_factory=dict)
+    splits: dict[Any, Split] = field(default_factory=dict)
     similar: dict[Any, leakage.Similar] = field(default_factory=dict)
-    lineages: dict[Any, lineage.Lineage] = field(default_factory=dict)
-    tables: splitting.Tables = field(default_factory=dict)
+    lineages: dict[Any, seen_pages.Lineage] = field(default_factory=dict)
+    tables: from_config.Tables = field(default_factory=dict)
     bases: dict[Any, Base] = field(default_factory=dict)
     krakens: dict[Any, runtime.Kraken] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
@@ -273,12 +274,12 @@ def _dataset(experiment: Experiment, folders: Sequence[Path], memory: Memory) ->
     return dataset
 
 
-def _split(experiment: Experiment, dataset: Dataset, memory: Memory, evaluate: bool) -> splits.Split:
+def _split(experiment: Experiment, dataset: Dataset, memory: Memory, evaluate: bool) -> Split:
     config = experiment.split
     dataset_keys = (id(dataset), experiment.dataset.metadata, experiment.dataset.page_column)
     key = (*dataset_keys, repr(config), repr(experiment.leakage), evaluate)
     if key not in memory.splits and evaluate:
-        memory.splits[key] = splits.everything(dataset.pages)
+        memory.splits[key] = everything(dataset.pages)
     elif key not in memory.splits:
         # what the guard would refuse is not drawn in the first place
         together = leakage.together(
@@ -286,7 +287,7 @@ def _split(experiment: Experiment, dataset: Dataset, memory: Memory, evaluate: b
             for pair in similar_pages(experiment, dataset, memory).pairs
             if pair.kind not in experiment.leakage.accept
         )
-        memory.splits[key] = splitting.made(experiment, dataset.pages, memory.tables, together=together)
+        memory.splits[key] = from_config.made(experiment, dataset.pages, memory.tables, together=together)
     return memory.splits[key]
 
 
@@ -297,11 +298,11 @@ def points_of(composed: Composed, memory: Memory) -> list[Composed]:
     """
     experiment = composed.experiment
     folders = dataset_folders(experiment)
-    if not folders or not splitting.has_folds(experiment):
+    if not folders or not from_config.has_folds(experiment):
         return [composed]
     try:
         pages = _dataset(experiment, folders, memory).pages
-        return [splitting.with_fold(composed, fold) for fold in splitting.folds(experiment, pages, memory.tables)]
+        return [from_config.with_fold(composed, fold) for fold in from_config.folds(experiment, pages, memory.tables)]
     except HtrExpError:
         return [composed]
 
@@ -326,18 +327,18 @@ def _base(experiment: Experiment, config: Model, task: str, places: Places, memo
 def _guarded(
     experiment: Experiment,
     dataset: Dataset,
-    split: splits.Split,
+    split: Split,
     base: Base | None,
     places: Places,
     memory: Memory,
-) -> leakage.Findings:
+) -> leakage.LeakageReport:
     found = similar_pages(experiment, dataset, memory)
     known = None
     if base is not None:
         listed = experiment.model.trained_on
         key = (base.sha256, listed, places.runs)
         if key not in memory.lineages:
-            memory.lineages[key] = lineage.of_model(
+            memory.lineages[key] = seen_pages.of_model(
                 base.path, base.sha256, places.runs, absolute(listed) if listed else None
             )
         known = memory.lineages[key]
@@ -468,7 +469,7 @@ def _material(
     experiment: Experiment,
     base: Base | None,
     dataset: Dataset,
-    split: splits.Split,
+    split: Split,
     memory: Memory,
     evaluate: bool,
 ) -> training_data.TrainingData:
@@ -480,7 +481,7 @@ def _material(
 
 
 def _warnings(
-    experiment: Experiment, base: Base | None, found: training_data.TrainingData, split: splits.Split, evaluate: bool
+    experiment: Experiment, base: Base | None, found: training_data.TrainingData, split: Split, evaluate: bool
 ) -> list[str]:
     said = conventions.warning(experiment, evaluate=evaluate) if experiment.task.name == "recognition" else None
     warnings = [said] if said else []

@@ -19,7 +19,7 @@ from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.lines import LinePair, score
 from htr_exp.scoring.pages import PageText, score_pages
-from htr_exp.splits import NAMES
+from htr_exp.splits.split import NAMES
 from htr_exp.stages import HELD_OUT, Stages
 
 

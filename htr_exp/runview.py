@@ -296,7 +296,7 @@ def _tags(
         "htr_exp.folder": shown,
         "htr_exp.model": model.get("name") or ("none" if provenance.get("model", 0) is None else None),
         "htr_exp.model_sha256": model.get("sha256"),
-        "htr_exp.leakage": ", ".join(sorted((provenance.get("leakage") or {}).get("accepted") or ())),
+        "htr_exp.splits.leakage": ", ".join(sorted((provenance.get("leakage") or {}).get("accepted") or ())),
         "htr_exp.base_trained_on": ((provenance.get("leakage") or {}).get("base_model") or {}).get("trained_on"),
         "htr_exp.segmentation_model": (provenance.get("segmentation_model") or {}).get("name"),
         "htr_exp.audit.classes": _classes(provenance),

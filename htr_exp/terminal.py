@@ -18,7 +18,7 @@ from htr_exp.core.figures import shown
 from htr_exp.core.task import FIGURES, Task
 from htr_exp.core.text import duration
 from htr_exp.runs.status_table import STAGES
-from htr_exp.splits import NAMES
+from htr_exp.splits.split import NAMES
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
     from htr_exp.config.schema import Slurm

@@ -25,7 +25,8 @@ from htr_exp.plan import Base, Plan
 from htr_exp.runs import provenance
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.runs.selection import runs_in
-from htr_exp.splits import NAMES, image_name
+from htr_exp.splits.groups import image_name
+from htr_exp.splits.split import NAMES
 
 
 def find(plan: Plan) -> RunDir | None:

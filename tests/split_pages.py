@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.splits import NAMES, Split
+from htr_exp.splits.split import NAMES, Split
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from scenario import weights
 from test_likeness import noisy
 from test_likeness import page as text_of
 
-from htr_exp import leakage, lineage
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
 from htr_exp.core.errors import ConfigError, DatasetError
@@ -30,6 +29,7 @@ from htr_exp.plan import Plan, plan
 from htr_exp.runs import table as runs_table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.table import compared
+from htr_exp.splits import leakage, seen_pages
 from htr_exp.write import write
 
 DEMO = sorted((Path(leakage.__file__).parent / "demo" / "pages").glob("*.jpg"))
@@ -71,10 +71,10 @@ def a_page(number: int, text: str | None = None, **changes: Any) -> Page:
 def guarded(
     train: Sequence[Page],
     test: Sequence[Page],
-    base: lineage.Lineage | None = None,
+    base: seen_pages.Lineage | None = None,
     settings: Leakage = SETTINGS,
     validation: Sequence[Page] = (),
-) -> leakage.Findings:
+) -> leakage.LeakageReport:
     pages = [*train, *validation, *test]
     sides = {"train": train, "validation": validation, "test": test}
     names = {side: [page.name for page in of] for side, of in sides.items()}
@@ -82,7 +82,7 @@ def guarded(
     return leakage.guard(names, {page.name: page for page in pages}, found, base, settings)
 
 
-def kinds(findings: leakage.Findings) -> list[str]:
+def kinds(findings: leakage.LeakageReport) -> list[str]:
     return [leak.kind for leak in findings.leaks]
 
 
@@ -187,9 +187,9 @@ def test_pages_that_belong_together_are_joined() -> None:
 # the base model
 
 
-def learnt(**facts: Any) -> lineage.Lineage:
+def learnt(**facts: Any) -> seen_pages.Lineage:
     values: dict[str, Any] = {"role": "train", "name": "old.xml", "source": "old-run"} | facts
-    return lineage.Lineage("known", ("old-run",), (lineage.Learnt(**values),))
+    return seen_pages.Lineage("known", ("old-run",), (seen_pages.Fingerprint(**values),))
 
 
 @pytest.mark.parametrize("facts", [{"page_digest": "digest 2"}, {"image_digest": "image 2"}, {"xml_digest": "xml 2"}])
@@ -208,7 +208,7 @@ def test_validation_pages_may_have_been_validation_pages_before() -> None:
 
 
 def test_what_the_base_model_has_nearly_learnt_is_told() -> None:
-    from htr_exp.likeness import letters
+    from htr_exp.splits.near_duplicates import letters
 
     findings = guarded([a_page(1)], [a_page(2)], learnt(letters=letters(noisy(text_of(2), 0.08))))
     assert kinds(findings) == ["base_model"]
@@ -216,8 +216,8 @@ def test_what_the_base_model_has_nearly_learnt_is_told() -> None:
 
 
 def test_fingerprints_read_back_the_same() -> None:
-    page = lineage.Learnt("train", "a.xml", "run", "d", "x", "i", 5 << 500, "incipitliber")
-    assert lineage.Learnt.from_json(json.loads(json.dumps(page.to_json()))) == page
+    page = seen_pages.Fingerprint("train", "a.xml", "run", "d", "x", "i", 5 << 500, "incipitliber")
+    assert seen_pages.Fingerprint.from_json(json.loads(json.dumps(page.to_json()))) == page
 
 
 def table(path: Path, *rows: Sequence[str], delimiter: str = "\t") -> Path:
@@ -230,7 +230,7 @@ def table(path: Path, *rows: Sequence[str], delimiter: str = "\t") -> Path:
 def test_a_list_of_training_data_is_read(tmp_path: Path, delimiter: str) -> None:
     rows = [["train", "a.xml", "A" * 64], ["val", "b.xml", "b" * 64], ["test", "c.xml", "c" * 64], ["", "d.xml", ""]]
     path = table(tmp_path / "list.csv", ["side", "xml", "image_sha256"], *rows, delimiter=delimiter)
-    found = lineage.read_list(path)
+    found = seen_pages.read_list(path)
     assert [(page.role, page.name, page.image_digest) for page in found] == [
         ("train", "a.xml", "a" * 64),
         ("validation", "b.xml", "b" * 64),
@@ -248,13 +248,13 @@ def test_a_list_of_training_data_is_read(tmp_path: Path, delimiter: str) -> None
 )
 def test_a_list_that_says_nothing_is_refused(tmp_path: Path, rows: list[list[str]], said: str) -> None:
     with pytest.raises(DatasetError) as refused:
-        lineage.read_list(table(tmp_path / "list.tsv", *rows))
+        seen_pages.read_list(table(tmp_path / "list.tsv", *rows))
     assert said in str(refused.value)
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"model.trained_on=.*list.tsv: it cannot be read: No such file"):
-        lineage.read_list(tmp_path / "list.tsv")
+        seen_pages.read_list(tmp_path / "list.tsv")
 
 
 # whole runs
@@ -317,7 +317,7 @@ def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], ca
     assert run.facts()["leakage"]["accepted"]["near_text"]["pairs"][0]["page"] == "f0.xml"
     row = runs_table.row(run)
     assert row["leakage"] == ["near_text"]
-    assert runview.read(run.path, made.places.workspace).tags["htr_exp.leakage"] == "near_text"
+    assert runview.read(run.path, made.places.workspace).tags["htr_exp.splits.leakage"] == "near_text"
     rows, varied = compared([run])
     status_table.show_status(console(), [row])
     assert "near_text" in capsys.readouterr().out

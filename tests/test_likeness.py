@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from htr_exp.likeness import NearTexts, letters, near_images, near_texts
+from htr_exp.splits.near_duplicates import NearTexts, letters, near_images, near_texts
 
 WORDS = re.findall(
     r"\w+",

@@ -8,7 +8,9 @@ import pytest
 from split_pages import Leaf, leaf, made_up, side_of
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.splits import NAMES, Grouping, Split, folds, grouped, k_fold, leave_out
+from htr_exp.splits.folds import folds, k_fold, leave_out
+from htr_exp.splits.groups import Grouping, grouped
+from htr_exp.splits.split import NAMES, Split
 
 
 def chapters(*shared: tuple[str, str]) -> list[Leaf]:

@@ -10,8 +10,10 @@ import pytest
 from split_pages import Leaf, leaf, side_of
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.splits import NAMES, Grouping, Metadata, UnknownColumn, draw, first_pages, given, grouped
-from htr_exp.splits.shares import nearest, spread
+from htr_exp.splits.groups import Grouping, UnknownColumn, grouped
+from htr_exp.splits.split import NAMES, draw, first_pages, given
+from htr_exp.splits.subset_sum import nearest, spread
+from htr_exp.splits.tables import Metadata
 
 FOLDERS = [
     leaf(f"{folder}/{number}.xml", 10 + number, image=f"/data/{folder}/{number}.jpg")
@@ -200,7 +202,7 @@ def test_a_sum_over_many_groups_is_that_over_few(seed: int, monkeypatch: pytest.
     lines = [rng.choice([rng.randint(1, 60), 7, 10]) for _ in range(rng.randint(2, 50))]
     target, at_most = rng.choice([0.05, 0.3, 0.9]) * sum(lines), rng.choice([len(lines) - 1, 3, 1])
     found = nearest(lines, target, at_most)
-    monkeypatch.setattr("htr_exp.splits.shares.BY_HAND", 0)
+    monkeypatch.setattr("htr_exp.splits.subset_sum.BY_HAND", 0)
     assert nearest(lines, target, at_most) == found
 
 

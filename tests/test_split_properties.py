@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from split_pages import Leaf, side_of
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.splits import NAMES, Grouping, Split, draw, first_pages, folds, grouped, k_fold, leave_out
+from htr_exp.splits.folds import folds, k_fold, leave_out
+from htr_exp.splits.groups import Grouping, grouped
+from htr_exp.splits.split import NAMES, Split, draw, first_pages
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 

@@ -16,7 +16,7 @@ from htr_exp import runview, start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.splits import NAMES
+from htr_exp.splits.split import NAMES
 
 AS_SHIPPED = "split.test=0.1"
 """A test set that is a fold takes no share: that of the small experiment is put back."""

@@ -10,7 +10,7 @@ import pytest
 from split_pages import leaf
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.splits import read_metadata
+from htr_exp.splits.tables import read_metadata
 
 BOOK = [leaf("odo/1r.xml"), leaf("odo/1v.xml"), leaf("urso/2r.xml"), leaf("urso/ſ 3.xml")]
 ROWS = [("page", "hand", "document"), ("odo/1r.xml", "A", "Odo, 1"), ("1v", "B", "Odo, 1"), ("2r.jpg", "", "Urso"), ("ſ 3", "A", " Urso ")]  # fmt: skip

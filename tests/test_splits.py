@@ -8,7 +8,8 @@ import pytest
 from split_pages import Leaf, leaf, made_up, side_of
 
 from htr_exp.core.errors import DatasetError
-from htr_exp.splits import NAMES, draw, everything, given, read_list, read_table
+from htr_exp.splits.split import NAMES, draw, everything, given
+from htr_exp.splits.tables import read_list, read_table
 
 SEEDS = range(25)
 

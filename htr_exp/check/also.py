@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from htr_exp import leakage
 from htr_exp.audit import alphabet, classes, line_capacity
 from htr_exp.audit.allowed_characters import CharacterTable, read_table
 from htr_exp.audit.alphabet import Form
@@ -25,6 +24,7 @@ from htr_exp.groundtruth.statistics import Volume, count_dataset
 from htr_exp.kraken import model_store
 from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.vgsl import read_network
+from htr_exp.splits import leakage
 
 _SHOWN = 12
 """Characters that are shown of a list."""

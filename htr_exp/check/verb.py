@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import leakage
 from htr_exp.check import also, since
 from htr_exp.check.found import Checked, Section, counted
 from htr_exp.config.compose import compose_experiment, overlays
@@ -18,6 +17,7 @@ from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
 from htr_exp.core.files import write_atomically
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.file_cache import user_cache
+from htr_exp.splits import leakage
 
 _CHANGES = 5  # pages that have changed, shown on the terminal of each sort
 

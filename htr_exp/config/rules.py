@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from htr_exp.config.schema import Experiment, Model
 from htr_exp.core.machine import usable_cpus
 from htr_exp.core.task import FOREIGN
-from htr_exp.splits import BUILT_IN
+from htr_exp.splits.groups import BUILT_IN
 
 OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "mem", "nodes", "ntasks",
                "ntasks-per-node", "open-mode", "output", "requeue", "no-requeue", "signal", "time")  # fmt: skip

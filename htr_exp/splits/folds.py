@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.groups import Group, Grouping, SplitPage, in_order, joined, lines_in, related
-from htr_exp.splits.reasons import SHOWN, drawn, joins, missing, shared
-from htr_exp.splits.shares import spread
+from htr_exp.splits.messages import SHOWN, drawn, joins, missing, shared
 from htr_exp.splits.split import NAMES, Split, bound, draw_validation, frozen, strata
+from htr_exp.splits.subset_sum import spread
 
 FEW = 12
 """Groups that a message lists by name."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import digest_json
 from htr_exp.splits.groups import Group, Grouping, SplitPage, grouped, in_order, joined, lines_in, rank, related
-from htr_exp.splits.reasons import drawn, joins, kept, missing
-from htr_exp.splits.shares import nearest, spread
+from htr_exp.splits.messages import drawn, joins, kept, missing
+from htr_exp.splits.subset_sum import nearest, spread
 from htr_exp.splits.tables import Names
 
 NAMES = ("train", "validation", "test")

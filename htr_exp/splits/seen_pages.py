@@ -26,7 +26,7 @@ _LETTERS = 4 << 20  # of a page in fingerprints.json at most; a larger one was m
 
 
 @dataclass(frozen=True)
-class Learnt:
+class Fingerprint:
     """A page that a model has seen: what is needed to recognise it, as far as it is known."""
 
     role: str  # train: learnt from; validation: the model was selected by it
@@ -52,7 +52,7 @@ class Learnt:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Learnt:
+    def from_json(cls, value: Mapping[str, Any]) -> Fingerprint:
         """Return what `to_json` wrote.
 
         Raises:
@@ -78,7 +78,7 @@ class Lineage:
 
     known: Known
     sources: tuple[str, ...]  # the runs and lists that say so
-    pages: tuple[Learnt, ...]
+    pages: tuple[Fingerprint, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return it for the record, without the pages."""
@@ -105,7 +105,7 @@ def of_model(path: Path, sha256: str, runs: Path, trained_on: Path | None) -> Li
     return Lineage(known, sources, pages)
 
 
-def fingerprints(pages: Iterable[Learnt], base: Lineage | None) -> dict[str, Any]:
+def fingerprints(pages: Iterable[Fingerprint], base: Lineage | None) -> dict[str, Any]:
     """Return fingerprints.json: what a model of this run will have seen, through all the models it comes from.
 
     Args:
@@ -120,7 +120,7 @@ def fingerprints(pages: Iterable[Learnt], base: Lineage | None) -> dict[str, Any
     }
 
 
-def read_list(path: Path) -> tuple[Learnt, ...]:
+def read_list(path: Path) -> tuple[Fingerprint, ...]:
     """Return the pages of a table (CSV or TSV) of what a model was trained on, those it was tested on left out.
 
     It has a column `xml_sha256` or `image_sha256`, or both; `side` says train, validation or test (else: train); `xml`,
@@ -145,7 +145,7 @@ def read_list(path: Path) -> tuple[Learnt, ...]:
             f"{key}: it has no column {' or '.join(_DIGEST_COLUMNS)}; its columns are {', '.join(columns) or 'none'}"
         )
     problems: list[str] = []
-    found: list[Learnt] = []
+    found: list[Fingerprint] = []
     for number, row in enumerate(rows, 2):
         values = {name: (row.get(name) or "").strip() for name in columns}
         digests = {name: values[name].lower() for name in _DIGEST_COLUMNS if values.get(name)}
@@ -159,7 +159,7 @@ def read_list(path: Path) -> tuple[Learnt, ...]:
             name = next((values[key] for key in ("xml", "page", "image") if values.get(key)), f"row {number}")
             source = f"{path.name}:{number}"
             found.append(
-                Learnt(
+                Fingerprint(
                     role,
                     name,
                     source,
@@ -193,10 +193,10 @@ def _run_of(path: Path, sha256: str, runs: Path) -> RunDir | None:
     return next((RunDir(best.parent) for best in same), None)
 
 
-def _of_run(run: RunDir) -> tuple[Known, tuple[str, ...], tuple[Learnt, ...]]:
+def _of_run(run: RunDir) -> tuple[Known, tuple[str, ...], tuple[Fingerprint, ...]]:
     try:
         said = read_json(run.fingerprints)
-        pages = tuple(Learnt.from_json(page) for page in said["pages"])
+        pages = tuple(Fingerprint.from_json(page) for page in said["pages"])
         known: Known = "known" if said["known"] == "known" else "in part"
         own = tuple(replace(page, source=page.source or run.name) for page in pages)
         return known, (run.name, *said["sources"]), own
@@ -204,12 +204,12 @@ def _of_run(run: RunDir) -> tuple[Known, tuple[str, ...], tuple[Learnt, ...]]:
         return _of_split(run)
 
 
-def _of_split(run: RunDir) -> tuple[Known, tuple[str, ...], tuple[Learnt, ...]]:
+def _of_split(run: RunDir) -> tuple[Known, tuple[str, ...], tuple[Fingerprint, ...]]:
     """Return what a run that has no fingerprints says of its pages: their digests, and nothing of its base model's."""
     try:
         split, facts = read_json(run.split), run.facts()
         pages = tuple(
-            Learnt(side, page["page"], run.name, page["digest"], page.get("xml_digest"), page.get("image_digest"))
+            Fingerprint(side, page["page"], run.name, page["digest"], page.get("xml_digest"), page.get("image_digest"))
             for side in ("train", "validation")
             for page in split[side]
         )

@@ -7,22 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import splits
 from htr_exp.config.compose import Composed
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError
+from htr_exp.splits import folds as splits_folds
+from htr_exp.splits.folds import k_fold, leave_out
+from htr_exp.splits.groups import BUILT_IN, Grouping, SplitPage, UnknownColumn, grouped
+from htr_exp.splits.split import NAMES, Split, draw, first_pages, given
+from htr_exp.splits.tables import Metadata, read_list, read_metadata, read_table
 
-Tables = dict[Any, splits.Metadata]
+Tables = dict[Any, Metadata]
 """Metadata that was read already, for plans of one command."""
 
 
 def made(
     experiment: Experiment,
-    pages: Sequence[splits.SplitPage],
+    pages: Sequence[SplitPage],
     tables: Tables,
     *,
     together: Iterable[Collection[str]] = (),
-) -> splits.Split:
+) -> Split:
     """Return the split that an experiment asks for.
 
     Args:
@@ -39,41 +43,39 @@ def made(
     split = _made(experiment, pages, tables, together)
     if config.train_pages is None:
         return split
-    return splits.first_pages(split, pages, count=config.train_pages, seed=config.seed)
+    return first_pages(split, pages, count=config.train_pages, seed=config.seed)
 
 
 def _made(
-    experiment: Experiment, pages: Sequence[splits.SplitPage], tables: Tables, together: Iterable[Collection[str]]
-) -> splits.Split:
+    experiment: Experiment, pages: Sequence[SplitPage], tables: Tables, together: Iterable[Collection[str]]
+) -> Split:
     config = experiment.split
     if config.kind == "table":
         table = _file(str(config.table))
-        lists: dict[str, Sequence[str]] = dict(
-            splits.read_table(table, page_column=config.page_column, column=config.column)
-        )
-        return splits.given(pages, lists, table.name)
+        lists: dict[str, Sequence[str]] = dict(read_table(table, page_column=config.page_column, column=config.column))
+        return given(pages, lists, table.name)
     if config.kind == "lists":
         lists = {
-            side: splits.read_list(_file(file))
-            for side in splits.NAMES
+            side: read_list(_file(file))
+            for side in NAMES
             if (file := getattr(config.lists, side)) is not None
         }  # fmt: skip
-        return splits.given(pages, lists, "split.lists")
+        return given(pages, lists, "split.lists")
     by = _grouped(experiment, "by", config.by, pages, tables)
     stratify = _grouped(experiment, "stratify", config.stratify, pages, tables) if config.stratify else None
     if config.fold == "all":
         raise ConfigError("split.fold=all makes a run for every fold, which is a sweep: run `train -m ...`")
     if config.kind == "k_fold":
-        return splits.k_fold(
+        return k_fold(
             pages, fold=int(str(config.fold)), folds=config.folds, seed=config.seed, validation=config.validation,
             by=by, stratify=stratify, together=together,
         )  # fmt: skip
     if config.kind == "leave_one_out":
-        return splits.leave_out(
+        return leave_out(
             pages, left_out=str(config.fold), seed=config.seed, validation=config.validation,
             by=by, stratify=stratify, together=together,
         )  # fmt: skip
-    return splits.draw(
+    return draw(
         pages, seed=config.seed, validation=config.validation, test=config.test,
         by=by, stratify=stratify, together=together,
     )  # fmt: skip
@@ -84,7 +86,7 @@ def has_folds(experiment: Experiment) -> bool:
     return experiment.split.kind in ("k_fold", "leave_one_out") and experiment.split.fold == "all"
 
 
-def folds(experiment: Experiment, pages: Sequence[splits.SplitPage], tables: Tables) -> list[str]:
+def folds(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) -> list[str]:
     """Return what `split.fold` may be, for a split that has folds.
 
     Raises:
@@ -93,7 +95,7 @@ def folds(experiment: Experiment, pages: Sequence[splits.SplitPage], tables: Tab
     config = experiment.split
     if config.kind == "k_fold":
         return [str(number + 1) for number in range(config.folds)]
-    return splits.folds(_grouped(experiment, "by", config.by, pages, tables))
+    return splits_folds.folds(_grouped(experiment, "by", config.by, pages, tables))
 
 
 def with_fold(composed: Composed, fold: str) -> Composed:
@@ -105,23 +107,21 @@ def with_fold(composed: Composed, fold: str) -> Composed:
     )
 
 
-def _grouped(
-    experiment: Experiment, key: str, by: str, pages: Sequence[splits.SplitPage], tables: Tables
-) -> splits.Grouping:
-    metadata = None if by in splits.BUILT_IN else _metadata(experiment, pages, tables)
+def _grouped(experiment: Experiment, key: str, by: str, pages: Sequence[SplitPage], tables: Tables) -> Grouping:
+    metadata = None if by in BUILT_IN else _metadata(experiment, pages, tables)
     try:
-        return splits.grouped(pages, by, metadata)
-    except splits.UnknownColumn as error:
+        return grouped(pages, by, metadata)
+    except UnknownColumn as error:
         raise ConfigError(f"split.{key}={by}: {error}") from None
 
 
-def _metadata(experiment: Experiment, pages: Sequence[splits.SplitPage], tables: Tables) -> splits.Metadata | None:
+def _metadata(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) -> Metadata | None:
     config = experiment.dataset
     if config.metadata is None:
         return None
     known = (id(pages), config.metadata, config.page_column)
     if known not in tables:
-        tables[known] = splits.read_metadata(_file(config.metadata), page_column=config.page_column, pages=pages)
+        tables[known] = read_metadata(_file(config.metadata), page_column=config.page_column, pages=pages)
     return tables[known]
 
 

@@ -12,11 +12,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
 
-from htr_exp import likeness, lineage
 from htr_exp.config.schema import Leakage
 from htr_exp.groundtruth.image_hash import BITS, looks
-from htr_exp.lineage import Learnt, Lineage
-from htr_exp.splits import NAMES
+from htr_exp.splits import near_duplicates, seen_pages
+from htr_exp.splits.seen_pages import Fingerprint, Lineage
+from htr_exp.splits.split import NAMES
 
 KINDS = {
     "same_page": "one page, image and lines, is on two sides",
@@ -105,14 +105,16 @@ class Leak:
 
 
 @dataclass(frozen=True)
-class Findings:
+class LeakageReport:
     """What the guard found of one split."""
 
     leaks: tuple[Leak, ...] = ()
     accept: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     base: Lineage | None = None  # None: there is no base model
-    learnt: tuple[Learnt, ...] = field(default=(), repr=False)  # what this run's model will have seen of the dataset
+    learnt: tuple[Fingerprint, ...] = field(
+        default=(), repr=False
+    )  # what this run's model will have seen of the dataset
 
     def problems(self) -> list[str]:
         """Return what stops the run, a line for each leak, and what to do."""
@@ -142,7 +144,7 @@ class Findings:
 
     def fingerprints(self) -> dict[str, Any]:
         """Return fingerprints.json, by which runs that start from this one's model know what it has seen."""
-        return lineage.fingerprints(self.learnt, self.base)
+        return seen_pages.fingerprints(self.learnt, self.base)
 
     def _by_kind(self, *, accepted: bool) -> dict[str, list[Leak]]:
         found: dict[str, list[Leak]] = {}
@@ -191,7 +193,7 @@ def similar(
     letters: dict[str, str] = {}
     lines: dict[str, tuple[int, ...]] = {}
     for page in pages:
-        texts = [likeness.letters(line.text) for line in page.lines]
+        texts = [near_duplicates.letters(line.text) for line in page.lines]
         letters[page.name] = "".join(texts)
         lines[page.name] = tuple([hash(text) if len(text) >= _LINE else 0 for text in texts])
     by_bytes: dict[str, GuardedPage] = {}
@@ -207,14 +209,14 @@ def similar(
 
 def _near_images(pages: Sequence[GuardedPage], known: Mapping[str, int], settings: Leakage) -> Iterator[Pair]:
     seen = [page for page in pages if page.name in known]
-    for near in likeness.near_images([known[page.name] for page in seen], bits=_bits(settings)):
+    for near in near_duplicates.near_images([known[page.name] for page in seen], bits=_bits(settings)):
         first, second = seen[near.first], seen[near.second]
         if first.image_digest != second.image_digest:
             yield Pair("near_image", first.name, second.name, _looks_alike(near.bits, settings))
 
 
 def _near_texts(pages: Sequence[GuardedPage], letters: Mapping[str, str], settings: Leakage) -> Iterator[Pair]:
-    for near in likeness.near_texts([letters[page.name] for page in pages], **_text_limits(settings)):
+    for near in near_duplicates.near_texts([letters[page.name] for page in pages], **_text_limits(settings)):
         first, second = pages[near.first], pages[near.second]
         if first.digest != second.digest:
             yield Pair("near_text", first.name, second.name, _reads_alike(near, settings))
@@ -236,7 +238,7 @@ def _looks_alike(bits: int, settings: Leakage) -> str:
     return f"their images differ in {bits / BITS:.1%} of their look (leakage.near_image={settings.near_image:g})"
 
 
-def _reads_alike(near: likeness.NearTexts, settings: Leakage) -> str:
+def _reads_alike(near: near_duplicates.NearTexts, settings: Leakage) -> str:
     if near.similarity is not None:
         return f"their texts agree in {near.similarity:.0%} of the letters (leakage.near_text={settings.near_text:g})"
     return f"{near.containment:.0%} of the shorter text is in the other (leakage.contained_text={settings.contained_text:g})"
@@ -261,7 +263,7 @@ def guard(
     found: Similar,
     base: Lineage | None,
     settings: Leakage,
-) -> Findings:
+) -> LeakageReport:
     """Look at one split.
 
     Args:
@@ -289,7 +291,7 @@ def guard(
         warnings.append(
             f"{len(unseen)} images were not compared by their look (first: {unseen[0]}: {found.unseen[unseen[0]]})"
         )
-    return Findings(leaks, tuple(settings.accept), tuple(warnings), base, tuple(_seen(sides, pages, found)))
+    return LeakageReport(leaks, tuple(settings.accept), tuple(warnings), base, tuple(_seen(sides, pages, found)))
 
 
 def _equal(side_of: Mapping[str, str], pages: Mapping[str, GuardedPage]) -> Iterator[Leak]:
@@ -331,13 +333,13 @@ def _learnt_before(
     is what it is for.
     """
     held_out = [pages[name] for name, side in side_of.items() if side != "train"]
-    seen: dict[str, tuple[Learnt, str]] = {}
+    seen: dict[str, tuple[Fingerprint, str]] = {}
 
-    def note(page: GuardedPage, learnt: Learnt, how: str) -> None:
+    def note(page: GuardedPage, learnt: Fingerprint, how: str) -> None:
         if side_of[page.name] == "test" or learnt.role == "train":
             seen.setdefault(page.name, (learnt, how))
 
-    known: dict[str, list[Learnt]] = {}
+    known: dict[str, list[Fingerprint]] = {}
     for learnt in base.pages:
         for digest in (learnt.page_digest, learnt.image_digest, learnt.xml_digest):
             if digest is not None:
@@ -358,7 +360,7 @@ def _learnt_before(
     every = [*base.pages, *read_here]
     looking = [page for page in held_out if page.name in found.looks]
     looked = [learnt for learnt in every if learnt.look is not None]
-    for near in likeness.near_images(
+    for near in near_duplicates.near_images(
         [found.looks[page.name] for page in looking],
         bits=_bits(settings),
         others=[learnt.look for learnt in looked if learnt.look is not None],
@@ -366,7 +368,7 @@ def _learnt_before(
         if near.second >= len(looking):
             note(looking[near.first], looked[near.second - len(looking)], _looks_alike(near.bits, settings))
     read = [learnt for learnt in every if learnt.letters]
-    for text in likeness.near_texts(
+    for text in near_duplicates.near_texts(
         [found.letters[page.name] for page in held_out],
         others=[learnt.letters for learnt in read],
         **_text_limits(settings),
@@ -399,11 +401,13 @@ def _repeated_lines(
             )
 
 
-def _seen(sides: Mapping[str, Sequence[str]], pages: Mapping[str, GuardedPage], found: Similar) -> Iterator[Learnt]:
+def _seen(
+    sides: Mapping[str, Sequence[str]], pages: Mapping[str, GuardedPage], found: Similar
+) -> Iterator[Fingerprint]:
     for side in ("train", "validation"):
         for name in sides.get(side, ()):
             page = pages[name]
-            yield Learnt(
+            yield Fingerprint(
                 side,
                 name,
                 "",
