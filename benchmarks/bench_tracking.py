@@ -36,9 +36,10 @@ LIMIT = 0.01
 
 def job(run: str, waited: str) -> None:
     """Do one run, and write down how long it waited for its tracking."""
-    from htr_exp import launch, recording
+    from htr_exp import launch
     from htr_exp.core.signals import Stop
     from htr_exp.runs.run_dir import RunDir
+    from htr_exp.tracking import subprocesses
 
     spent = [0.0]
 
@@ -52,7 +53,7 @@ def job(run: str, waited: str) -> None:
 
         return wrapped
 
-    recording._reporter, recording._end = timed(recording._reporter), timed(recording._end)
+    subprocesses._reporter, subprocesses._end = timed(subprocesses._reporter), timed(subprocesses._end)
     launch.run_here(RunDir(Path(run)), stop=Stop(), quiet=True)
     Path(waited).write_text(str(spent[0]))
 
@@ -127,7 +128,7 @@ def losses(workspace: Path, database: Path) -> tuple[int, int, int, int]:
 
 def start_server(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
     """Start MLflow's server on the loopback."""
-    from htr_exp import trackstore
+    from htr_exp.tracking import store
 
     folder.mkdir()
     with socket.socket() as probe:
@@ -136,7 +137,7 @@ def start_server(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
     child = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
          "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/files"],
-        env=os.environ | trackstore.environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        env=os.environ | store.environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     uri = f"http://127.0.0.1:{port}"

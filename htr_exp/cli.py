@@ -256,17 +256,17 @@ def compare(args: argparse.Namespace) -> int:
 
 def sync(args: argparse.Namespace) -> int:
     """Record run folders in MLflow, each where its experiment says; doing it again changes nothing."""
-    from htr_exp import tracking
     from htr_exp.runs import status as runs_status
+    from htr_exp.tracking.sync import store_of, sync_runs
 
     workspace, runs = _places(args).workspace, _chosen(args)
     runs_status.look(runs)  # what Slurm alone knows of a run's end goes into its folder
     paths = [run.path for run in runs]
     asked_for = args.uri is not None or bool(_names(args))
     if not asked_for:
-        paths = [path for path in paths if tracking.store_of(path, workspace)]
+        paths = [path for path in paths if store_of(path, workspace)]
     say = None if args.json else lambda text: print(text, flush=True)
-    done = tracking.sync(paths, workspace=workspace, uri=args.uri, ask=asked_for, progress=say)
+    done = sync_runs(paths, workspace=workspace, uri=args.uri, ask=asked_for, progress=say)
     if args.json:
         keys = ("run", "run_id", "changed", "problem", "store")
         print(json.dumps([{key: getattr(one, key) for key in keys} for one in done], ensure_ascii=False))
@@ -286,20 +286,21 @@ def sync(args: argparse.Namespace) -> int:
 
 def _record_new(args: argparse.Namespace, runs: Sequence[RunDir]) -> None:
     """Bring MLflow up to date with runs before they are shown; whatever goes wrong there is a warning."""
-    from htr_exp import recording
+    from htr_exp.tracking import subprocesses
 
-    recording.record_new(runs, _places(args).workspace)
+    subprocesses.record_new(runs, _places(args).workspace)
 
 
 def ui(args: argparse.Namespace) -> int:
     """Record what is new, then show the MLflow UI on this machine until Ctrl-C."""
-    from htr_exp import tracking, trackui
+    from htr_exp.tracking.sync import store_of, sync_runs
+    from htr_exp.tracking.ui import serve_ui
 
     workspace, uri = _places(args).workspace, args.uri
     if uri is None:
         runs = _chosen(args)
-        paths = [run.path for run in runs if _names(args) or tracking.store_of(run.path, workspace)]
-        done = tracking.sync(paths, workspace=workspace, ask=False)
+        paths = [run.path for run in runs if _names(args) or store_of(run.path, workspace)]
+        done = sync_runs(paths, workspace=workspace, ask=False)
         for one in done:
             if one.problem:
                 print(f"warning: {one.run}: {one.problem}", file=sys.stderr)
@@ -308,7 +309,7 @@ def ui(args: argparse.Namespace) -> int:
             (uri,) = servers
         elif servers:
             print(f"other runs are at {', '.join(servers)}")
-    trackui.ui(workspace, uri=uri, port=args.port, open_browser=args.open)
+    serve_ui(workspace, uri=uri, port=args.port, open_browser=args.open)
     return 0
 
 

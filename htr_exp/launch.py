@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from htr_exp import job, recording, runview
+from htr_exp import job
 from htr_exp.core import machine
 from htr_exp.core.console import console
 from htr_exp.core.lock import STALE_S, Locked
@@ -18,6 +18,7 @@ from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
 from htr_exp.inputs import Inputs
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.terminal import Progress
+from htr_exp.tracking import run_view, subprocesses
 
 
 def launch(
@@ -64,10 +65,10 @@ def run_here(run: RunDir, *, stop: Stop, quiet: bool, last_stage: str | None = N
 
 def _reported(run: RunDir, last_stage: str | None) -> contextlib.AbstractContextManager[None]:
     """Report a whole run as it goes, where its experiment says that it has a tracking server."""
-    kind, uri = runview.tracked(run.path)
+    kind, uri = run_view.tracked(run.path)
     if kind == "server" and last_stage is None:
         with contextlib.suppress(OSError, ValueError, KeyError):  # the job says what is wrong with its folder
-            return recording.reporting(run, Path(Inputs(run).places["workspace"]), uri)
+            return subprocesses.reporting(run, Path(Inputs(run).places["workspace"]), uri)
     return contextlib.nullcontext()
 
 

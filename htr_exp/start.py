@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import launch, recording, submission, terminal, write
+from htr_exp import launch, submission, terminal, write
 from htr_exp.config import rules
 from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
@@ -21,6 +21,7 @@ from htr_exp.plan import Memory, Plan, plan, points_of, slurm_problems
 from htr_exp.runs import provenance, run_table, status, status_table, table
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.submission import Wanted
+from htr_exp.tracking import subprocesses
 
 LOOK_S = 10.0
 """Between two looks at submitted runs that are waited for."""
@@ -259,7 +260,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
     workspace = ready[0].workspace
 
     def ended(run: RunDir, state: State) -> None:
-        for problem in recording.record_ended(run, workspace):
+        for problem in subprocesses.record_ended(run, workspace):
             console.show_warnings(console.console(stderr=True), [problem])
 
     runs = list(dict.fromkeys(one.run for one in ready if one.run.state().state != "done"))

@@ -13,7 +13,6 @@ from conftest import CommandLine
 from groundtruth_pages import page_line, page_xml, put, write_image
 from rich.console import Console
 
-from htr_exp import runview
 from htr_exp.config import conventions
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
@@ -22,6 +21,7 @@ from htr_exp.runs import run_table, status_table
 from htr_exp.runs import table as runs_table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.table import compared
+from htr_exp.tracking import run_view
 
 MISMATCH = ("dataset.transcription_convention=graphematic", "model.transcription_convention=expanded")
 Written = Callable[..., RunDir]
@@ -112,7 +112,7 @@ def test_a_mismatch_is_in_the_record_and_every_table(planned: Written, workspace
     assert "expanded -> graphematic" in shown(lambda out: status_table.show_status(out, [row]))
     done = row | {"state": "done"}
     assert "convention expanded -> graphematic: " in shown(lambda out: run_table.show_result(out, done))
-    tags = runview.read(run.path, workspace).tags
+    tags = run_view.read(run.path, workspace).tags
     assert tags["htr_exp.convention_mismatch"] == "expanded -> graphematic"
     assert tags["htr_exp.model_convention"] == "expanded"
 
@@ -122,7 +122,7 @@ def test_without_a_mismatch_no_table_has_the_column(planned: Written, workspace:
     rows, varied = compared([run])
     assert "convention" not in shown(lambda out: run_table.show_table(out, rows, varied))
     assert "convention" not in shown(lambda out: status_table.show_status(out, rows))
-    assert "htr_exp.convention_mismatch" not in runview.read(run.path, workspace).tags
+    assert "htr_exp.convention_mismatch" not in run_view.read(run.path, workspace).tags
 
 
 def test_runs_from_before_have_no_convention(planned: Written) -> None:

@@ -27,7 +27,7 @@ from fake_slurm_site import Site, site
 from rich.console import Console
 from scenario import weights
 
-from htr_exp import cli, terminal, trackstore
+from htr_exp import cli, terminal
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Experiment, Tracking
 from htr_exp.core.lock import locked
@@ -46,6 +46,8 @@ from htr_exp.doctor import (
 from htr_exp.doctor.finding import Finding, NoAnswer, within
 from htr_exp.doctor.folders import Folder
 from htr_exp.kraken import apptainer
+from htr_exp.tracking import store as tracking_store
+from htr_exp.tracking.store import lock
 
 DATA = Path(__file__).parent / "data" / "slurm"
 MODULES = Path(__file__).parent / "fakes" / "module_init.sh"
@@ -1165,7 +1167,7 @@ def test_a_store_that_is_no_database_is_an_error(content: bytes, workspace: Path
 
 
 def test_a_locked_store_is_a_warning(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trackstore, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(tracking_store, "BUSY_SECONDS", 0.2)
     path = store(workspace)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -1176,7 +1178,7 @@ def test_a_locked_store_is_a_warning(workspace: Path, monkeypatch: pytest.Monkey
 
 def test_a_store_that_is_being_written_is_a_note(workspace: Path) -> None:
     path = store(workspace)
-    with locked(trackstore.lock(path)):
+    with locked(lock(path)):
         found = of_records(workspace)
     assert (found.state, f"is being written by process {os.getpid()} on" in found.found) == ("note", True)
 

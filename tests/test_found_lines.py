@@ -11,12 +11,12 @@ from rich.console import Console
 from scenario import BLLA, segmentation_weights
 from test_job import do
 
-from htr_exp import runview
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.plan import plan
 from htr_exp.runs import run_table, table
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.tracking import run_view
 from htr_exp.write import write
 
 Evaluated = Callable[..., RunDir]
@@ -141,7 +141,7 @@ def test_people_see_both_side_by_side(evaluated: Evaluated, scenario) -> None:
 def test_mlflow_shows_both(evaluated: Evaluated, scenario) -> None:
     run = evaluated(0.6)
     found = end_to_end(run)
-    view = runview.read(run.path, run.path.parents[1])
+    view = run_view.read(run.path, run.path.parents[1])
     shown = {name: value for (name, _), (value, _) in view.metrics.items()}
     for key in ("ground_truth_lines", "found_lines"):
         for rate in ("page_cer", "page_wer", "bag_wer"):

@@ -308,16 +308,16 @@ def test_a_given_split_that_leaks_stops_the_run(words: list[str]) -> None:
 
 
 def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], capsys: Any) -> None:
-    from htr_exp import runview
     from htr_exp.core.console import console
     from htr_exp.runs import run_table, status_table
+    from htr_exp.tracking import run_view
 
     made = planned_run(words, "leakage.accept=[near_text]")
     run, _ = write(made, command=["htr_exp", "train"])
     assert run.facts()["leakage"]["accepted"]["near_text"]["pairs"][0]["page"] == "f0.xml"
     row = runs_table.row(run)
     assert row["leakage"] == ["near_text"]
-    assert runview.read(run.path, made.places.workspace).tags["htr_exp.splits.leakage"] == "near_text"
+    assert run_view.read(run.path, made.places.workspace).tags["htr_exp.splits.leakage"] == "near_text"
     rows, varied = compared([run])
     status_table.show_status(console(), [row])
     assert "near_text" in capsys.readouterr().out

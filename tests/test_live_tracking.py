@@ -18,8 +18,8 @@ import psutil
 import pytest
 from conftest import CommandLine, Scenario, until
 
-from htr_exp import trackstore, trackwrite
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.tracking import store, writer
 
 pytest.importorskip("flask", reason="a tracking server needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 
@@ -43,7 +43,7 @@ class Server:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
         command += ["--artifacts-destination", f"{self.folder}/files"]
-        environment = os.environ | trackstore.environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        environment = os.environ | store.environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self._child = subprocess.Popen(
             command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -67,14 +67,14 @@ class Server:
 
     def runs(self, question: str) -> list[Any]:
         """Return the runs that answer a question, without the parents of sweeps."""
-        client = trackwrite.client(self.uri)
+        client = writer.client(self.uri)
         experiment = client.get_experiment_by_name(question)
         found = client.search_runs([experiment.experiment_id]) if experiment else []
         return [run for run in found if "htr_exp.uuid" in run.data.tags]
 
     def curve(self, run: Any) -> list[tuple[int, float]]:
         """Return what the server has of the validation CER, in the order of the epochs."""
-        points = trackwrite.client(self.uri).get_metric_history(run.info.run_id, "val_cer")
+        points = writer.client(self.uri).get_metric_history(run.info.run_id, "val_cer")
         return sorted((point.step, point.value) for point in points)
 
 
@@ -125,7 +125,7 @@ def reporter_of(process: subprocess.Popen[str]) -> psutil.Process:
     def found() -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             children = psutil.Process(process.pid).children(recursive=True)
-            return [child for child in children if "htr_exp.livetracking" in child.cmdline()]
+            return [child for child in children if "htr_exp.tracking.live" in child.cmdline()]
         return []
 
     return until(found, "the reporter")[0]  # type: ignore[no-any-return]
@@ -151,7 +151,7 @@ def test_epochs_appear_while_the_run_is_under_way(htr_exp: CommandLine, scenario
     assert server.curve(ended) == curve_of(run)
     assert len(server.curve(ended)) == 20
     assert ended.data.metrics["test_cer"] == run.result()["test"]["best"]["cer"]  # type: ignore[index]
-    shown = {one.path for one in trackwrite.client(server.uri).list_artifacts(ended.info.run_id)}
+    shown = {one.path for one in writer.client(server.uri).list_artifacts(ended.info.run_id)}
     assert {"best.mlmodel", "results.json", "log.txt", "metrics.jsonl", "predictions"} <= shown
     assert ("not reported" in run.log.read_text()) == missed
     assert not (htr_exp.folder / "mlflow.db").exists()

@@ -17,7 +17,7 @@ from PIL import Image
 from scenario import BLLA, classes_of_model, metadata_of, segmentation_weights
 from test_job import do, staged
 
-from htr_exp import runview, write
+from htr_exp import write
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth.xml import read_page
@@ -27,6 +27,7 @@ from htr_exp.kraken.model_file import read_header
 from htr_exp.plan import plan
 from htr_exp.runs import table
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.tracking import run_view
 
 Planned = Callable[..., RunDir]
 
@@ -224,7 +225,7 @@ def test_its_row_is_judged_by_the_line_f1(finished: Finished) -> None:
 
 
 def test_mlflow_shows_it_without_the_keys_of_recognition(finished: Finished) -> None:
-    view = runview.read(finished.run.path, finished.run.path.parents[1])
+    view = run_view.read(finished.run.path, finished.run.path.parents[1])
     assert view.params["training.line_width"] == "8"
     assert view.params["task.name"] == "segmentation"
     foreign = {

@@ -12,11 +12,12 @@ import pytest
 from conftest import CommandLine, make_pages
 from PIL import Image
 
-from htr_exp import runview, start
+from htr_exp import start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.splits.split import NAMES
+from htr_exp.tracking import run_view
 
 AS_SHIPPED = "split.test=0.1"
 """A test set that is a fold takes no share: that of the small experiment is put back."""
@@ -86,7 +87,7 @@ def test_each_folder_is_left_out_and_every_page_says_why_it_is_where_it_is(htr_e
         assert len({page["page"] for page in pages}) == len(pages) == 8
         assert all(page["why"] and page["xml_digest"] and page["image_digest"] for page in pages)
         assert run.facts()["split"]["unused"]["pages"] == len(split_of(run)["unused"])
-        assert runview.read(run.path, htr_exp.folder).tags["htr_exp.fold"] == run.facts()["split"]["fold"]
+        assert run_view.read(run.path, htr_exp.folder).tags["htr_exp.fold"] == run.facts()["split"]["fold"]
     said = "split.fold=a: not used, since pages of test or validation share an image with them: b/f02.xml"
     assert said in done.stderr
 

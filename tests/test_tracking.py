@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
-from htr_exp import runview, tracking, trackstore, trackwrite
 from htr_exp.core import files
 from htr_exp.core.lock import locked
+from htr_exp.tracking import run_view, store, writer
+from htr_exp.tracking import sync as tracking_sync
+from htr_exp.tracking.sync import MARKS, Recorded, due, store_of, store_uri, sync_runs
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 
@@ -96,7 +98,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database as MLflow makes it: made once, because its migrations take seconds."""
     workspace = tmp_path_factory.mktemp("template")
     run = make_run(workspace)
-    assert tracking.sync([run], workspace=workspace)[0].problem is None
+    assert sync_runs([run], workspace=workspace)[0].problem is None
     shutil.rmtree(workspace / "runs")
     with sqlite3.connect(workspace / "mlflow.db") as db:
         for table in ("metrics", "latest_metrics", "params", "tags", "inputs", "input_tags", "datasets", "runs"):
@@ -116,10 +118,10 @@ def workspace(tmp_path: Path, empty_database: Path) -> Path:
 
 
 def client_of(workspace: Path, uri: str | None = None) -> Any:
-    return trackwrite.client(tracking.store_uri(workspace, uri))
+    return writer.client(store_uri(workspace, uri))
 
 
-def only(recorded: list[tracking.Recorded]) -> tracking.Recorded:
+def only(recorded: list[Recorded]) -> Recorded:
     assert len(recorded) == 1
     assert recorded[0].problem is None
     return recorded[0]
@@ -140,7 +142,7 @@ def dump(workspace: Path) -> list[str]:
 
 def test_a_run_shows_what_its_folder_holds(workspace: Path) -> None:
     folder = make_run(workspace)
-    recorded = only(tracking.sync([folder], workspace=workspace))
+    recorded = only(sync_runs([folder], workspace=workspace))
     assert recorded.changed
     client = client_of(workspace)
     run = client.get_run(recorded.run_id)
@@ -173,7 +175,7 @@ def test_a_run_shows_what_its_folder_holds(workspace: Path) -> None:
 
 def test_artifacts_are_the_same_files_and_can_be_downloaded(workspace: Path, tmp_path: Path) -> None:
     folder = make_run(workspace)
-    run_id = only(tracking.sync([folder], workspace=workspace)).run_id
+    run_id = only(sync_runs([folder], workspace=workspace)).run_id
     client = client_of(workspace)
     names = {entry.path for entry in client.list_artifacts(run_id)}
     assert {"best.mlmodel", "experiment.yaml", "results.json", "log.txt", "metrics.jsonl", "predictions"} <= names
@@ -190,7 +192,7 @@ def test_artifacts_are_copied_where_links_are_impossible(workspace: Path, monkey
 
     monkeypatch.setattr(os, "link", no_links)
     folder = make_run(workspace)
-    run_id = only(tracking.sync([folder], workspace=workspace)).run_id
+    run_id = only(sync_runs([folder], workspace=workspace)).run_id
     shown = workspace / "mlartifacts/default" / run_id / "artifacts/best.mlmodel"
     assert shown.read_bytes() == (folder / "best.mlmodel").read_bytes()
     assert not shown.samefile(folder / "best.mlmodel")
@@ -198,18 +200,18 @@ def test_artifacts_are_copied_where_links_are_impossible(workspace: Path, monkey
 
 def test_doing_it_again_changes_nothing(workspace: Path) -> None:
     folder = make_run(workspace)
-    first = only(tracking.sync([folder], workspace=workspace))
+    first = only(sync_runs([folder], workspace=workspace))
     before = dump(workspace)
-    again = only(tracking.sync([folder], workspace=workspace))
+    again = only(sync_runs([folder], workspace=workspace))
     assert (again.run_id, again.changed) == (first.run_id, False)
-    (folder / tracking.MARKS).unlink()
-    assert not only(tracking.sync([folder], workspace=workspace)).changed
+    (folder / MARKS).unlink()
+    assert not only(sync_runs([folder], workspace=workspace)).changed
     assert dump(workspace) == before
 
 
 def test_an_unchanged_run_is_skipped_without_mlflow(workspace: Path) -> None:
     folder = make_run(workspace)
-    only(tracking.sync([folder], workspace=workspace))
+    only(sync_runs([folder], workspace=workspace))
     code = (
         "import sys; from pathlib import Path; from htr_exp import tracking;"
         f"r = tracking.sync([Path({str(folder)!r})], workspace=Path({str(workspace)!r}));"
@@ -220,10 +222,10 @@ def test_an_unchanged_run_is_skipped_without_mlflow(workspace: Path) -> None:
 
 def test_only_new_epochs_are_added(workspace: Path) -> None:
     folder = make_run(workspace, curve=EPOCHS[:2], state="running")
-    first = only(tracking.sync([folder], workspace=workspace))
+    first = only(sync_runs([folder], workspace=workspace))
     assert client_of(workspace).get_run(first.run_id).info.status == "RUNNING"
     files.append_jsonl(folder / "metrics.jsonl", epoch_line(2, 0.12))
-    second = only(tracking.sync([folder], workspace=workspace))
+    second = only(sync_runs([folder], workspace=workspace))
     assert (second.run_id, second.changed) == (first.run_id, True)
     curve = client_of(workspace).get_metric_history(first.run_id, "val_cer")
     assert [point.value for point in curve] == [0.31, 0.18, 0.12]
@@ -231,9 +233,9 @@ def test_only_new_epochs_are_added(workspace: Path) -> None:
 
 def test_a_redone_epoch_has_one_value(workspace: Path) -> None:
     folder = make_run(workspace, state="running")
-    first = only(tracking.sync([folder], workspace=workspace))
+    first = only(sync_runs([folder], workspace=workspace))
     files.append_jsonl(folder / "metrics.jsonl", epoch_line(2, 0.11))
-    second = only(tracking.sync([folder], workspace=workspace))
+    second = only(sync_runs([folder], workspace=workspace))
     client = client_of(workspace)
     assert [point.value for point in client.get_metric_history(second.run_id, "val_cer")] == [0.31, 0.18, 0.11]
     assert client.get_run(first.run_id).info.lifecycle_stage == "deleted"
@@ -243,18 +245,18 @@ def test_a_redone_epoch_has_one_value(workspace: Path) -> None:
 
 def test_a_growing_log_alone_is_no_change(workspace: Path) -> None:
     folder = make_run(workspace, state="running")
-    run_id = only(tracking.sync([folder], workspace=workspace)).run_id
+    run_id = only(sync_runs([folder], workspace=workspace)).run_id
     with open(folder / "live/log.txt", "a") as log:
         log.write("more\n")
-    assert not only(tracking.sync([folder], workspace=workspace)).changed
+    assert not only(sync_runs([folder], workspace=workspace)).changed
     assert "more" in (workspace / "mlartifacts/default" / run_id / "artifacts/log.txt").read_text()
 
 
 def test_a_run_that_the_store_lost_is_recorded_again(workspace: Path, empty_database: Path) -> None:
     folder = make_run(workspace)
-    first = only(tracking.sync([folder], workspace=workspace))
+    first = only(sync_runs([folder], workspace=workspace))
     client_of(workspace).delete_run(first.run_id)
-    second = only(tracking.sync([folder], workspace=workspace))
+    second = only(sync_runs([folder], workspace=workspace))
     assert second.changed
     assert second.run_id != first.run_id
 
@@ -264,7 +266,7 @@ def test_more_epochs_than_one_batch_holds(workspace: Path) -> None:
     folder = make_run(workspace, curve=(), state="running")
     lines = [epoch_line(0, 0) | {"epoch": n, "val_cer": cer} for n, cer in enumerate(curve)]
     files.write_jsonl(folder / "metrics.jsonl", lines)
-    run_id = only(tracking.sync([folder], workspace=workspace)).run_id
+    run_id = only(sync_runs([folder], workspace=workspace)).run_id
     history = client_of(workspace).get_metric_history(run_id, "val_cer")
     assert sorted((point.step, point.value) for point in history) == list(enumerate(curve))
 
@@ -281,7 +283,7 @@ def test_more_epochs_than_one_batch_holds(workspace: Path) -> None:
 )
 def test_every_state_has_a_status(workspace: Path, state: str, status: str) -> None:
     folder = make_run(workspace, state=state)
-    run_id = only(tracking.sync([folder], workspace=workspace)).run_id
+    run_id = only(sync_runs([folder], workspace=workspace)).run_id
     assert client_of(workspace).get_run(run_id).info.status == status
 
 
@@ -289,16 +291,16 @@ def test_a_reason_that_is_gone_is_not_shown(workspace: Path) -> None:
     folder = make_run(workspace, state="failed")
     state = state_of("failed") | {"reason": "out of memory"}
     files.write_json(folder / "live/state.json", state)
-    run_id = only(tracking.sync([folder], workspace=workspace)).run_id
+    run_id = only(sync_runs([folder], workspace=workspace)).run_id
     assert client_of(workspace).get_run(run_id).data.tags["htr_exp.reason"] == "out of memory"
     files.write_json(folder / "live/state.json", state_of("queued"))
-    only(tracking.sync([folder], workspace=workspace))
+    only(sync_runs([folder], workspace=workspace))
     assert "htr_exp.reason" not in client_of(workspace).get_run(run_id).data.tags
 
 
 def test_runs_of_a_sweep_are_nested_below_one_parent(workspace: Path) -> None:
     runs = [make_run(workspace, f"rate-{n}", lrate=n / 1000, sweep="s-1") for n in (1, 2)]
-    recorded = tracking.sync(runs[:1], workspace=workspace) + tracking.sync(runs, workspace=workspace)[1:]
+    recorded = sync_runs(runs[:1], workspace=workspace) + sync_runs(runs, workspace=workspace)[1:]
     client = client_of(workspace)
     parents = {client.get_run(one.run_id).data.tags["mlflow.parentRunId"] for one in recorded}
     assert len(parents) == 1
@@ -308,11 +310,11 @@ def test_runs_of_a_sweep_are_nested_below_one_parent(workspace: Path) -> None:
 
 def test_each_question_is_an_experiment_and_the_empty_default_is_hidden(workspace: Path) -> None:
     runs = [make_run(workspace, "a"), make_run(workspace, "b", question="seeds/of tridis")]
-    assert all(one.problem is None for one in tracking.sync(runs, workspace=workspace))
+    assert all(one.problem is None for one in sync_runs(runs, workspace=workspace))
     experiments = client_of(workspace).search_experiments()
     assert {one.name for one in experiments} == {"default", "seeds/of tridis"}
     assert {one.tags["mlflow.experimentKind"] for one in experiments} == {"custom_model_development"}
-    tables = trackstore.tables(workspace / "mlflow.db", "http://127.0.0.1:5000")
+    tables = store.tables(workspace / "mlflow.db", "http://127.0.0.1:5000")
     assert list(tables) == ["default", "seeds/of tridis"]
     assert all(table.endswith("&viewStateShareKey=scores") for table in tables.values())
 
@@ -324,7 +326,7 @@ def test_every_column_of_the_table_of_scores_exists(workspace: Path) -> None:
     files.write_json(layout / "results.json", {"test": {"base": {"line_f1": 0.8}, "best": {"line_f1": 0.9}}})
     client = None
     there = {"attributes.`Created`", "attributes.`Duration`"}
-    for recorded in tracking.sync([make_run(workspace), layout], workspace=workspace):
+    for recorded in sync_runs([make_run(workspace), layout], workspace=workspace):
         client = client_of(workspace)
         data = client.get_run(recorded.run_id).data
         there |= {f"metrics.`{name}`" for name in data.metrics} | {f"params.`{name}`" for name in data.params}
@@ -337,22 +339,22 @@ def test_every_column_of_the_table_of_scores_exists(workspace: Path) -> None:
 
 def test_a_moved_workspace_keeps_its_artifacts(workspace: Path) -> None:
     folder = make_run(workspace)
-    run_id = only(tracking.sync([folder], workspace=workspace)).run_id
+    run_id = only(sync_runs([folder], workspace=workspace)).run_id
     moved = workspace.with_name("elsewhere")
     workspace.rename(moved)
-    recorded = only(tracking.sync([moved / "runs" / folder.name], workspace=moved))
+    recorded = only(sync_runs([moved / "runs" / folder.name], workspace=moved))
     assert (recorded.run_id, recorded.changed) == (run_id, False)
     client = client_of(moved)
     assert "best.mlmodel" in {entry.path for entry in client.list_artifacts(run_id)}
     assert str(workspace) not in client.get_run(run_id).info.artifact_uri
     assert not any("my%20work" in line and "mlartifacts" in line for line in dump(moved))
-    assert trackstore.relocate(moved / "mlflow.db", moved) == 0
+    assert store.relocate(moved / "mlflow.db", moved) == 0
 
 
 def test_a_folder_that_is_no_run_does_not_keep_others_from_being_recorded(workspace: Path) -> None:
     folder = make_run(workspace)
     (workspace / "runs/broken").mkdir()
-    broken, good = tracking.sync([workspace / "runs/broken", folder], workspace=workspace)
+    broken, good = sync_runs([workspace / "runs/broken", folder], workspace=workspace)
     assert good.problem is None
     assert "provenance.json cannot be read" in str(broken.problem)
 
@@ -360,7 +362,7 @@ def test_a_folder_that_is_no_run_does_not_keep_others_from_being_recorded(worksp
 def test_a_database_that_another_program_locks_is_a_problem_in_words(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trackstore, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.2)
     folder = make_run(workspace)
     code = (
         "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
@@ -372,11 +374,11 @@ def test_a_database_that_another_program_locks_is_a_problem_in_words(
     try:
         assert holder.stdout is not None
         holder.stdout.readline()
-        problem = tracking.sync([folder], workspace=workspace)[0].problem
+        problem = sync_runs([folder], workspace=workspace)[0].problem
     finally:
         holder.communicate()
     assert "is locked by another program" in str(problem)
-    assert only(tracking.sync([folder], workspace=workspace)).changed
+    assert only(sync_runs([folder], workspace=workspace)).changed
 
 
 @pytest.mark.parametrize(
@@ -392,7 +394,7 @@ def test_a_store_that_cannot_be_used_is_a_problem_in_words(
 ) -> None:
     folder = make_run(workspace)
     spoil(workspace / "mlflow.db")
-    recorded = tracking.sync([folder], workspace=workspace)[0]
+    recorded = sync_runs([folder], workspace=workspace)[0]
     assert words in str(recorded.problem)
     assert "run folders" in str(recorded.problem)
     assert not (workspace / "mlflow.db.lock").exists()
@@ -414,32 +416,32 @@ def _set_version(path: Path, version: str) -> None:
     ],
 )
 def test_what_a_disk_says_is_put_in_words(error: Exception, words: str) -> None:
-    assert words in trackstore.in_words(error, Path("/w/mlflow.db"))
+    assert words in store.in_words(error, Path("/w/mlflow.db"))
 
 
 def test_without_the_whole_of_mlflow_the_extra_is_named(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find_spec = trackwrite.importlib.util.find_spec
+    find_spec = writer.importlib.util.find_spec
     monkeypatch.setattr(
-        trackwrite.importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else find_spec(name)
+        writer.importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else find_spec(name)
     )
-    recorded = tracking.sync([make_run(workspace)], workspace=workspace)[0]
+    recorded = sync_runs([make_run(workspace)], workspace=workspace)[0]
     assert "pip install 'htr-exp[mlflow]'" in str(recorded.problem)
 
 
 def test_a_server_that_does_not_answer_is_a_problem_in_words(workspace: Path) -> None:
     port = free_port()
-    recorded = tracking.sync([make_run(workspace)], workspace=workspace, uri=f"http://127.0.0.1:{port}")[0]
+    recorded = sync_runs([make_run(workspace)], workspace=workspace, uri=f"http://127.0.0.1:{port}")[0]
     assert f"the tracking server http://127.0.0.1:{port} does not answer" in str(recorded.problem)
     assert not (workspace / "mlruns").exists()
 
 
 def test_a_server_that_hangs_is_given_up(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "SERVER_SECONDS", 0.2)
+    monkeypatch.setattr(tracking_sync, "SERVER_SECONDS", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        recorded = tracking.sync([make_run(workspace)], workspace=workspace, uri=uri)[0]
+        recorded = sync_runs([make_run(workspace)], workspace=workspace, uri=uri)[0]
     assert "does not answer" in str(recorded.problem)
 
 
@@ -447,23 +449,23 @@ def test_a_store_that_another_process_writes_is_a_problem_in_words(tmp_path: Pat
     with locked(tmp_path / "mlflow.db.lock"):
         said: list[str] = []
         with (
-            pytest.raises(trackstore.StoreTroubleError, match=rf"process {os.getpid()} on .* is writing it"),
-            trackstore.written_alone(tmp_path / "mlflow.db", wait=0.6, say=said.append),
+            pytest.raises(store.StoreTroubleError, match=rf"process {os.getpid()} on .* is writing it"),
+            store.written_alone(tmp_path / "mlflow.db", wait=0.6, say=said.append),
         ):
             pass
         assert len(said) == 1
-    with trackstore.written_alone(tmp_path / "mlflow.db", wait=0):
+    with store.written_alone(tmp_path / "mlflow.db", wait=0):
         pass
 
 
 def test_relative_sqlite_paths_lie_in_the_workspace(tmp_path: Path) -> None:
-    assert tracking.store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
-    assert tracking.store_uri(tmp_path, "sqlite:///other.db") == f"sqlite:///{tmp_path}/other.db"
-    assert tracking.store_uri(tmp_path, "https://mlflow.example.org/") == "https://mlflow.example.org"
+    assert store_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert store_uri(tmp_path, "sqlite:///other.db") == f"sqlite:///{tmp_path}/other.db"
+    assert store_uri(tmp_path, "https://mlflow.example.org/") == "https://mlflow.example.org"
 
 
 def test_a_password_in_the_uri_does_not_reach_the_run_folder(workspace: Path) -> None:
-    recorder = trackwrite.Writer("http://me:secret@127.0.0.1:1", workspace)
+    recorder = writer.Writer("http://me:secret@127.0.0.1:1", workspace)
     assert recorder.key == "http://127.0.0.1:1"
 
 
@@ -473,7 +475,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, port = tmp_path_factory.mktemp("server"), free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/files"]
-    environment = os.environ | trackstore.environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | store.environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     child = subprocess.Popen(
         command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -500,15 +502,15 @@ def wait_for(address: str, child: subprocess.Popen[Any]) -> None:
 @pytest.mark.slow
 def test_a_tracking_server_gets_the_same_record(server: str, tmp_path: Path) -> None:
     folder = make_run(tmp_path, state="running", sweep="s-9")
-    first = only(tracking.sync([folder], workspace=tmp_path, uri=server))
+    first = only(sync_runs([folder], workspace=tmp_path, uri=server))
     client = client_of(tmp_path, server)
     assert "log.txt" not in {entry.path for entry in client.list_artifacts(first.run_id)}
-    assert not only(tracking.sync([folder], workspace=tmp_path, uri=server)).changed
+    assert not only(sync_runs([folder], workspace=tmp_path, uri=server)).changed
     shutil.rmtree(folder)
     folder = make_run(tmp_path, sweep="s-9")
-    done = only(tracking.sync([folder], workspace=tmp_path, uri=server))
+    done = only(sync_runs([folder], workspace=tmp_path, uri=server))
     assert (done.run_id, done.changed) == (first.run_id, True)
-    assert not only(tracking.sync([folder], workspace=tmp_path, uri=server)).changed
+    assert not only(sync_runs([folder], workspace=tmp_path, uri=server)).changed
     assert {"log.txt", "best.mlmodel"} <= {entry.path for entry in client.list_artifacts(first.run_id)}
     assert [point.value for point in client.get_metric_history(first.run_id, "val_cer")] == list(EPOCHS)
     copy = client.download_artifacts(first.run_id, "predictions/test.jsonl", str(tmp_path))
@@ -518,7 +520,7 @@ def test_a_tracking_server_gets_the_same_record(server: str, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_the_ui_answers_on_the_loopback_and_ends_with_an_interrupt(workspace: Path) -> None:
-    run_id = only(tracking.sync([make_run(workspace)], workspace=workspace)).run_id
+    run_id = only(sync_runs([make_run(workspace)], workspace=workspace)).run_id
     moved = workspace.with_name("moved")
     workspace.rename(moved)
     with socket.socket() as taken:
@@ -550,7 +552,7 @@ def test_the_ui_answers_on_the_loopback_and_ends_with_an_interrupt(workspace: Pa
 
 
 def test_the_params_of_an_experiment_are_its_scalars_under_dotted_keys() -> None:
-    flat = runview.flat_params({"a": {"b": 1, "c": {}}, "d": None, "e": [1, "é"], "f": True, "g": "1e-3", "h:": 1e-05})
+    flat = run_view.flat_params({"a": {"b": 1, "c": {}}, "d": None, "e": [1, "é"], "f": True, "g": "1e-3", "h:": 1e-05})
     assert flat == {"a.b": "1", "e": '[1, "é"]', "f": "true", "g": "1e-3", "h_": "1e-05"}
     assert all(re.fullmatch(r"[\w.\- /]+", key) for key in flat)
 
@@ -575,28 +577,28 @@ def test_every_run_goes_where_its_own_experiment_says(workspace: Path) -> None:
     tracked(here, "embedded")
     tracked(away, "server", f"http://me:secret@127.0.0.1:{port}")
     tracked(nowhere, "none")
-    assert tracking.store_of(nowhere, workspace) is None
-    assert tracking.due([here, away, nowhere], workspace) == [here, away]
+    assert store_of(nowhere, workspace) is None
+    assert due([here, away, nowhere], workspace) == [here, away]
     said = command(workspace, "sync", "--json")
     rows = {row["run"]: row for row in json.loads(said.stdout)}
     assert set(rows) == {"here", "away"}
     assert (rows["here"]["changed"], rows["here"]["problem"]) == (True, None)
-    assert rows["here"]["store"] == tracking.store_uri(workspace)
+    assert rows["here"]["store"] == store_uri(workspace)
     assert f"the tracking server http://127.0.0.1:{port} does not answer" in rows["away"]["problem"]
     assert (said.returncode, "secret" in said.stdout + said.stderr) == (1, False)
-    assert tracking.due([here, away, nowhere], workspace) == [away]
+    assert due([here, away, nowhere], workspace) == [away]
     (named,) = json.loads(command(workspace, "sync", "--json", "nowhere").stdout)
-    assert (named["changed"], named["store"]) == (True, tracking.store_uri(workspace))
+    assert (named["changed"], named["store"]) == (True, store_uri(workspace))
 
 
 def test_marks_of_a_server_are_believed_unless_it_is_to_be_asked(workspace: Path) -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     folder = tracked(make_run(workspace), "server", uri)
-    mark = {"run_id": "of-the-server", "fingerprint": runview.fingerprint(folder)}
-    files.write_json(folder / tracking.MARKS, {uri: mark})
-    assert tracking.due([folder], workspace) == []
-    assert only(tracking.sync([folder], workspace=workspace, ask=False)).run_id == "of-the-server"
-    assert "does not answer" in str(tracking.sync([folder], workspace=workspace)[0].problem)
+    mark = {"run_id": "of-the-server", "fingerprint": run_view.fingerprint(folder)}
+    files.write_json(folder / MARKS, {uri: mark})
+    assert due([folder], workspace) == []
+    assert only(sync_runs([folder], workspace=workspace, ask=False)).run_id == "of-the-server"
+    assert "does not answer" in str(sync_runs([folder], workspace=workspace)[0].problem)
     assert "no runs" not in command(workspace, "sync").stdout
 
 
@@ -606,7 +608,7 @@ def test_runs_are_recorded_before_they_are_shown(workspace: Path, words: tuple[s
     first = command(workspace, *words, "--json")
     assert (first.returncode, first.stderr) == (0, "records 1 run in MLflow\n")
     assert json.loads(first.stdout)[0]["run"] == folder.name
-    assert tracking.due([folder], workspace) == []
+    assert due([folder], workspace) == []
     assert command(workspace, *words, "--json").stderr == ""
 
 
@@ -647,16 +649,16 @@ def test_what_slurm_adds_is_shown(workspace: Path) -> None:
         files.append_jsonl(folder / "live/starts.jsonl", start)
         leg = {"leg": "leg-01", "device": "cuda:0", "first_epoch": number, "lost_epochs": number}
         files.append_jsonl(folder / "live/starts.jsonl", leg)
-    tags = runview.read(folder, workspace).tags
+    tags = run_view.read(folder, workspace).tags
     shown = {key: tags[f"htr_exp.{key}"] for key in ("jobs", "nodes", "partition", "device", "restarts", "requeues")}
     assert shown == {
         "jobs": "41_3, 57", "nodes": "gpu-2, gpu-5", "partition": "publicgpu", "device": "cuda:0", "restarts": "2",
         "requeues": "1",
     }  # fmt: skip
     assert tags["htr_exp.lost_epochs"] == "3"
-    before = runview.fingerprint(folder)
+    before = run_view.fingerprint(folder)
     files.append_jsonl(folder / "live/requeues.jsonl", {"job": "57"})
-    assert runview.fingerprint(folder) != before
+    assert run_view.fingerprint(folder) != before
 
 
 @pytest.mark.parametrize(("job", "status"), [(None, "KILLED"), ("41", "SCHEDULED")])
@@ -665,8 +667,8 @@ def test_a_run_whose_process_was_killed_waits_only_where_slurm_starts_it_again(
 ) -> None:
     folder = make_run(workspace, state="running")
     files.append_jsonl(folder / "live/starts.jsonl", {"start": 0, "time": "2026-03-01T10:00:00Z", "job": job})
-    at_work = runview.fingerprint(folder)
-    assert runview.read(folder, workspace).status == "RUNNING"
+    at_work = run_view.fingerprint(folder)
+    assert run_view.read(folder, workspace).status == "RUNNING"
     shutil.rmtree(folder / "live/claim")
-    assert runview.read(folder, workspace).status == status
-    assert runview.fingerprint(folder) != at_work
+    assert run_view.read(folder, workspace).status == status
+    assert run_view.fingerprint(folder) != at_work

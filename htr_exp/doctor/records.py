@@ -14,10 +14,10 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from htr_exp import trackstore
 from htr_exp.config.schema import Tracking
 from htr_exp.core.lock import owner_of
 from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, warning, within
+from htr_exp.tracking import store
 
 SERVER_S = 5.0
 """How long a tracking server may take to answer: as long as recording waits for it."""
@@ -83,11 +83,9 @@ def _health(uri: str) -> int:
 def _embedded(workspace: Path) -> Iterator[Finding]:
     if importlib.util.find_spec("sqlalchemy") is None:
         missing = "MLflow's own store is not installed: runs are in their folders, and nowhere else"
-        yield warning("tracking=embedded", missing, trackstore.INSTALL)
+        yield warning("tracking=embedded", missing, store.INSTALL)
     try:
-        yield within(
-            TIMEOUT_S, lambda: _database(workspace / trackstore.DATABASE), f"{workspace / trackstore.DATABASE}"
-        )
+        yield within(TIMEOUT_S, lambda: _database(workspace / store.DATABASE), f"{workspace / store.DATABASE}")
     except NoAnswer as silent:
         yield warning("tracking=embedded", str(silent), "close what uses it, and look again")
 
@@ -96,7 +94,7 @@ def _database(path: Path) -> Finding:
     name = "tracking=embedded"
     if not path.exists():
         return ok(name, f"{path} is made when the first run is recorded")
-    owner = owner_of(trackstore.lock(path))
+    owner = owner_of(store.lock(path))
     if owner is not None:
         return note(
             name,
@@ -105,7 +103,7 @@ def _database(path: Path) -> Finding:
         )
     try:
         with contextlib.closing(
-            sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=trackstore.BUSY_SECONDS)
+            sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=store.BUSY_SECONDS)
         ) as db:
             runs = db.execute("SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'").fetchone()[0]
             schema = str(db.execute("SELECT version_num FROM alembic_version").fetchone()[0])
@@ -131,8 +129,8 @@ def _database(path: Path) -> Finding:
         remedy = "make it writable, or set site.workspace to a place of yours"
         return warning(name, f"{path} holds {runs} run{'s' * (runs != 1)} and cannot be written (read-only)", remedy)
     try:
-        trackstore.probe(path)
-    except trackstore.StoreTroubleError as trouble:
+        store.probe(path)
+    except store.StoreTroubleError as trouble:
         found, _, remedy = str(trouble).partition(": ")
         return warning(name, found, remedy)
     return ok(name, f"{path} holds {runs} run{'s' * (runs != 1)} and can be written")

@@ -13,10 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from htr_exp import runview, trackstore
-from htr_exp.trackstore import CLAIM_SECONDS, BusyError, StoreTroubleError, store_uri
-from htr_exp.trackui import ui
-from htr_exp.trackwrite import MARKS, Writer, marked, marks_key
+from htr_exp.tracking import run_view
+from htr_exp.tracking import store as tracking_store
+from htr_exp.tracking.store import (
+    CLAIM_SECONDS,
+    BusyError,
+    StoreTroubleError,
+    in_words,
+    probe,
+    relocate,
+    store_uri,
+    written_alone,
+)
+from htr_exp.tracking.writer import MARKS, Writer, marked, marks_key
 
 __all__ = ["MARKS", "Recorded", "due", "store_of", "store_uri", "sync", "ui"]
 
@@ -38,7 +47,7 @@ class Recorded:
 
 def store_of(folder: Path, workspace: Path) -> str | None:
     """Return the URI of the store in which a run's own experiment wants it recorded, or None: nowhere by itself."""
-    kind, uri = runview.tracked(folder)
+    kind, uri = run_view.tracked(folder)
     return None if kind == "none" else store_uri(workspace, uri if kind == "server" else None)
 
 
@@ -47,12 +56,12 @@ def due(run_dirs: Iterable[Path], workspace: Path) -> list[Path]:
     found: list[Path] = []
     for target, folders in _by_store([folder for folder in run_dirs if store_of(folder, workspace)], workspace).items():
         recorded: dict[Path, Recorded] = {}
-        _skip_known(target, workspace, {folder: runview.fingerprint(folder) for folder in folders}, recorded)
+        _skip_known(target, workspace, {folder: run_view.fingerprint(folder) for folder in folders}, recorded)
         found += [folder for folder in folders if folder not in recorded]
     return found
 
 
-def sync(
+def sync_runs(
     run_dirs: Sequence[Path],
     *,
     workspace: Path,
@@ -87,8 +96,8 @@ def _by_store(run_dirs: Iterable[Path], workspace: Path) -> dict[str, list[Path]
 def _sync_store(
     target: str, folders: Sequence[Path], workspace: Path, ask: bool, found: dict[Path, Recorded], progress: Say | None
 ) -> None:
-    marks = {folder: runview.fingerprint(folder) for folder in folders}
-    database = trackstore.database(target)
+    marks = {folder: run_view.fingerprint(folder) for folder in folders}
+    database = tracking_store.database(target)
     try:
         if (database or not ask) and _skip_known(target, workspace, marks, found):
             return
@@ -97,10 +106,10 @@ def _sync_store(
                 _reach(target)
             _record(folders, marks, found, workspace, target, progress)
             return
-        with trackstore.written_alone(database, wait=CLAIM_SECONDS, say=progress):
-            trackstore.probe(database)
+        with written_alone(database, wait=CLAIM_SECONDS, say=progress):
+            probe(database)
             if database.parent == workspace.resolve():
-                trackstore.relocate(database, workspace)
+                relocate(database, workspace)
             _record(folders, marks, found, workspace, target, progress)
     except StoreTroubleError as trouble:
         for folder in folders:
@@ -112,14 +121,14 @@ def _skip_known(target: str, workspace: Path, marks: Mapping[Path, str], found: 
 
     The embedded store is looked into; of any other one, the marks in the run folders are believed.
     """
-    database = trackstore.database(target)
-    known = trackstore.known(database, workspace) if database else {}
+    database = tracking_store.database(target)
+    known = tracking_store.known(database, workspace) if database else {}
     key = marks_key(target, workspace)
     for folder, mark in marks.items():
         if database:
             try:
-                run_id, recorded = known.get(runview.identity(folder), ("", ""))
-            except runview.NotARunError:
+                run_id, recorded = known.get(run_view.identity(folder), ("", ""))
+            except run_view.NotARunError:
                 continue
         else:
             note = marked(folder, key)
@@ -143,8 +152,8 @@ def _record(
         if folder in found:
             continue
         try:
-            view = runview.read(folder, workspace)
-        except runview.NotARunError as error:
+            view = run_view.read(folder, workspace)
+        except run_view.NotARunError as error:
             found[folder] = Recorded(folder.name, "", False, str(error), store)
             continue
         except (TypeError, AttributeError, KeyError, ValueError) as error:
@@ -154,7 +163,7 @@ def _record(
         try:
             writer = writer or Writer(target, workspace)
             # The embedded store is claimed as a whole; on a server, a job and a person may record the same run at once.
-            hold = contextlib.nullcontext() if trackstore.database(target) else _claim_run(folder, progress)
+            hold = contextlib.nullcontext() if tracking_store.database(target) else _claim_run(folder, progress)
             with hold, warnings.catch_warnings():
                 # What MLflow's libraries find deprecated in each other is not the user's matter.
                 warnings.simplefilter("ignore")
@@ -178,7 +187,7 @@ def _record(
 
 
 def _claim_run(folder: Path, progress: Say | None) -> contextlib.AbstractContextManager[Any]:
-    return trackstore.written_alone(folder / "live/tracking", wait=SERVER_SECONDS, say=progress)
+    return written_alone(folder / "live/tracking", wait=SERVER_SECONDS, say=progress)
 
 
 def _without_password(uri: str) -> str:
@@ -207,7 +216,7 @@ def _reach(uri: str) -> None:
 def _in_words(error: Exception, uri: str) -> str:
     """Say what MLflow's error means and what to do."""
     text = _without_password(" ".join(str(error).split()))
-    database = trackstore.database(uri)
+    database = tracking_store.database(uri)
     uri = _without_password(uri)
     if "out-of-date database schema" in text or "Can't locate revision" in text:
         return (
@@ -217,7 +226,7 @@ def _in_words(error: Exception, uri: str) -> str:
     if (isinstance(error, OSError) and not uri.startswith("http")) or (
         database and re.search(r"sqlite3?\.|disk|readonly|locked", text)
     ):
-        return trackstore.in_words(error, database or Path("the artifact folder"))
+        return in_words(error, database or Path("the artifact folder"))
     if "401" in text or "403" in text:
         return f"{uri} refuses us ({text[:200]}): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     return f"{uri}: {type(error).__name__}: {text[:400]}; the run folders lack nothing, `htr-exp sync` tries again"

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from htr_exp import trackstore
 from htr_exp.core.errors import HtrExpError
-from htr_exp.trackstore import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
+from htr_exp.tracking import store
+from htr_exp.tracking.store import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
 
 
-def ui(workspace: Path, *, uri: str | None = None, port: int | None = None, open_browser: bool = False) -> None:
+def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None, open_browser: bool = False) -> None:
     """Show the MLflow UI on this machine's loopback until Ctrl-C; for a tracking server, only say where it is.
 
     Args:
@@ -43,27 +43,27 @@ def ui(workspace: Path, *, uri: str | None = None, port: int | None = None, open
         raise HtrExpError("the MLflow UI cannot be shown", [f"MLflow's server is not installed: {INSTALL}"])
     port = _free_port(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", target]
-    command += ["--default-artifact-root", trackstore.artifact_root(workspace)]
+    command += ["--default-artifact-root", store.artifact_root(workspace)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | trackstore.environment()
-    database = trackstore.database(target)
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | store.environment()
+    database = store.database(target)
     address = f"http://127.0.0.1:{port}"
     print(f"starting MLflow on {address} (some 10 seconds)", flush=True)
     with contextlib.ExitStack() as stack:
         try:
             with contextlib.ExitStack() as starting:  # it makes or opens the database: no sync meanwhile
                 if database:
-                    starting.enter_context(trackstore.written_alone(database, wait=CLAIM_SECONDS, say=print))
-                    trackstore.probe(database)
+                    starting.enter_context(store.written_alone(database, wait=CLAIM_SECONDS, say=print))
+                    store.probe(database)
                     if database.parent == workspace.resolve():
-                        trackstore.relocate(database, workspace)
+                        store.relocate(database, workspace)
                 child = stack.enter_context(_child(command, environment))
                 _wait_until_up(child, address)
         except StoreTroubleError as trouble:
             raise HtrExpError("the MLflow UI cannot be shown", [str(trouble)]) from trouble
         # Its front page is about language models unless the address says otherwise.
         front = f"{address}/#/experiments?workflowType=machine_learning"
-        tables = trackstore.tables(database, address) if database else {}
+        tables = store.tables(database, address) if database else {}
         print(f"MLflow is at {front}  (Ctrl-C ends it)", flush=True)
         for name, table in tables.items():
             print(f"  {name}: {table}", flush=True)

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from htr_exp import tracking
 from htr_exp.core.signals import bound_to_us
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.tracking import sync
 
 END_S = 5.0
 """How long a run that has ended waits for its last record; `sync` adds what a slower server missed."""
@@ -50,7 +50,7 @@ def record(runs: Sequence[RunDir], workspace: Path) -> list[str]:
 
 def record_new(runs: Sequence[RunDir], workspace: Path) -> None:
     """Record those runs that MLflow does not show as they are, saying so; what does not work is a warning."""
-    new = [RunDir(path) for path in tracking.due([run.path for run in runs], workspace)]
+    new = [RunDir(path) for path in sync.due([run.path for run in runs], workspace)]
     if not new:
         return
     print(f"records {len(new)} run{'s' * (len(new) != 1)} in MLflow", file=sys.stderr, flush=True)
@@ -62,15 +62,13 @@ def record_new(runs: Sequence[RunDir], workspace: Path) -> None:
 
 def record_ended(run: RunDir, workspace: Path) -> list[str]:
     """Record a run that ended here, unless it reported itself; return what did not work, in plain words."""
-    store = tracking.store_of(run.path, workspace)
+    store = sync.store_of(run.path, workspace)
     if store is None:
         return []
     if store.startswith(FILE):
         return record([run], workspace)
     # it was accompanied to its end; if that did not do, trying again now would make the next run wait
-    return (
-        [f"{run.name} is not wholly in MLflow (see {run.log}): {LATER}"] if tracking.due([run.path], workspace) else []
-    )
+    return [f"{run.name} is not wholly in MLflow (see {run.log}): {LATER}"] if sync.due([run.path], workspace) else []
 
 
 @contextmanager
@@ -107,7 +105,7 @@ def _reporter(run: RunDir, workspace: Path, uri: str) -> subprocess.Popen[bytes]
     """Start the process that reports a run until its standard input ends, which it does with us."""
     run.live.mkdir(exist_ok=True)
     reporter = subprocess.Popen(
-        [sys.executable, "-m", "htr_exp.livetracking", str(run.path), str(workspace)],
+        [sys.executable, "-m", "htr_exp.tracking.live", str(run.path), str(workspace)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

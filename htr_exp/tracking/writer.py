@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from htr_exp import runview, trackstore
 from htr_exp.core import files
-from htr_exp.trackstore import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
+from htr_exp.tracking import run_view, store
+from htr_exp.tracking.store import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
 
 MARKS = "live/tracking.json"
 # One log_batch may hold 1000 entities, of which 100 params and 100 tags.
@@ -65,7 +65,7 @@ class Writer:
             return None
         return run if run.info.lifecycle_stage == "active" and run.data.tags.get("htr_exp.uuid") == uuid else None
 
-    def record(self, view: runview.RunView, mark: str) -> str:
+    def record(self, view: run_view.RunView, mark: str) -> str:
         """Make the MLflow run show the folder; the fingerprint comes last, so that a half-done record is done again."""
         experiment = self._experiment(view.question)
         run = self._remembered(view.folder, view.uuid)
@@ -104,11 +104,11 @@ class Writer:
             location = None
             if not self.uri.startswith(("http://", "https://")):
                 folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
-                location = f"{trackstore.artifact_root(self.workspace)}/{folder}"
+                location = f"{store.artifact_root(self.workspace)}/{folder}"
             # Without this tag the page opens on the view for language models, which has no table of runs.
             tags = {
                 "mlflow.experimentKind": "custom_model_development",
-                trackstore.TABLE_TAG: json.dumps(trackstore.TABLE_COLUMNS),
+                store.TABLE_TAG: json.dumps(store.TABLE_COLUMNS),
             }
             try:
                 self.experiments[name] = self.client.create_experiment(name, location, tags)
@@ -116,7 +116,7 @@ class Writer:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 return self._experiment(name)
-            if trackstore.database(self.uri):
+            if store.database(self.uri):
                 self._hide_empty_default()
         else:
             if found.lifecycle_stage != "active":
@@ -135,7 +135,7 @@ class Writer:
         found = self.client.search_runs([experiment], f"tags.`{tag}` = '{quoted}'", max_results=1)
         return self.client.get_run(found[0].info.run_id) if found else None
 
-    def _shown(self, run: Any, view: runview.RunView) -> Shown:
+    def _shown(self, run: Any, view: run_view.RunView) -> Shown:
         """Return the metrics that MLflow has of those that the folder may have changed."""
         found: dict[tuple[str, int], float] = {}
         for name in {name for name, _ in view.metrics}.intersection(run.data.metrics):
@@ -146,11 +146,11 @@ class Writer:
 
     def _delete(self, run: Any) -> None:
         self.client.delete_run(run.info.run_id)
-        folder = trackstore.local_path(run.info.artifact_uri)
-        if folder and folder.name == "artifacts" and trackstore.ARTIFACTS in folder.parts:
+        folder = store.local_path(run.info.artifact_uri)
+        if folder and folder.name == "artifacts" and store.ARTIFACTS in folder.parts:
             shutil.rmtree(folder.parent, ignore_errors=True)
 
-    def _log(self, run: Any, shown: Shown, view: runview.RunView) -> None:
+    def _log(self, run: Any, shown: Shown, view: run_view.RunView) -> None:
         """Add the params and metrics that are not there yet."""
         from mlflow.entities import Metric, Param
 
@@ -164,7 +164,7 @@ class Writer:
             self.client.log_batch(run.info.run_id, metrics[:METRICS_A_BATCH], params[:PARAMS_A_BATCH])
             params, metrics = params[PARAMS_A_BATCH:], metrics[METRICS_A_BATCH:]
 
-    def _log_datasets(self, run_id: str, datasets: Sequence[runview.DatasetView]) -> None:
+    def _log_datasets(self, run_id: str, datasets: Sequence[run_view.DatasetView]) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         inputs = [
@@ -177,19 +177,19 @@ class Writer:
         if inputs:
             self.client.log_inputs(run_id, datasets=inputs)
 
-    def _log_artifacts(self, run: Any, view: runview.RunView) -> dict[str, Sequence[int]]:
+    def _log_artifacts(self, run: Any, view: run_view.RunView) -> dict[str, Sequence[int]]:
         """Link the files where the store lies on this machine, else upload what it does not have yet."""
-        root = None if self.uri.startswith("http") else trackstore.local_path(run.info.artifact_uri)
+        root = None if self.uri.startswith("http") else store.local_path(run.info.artifact_uri)
         note = marked(view.folder, self.key)
         before = note.get("files", {}) if note.get("run_id") == run.info.run_id else {}
         sent: dict[str, Sequence[int]] = {}
         for shown, path in view.artifacts.items():
             if root is not None:
-                trackstore.place(path, root / shown)
+                store.place(path, root / shown)
                 continue
-            if shown in runview.GROWING.values() and view.ended is None:
+            if shown in run_view.GROWING.values() and view.ended is None:
                 continue  # sent once it is whole
-            sent[shown] = runview.stamp(path)
+            sent[shown] = run_view.stamp(path)
             if list(sent[shown]) != before.get(shown):
                 self._upload(run.info.run_id, path, shown)
         return sent
@@ -198,7 +198,7 @@ class Writer:
         folder = str(Path(shown).parent)
         self.client.log_artifact(run_id, str(path), None if folder == "." else folder)
 
-    def _tag(self, run: Any, view: runview.RunView, experiment: str, mark: str) -> None:
+    def _tag(self, run: Any, view: run_view.RunView, experiment: str, mark: str) -> None:
         from mlflow.entities import RunTag
 
         tags = dict(view.tags)
@@ -210,22 +210,22 @@ class Writer:
         tags["htr_exp.fingerprint"] = mark
         self.client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def _parent(self, experiment: str, sweep: runview.SweepView, started: int) -> str:
+    def _parent(self, experiment: str, sweep: run_view.SweepView, started: int) -> str:
         """Return the id of the run that stands for a sweep, made with its first run."""
         if (experiment, sweep.id) not in self.sweeps:
             run = self._find(experiment, "htr_exp.sweep", sweep.id)
             if run is None:
                 # the runs of a sweep start at the same moment, and each would make one
                 beside = self.workspace / "cache" / f"mlflow-sweep-{sweep.id}"
-                alone = trackstore.written_alone(beside, wait=CLAIM_SECONDS)
-                with contextlib.nullcontext() if trackstore.database(self.uri) else alone:
+                alone = store.written_alone(beside, wait=CLAIM_SECONDS)
+                with contextlib.nullcontext() if store.database(self.uri) else alone:
                     run = self._find(experiment, "htr_exp.sweep", sweep.id) or self._new_parent(
                         experiment, sweep, started
                     )
             self.sweeps[experiment, sweep.id] = run.info.run_id
         return self.sweeps[experiment, sweep.id]
 
-    def _new_parent(self, experiment: str, sweep: runview.SweepView, started: int) -> Any:
+    def _new_parent(self, experiment: str, sweep: run_view.SweepView, started: int) -> Any:
         tags = {
             "htr_exp.sweep": sweep.id,
             "mlflow.user": _user(),
@@ -236,7 +236,7 @@ class Writer:
         return run
 
 
-def _contradicts(run: Any, shown: Shown, view: runview.RunView) -> bool:
+def _contradicts(run: Any, shown: Shown, view: run_view.RunView) -> bool:
     """Say whether MLflow shows a value that the folder no longer has."""
     params = run.data.params
     if any(key in view.params and view.params[key] != value for key, value in params.items()):
@@ -246,7 +246,7 @@ def _contradicts(run: Any, shown: Shown, view: runview.RunView) -> bool:
 
 def marks_key(uri: str, workspace: Path) -> str:
     """Return the name of a store in the marks of a run folder."""
-    if trackstore.database(uri):
+    if store.database(uri):
         return "embedded" if uri == store_uri(workspace) else uri
     return re.sub(r"//[^/@]*@", "//", uri)  # no password in a run folder
 
@@ -283,7 +283,7 @@ def client(uri: str) -> Any:
         raise StoreTroubleError(f"MLflow is not installed: {INSTALL}")
     if not uri.startswith(("http://", "https://")) and importlib.util.find_spec("sqlalchemy") is None:
         raise StoreTroubleError(f"only MLflow's client is installed, and {uri} needs the whole of it: {INSTALL}")
-    os.environ.update(trackstore.environment())
+    os.environ.update(store.environment())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow.tracking import MlflowClient

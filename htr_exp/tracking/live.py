@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from htr_exp import recording, runview, tracking
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.tracking import run_view, subprocesses, sync
 
 LOOK_S = 5.0
 """Between two looks at the run folder."""
@@ -46,13 +46,13 @@ def follow(run: RunDir, workspace: Path, uri: str, over: Callable[[float], bool]
         ended = over(LOOK_S if shown or pause else FIRST_LOOK_S)
         if ended and pause:
             return  # the server failed the last time: the run's process is not to wait until it does so again
-        if _is_ours(run, ended) and time.monotonic() >= again and (mark := runview.fingerprint(run.path)) != shown:
+        if _is_ours(run, ended) and time.monotonic() >= again and (mark := run_view.fingerprint(run.path)) != shown:
             problem = _record(run, workspace, uri)
             if problem is None:
                 shown, pause = mark, 0.0
             else:
                 if not pause:
-                    recording.note(run, problem)
+                    subprocesses.note(run, problem)
                 pause = min(pause * 2 or LOOK_S, LONGEST_PAUSE_S)
                 again = time.monotonic() + pause
         if ended:
@@ -62,9 +62,9 @@ def follow(run: RunDir, workspace: Path, uri: str, over: Callable[[float], bool]
 def _record(run: RunDir, workspace: Path, uri: str) -> str | None:
     """Bring MLflow up to date; return what is wrong, or None."""
     try:
-        (recorded,) = tracking.sync([run.path], workspace=workspace, uri=uri)
+        (recorded,) = sync.sync_runs([run.path], workspace=workspace, uri=uri)
     except Exception as error:  # a fault of ours ends this process alone, but not without a word
-        recording.note(run, f"{type(error).__name__}: {error}")
+        subprocesses.note(run, f"{type(error).__name__}: {error}")
         raise
     return recorded.problem
 

@@ -1,0 +1,164 @@
+"""A run's tags and its description in MLflow."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from htr_exp.config import conventions
+from htr_exp.core import files
+from htr_exp.core.task import FIGURES, Task
+from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.tracking.run_view import TAG_LENGTH, _is_number
+
+
+def score_of(results: Mapping[str, Any], which: str, task: Task) -> float | None:
+    value = ((results.get("test") or {}).get(which) or {}).get(FIGURES[task].result)
+    return float(value) if _is_number(value) else None
+
+
+def _written(value: float, task: Task) -> str:
+    return f"{value:.4f}" if FIGURES[task].higher else f"{value:.2%}"
+
+
+def tags_of(
+    folder: Path,
+    workspace: Path,
+    provenance: Mapping[str, Any],
+    state: State,
+    results: Mapping[str, Any],
+    epochs: int,
+) -> dict[str, str]:
+    run, code = provenance["run"], provenance.get("code") or {}
+    model, dataset = provenance.get("model") or {}, provenance.get("dataset") or {}
+    shown = shown_path(folder, workspace)
+    command = [str(word) for word in provenance.get("command") or ()]
+    tags = {
+        "htr_exp.uuid": run["uuid"],
+        "htr_exp.key": run.get("key"),
+        "htr_exp.name": run.get("name"),
+        "htr_exp.task": run.get("task"),
+        "htr_exp.state": state.state,
+        "htr_exp.reason": state.reason,
+        "htr_exp.folder": shown,
+        "htr_exp.model": model.get("name") or ("none" if provenance.get("model", 0) is None else None),
+        "htr_exp.model_sha256": model.get("sha256"),
+        "htr_exp.splits.leakage": ", ".join(sorted((provenance.get("leakage") or {}).get("accepted") or ())),
+        "htr_exp.base_trained_on": ((provenance.get("leakage") or {}).get("base_model") or {}).get("trained_on"),
+        "htr_exp.segmentation_model": (provenance.get("segmentation_model") or {}).get("name"),
+        "htr_exp.audit.classes": _classes(provenance),
+        "htr_exp.dataset": dataset.get("name"),
+        "htr_exp.dataset_digest": dataset.get("digest"),
+        "htr_exp.split_digest": (provenance.get("split") or {}).get("digest"),
+        "htr_exp.dataset_convention": (provenance.get("conventions") or {}).get("dataset"),
+        "htr_exp.model_convention": (provenance.get("conventions") or {}).get("model"),
+        "htr_exp.convention_mismatch": _mismatch(provenance),
+        "htr_exp.fold": (provenance.get("split") or {}).get("fold"),
+        **_kraken_tags(folder, provenance, results),
+        "htr_exp.commit": code.get("commit"),
+        "htr_exp.best_epoch": results.get("best_epoch"),
+        "htr_exp.host": (provenance.get("machine") or {}).get("host"),
+        **_slurm_tags(folder),
+        "htr_exp.version": code.get("version"),
+        "htr_exp.best_model": f"{shown}/best.mlmodel" if (folder / "best.mlmodel").is_file() else None,
+        "mlflow.note.content": _note(folder, shown, provenance, state, results, epochs),
+        "mlflow.source.name": shlex.join(command) or "htr-exp",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": code.get("commit"),
+        "mlflow.runName": folder.name,
+    }
+    return {key: str(value)[:TAG_LENGTH] for key, value in tags.items() if value not in (None, "")}
+
+
+def _classes(provenance: Mapping[str, Any]) -> str | None:
+    """Return the classes that a segmentation learns, lines before regions."""
+    numbers = (provenance.get("classes") or {}).get("numbers") or {}
+    return "; ".join(f"{sort}: {', '.join(of)}" for sort, of in numbers.items() if of) or None
+
+
+def _mismatch(provenance: Mapping[str, Any]) -> str | None:
+    """Return both conventions where the base model's is not the dataset's: its score measures them, too."""
+    used = provenance.get("conventions") or {}
+    dataset, model = used.get("dataset"), used.get("model")
+    return conventions.described(dataset, model) if conventions.differ(dataset, model) else None
+
+
+def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which kraken did the work, and where it was; before a start has found one, which was planned."""
+    kraken = RunDir(folder).kraken(results) or provenance.get("kraken") or {}
+    return {
+        "htr_exp.kraken": kraken.get("version") or (provenance.get("software") or {}).get("kraken"),
+        "htr_exp.kraken.runtime": kraken.get("kind"),
+        "htr_exp.module": kraken.get("module"),
+        "htr_exp.kraken.modules": ", ".join(kraken.get("modules") or ()),
+        "htr_exp.image": kraken.get("image"),
+        "htr_exp.image_sha256": kraken.get("image_sha256"),
+        "htr_exp.fallback": kraken.get("fallback"),
+        "htr_exp.kraken_remarks": "; ".join((provenance.get("kraken") or {}).get("remarks") or ()),
+    }
+
+
+def _slurm_tags(folder: Path) -> dict[str, Any]:
+    """Return where and how often a run was begun: the start is its own, the rest only on Slurm."""
+    run = RunDir(folder)
+    rows = files.read_jsonl(run.starts)
+    starts = [row for row in rows if "start" in row]
+    legs = [row for row in rows if "leg" in row]
+    given = run.jobs
+    jobs = [str(record["job"]) for record in given if record.get("job")]
+    return {
+        "htr_exp.jobs": _listed(jobs),
+        "htr_exp.nodes": _listed(str(start.get("node") or start["host"]) for start in starts if start.get("host")),
+        "htr_exp.partition": _listed(
+            str(settings["partition"]) for record in given if (settings := record.get("slurm") or {}).get("partition")
+        ),
+        "htr_exp.device": legs[-1].get("device") if legs else None,
+        "htr_exp.restarts": len(starts) - 1 if starts else None,
+        "htr_exp.requeues": len(files.read_jsonl(run.requeues)) if jobs else None,
+        "htr_exp.lost_epochs": sum(leg.get("lost_epochs") or 0 for leg in legs) if legs else None,
+    }
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
+def _note(
+    folder: Path,
+    shown: str,
+    provenance: Mapping[str, Any],
+    state: State,
+    results: Mapping[str, Any],
+    epochs: int,
+) -> str:
+    """Return the description on a run's page, in Markdown."""
+    dataset = (provenance.get("dataset") or {}).get("name") or "unnamed dataset"
+    model = (provenance.get("model") or {}).get("name") or "no base model"
+    task: Task = "segmentation" if provenance["run"].get("task") == "segmentation" else "recognition"
+    lines = [f"**{dataset}**, {task}, from {model}."]
+    base, best = score_of(results, "base", task), score_of(results, "best", task)
+    held_out = (results.get("test") or {}).get("best") or {}
+    where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
+    if best is not None:
+        before = f"{_written(base, task)} before, " if base is not None else ""
+        lines.append(f"Test {FIGURES[task].scored}: {before}**{_written(best, task)}** after training ({where}).")
+    if leaks := (provenance.get("leakage") or {}).get("accepted"):
+        lines.append(
+            f"**Leakage accepted: {', '.join(sorted(leaks))}**: the scores rest on pages that were seen before."
+        )
+    said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")
+    epoch = results.get("best_epoch")
+    counted = f", the best is epoch {epoch} (the first is 0)." if epoch is not None else "."
+    lines.append(f"{said}. Epochs: {epochs}{counted}")
+    lines.append(f"Folder: `{shown}` (below the workspace). The exact kraken commands: `commands.sh`.")
+    lines.append(f"Do it again: `htr-exp rerun {shlex.quote(folder.name)}`")
+    return "\n\n".join(lines)
+
+
+def shown_path(folder: Path, workspace: Path) -> str:
+    try:
+        return folder.resolve().relative_to(workspace.resolve()).as_posix()
+    except ValueError:
+        return folder.resolve().as_posix()
