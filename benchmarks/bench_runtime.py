@@ -18,7 +18,7 @@ from pathlib import Path
 from htr_exp.config.schema import Runtime
 from htr_exp.kraken.commands import compile_command, train_command
 from htr_exp.kraken.runtime import Kraken, provide
-from htr_exp.plan import Memory
+from htr_exp.pipeline.plan import Memory
 
 EPOCHS = int(os.environ.get("HTR_EXP_BENCH_EPOCHS", "12"))
 DEMO = Path(__file__).resolve().parent.parent / "htr_exp" / "demo"

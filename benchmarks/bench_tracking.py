@@ -36,8 +36,8 @@ LIMIT = 0.01
 
 def job(run: str, waited: str) -> None:
     """Do one run, and write down how long it waited for its tracking."""
-    from htr_exp import launch
     from htr_exp.core.signals import Stop
+    from htr_exp.pipeline import launch
     from htr_exp.runs.run_dir import RunDir
     from htr_exp.tracking import subprocesses
 
@@ -64,8 +64,8 @@ def all_at_once(scratch: Path, name: str, tracking: list[str]) -> tuple[Path, li
     from scenario import weights
 
     from htr_exp.config.compose import compose_experiment
-    from htr_exp.plan import plan
-    from htr_exp.write import write
+    from htr_exp.pipeline.plan import make_plan
+    from htr_exp.pipeline.write import write_run
 
     workspace = scratch / name
     pages = make_pages(workspace / "pages")
@@ -81,7 +81,8 @@ def all_at_once(scratch: Path, name: str, tracking: list[str]) -> tuple[Path, li
              f"site.workspace={workspace}", "split.validation=0.17", "split.test=0.17", "training.device=cpu",
              "training.quit=fixed", f"training.epochs={EPOCHS}", *tracking]  # fmt: skip
     runs = [
-        write(plan(compose_experiment([*words, f"seed={n}"])), command=["htr_exp", "train"])[0] for n in range(JOBS)
+        write_run(make_plan(compose_experiment([*words, f"seed={n}"])), command=["htr_exp", "train"])[0]
+        for n in range(JOBS)
     ]
     environment = os.environ | {"FAKE_KETOS": str(workspace / "scenario.json")}
     started = [

@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import launch, submission, terminal, write
+from htr_exp import terminal
 from htr_exp.config import rules
 from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core import console
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.signals import Stop
-from htr_exp.inputs import Inputs
-from htr_exp.plan import Memory, Plan, plan, points_of, slurm_problems
+from htr_exp.pipeline import launch, submit, write
+from htr_exp.pipeline.plan import Memory, Plan, make_plan, points_of, slurm_problems
+from htr_exp.pipeline.run_inputs import RunInputs
+from htr_exp.pipeline.submit import RunToSubmit
 from htr_exp.runs import provenance, run_table, status, status_table, table
 from htr_exp.runs.run_dir import RunDir, State
-from htr_exp.submission import Wanted
 from htr_exp.tracking import subprocesses
 
 LOOK_S = 10.0
@@ -76,7 +77,7 @@ def start(points: Sequence[Composed], request: Request) -> tuple[int, list[Any]]
     command = ["htr_exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
     ready = []
     for point in plans:
-        run, _ = write.write(point, command=command, again=point.experiment.again)
+        run, _ = write.write_run(point, command=command, again=point.experiment.again)
         if request.sweep:
             run.join_sweep(request.sweep, request.words)
         ready.append(
@@ -109,7 +110,7 @@ def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path]
     ready, problems = [], []
     memory = Memory()
     for run in runs:
-        inputs = Inputs(run)
+        inputs = RunInputs(run)
         experiment = replace(inputs.experiment, slurm=slurm_settings(inputs.experiment.slurm, words, folders))
         problems += rules.job_problems(experiment) + slurm_problems(experiment, memory)
         workspace = Path(inputs.places["workspace"])
@@ -160,7 +161,7 @@ def planned(points: Sequence[Composed], request: Request, *, fetch: bool) -> lis
         plans.append([])
         for one in points_of(point, memory) if request.sweep else [point]:
             try:
-                plans[-1].append(plan(one, memory, evaluate=request.verb == "evaluate"))
+                plans[-1].append(make_plan(one, memory, evaluate=request.verb == "evaluate"))
             except ConfigError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
     problems += _mixed_versions([one for of_point in plans for one in of_point])
@@ -197,15 +198,15 @@ def _scripts(
     scripts = []
     for settings, members in _by_settings(list(zip(plans, known, folders)), lambda one: one[0].experiment.slurm):
         wanted = [
-            Wanted(folder, _lacking(point))
+            RunToSubmit(folder, _lacking(point))
             for point, run, folder in members
-            if run is None or run.state().state in submission.TO_SUBMIT
+            if run is None or run.state().state in submit.TO_SUBMIT
         ]
         if wanted:
             first = members[0][0]
             name = _name([folder.name for _, _, folder in members], first.dataset_name, request.sweep)
             code = first.places.cache / "code" / provenance.code_digest()[:16]
-            arranged = submission.arrange(wanted, settings, name=name, cache=first.places.cache, code=code)
+            arranged = submit.arrange(wanted, settings, name=name, cache=first.places.cache, code=code)
             scripts += arranged.scripts()
     return scripts
 
@@ -231,9 +232,9 @@ def _name(runs: Sequence[str], dataset: str, sweep: str | None) -> str:
 def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
     submitted = {one.run.path for one in ready if one.experiment.slurm.submit}
     for settings, members in _by_settings(ready, lambda one: one.experiment.slurm):
-        wanted = list({one.run.path: Wanted(one.run.path, one.to_compile) for one in members}.values())
+        wanted = list({one.run.path: RunToSubmit(one.run.path, one.to_compile) for one in members}.values())
         name = _name([run.path.name for run in wanted], members[0].label, request.sweep)
-        jobs = submission.submit(wanted, settings, name=name, cache=members[0].cache)
+        jobs = submit.submit_runs(wanted, settings, name=name, cache=members[0].cache)
         if not request.json and jobs:
             terminal.show_submitted(console.console(), jobs, settings)
     stop = Stop()
@@ -269,7 +270,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
         if found[run.path].job is None:
             run.revive()
     waiting = [run for run in runs if found[run.path].job is None]
-    launch.launch(waiting, jobs=ready[0].experiment.launch.jobs, stop=stop, quiet=request.json, ended=ended)
+    launch.launch_runs(waiting, jobs=ready[0].experiment.launch.jobs, stop=stop, quiet=request.json, ended=ended)
 
 
 def _wait_for(runs: Sequence[RunDir], request: Request) -> None:

@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 
 from htr_exp.config.compose import compose_experiment
-from htr_exp.plan import plan
+from htr_exp.pipeline.plan import make_plan
+from htr_exp.pipeline.write import write_run as write
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
-from htr_exp.write import write
 
 if real := os.environ.get("HTR_EXP_REAL_DATA"):  # tests stand in folders of their own
     os.environ["HTR_EXP_REAL_DATA"] = str(Path(real).resolve())
@@ -206,7 +206,7 @@ def planned(experiment: list[str]) -> Callable[..., RunDir]:
     """Write the run of the small experiment, with changes, and return it."""
 
     def write_run(*changes: str) -> RunDir:
-        made = plan(compose_experiment(_changed(experiment, changes)))
+        made = make_plan(compose_experiment(_changed(experiment, changes)))
         return write(made, command=["htr_exp", "train", *changes])[0]
 
     return write_run
@@ -301,7 +301,7 @@ def planned_layout(layout_experiment: list[str]) -> Callable[..., RunDir]:
     def write_run(*changes: str, evaluate: bool = False) -> RunDir:
         words = [] if evaluate else layout_experiment
         kept = [word for word in layout_experiment if evaluate and not word.startswith(("training.", "split."))]
-        made = plan(compose_experiment(_changed([*words, *kept], changes)), evaluate=evaluate)
+        made = make_plan(compose_experiment(_changed([*words, *kept], changes)), evaluate=evaluate)
         return write(made, command=["htr_exp", "evaluate" if evaluate else "train", *changes])[0]
 
     return write_run

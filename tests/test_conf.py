@@ -15,7 +15,7 @@ import yaml
 from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, conf_dir, word_problems
 from htr_exp.config.rules import problems
 from htr_exp.config.schema import CHOICES, Experiment
-from htr_exp.plan import Memory
+from htr_exp.pipeline.plan import Memory
 
 FILES = sorted(conf_dir().glob("**/*.yaml"))
 CHOICE_FILES = sorted(conf_dir().glob("*/*.yaml"))

@@ -16,7 +16,7 @@ from rich.console import Console
 from htr_exp.config import conventions
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
-from htr_exp.plan import Memory, Plan, plan
+from htr_exp.pipeline.plan import Memory, Plan, make_plan
 from htr_exp.runs import run_table, status_table
 from htr_exp.runs import table as runs_table
 from htr_exp.runs.run_dir import RunDir
@@ -34,7 +34,7 @@ def made(experiment: list[str]) -> Callable[..., Plan]:
     def make(*changes: str, evaluate: bool = False) -> Plan:
         keys = {change.partition("=")[0] for change in changes}
         words = [word for word in experiment if word.partition("=")[0] not in keys]
-        return plan(compose_experiment([*words, *changes]), memory, evaluate=evaluate)
+        return make_plan(compose_experiment([*words, *changes]), memory, evaluate=evaluate)
 
     return make
 

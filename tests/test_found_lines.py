@@ -13,11 +13,11 @@ from test_job import do
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
-from htr_exp.plan import plan
+from htr_exp.pipeline.plan import make_plan
+from htr_exp.pipeline.write import write_run as write
 from htr_exp.runs import run_table, table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
-from htr_exp.write import write
 
 Evaluated = Callable[..., RunDir]
 
@@ -38,7 +38,7 @@ def evaluated(workspace: Path, layout_pages: Path, base_model: Path, fake_kraken
             segmenter = base_model.with_name(f"finds-{finds}.mlmodel")
             segmenter.write_bytes(segmentation_weights(BLLA, accuracy=finds))
             words.append(f"segmentation_model.path={segmenter}")
-        made = plan(compose_experiment([*words, *changes]), evaluate=True)
+        made = make_plan(compose_experiment([*words, *changes]), evaluate=True)
         return write(made, command=["htr_exp", "evaluate"])[0]
 
     return write_run

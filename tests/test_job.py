@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from htr_exp import job
-from htr_exp import write as write_module
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
-from htr_exp.inputs import Inputs
 from htr_exp.kraken.checkpoints import Checkpoints
-from htr_exp.plan import plan
+from htr_exp.pipeline import write as write_module
+from htr_exp.pipeline.plan import make_plan
+from htr_exp.pipeline.run import run_stages
+from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs import table
 from htr_exp.runs.provenance import code_digest
 from htr_exp.runs.run_dir import RunDir, State
@@ -48,7 +48,7 @@ class Quiet:
 def do(run: RunDir, *, word: str | None = None, at_epoch: int = 2) -> State:
     """Do what is left of a run; with a word, ask for a stop after so many epochs."""
     stop = Stop()
-    return job.run(run, stop=stop, hear=Quiet(stop if word else None, at_epoch, word or ""))
+    return run_stages(run, stop=stop, hear=Quiet(stop if word else None, at_epoch, word or ""))
 
 
 def staged(run: RunDir, side: str) -> list[Path]:
@@ -125,7 +125,7 @@ def test_stop_before_the_first_epoch_says_that_there_is_nothing_to_score(
             if name == "train":
                 stop.asked = "user"
 
-    state = job.run(run, stop=stop, hear=Impatient())
+    state = run_stages(run, stop=stop, hear=Impatient())
     assert state.state == "interrupted"
     assert "nothing to score yet" in state.reason
     assert not run.results.exists()
@@ -265,7 +265,7 @@ def test_staged_page_that_was_edited_stops_the_run(planned: Callable[..., RunDir
 
 
 def test_two_that_write_one_experiment_at_once_get_one_run(experiment: list[str], workspace: Path, monkeypatch) -> None:
-    made = plan(compose_experiment(experiment))
+    made = make_plan(compose_experiment(experiment))
     meet = threading.Barrier(2)
     find = write_module.find
 
@@ -279,7 +279,8 @@ def test_two_that_write_one_experiment_at_once_get_one_run(experiment: list[str]
     monkeypatch.setattr(write_module, "find", find_together)
     written: list[tuple[RunDir, bool]] = []
     writers = [
-        threading.Thread(target=lambda: written.append(write_module.write(made, command=["train"]))) for _ in range(2)
+        threading.Thread(target=lambda: written.append(write_module.write_run(made, command=["train"])))
+        for _ in range(2)
     ]
     for writer in writers:
         writer.start()
@@ -382,7 +383,7 @@ def test_program_that_kraken_started_ends_with_it(planned: Callable[..., RunDir]
         def note(self, text: str) -> None:
             stop.asked = "user"
 
-    assert job.run(run, stop=stop, hear=Impatient()).state == "interrupted"
+    assert run_stages(run, stop=stop, hear=Impatient()).state == "interrupted"
     for pid in scenario.pids():
         with pytest.raises(ProcessLookupError):
             os.kill(pid, signal.SIG_DFL)
@@ -418,9 +419,9 @@ def test_a_run_that_is_cancelled_meanwhile_ends_as_cancelled(planned: Callable[.
             if record["epoch"] == 1:
                 run.cancel("ada")
 
-    state = job.run(run, stop=Stop(), hear=Cancels())
+    state = run_stages(run, stop=Stop(), hear=Cancels())
     assert (state.state, state.reason) == ("cancelled", "cancelled by ada")
-    assert job.run(run, stop=Stop(), hear=Quiet()).state == "cancelled"
+    assert run_stages(run, stop=Stop(), hear=Quiet()).state == "cancelled"
     assert len([row for row in read_jsonl(run.starts) if "start" in row]) == 1
     run.revive()
     scenario.play()
@@ -448,9 +449,9 @@ def test_each_start_is_recorded_with_its_code_and_its_job(
 
 def test_data_can_be_compiled_and_the_rest_left_queued(planned: Callable[..., RunDir], scenario) -> None:
     run = planned()
-    assert len(Inputs(run).to_compile()) == 3
-    assert job.run(run, stop=Stop(), hear=Quiet(), last_stage="compile").state == "queued"
-    assert Inputs(run).to_compile() == []
+    assert len(RunInputs(run).to_compile()) == 3
+    assert run_stages(run, stop=Stop(), hear=Quiet(), last_stage="compile").state == "queued"
+    assert RunInputs(run).to_compile() == []
     assert not scenario.calls("train")
     assert do(run).state == "done"
     assert len(scenario.calls("compile")) == 3

@@ -12,7 +12,7 @@ from htr_exp.kraken.commands import compile_command, predict_command, train_comm
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.options import problems, remarks
 from htr_exp.kraken.releases import release, unloadable
-from htr_exp.plan import Memory
+from htr_exp.pipeline.plan import Memory
 
 OLD, NEW = "4.3.13", "7.1.1"
 

@@ -15,7 +15,7 @@ from htr_exp.kraken import script as kraken_script
 from htr_exp.kraken.commands import predict_command, resume_command, segment_command, train_command
 from htr_exp.kraken.log import REPLACED, further_of, validation_of
 from htr_exp.kraken.options import remarks
-from htr_exp.plan import Memory
+from htr_exp.pipeline.plan import Memory
 
 OLD, NEW = "4.3.13", "7.1.1"
 

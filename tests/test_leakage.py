@@ -25,12 +25,12 @@ from htr_exp.config.schema import Leakage
 from htr_exp.core.errors import ConfigError, DatasetError
 from htr_exp.core.files import sha256_file
 from htr_exp.groundtruth.examine import examine_folders
-from htr_exp.plan import Plan, plan
+from htr_exp.pipeline.plan import Plan, make_plan
+from htr_exp.pipeline.write import write_run
 from htr_exp.runs import table as runs_table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.table import compared
 from htr_exp.splits import leakage, seen_pages
-from htr_exp.write import write
 
 DEMO = sorted((Path(leakage.__file__).parent / "demo" / "pages").glob("*.jpg"))
 SETTINGS = Leakage(near_image=0.15, near_text=0.7, contained_text=0.8, text_letters=120)
@@ -175,7 +175,7 @@ def test_what_is_accepted_is_recorded_with_its_pages() -> None:
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(words: str, said: str, experiment: list[str]) -> None:
     with pytest.raises(ConfigError) as refused:
-        plan(compose_experiment([*experiment, words]))
+        make_plan(compose_experiment([*experiment, words]))
     assert any(said in problem for problem in refused.value.problems)
 
 
@@ -262,7 +262,7 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def planned_run(words: Sequence[str], *changes: str, evaluate: bool = False) -> Plan:
     taken = {change.partition("=")[0] for change in changes}
-    return plan(compose_experiment([word for word in words if word.partition("=")[0] not in taken] + list(changes)),
+    return make_plan(compose_experiment([word for word in words if word.partition("=")[0] not in taken] + list(changes)),
                 evaluate=evaluate)  # fmt: skip
 
 
@@ -313,7 +313,7 @@ def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], ca
     from htr_exp.tracking import run_view
 
     made = planned_run(words, "leakage.accept=[near_text]")
-    run, _ = write(made, command=["htr_exp", "train"])
+    run, _ = write_run(made, command=["htr_exp", "train"])
     assert run.facts()["leakage"]["accepted"]["near_text"]["pairs"][0]["page"] == "f0.xml"
     row = runs_table.row(run)
     assert row["leakage"] == ["near_text"]
@@ -345,7 +345,7 @@ def finished(run: RunDir, accuracy: float = 0.8) -> Path:
 
 
 def test_a_model_of_our_own_is_recognised_wherever_its_file_is(words: list[str], tmp_path: Path) -> None:
-    first, _ = write(planned_run(words, "leakage.accept=[near_text]"), command=[])
+    first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
     best = finished(first)
     copied = Path(shutil.copy(best, tmp_path / "elsewhere.mlmodel"))
     swapped = table(tmp_path / "swapped.csv", ["page", "split"], ["f3", "train"], ["f4", "validation"], ["f1", "test"],
@@ -359,9 +359,9 @@ def test_a_chain_of_models_is_followed_through_runs_that_are_gone(words: list[st
     def split(name: str, **sides: str) -> str:
         return f"split.table={table(tmp_path / name, ['page', 'split'], *sides.items(), delimiter=',')}"
 
-    first, _ = write(planned_run(words, split("1.csv", f1="train", f2="validation")), command=[])
+    first, _ = write_run(planned_run(words, split("1.csv", f1="train", f2="validation")), command=[])
     second_plan = planned_run(words, f"model.path={finished(first)}", split("2.csv", f3="train", f4="validation"))
-    second, _ = write(second_plan, command=[])
+    second, _ = write_run(second_plan, command=[])
     best = finished(second, 0.9)
     shutil.rmtree(first.path)
     said = problems_of(words, f"model.path={best}", split("3.csv", f5="train", f6="validation", f1="test"))
@@ -374,7 +374,7 @@ def test_a_chain_of_models_is_followed_through_runs_that_are_gone(words: list[st
 
 
 def test_going_on_with_the_same_split_is_no_leak(words: list[str]) -> None:
-    first, _ = write(planned_run(words, "leakage.accept=[near_text]"), command=[])
+    first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
     made = planned_run(words, f"model.path={finished(first)}", "leakage.accept=[near_text,base_model]")
     assert {leak.page for leak in made.leaks.accepted["base_model"]} == {"f7.xml"}  # only the double in the test set
 

@@ -75,13 +75,13 @@ def problems_of() -> Callable[..., list[str]]:
     """Return all that is wrong with an experiment, changed by words."""
     from htr_exp.config.compose import compose_experiment
     from htr_exp.core.errors import ConfigError
-    from htr_exp.plan import plan
+    from htr_exp.pipeline.plan import make_plan
 
     def found(words: list[str], *changes: str) -> list[str]:
         keys = {change.partition("=")[0] for change in changes} | {"model.path"}
         kept: list[Any] = [word for word in words if word.partition("=")[0] not in keys]
         try:
-            plan(compose_experiment([*kept, *changes]))
+            make_plan(compose_experiment([*kept, *changes]))
         except ConfigError as error:
             return error.problems
         return []

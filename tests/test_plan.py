@@ -11,7 +11,7 @@ from scenario import weights
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
-from htr_exp.plan import Memory, Plan, plan
+from htr_exp.pipeline.plan import Memory, Plan, make_plan
 
 Planned = Callable[..., Plan]
 
@@ -24,7 +24,7 @@ def planned(experiment: list[str]) -> Planned:
     def make(*changes: str, evaluate: bool = False) -> Plan:
         keys = {change.partition("=")[0] for change in changes}
         words = [word for word in experiment if word.partition("=")[0] not in keys]
-        return plan(compose_experiment([*words, *changes]), memory, evaluate=evaluate)
+        return make_plan(compose_experiment([*words, *changes]), memory, evaluate=evaluate)
 
     return make
 
@@ -158,7 +158,7 @@ def test_a_dry_plan_never_downloads(experiment: list[str], monkeypatch: pytest.M
     words = [word for word in experiment if not word.startswith("model.")]
     monkeypatch.setattr("htr_exp.kraken.model_store.fetch", lambda *args, **options: pytest.fail("it downloads"))
     with pytest.raises(ConfigError, match="tridis is not on this machine"):
-        plan(compose_experiment([*words, "model=tridis"]), Memory(fetch=False))
+        make_plan(compose_experiment([*words, "model=tridis"]), Memory(fetch=False))
 
 
 def test_another_kraken_than_the_one_asked_for_is_refused(
@@ -240,8 +240,8 @@ def test_a_table_gives_the_split(planned: Planned, workspace: Path) -> None:
 
 def test_plans_of_one_command_read_data_and_model_once(experiment: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     memory = Memory()
-    first = plan(compose_experiment([*experiment, "seed=1"]), memory)
+    first = make_plan(compose_experiment([*experiment, "seed=1"]), memory)
     monkeypatch.setattr("htr_exp.groundtruth.examine", lambda *args, **options: pytest.fail("it reads again"))
-    monkeypatch.setattr("htr_exp.plan.sha256_file", lambda path: pytest.fail("it hashes again"))
+    monkeypatch.setattr("htr_exp.pipeline.plan.sha256_file", lambda path: pytest.fail("it hashes again"))
     monkeypatch.setattr("htr_exp.kraken.runtime.provide", lambda *args, **options: pytest.fail("it asks kraken again"))
-    assert plan(compose_experiment([*experiment, "seed=2"]), memory).split is first.split
+    assert make_plan(compose_experiment([*experiment, "seed=2"]), memory).split is first.split

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import problems
 from htr_exp.config.schema import Experiment
-from htr_exp.plan import Memory
+from htr_exp.pipeline.plan import Memory
 
 Said = Callable[..., list[str]]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from test_training import Trainer, value
 
-from htr_exp import training
 from htr_exp.core.errors import TrainingError
 from htr_exp.kraken.checkpoints import SavedModels
 from htr_exp.kraken.model_file import read_header
+from htr_exp.pipeline import training
 
 
 @pytest.fixture

@@ -17,14 +17,14 @@ from PIL import Image
 from scenario import BLLA, classes_of_model, metadata_of, segmentation_weights
 from test_job import do, staged
 
-from htr_exp import write
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.inputs import Inputs
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.kraken.model_file import read_header
-from htr_exp.plan import plan
+from htr_exp.pipeline import write
+from htr_exp.pipeline.plan import make_plan
+from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs import table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
@@ -73,8 +73,8 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         patch.setenv("FAKE_KETOS", str(folder / "scenario.json"))
         patch.chdir(folder / "workspace")
         words = layout_words(make_layout_pages(folder / "layouts"), folder / "base_layout.mlmodel", ketos)
-        made = plan(compose_experiment([*words, "split.test=0.34", "scores.pictures=1"]))
-        run = write.write(made, command=["htr_exp", "train", *words])[0]
+        made = make_plan(compose_experiment([*words, "split.test=0.34", "scores.pictures=1"]))
+        run = write.write_run(made, command=["htr_exp", "train", *words])[0]
         assert do(run).state == "done", run.state().reason
         calls = [json.loads(line)["argv"] for line in (folder / "calls.jsonl").read_text().splitlines()]
         yield Finished(run, request.param, ketos, calls, folder / "layouts")
@@ -128,9 +128,9 @@ def test_a_run_is_done_and_everything_is_in_its_folder(finished: Finished) -> No
 
 def test_nothing_is_compiled(finished: Finished) -> None:
     run = finished.run
-    assert Inputs(run).to_compile() == []
+    assert RunInputs(run).to_compile() == []
     assert not finished.of("compile")
-    assert not list(Inputs(run).cache.glob("compiled/*"))
+    assert not list(RunInputs(run).cache.glob("compiled/*"))
     (trained,) = finished.of("segtrain")
     for option, side in (("-t", "train"), ("-e", "validation")):
         listed = Path(trained[trained.index(option) + 1])
@@ -267,7 +267,7 @@ def test_the_weights_that_kraken_leaves_would_be_called_otherwise(planned_layout
     do(run, word="terminated", at_epoch=1)
     checkpoint = max(run.training.glob("*/checkpoint_0*.ckpt"))
     called = run.path / "converted.mlmodel"
-    program = Inputs(run).places["ketos"]
+    program = RunInputs(run).places["ketos"]
     subprocess.run([program, "convert", "-o", called, "--weights-format", "coreml", checkpoint], check=True)
     assert classes_of_model(called)["baselines"] == {"HeadingLine": 2, "DefaultLine": 3}
     assert classes_of_model(called, "_full_class_mapping")["baselines"] == NUMBERS["lines"]
@@ -528,7 +528,7 @@ def test_the_same_experiment_is_one_run_unless_another_is_wanted(planned_layout:
     run = planned_layout()
     assert do(run).state == "done"
     assert planned_layout().path == run.path
-    again, new = write.write(plan(compose_experiment(layout_experiment)), command=["train"], again=True)
+    again, new = write.write_run(make_plan(compose_experiment(layout_experiment)), command=["train"], again=True)
     assert new
     assert again.path != run.path
 

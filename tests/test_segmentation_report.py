@@ -9,11 +9,11 @@ import pytest
 import yaml
 from rich.console import Console
 
-from htr_exp import terminal
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core import figures as core_figures
 from htr_exp.core.figures import accuracy, best_of, best_value
 from htr_exp.core.files import write_json
+from htr_exp.pipeline.progress import Progress
 from htr_exp.runs import run_table, status_table, table
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.runs.status import RunStatus
@@ -232,7 +232,7 @@ class Told:
 
 def test_an_epoch_is_told_by_its_mean_iou() -> None:
     told = Told()
-    progress = terminal.Progress(told)  # type: ignore[arg-type]
+    progress = Progress(told)  # type: ignore[arg-type]
     first = {"epoch": 0, "val_mean_iu": 0.61234, "seconds": 4.0}
     progress.epoch(first, first, 60.0)
     progress.epoch({"epoch": 1, "val_mean_iu": 0.5, "seconds": 4.0}, first, None)

@@ -17,7 +17,7 @@ from htr_exp.config.rules import NETWORKS, problems
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.task import FOREIGN
-from htr_exp.plan import Memory, Plan, plan
+from htr_exp.pipeline.plan import Memory, Plan, make_plan
 
 Said = Callable[..., list[str]]
 
@@ -169,7 +169,7 @@ def planned(layout_experiment: list[str]) -> Callable[..., Plan]:
     def make(*changes: str, evaluate: bool = False) -> Plan:
         keys = {change.partition("=")[0] for change in changes}
         words = [word for word in layout_experiment if word.partition("=")[0] not in keys]
-        return plan(compose_experiment([*words, *changes]), memory, evaluate=evaluate)
+        return make_plan(compose_experiment([*words, *changes]), memory, evaluate=evaluate)
 
     return make
 
@@ -220,7 +220,7 @@ def test_what_decides_the_result_of_a_segmentation_is_its_identity(planned: Call
 
 def test_keys_of_segmentation_alone_are_not_part_of_a_recognitions_identity(experiment: list[str]) -> None:
     """Runs that were made before there were such keys are found again."""
-    made = plan(compose_experiment(experiment))
+    made = make_plan(compose_experiment(experiment))
 
     def key(section: str, **values: object) -> str:
         changed = made.composed.values | {section: made.composed.values[section] | values}
@@ -255,13 +255,13 @@ def test_a_segmenter_is_refused_for_recognition_and_a_recogniser_as_segmenter(
 ) -> None:
     kept = [word for word in experiment if not word.startswith(("model.path", "training.", "split."))]
     with pytest.raises(ConfigError) as caught:
-        plan(compose_experiment([*experiment[:1], *experiment[2:], f"model.path={base_segmenter}"]))
+        make_plan(compose_experiment([*experiment[:1], *experiment[2:], f"model.path={base_segmenter}"]))
     assert caught.value.problems == [
         f"{base_segmenter} is a segmentation model: task=recognition starts from a recognition model"
     ]
     words = [*kept, f"model.path={base_model}", f"segmentation_model.path={base_model}"]
     with pytest.raises(ConfigError) as caught:
-        plan(compose_experiment(words), evaluate=True)
+        make_plan(compose_experiment(words), evaluate=True)
     assert caught.value.problems == [f"{base_model} is a recognition model: segmentation_model is a segmentation model"]
 
 
@@ -319,7 +319,7 @@ def test_the_guides_own_values_are_refused_with_what_they_really_do(layout_exper
     given = {word.partition("=")[0] for word in GUIDE} | {"model.path"}
     words = [word for word in layout_experiment if word.partition("=")[0] not in given]
     with pytest.raises(ConfigError) as caught:
-        plan(compose_experiment([*words, *GUIDE]))
+        make_plan(compose_experiment([*words, *GUIDE]))
     (quits,) = (one for one in caught.value.problems if one.startswith("training.quit=dumb 20: "))
     assert "with -N it trains all of these epochs (whole ones" in quits
     assert "drops a number behind it in silence, as a file that is not there" in quits
@@ -337,7 +337,7 @@ def test_the_guides_values_with_a_word_that_there_is_are_refused_all_at_once(
     given = {word.partition("=")[0] for word in guide} | {"model.path"}
     words = [word for word in layout_experiment if word.partition("=")[0] not in given]
     with pytest.raises(ConfigError) as caught:
-        plan(compose_experiment([*words, *guide]))
+        make_plan(compose_experiment([*words, *guide]))
     assert sorted(one.partition(":")[0] for one in caught.value.problems) == [
         "architecture=[1,1200,0,3 Cr7,7,64,2,2 Gn32]", "training.epochs=2000", "training.min_epochs=60 changes nothing with training.quit=fixed",
         "training.workers=64",

@@ -10,7 +10,7 @@ import pytest
 from htr_exp import start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
-from htr_exp.plan import Plan
+from htr_exp.pipeline.plan import Plan
 from htr_exp.splits.split import NAMES
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")

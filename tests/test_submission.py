@@ -17,7 +17,7 @@ from htr_exp import cli
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import job_problems
 from htr_exp.config.schema import Experiment
-from htr_exp.plan import Memory, slurm_problems
+from htr_exp.pipeline.plan import Memory, slurm_problems
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 

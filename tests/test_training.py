@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from htr_exp import training
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.kraken.runtime import Kraken
-from htr_exp.plan import Memory
+from htr_exp.pipeline import training
+from htr_exp.pipeline.plan import Memory
 from htr_exp.runs.run_dir import RunDir
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import platformdirs
 
-from htr_exp import plan
 from htr_exp.config import compose, rules
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
@@ -16,6 +15,7 @@ from htr_exp.core.machine import allocation
 from htr_exp.doctor import cluster, folders, kraken, machine, models, records, software
 from htr_exp.doctor.finding import Finding, error, ok, split
 from htr_exp.doctor.folders import Folder
+from htr_exp.pipeline import plan
 
 Section = tuple[str, Iterator[Finding]]
 

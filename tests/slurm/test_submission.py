@@ -16,7 +16,7 @@ from conftest import CommandLine, Done, Scenario, until
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_jsonl
-from htr_exp.plan import plan
+from htr_exp.pipeline.plan import make_plan
 from htr_exp.runs.run_dir import RunDir
 from slurm.conftest import Cluster
 
@@ -116,7 +116,7 @@ def test_what_was_submitted_runs_whatever_is_edited_while_it_waits(
 
 
 def test_two_that_submit_the_same_run_at_once_get_one_job(htr_exp: CommandLine, cluster: Cluster) -> None:
-    words = htr_exp.training(*HELD, "--json")
+    words = htr_exp.pipeline.training(*HELD, "--json")
     sent = [htr_exp.end(process) for process in [htr_exp.start(*words), htr_exp.start(*words)]]
     assert [done.code for done in sent] == [0, 0], [done.stderr for done in sent]
     (run,) = htr_exp.runs
@@ -245,7 +245,7 @@ def test_what_sbatch_refuses_is_said_in_its_words_and_in_ours(
     word: str, experiment: list[str], cluster: Cluster
 ) -> None:
     with pytest.raises(ConfigError) as refused:
-        plan(compose_experiment([*experiment, "slurm=publicgpu", word]))
+        make_plan(compose_experiment([*experiment, "slurm=publicgpu", word]))
     (problem,) = refused.value.problems
     assert REFUSED[word] in problem
 
@@ -277,7 +277,7 @@ HEAVY = ("torch", "kraken", "coremltools", "mlflow", "lightning", "pyarrow")
 
 
 def test_a_submission_imports_nothing_that_only_training_needs(htr_exp: CommandLine, cluster: Cluster) -> None:
-    words = [word for word in htr_exp.training(*HELD) if word != "tracking=none"]
+    words = [word for word in htr_exp.pipeline.training(*HELD) if word != "tracking=none"]
     code = (
         f"import sys\nfrom htr_exp.cli import main\ncode = main({words!r})\n"
         f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\nsys.exit(f'imports {{loaded}}' if loaded else code)\n"

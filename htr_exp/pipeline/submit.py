@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import node
 from htr_exp.config.schema import Slurm
 from htr_exp.core.errors import SubmissionError
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
+from htr_exp.pipeline import node
 from htr_exp.runs import provenance, status
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.slurm import programs, refusals, sbatch
@@ -24,7 +24,7 @@ TO_SUBMIT = ("queued", "failed", "cancelled", "stopped", "timed_out", "interrupt
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunToSubmit:
     """A run to be submitted: its folder, and the compiled files that it lacks."""
 
     path: Path
@@ -55,7 +55,7 @@ class Arrangement:
         return [sbatch.script(self.compiling, 1), sbatch.script(waiting, len(self.packs))]
 
 
-def arrange(runs: Sequence[Wanted], settings: Slurm, *, name: str, cache: Path, code: Path) -> Arrangement:
+def arrange(runs: Sequence[RunToSubmit], settings: Slurm, *, name: str, cache: Path, code: Path) -> Arrangement:
     """Say which jobs runs become; nothing is written.
 
     Args:
@@ -80,7 +80,7 @@ def arrange(runs: Sequence[Wanted], settings: Slurm, *, name: str, cache: Path, 
     return Arrangement(packs, work, list(by_data.values()) if compiling else [], compiling)
 
 
-def submit(wanted: Sequence[Wanted], settings: Slurm, *, name: str, cache: Path) -> dict[Path, str]:
+def submit_runs(wanted: Sequence[RunToSubmit], settings: Slurm, *, name: str, cache: Path) -> dict[Path, str]:
     """Give those of some runs to Slurm that are neither done nor under way, and return the job of each.
 
     Args:
@@ -102,12 +102,12 @@ def submit(wanted: Sequence[Wanted], settings: Slurm, *, name: str, cache: Path)
         raise plainly(error, cache) from None
 
 
-def _waiting(wanted: Sequence[Wanted]) -> list[Wanted]:
+def _waiting(wanted: Sequence[RunToSubmit]) -> list[RunToSubmit]:
     found, _ = status.look([RunDir(run.path) for run in wanted])
     return [run for run in wanted if found[run.path].job is None and found[run.path].state.state in TO_SUBMIT]
 
 
-def _submit(wanted: Sequence[Wanted], settings: Slurm, name: str, cache: Path) -> dict[Path, str]:
+def _submit(wanted: Sequence[RunToSubmit], settings: Slurm, name: str, cache: Path) -> dict[Path, str]:
     code = provenance.keep_code(cache)
     terms = node.Terms(str(code), settings.time_min or 0, settings.signal_delay_s or 0, settings.max_requeues or 0)
     runs = [RunDir(run.path) for run in wanted]

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from htr_exp import training
 from htr_exp.core.files import utc_now
 from htr_exp.core.task import FIGURES, Task
-from htr_exp.inputs import Inputs
 from htr_exp.kraken.commands import convert_command
 from htr_exp.kraken.model_file import read_header
+from htr_exp.pipeline import training
+from htr_exp.pipeline.run_inputs import RunInputs
 
 PAGES_PER_COMMAND = 200
 """Pages in one call of kraken: its start is paid once for them, and the argument list stays within every system's limit."""
@@ -54,7 +54,7 @@ class Stages(ABC):
     suffix: str  # of a page's prediction
     prepares = True  # whether there is anything to do before training
 
-    def __init__(self, inputs: Inputs, call: Call, stop: Callable[[], str | None], hear: Hear) -> None:
+    def __init__(self, inputs: RunInputs, call: Call, stop: Callable[[], str | None], hear: Hear) -> None:
         self._inputs, self._call, self._stop, self._hear = inputs, call, stop, hear
         self._run = inputs.run
 

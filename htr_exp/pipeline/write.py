@@ -21,7 +21,7 @@ from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.kraken.options import remarks
 from htr_exp.kraken.script import script
-from htr_exp.plan import Base, Plan
+from htr_exp.pipeline.plan import Base, Plan
 from htr_exp.runs import provenance
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.runs.selection import runs_in
@@ -35,7 +35,7 @@ def find(plan: Plan) -> RunDir | None:
     return max(same, key=lambda run: run.manifest.stat().st_mtime_ns, default=None)
 
 
-def write(plan: Plan, *, command: Sequence[str], again: bool = False) -> tuple[RunDir, bool]:
+def write_run(plan: Plan, *, command: Sequence[str], again: bool = False) -> tuple[RunDir, bool]:
     """Write a run folder, or take the one that the same experiment already has.
 
     Args:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp import launch
 from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.signals import Stop
-from htr_exp.inputs import Inputs
+from htr_exp.pipeline import launch
+from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.provenance import PACKAGE
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.slurm import jobs, programs
@@ -76,7 +76,7 @@ def compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
         launch.side_by_side(todo, jobs=1, stop=stop, quiet=False, ended=_told, last_stage="compile")
 
     def unfinished(run: RunDir) -> bool:
-        return run.state().state != "failed" and bool(Inputs(run).to_compile())
+        return run.state().state != "failed" and bool(RunInputs(run).to_compile())
 
     _survive(runs, terms, start, unfinished)
     failed = [run for run in runs if run.state().state in ("failed", "timed_out")]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from htr_exp import training
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
@@ -15,12 +14,13 @@ from htr_exp.core.signals import Interrupted
 from htr_exp.groundtruth.model import Line
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
+from htr_exp.pipeline import training
+from htr_exp.pipeline.stages import HELD_OUT, Stages
 from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.lines import LinePair, score
 from htr_exp.scoring.pages import PageText, score_pages
 from htr_exp.splits.split import NAMES
-from htr_exp.stages import HELD_OUT, Stages
 
 
 class Recognition(Stages):

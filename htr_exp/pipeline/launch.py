@@ -10,18 +10,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from htr_exp import job
 from htr_exp.core import machine
 from htr_exp.core.console import console
 from htr_exp.core.lock import STALE_S, Locked
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
-from htr_exp.inputs import Inputs
+from htr_exp.pipeline.progress import Progress
+from htr_exp.pipeline.run import run_stages
+from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.run_dir import RunDir, State
-from htr_exp.terminal import Progress
 from htr_exp.tracking import run_view, subprocesses
 
 
-def launch(
+def launch_runs(
     runs: Sequence[RunDir],
     *,
     jobs: int,
@@ -56,7 +56,7 @@ def run_here(run: RunDir, *, stop: Stop, quiet: bool, last_stage: str | None = N
         out.print(f"run {run.path}", markup=False)
     try:
         with Progress(out) as progress, _reported(run, last_stage):
-            return job.run(run, stop=stop, hear=progress, last_stage=last_stage, patience_s=patience_s)
+            return run_stages(run, stop=stop, hear=progress, last_stage=last_stage, patience_s=patience_s)
     except Locked as held:
         if out is not None:
             out.print(f"  process {held.owner.pid} on {held.owner.host} is working on it", markup=False)
@@ -68,7 +68,7 @@ def _reported(run: RunDir, last_stage: str | None) -> contextlib.AbstractContext
     kind, uri = run_view.tracked(run.path)
     if kind == "server" and last_stage is None:
         with contextlib.suppress(OSError, ValueError, KeyError):  # the job says what is wrong with its folder
-            return subprocesses.reporting(run, Path(Inputs(run).places["workspace"]), uri)
+            return subprocesses.reporting(run, Path(RunInputs(run).places["workspace"]), uri)
     return contextlib.nullcontext()
 
 
@@ -119,7 +119,7 @@ def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str]
     run.live.mkdir(exist_ok=True)
     with open(run.live / "terminal.txt", "ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "htr_exp.launch", str(run.path), *([last_stage] if last_stage else [])],
+            [sys.executable, "-m", "htr_exp.pipeline.launch", str(run.path), *([last_stage] if last_stage else [])],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=said,

@@ -10,19 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from htr_exp import training
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_json, write_json, write_jsonl
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.checkpoints import BEST_KEPT
 from htr_exp.kraken.class_names import relabel
 from htr_exp.kraken.commands import segment_command
+from htr_exp.pipeline import training
+from htr_exp.pipeline.stages import Stages
 from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.layout.overlay import draw_overlay
 from htr_exp.scoring.layout.relations import relate
 from htr_exp.scoring.layout.score import score_pages
-from htr_exp.stages import Stages
 
 PICTURES = "overlays"
 """The folder in predictions/ with pictures of the worst pages."""

@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from htr_exp import training
 from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.signals import Interrupted, Stop
-from htr_exp.inputs import Inputs
-from htr_exp.recognition import Recognition
+from htr_exp.pipeline import training
+from htr_exp.pipeline.recognition import Recognition
+from htr_exp.pipeline.run_inputs import RunInputs
+from htr_exp.pipeline.segmentation import Segmentation
+from htr_exp.pipeline.stages import Hear, Stages
 from htr_exp.runs.provenance import code_digest
 from htr_exp.runs.run_dir import RunDir, State, plainly
-from htr_exp.segmentation import Segmentation
 from htr_exp.slurm import failures
-from htr_exp.stages import Hear, Stages
 
 TASKS: dict[str, type[Stages]] = {"recognition": Recognition, "segmentation": Segmentation}
 """What a run does at its stages, by its task."""
@@ -36,7 +36,7 @@ ENDED_BY = {
 """What a word of `stop` means for a run that it ended."""
 
 
-def run(run: RunDir, *, stop: Stop, hear: Hear, last_stage: str | None = None, patience_s: float = 0.0) -> State:
+def run_stages(run: RunDir, *, stop: Stop, hear: Hear, last_stage: str | None = None, patience_s: float = 0.0) -> State:
     """Do all that is left to do in a run.
 
     Args:
@@ -66,7 +66,7 @@ class _Job:
         self._run, self._signalled, self._hear, self._last_stage = run, stop, hear, last_stage
         self._looked, self._cancelled = time.monotonic(), False
         self._goes_on_after: tuple[str, ...] = ()
-        self._inputs = Inputs(run)
+        self._inputs = RunInputs(run)
 
     def do(self) -> State:
         run = self._run

@@ -168,7 +168,7 @@ class Memory:
         return self.defaults[task]
 
 
-def plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = False) -> Plan:
+def make_plan(composed: Composed, memory: Memory | None = None, *, evaluate: bool = False) -> Plan:
     """Resolve and check one experiment.
 
     Args:

@@ -22,7 +22,7 @@ from htr_exp.splits.split import NAMES
 
 
 @dataclass(frozen=True)
-class Inputs:
+class RunInputs:
     """A run folder, read."""
 
     run: RunDir

@@ -1,0 +1,72 @@
+"""The progress of one run on the terminal: a line for each epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from htr_exp.core.figures import shown
+from htr_exp.core.task import FIGURES, Task
+from htr_exp.core.text import duration
+from htr_exp.runs.status_table import STAGES
+
+if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
+    pass
+
+
+class Progress:
+    """Tells of one run, a line for each epoch; on a terminal a last line that changes says what is going on.
+
+    Args:
+        out: where it is told; None keeps silent.
+    """
+
+    def __init__(self, out: Console | None) -> None:
+        self._out = out
+        self._stage = ""
+        self._status = out.status("") if out is not None and out.is_terminal else None
+
+    def __enter__(self) -> Progress:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def stage(self, name: str) -> None:
+        self._stage = STAGES.get(name, name)
+        self._doing(self._stage)
+
+    def advance(self, done: int, total: int) -> None:
+        if self._status is not None:
+            self._status.update(f"{self._stage}: {done} of {total} pages")
+
+    def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+        left = f"   at most {duration(left_s)} left" if left_s else ""
+        task: Task = "recognition" if "val_cer" in record else "segmentation"
+        figure = FIGURES[task]
+        mark = (
+            "  best"
+            if best["epoch"] == record["epoch"]
+            else f"  best {shown(best[figure.key], task)} in epoch {best['epoch'] + 1}"
+        )
+        self._say(
+            f"  epoch {record['epoch'] + 1:3d}   validation {figure.label} {shown(record[figure.key], task):>8}{mark:22}   {record['seconds']:.0f} s{left}"
+        )
+
+    def note(self, text: str) -> None:
+        self._say(f"  {text}")
+
+    def _doing(self, text: str) -> None:
+        if self._status is not None:
+            self._status.update(text)
+        else:
+            self._say(f"  {text}")
+
+    def _say(self, text: str) -> None:
+        if self._out is not None:
+            self._out.print(Text(text))
