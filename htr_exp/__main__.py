@@ -1,6 +1,6 @@
 import sys
 
-from htr_exp.cli import main
+from htr_exp.cli.main import main
 
 if __name__ == "__main__":  # processes that examine ground truth import this file again
     sys.exit(main())

@@ -141,7 +141,7 @@ def test_nothing_on_a_login_node_imports_what_only_training_needs(
     more, forbidden = LIGHT_VERBS[line]
     words = [str(pages) if word == "PAGES" else word for word in line.split()] + experiment * bool(more)
     code = (
-        "import sys\nfrom htr_exp.cli import main\n"
+        "import sys\nfrom htr_exp.cli.main import main\n"
         f"try:\n    code = main({words!r})\nexcept SystemExit as end:\n    code = end.code\n"
         f"assert code == 0, code\nloaded = [name for name in {forbidden!r} if name in sys.modules]\n"
         "sys.exit(f'imports {loaded}' if loaded else 0)\n"

@@ -22,11 +22,11 @@ from junitparser import JUnitXml
 from PIL import Image
 from rich.console import Console
 
-from htr_exp import cli
-from htr_exp.check import terminal
-from htr_exp.check.found import Checked
-from htr_exp.check.junit import junit
-from htr_exp.check.page import page
+from htr_exp.cli.check import terminal
+from htr_exp.cli.check.html import render
+from htr_exp.cli.check.junit import document
+from htr_exp.cli.check.result import Checked
+from htr_exp.cli.main import main
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Problem
 from htr_exp.groundtruth.problem_codes import CODES
@@ -52,7 +52,7 @@ def check(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     """Run `check` in this process."""
 
     def run(*words: object) -> Said:
-        code = cli.main(["check", *map(str, words)])
+        code = main(["check", *map(str, words)])
         captured = capsys.readouterr()
         return Said(code, captured.out, captured.err)
 
@@ -252,7 +252,7 @@ def test_junit_fails_where_check_does(check: Check, dirty: Path) -> None:
 
 def test_junit_holds_what_xml_cannot(pages: Path) -> None:
     odd = Problem("image_missing", "error", "a\x00\x1b\udcff.xml", None, "]]> <b> & \ufffe")
-    text = junit(checked(pages, odd))
+    text = document(checked(pages, odd))
     (failure,) = [case.result[0] for suite in JUnitXml.fromstring(text) for case in suite if case.result]
     assert "]]> <b> & " in failure.text
 
@@ -300,9 +300,9 @@ def test_the_page_shows_the_lines_and_needs_nothing_else(check: Check, dirty: Pa
 def test_many_lines_of_one_file_are_shown_as_often_as_asked_for(tmp_path: Path) -> None:
     write_image(tmp_path / "1.jpg")
     put(tmp_path, page_xml("".join(page_line(number, " x") for number in range(1, 10))))
-    assert len(pictures(page(checked(tmp_path), [tmp_path]))) == 6
-    assert len(pictures(page(checked(tmp_path), [tmp_path], pictures=2))) == 2
-    assert len(pictures(page(checked(tmp_path), [tmp_path], pictures=0))) == 0
+    assert len(pictures(render(checked(tmp_path), [tmp_path]))) == 6
+    assert len(pictures(render(checked(tmp_path), [tmp_path], pictures=2))) == 2
+    assert len(pictures(render(checked(tmp_path), [tmp_path], pictures=0))) == 0
 
 
 def red(picture: Image.Image) -> int:
@@ -317,7 +317,7 @@ def test_a_picture_shows_the_line_with_its_baseline(tmp_path: Path) -> None:
     image.paste((250, 250, 250), (10, 10, 201, 61))
     image.save(tmp_path / "1.png")
     put(tmp_path, page_xml(page_line(1, " x"), image="1.png"))
-    (picture,) = pictures(page(checked(tmp_path), [tmp_path]))
+    (picture,) = pictures(render(checked(tmp_path), [tmp_path]))
     # the box of 191 x 51 with 40 pixels around, where the image goes on: enlarged as far as 200 pixels of height go
     assert picture.height == 200
     assert picture.width == round((190 + 80) * 200 / (50 + 80))
@@ -340,7 +340,7 @@ def test_images_that_cannot_be_shown_are_said_and_bombs_are_not_opened(tmp_path:
     for name in ("bomb", "cut"):
         put(tmp_path, page_xml(page_line(1, " x"), image=f"{name}.png"), f"{name}.xml")
     began = time.monotonic()
-    text = page(checked(tmp_path), [tmp_path])
+    text = render(checked(tmp_path), [tmp_path])
     assert time.monotonic() - began < 20
     assert "No picture: bomb.png has 400 million pixels: too many to show." in text
     assert "No picture: cut.png cannot be opened: " in text
@@ -355,7 +355,7 @@ def test_what_files_say_is_text_and_no_markup(tmp_path: Path) -> None:
         page_xml(page_line(1, f" {evil}", id="&lt;b&gt;"), image=f"{name.replace('<', '&lt;')}.png"),
         f"{name}.xml",
     )
-    text = page(checked(tmp_path), [tmp_path])
+    text = render(checked(tmp_path), [tmp_path])
     tags = Tags(text).found
     assert "script" not in [tag for tag, _ in tags]
     assert not [values for _, values in tags if any(key.startswith("on") for key in values)]
@@ -370,7 +370,7 @@ def test_ten_thousand_problems_make_a_page_that_can_be_read(pages: Path) -> None
         for code in ("line_without_text", "line_too_small")
     ]
     began = time.monotonic()
-    text = page(checked(pages, *many), [pages])
+    text = render(checked(pages, *many), [pages])
     assert time.monotonic() - began < 30
     assert len(pictures(text)) == 12
     assert text.count("<tr>") == 2 * 2_000

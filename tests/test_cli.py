@@ -10,7 +10,8 @@ import pytest
 from conftest import CommandLine, make_pages
 from groundtruth_pages import page_line, page_xml, put, write_image
 
-from htr_exp import __version__, cli
+from htr_exp import __version__
+from htr_exp.cli.main import VERBS, main
 from htr_exp.config.compose import conf_dir
 
 
@@ -34,7 +35,7 @@ def call(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 
     def run(*words: str) -> Said:
         try:
-            code = cli.main(words)
+            code = main(words)
         except SystemExit as end:  # argparse
             code = int(end.code or 0)
         captured = capsys.readouterr()
@@ -52,14 +53,14 @@ def dry(call: Call, experiment: list[str]) -> Call:
 def test_help_lists_every_verb(call: Call) -> None:
     said = call("--help")
     assert said.code == 0
-    assert all(f"\n  {verb} " in said.out for verb in cli.VERBS)
+    assert all(f"\n  {verb} " in said.out for verb in VERBS)
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb: str, call: Call) -> None:
     said = call(verb, "--help")
     assert said.code == 0
-    assert cli.VERBS[verb][2].split(":")[0] in " ".join(said.out.split())
+    assert VERBS[verb][2].split(":")[0] in " ".join(said.out.split())
 
 
 def test_version(call: Call) -> None:

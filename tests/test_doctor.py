@@ -27,11 +27,7 @@ from fake_slurm_site import Site, site
 from rich.console import Console
 from scenario import weights
 
-from htr_exp import cli, terminal
-from htr_exp.config.compose import compose_experiment
-from htr_exp.config.schema import Experiment, Tracking
-from htr_exp.core.lock import locked
-from htr_exp.doctor import (
+from htr_exp.cli.doctor import (
     cluster,
     containers,
     examination,
@@ -42,9 +38,14 @@ from htr_exp.doctor import (
     models,
     records,
     software,
+    terminal,
 )
-from htr_exp.doctor.finding import Finding, NoAnswer, within
-from htr_exp.doctor.folders import Folder
+from htr_exp.cli.doctor.finding import Finding, NoAnswer, within
+from htr_exp.cli.doctor.folders import Folder
+from htr_exp.cli.main import main
+from htr_exp.config.compose import compose_experiment
+from htr_exp.config.schema import Experiment, Tracking
+from htr_exp.core.lock import locked
 from htr_exp.kraken import apptainer
 from htr_exp.tracking import store as tracking_store
 from htr_exp.tracking.store import lock
@@ -1253,7 +1254,7 @@ def test_nothing_is_left_behind(workspace: Path, fake_kraken: Path, call: Callab
 
 @pytest.fixture
 def call(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., int]:
-    return lambda *words: cli.main(words)
+    return lambda *words: main(words)
 
 
 def shown(findings: Sequence[Finding], width: int | None) -> str:
@@ -1290,7 +1291,7 @@ def test_nothing_heavy_is_imported(experiment: list[str]) -> None:
     words = ["doctor", *(word for word in experiment if word.startswith(("runtime", "model"))), "--json"]
     heavy = {"torch", "kraken", "coremltools", "mlflow", "lightning", "pyarrow"}
     code = (
-        f"import sys\nfrom htr_exp.cli import main\nmain({words!r})\n"
+        f"import sys\nfrom htr_exp.cli.main import main\nmain({words!r})\n"
         f"loaded = {heavy!r} & set(sys.modules)\nsys.exit(f'imports {{loaded}}' if loaded else 0)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

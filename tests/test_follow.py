@@ -17,7 +17,8 @@ import pytest
 from conftest import until
 from fake_slurm_site import Site, site
 
-from htr_exp import cli, terminal
+from htr_exp.cli import plan_summary
+from htr_exp.cli.main import main
 from htr_exp.core import console
 from htr_exp.core.files import utc_now, write_json
 from htr_exp.runs import logs
@@ -59,7 +60,7 @@ Call = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def call(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Call:
     def run(*words: str) -> tuple[int, str, str]:
-        code = cli.main(words)
+        code = main(words)
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -138,7 +139,7 @@ def test_watch_tells_each_change_once_and_ends_by_itself(
         lambda: cluster.queue({"JobArrayID": "12", "State": "RUNNING", "NodeList": "gpu1"}),
         lambda: run.write_state("done"),
     ))  # fmt: skip
-    monkeypatch.setattr(terminal, "time", SimpleNamespace(sleep=lambda seconds: next(steps)()))
+    monkeypatch.setattr(plan_summary, "time", SimpleNamespace(sleep=lambda seconds: next(steps)()))
     code, out, _ = call("status", "--watch", "1")
     assert code == 0
     assert [line.split(" ", 1)[1].rstrip() for line in out.splitlines()] == [
@@ -169,7 +170,7 @@ def test_ctrl_c_ends_watch_without_fault(
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(terminal, "time", SimpleNamespace(sleep=interrupted))
+    monkeypatch.setattr(plan_summary, "time", SimpleNamespace(sleep=interrupted))
     assert call("status", "--watch")[0] == 0
 
 

@@ -13,8 +13,8 @@ from conftest import layout_region, layout_xml
 from groundtruth_pages import SIZE, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 from PIL import Image
 
-from htr_exp import cli
 from htr_exp.audit.classes import ClassNames, audit
+from htr_exp.cli.main import main
 from htr_exp.config.schema import Classes
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Page
@@ -272,7 +272,7 @@ def check(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
     """Run `check` for segmentation in this process."""
 
     def run(*words: object) -> Said:
-        code = cli.main(["check", *map(str, words), "task=segmentation"])
+        code = main(["check", *map(str, words), "task=segmentation"])
         return Said(code, capsys.readouterr().out)
 
     return run

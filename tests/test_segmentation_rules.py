@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 from scenario import BLLA, segmentation_weights
 
-from htr_exp import cli
+from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import NETWORKS, problems
 from htr_exp.config.schema import Experiment
@@ -348,7 +348,7 @@ def test_the_guides_values_with_a_word_that_there_is_are_refused_all_at_once(
 
 
 def test_the_guides_options_are_answered_with_our_words(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["train", "dataset=demo", "task=segmentation", "model=blla", "-q", "dumb", "20", "-N", "2000",
+    assert main(["train", "dataset=demo", "task=segmentation", "model=blla", "-q", "dumb", "20", "-N", "2000",
                      "--line-width", "8", "-cl"]) == 2  # fmt: skip
     said = capsys.readouterr().err
     assert "-q dumb 20: kraken 4.3.13's `dumb` never ends without -N" in said

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp import start
+from htr_exp.cli import start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.pipeline.plan import Plan
@@ -34,7 +34,7 @@ def plans(experiment: list[str]):
     def planned(folder: str, *words: str) -> list[Plan]:
         kept = [word for word in experiment if not word.startswith(("split.", "dataset."))]
         point = compose_experiment([*kept, f"dataset.path={DATA}/{folder}", *words])
-        (made,) = start.planned([point], start.Request("train", words, sweep="s", json=True), fetch=False)
+        (made,) = start.planned([point], start.StartRequest("train", words, sweep="s", json=True), fetch=False)
         return made
 
     return planned

@@ -12,7 +12,7 @@ import pytest
 from conftest import CommandLine, make_pages
 from PIL import Image
 
-from htr_exp import start
+from htr_exp.cli import start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.runs.run_dir import RunDir
@@ -134,7 +134,7 @@ def refused(experiment: list[str]) -> Refused:
         words = [word for word in experiment if word.partition("=")[0] not in keys]
         point = compose_experiment([*words, *changes])
         with pytest.raises(ConfigError) as caught:
-            start.planned([point], start.Request("train", changes, sweep="s", json=True), fetch=False)
+            start.planned([point], start.StartRequest("train", changes, sweep="s", json=True), fetch=False)
         return caught.value.problems
 
     return problems
@@ -167,7 +167,7 @@ def test_a_table_of_hands_is_used(experiment: list[str], workspace: Path) -> Non
              "dataset.metadata=Feuilles éditées.csv"]  # fmt: skip
     kept = [word for word in experiment if not word.startswith("split.test")]
     point = compose_experiment([*kept, *words])
-    (plans,) = start.planned([point], start.Request("train", words, sweep="s", json=True), fetch=False)
+    (plans,) = start.planned([point], start.StartRequest("train", words, sweep="s", json=True), fetch=False)
     assert [(plan.split.fold, len(plan.split.pages["test"])) for plan in plans] == [
         ("hand A left out", 2), ("hand B left out", 3), ("hand C left out", 1),
     ]  # fmt: skip
@@ -186,7 +186,7 @@ def test_a_sweeper_that_learns_gets_the_mean_of_the_folds(
         for fold, seed in (("all", 1), ("2", 2), ("all", 3))
     ]
     monkeypatch.setattr(start, "_started", lambda ready, request: (0, [float(number) for number in range(len(ready))]))
-    code, values = start.start(points, start.Request("train", [], sweep="s", json=True))
+    code, values = start.start_runs(points, start.StartRequest("train", [], sweep="s", json=True))
     assert (code, values) == (0, [1.0, 3.0, 5.0])
     monkeypatch.setattr(start, "_started", lambda ready, request: (0, [None, *[0.5] * (len(ready) - 1)]))
-    assert start.start(points, start.Request("train", [], sweep="s", json=True))[1] == [None, 0.5, 0.5]
+    assert start.start_runs(points, start.StartRequest("train", [], sweep="s", json=True))[1] == [None, 0.5, 0.5]

@@ -13,7 +13,7 @@ from fake_sbatch import Sbatch, put_on_path
 from fake_slurm_site import Site, site
 from omegaconf import OmegaConf
 
-from htr_exp import cli
+from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import job_problems
 from htr_exp.config.schema import Experiment
@@ -53,7 +53,7 @@ def call(experiment: list[str], capsys: pytest.CaptureFixture[str], programs: Sb
 
     def run(*changes: str, verb: str = "train") -> Said:
         words = experiment if verb == "train" else []
-        code = cli.main([verb, *words, *changes])
+        code = main([verb, *words, *changes])
         said = capsys.readouterr()
         return Said(code, said.out, said.err)
 

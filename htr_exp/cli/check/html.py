@@ -13,8 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from htr_exp import __version__
-from htr_exp.check.found import SEVERITIES, Checked, KindFound, counted
-from htr_exp.check.junit import where
+from htr_exp.cli.check.junit import where
+from htr_exp.cli.check.result import SEVERITIES, Checked, KindFound, counted
 from htr_exp.core.files import utc_now
 from htr_exp.groundtruth.paths import Located
 from htr_exp.groundtruth.pictures import Excerpt, Picture, cut
@@ -49,7 +49,7 @@ class _Figure:
     pieces: tuple[_Piece, ...]
 
 
-def page(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURES) -> str:
+def render(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURES) -> str:
     """Return the page.
 
     Args:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, size, warning, within
 from htr_exp.config import compose
 from htr_exp.config.schema import Experiment, Model
 from htr_exp.core.errors import ModelError
-from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, size, warning, within
 from htr_exp.kraken import model_store
 from htr_exp.kraken.model_file import read_header
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from htr_exp.cli.doctor.finding import Finding, NoAnswer, error, note, ok, said_by, size, warning
 from htr_exp.core import machine
-from htr_exp.doctor.finding import Finding, NoAnswer, error, note, ok, said_by, size, warning
 
 TRAINING_BYTES = 1.5e9
 """What kraken takes to fine-tune a recogniser on the CPU, with some room."""

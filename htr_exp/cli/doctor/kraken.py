@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from htr_exp.cli.doctor import containers
+from htr_exp.cli.doctor.finding import Finding, NoAnswer, note, ok, within
 from htr_exp.config.schema import Experiment, Runtime
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
-from htr_exp.doctor import containers
-from htr_exp.doctor.finding import Finding, NoAnswer, note, ok, within
 from htr_exp.kraken import apptainer, modules, runtime
 
 PATIENCE_S = 60.0

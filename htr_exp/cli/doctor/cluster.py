@@ -6,10 +6,10 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, split, warning, within
 from htr_exp.config import rules
 from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core.files import utc_now
-from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, split, warning, within
 from htr_exp.pipeline import plan
 from htr_exp.slurm import cluster, jobs
 from htr_exp.slurm.cluster import Configuration, Partition, Preemption

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import platformdirs
 
+from htr_exp.cli.doctor import cluster, folders, kraken, machine, models, records, software
+from htr_exp.cli.doctor.finding import Finding, error, ok, split
+from htr_exp.cli.doctor.folders import Folder
 from htr_exp.config import compose, rules
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.machine import allocation
-from htr_exp.doctor import cluster, folders, kraken, machine, models, records, software
-from htr_exp.doctor.finding import Finding, error, ok, split
-from htr_exp.doctor.folders import Folder
 from htr_exp.pipeline import plan
 
 Section = tuple[str, Iterator[Finding]]

@@ -7,7 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, ok, said_by, size, split, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, ok, said_by, size, split, warning, within
 from htr_exp.kraken import apptainer
 
 START_S = 30.0

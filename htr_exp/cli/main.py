@@ -57,9 +57,9 @@ def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Names
         return of_verb.parse_intermixed_args(words[1:])
     args, unknown = of_verb.parse_known_intermixed_args(words[1:])
     if unknown:
-        from htr_exp import habits
+        from htr_exp.cli import kraken_options
 
-        raise ConfigError("the command line cannot be used:", habits.of_words(unknown))
+        raise ConfigError("the command line cannot be used:", kraken_options.of_words(unknown))
     return args
 
 
@@ -93,14 +93,14 @@ def _sweep_id(words: Sequence[str]) -> str:
 def _start(
     points: Sequence[Composed], args: argparse.Namespace, verb: str, *, sweep: str | None = None, wait: bool = False
 ) -> tuple[int, list[Any]]:
-    from htr_exp import start
+    from htr_exp.cli import start
 
     wait = wait or points[0].experiment.launch.wait
-    request = start.Request(verb, args.overrides, sweep, args.json, wait)
+    request = start.StartRequest(verb, args.overrides, sweep, args.json, wait)
     if args.dry_run:
         start.dry_run(points, request)
         return 0, [None] * len(points)
-    return start.start(points, request)
+    return start.start_runs(points, request)
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -112,23 +112,24 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """Go on with runs that ended before they were done: here, or as new jobs."""
-    from htr_exp import start
+    from htr_exp.cli import start
     from htr_exp.config.compose import overlays
 
     words = [word for word in args.runs if word.startswith(("slurm=", "slurm."))]
     args.runs = [word for word in args.runs if word not in words]
     if not any(not word.startswith(("site=", "site.")) for word in args.runs):
         raise ConfigError("nothing to resume: name runs, or a sweep")
-    request = start.Request("resume", args.runs, json=args.json)
+    request = start.StartRequest("resume", args.runs, json=args.json)
     return start.resume(_chosen(args), words, overlays(args.config_dir), request)
 
 
 def check(args: argparse.Namespace) -> int:
     """Read ground truth and say everything that is wrong with it."""
-    from htr_exp.check import verb
+    from htr_exp.cli.check import verb as cli_check_verb
+    from htr_exp.cli.check.verb import CheckRequest
 
-    return verb.run(
-        verb.Request(
+    return cli_check_verb.run(
+        CheckRequest(
             args.overrides,
             config_dir=args.config_dir,
             json=args.json,
@@ -330,7 +331,7 @@ def options(args: argparse.Namespace) -> int:
 
 def doctor(args: argparse.Namespace) -> int:
     """Say what works here and what does not, each with its remedy."""
-    from htr_exp.doctor import software
+    from htr_exp.cli.doctor import software
 
     lacking = software.lacking()
     if lacking:  # without these packages there is neither a configuration nor a table
@@ -339,10 +340,10 @@ def doctor(args: argparse.Namespace) -> int:
         for finding in () if args.json else lacking:
             print(f"{finding.state}  {finding.name}  {finding.found}\n       -> {finding.remedy}")
         return 2
-    from htr_exp import terminal
+    from htr_exp.cli.doctor import terminal
+    from htr_exp.cli.doctor.examination import examine
     from htr_exp.config.compose import overlays
     from htr_exp.core.console import console
-    from htr_exp.doctor.examination import examine
 
     sections = examine(args.overrides, overlays(args.config_dir))
     if args.json:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from htr_exp.check.found import counted, text_digest
+from htr_exp.cli.check.result import counted, text_digest
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_json, sha256_file
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, NotGroundTruth, NotWellFormed

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp.check import also, since
-from htr_exp.check.found import Checked, Section, counted
+from htr_exp.cli.check import changes, sections
+from htr_exp.cli.check.result import Checked, Section, counted
 from htr_exp.config.compose import compose_experiment, overlays
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
@@ -23,7 +23,7 @@ _CHANGES = 5  # pages that have changed, shown on the terminal of each sort
 
 
 @dataclass(frozen=True)
-class Request:
+class CheckRequest:
     """What is to be checked, and where it is shown.
 
     Attributes:
@@ -51,14 +51,14 @@ class Request:
     quick: bool = False
 
 
-def run(request: Request) -> int:
+def run(request: CheckRequest) -> int:
     """Check, and return the exit code: 2 if there are errors, unless a clean copy was made of the rest.
 
     Raises:
         ConfigError: something on the command line cannot be used.
         DatasetError: the clean copy cannot be made.
     """
-    from htr_exp.check import terminal
+    from htr_exp.cli.check import terminal
     from htr_exp.core.console import console
 
     experiment, folders = _wanted(request)
@@ -75,10 +75,10 @@ def run(request: Request) -> int:
         )
     if not request.quick:
         with terminal.progress(console(stderr=True), "compares the images") as tell:
-            dataset = also.twins(dataset, experiment, cache, tell)
+            dataset = sections.twins(dataset, experiment, cache, tell)
     checked = Checked(dataset, _name(experiment, folders))
-    besides = also.characters if experiment.task.name == "recognition" else also.types
-    checked = besides(also.counts(checked), experiment, held)
+    besides = sections.characters if experiment.task.name == "recognition" else sections.types
+    checked = besides(sections.counts(checked), experiment, held)
     if record is not None:
         checked = _compared(checked, record)
     refused: HtrExpError | None = None
@@ -90,7 +90,7 @@ def run(request: Request) -> int:
             checked = replace(checked, facts=checked.facts | {"fix": None})
     united = None
     if request.htr_united is not None:
-        checked, united = also.htr_united(checked, Path(request.htr_united).expanduser())
+        checked, united = sections.htr_united(checked, Path(request.htr_united).expanduser())
     if request.json:
         print(json.dumps(checked.to_json(), ensure_ascii=False))
     else:
@@ -103,7 +103,7 @@ def run(request: Request) -> int:
     return 2 if checked.incomplete or (checked.refused and request.fix is None) else 0
 
 
-def _wanted(request: Request) -> tuple[Experiment, list[Path]]:
+def _wanted(request: CheckRequest) -> tuple[Experiment, list[Path]]:
     given = [word for word in request.words if "=" not in word or Path(word).is_dir()]
     overrides = [word for word in request.words if word not in given]
     experiment = compose_experiment(overrides, overlays(request.config_dir)).experiment
@@ -119,7 +119,9 @@ def _name(experiment: Experiment, folders: Sequence[Path]) -> str:
     return experiment.dataset.name or ", ".join(folder.name or str(folder) for folder in folders)
 
 
-def _asked(request: Request, experiment: Experiment, folders: Sequence[Path]) -> tuple[since.Record | None, also.Means]:
+def _asked(
+    request: CheckRequest, experiment: Experiment, folders: Sequence[Path]
+) -> tuple[changes.Record | None, sections.Means]:
     """Return the record to compare with and what the dataset is held against.
 
     Raises:
@@ -154,15 +156,15 @@ def _asked(request: Request, experiment: Experiment, folders: Sequence[Path]) ->
         attempt(lambda: refuse(folders, out))
     if request.since is not None:
         wanted = request.since
-        record = attempt(lambda: since.record(wanted, places_of(experiment).runs))
-    held = attempt(lambda: also.means(experiment))
+        record = attempt(lambda: changes.record(wanted, places_of(experiment).runs))
+    held = attempt(lambda: sections.means(experiment))
     if problems:
         raise ConfigError(problems[0]) if len(problems) == 1 else ConfigError("the check cannot be made:", problems)
     return record, held
 
 
-def _compared(checked: Checked, record: since.Record) -> Checked:
-    found = since.difference(record, checked.dataset)
+def _compared(checked: Checked, record: changes.Record) -> Checked:
+    found = changes.difference(record, checked.dataset)
     first, *pages = found.words()
     shown: list[str] = []
     for sort in dict.fromkeys(one.partition(":")[0] for one in pages):
@@ -192,17 +194,17 @@ def _fixed(checked: Checked, folders: Sequence[Path], out: Path) -> Checked:
     return replace(checked, sections=(*checked.sections, section), facts=checked.facts | {"fix": made.to_json()})
 
 
-def _write(request: Request, checked: Checked, folders: Sequence[Path]) -> None:
+def _write(request: CheckRequest, checked: Checked, folders: Sequence[Path]) -> None:
     """Write the files that were asked for."""
     if request.junit is not None:
-        from htr_exp.check.junit import junit
+        from htr_exp.cli.check.junit import document
 
-        _put(request.junit, junit(checked), request.json)
+        _put(request.junit, document(checked), request.json)
     if request.html is not None:
-        from htr_exp.check.page import PICTURES, page
+        from htr_exp.cli.check.html import PICTURES, render
 
         wanted = PICTURES if request.pictures is None else request.pictures
-        _put(request.html, page(checked, folders, pictures=wanted), request.json)
+        _put(request.html, render(checked, folders, pictures=wanted), request.json)
 
 
 def _put(file: str, content: bytes | str, quiet: bool) -> None:

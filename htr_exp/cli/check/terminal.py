@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from htr_exp.check.found import Checked, KindFound, Section
-from htr_exp.check.junit import where
+from htr_exp.cli.check.junit import where
+from htr_exp.cli.check.result import Checked, KindFound, Section
 
 EXAMPLES = 3
 """Problems of a kind that are shown."""

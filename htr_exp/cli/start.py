@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp import terminal
+from htr_exp.cli import plan_summary
 from htr_exp.config import rules
 from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
@@ -29,7 +29,7 @@ LOOK_S = 10.0
 
 
 @dataclass(frozen=True)
-class Request:
+class StartRequest:
     """What a command line asks for, beside its experiments.
 
     Attributes:
@@ -59,7 +59,7 @@ class Ready:
     label: str  # of its dataset, for the name of an array
 
 
-def start(points: Sequence[Composed], request: Request) -> tuple[int, list[Any]]:
+def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, list[Any]]:
     """Plan all points, then write and start them.
 
     Returns:
@@ -95,7 +95,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path], request: Request) -> int:
+def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path], request: StartRequest) -> int:
     """Start runs again that ended before they were done, with other settings of Slurm where `words` gives them.
 
     Args:
@@ -121,7 +121,7 @@ def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path]
     return _started(ready, request)[0]
 
 
-def dry_run(points: Sequence[Composed], request: Request) -> None:
+def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
     """Show what `start` would do: plans, kraken's commands and the sbatch scripts.
 
     Raises:
@@ -139,7 +139,7 @@ def dry_run(points: Sequence[Composed], request: Request) -> None:
         if request.json:
             print(json.dumps({"run": str(folder), "state": state, "sbatch": scripts}))
             continue
-        terminal.show_plan(out, point, folder=f"{folder} ({state if one else 'new'})")
+        plan_summary.show_plan(out, point, folder=f"{folder} ({state if one else 'new'})")
         out.print()
         out.print(write.script_of(point), markup=False, soft_wrap=True)
     if not request.json:
@@ -148,7 +148,7 @@ def dry_run(points: Sequence[Composed], request: Request) -> None:
             out.print(script, markup=False, soft_wrap=True)
 
 
-def planned(points: Sequence[Composed], request: Request, *, fetch: bool) -> list[list[Plan]]:
+def planned(points: Sequence[Composed], request: StartRequest, *, fetch: bool) -> list[list[Plan]]:
     """Plan every point, which in a sweep may be several runs; all problems of all points are raised together.
 
     Raises:
@@ -193,7 +193,7 @@ def reading(done: int, total: int) -> None:
 
 
 def _scripts(
-    plans: Sequence[Plan], known: Sequence[RunDir | None], folders: Sequence[Path], request: Request
+    plans: Sequence[Plan], known: Sequence[RunDir | None], folders: Sequence[Path], request: StartRequest
 ) -> list[str]:
     scripts = []
     for settings, members in _by_settings(list(zip(plans, known, folders)), lambda one: one[0].experiment.slurm):
@@ -229,14 +229,14 @@ def _name(runs: Sequence[str], dataset: str, sweep: str | None) -> str:
     return runs[0] if len(runs) == 1 else f"{dataset}-{sweep or 'runs'}"
 
 
-def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
+def _started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[Any]]:
     submitted = {one.run.path for one in ready if one.experiment.slurm.submit}
     for settings, members in _by_settings(ready, lambda one: one.experiment.slurm):
         wanted = list({one.run.path: RunToSubmit(one.run.path, one.to_compile) for one in members}.values())
         name = _name([run.path.name for run in wanted], members[0].label, request.sweep)
         jobs = submit.submit_runs(wanted, settings, name=name, cache=members[0].cache)
         if not request.json and jobs:
-            terminal.show_submitted(console.console(), jobs, settings)
+            plan_summary.show_submitted(console.console(), jobs, settings)
     stop = Stop()
     here = [one for one in ready if one.run.path not in submitted]
     with stop.listening():
@@ -257,7 +257,7 @@ def _started(ready: Sequence[Ready], request: Request) -> tuple[int, list[Any]]:
     return code, [known[str(one.run.path)] for one in ready]
 
 
-def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
+def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest) -> None:
     workspace = ready[0].workspace
 
     def ended(run: RunDir, state: State) -> None:
@@ -273,7 +273,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: Request) -> None:
     launch.launch_runs(waiting, jobs=ready[0].experiment.launch.jobs, stop=stop, quiet=request.json, ended=ended)
 
 
-def _wait_for(runs: Sequence[RunDir], request: Request) -> None:
+def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
     """Return when no run is at work or waits for Slurm any more; Ctrl-C ends the waiting alone."""
 
     def look() -> tuple[list[dict[str, Any]], list[str]]:
@@ -289,7 +289,7 @@ def _wait_for(runs: Sequence[RunDir], request: Request) -> None:
 
 def _show_end(
     rows: Sequence[dict[str, Any]],
-    request: Request,
+    request: StartRequest,
     runs: Sequence[RunDir],
     notes: Sequence[str],
     *,

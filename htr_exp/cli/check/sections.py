@@ -12,7 +12,7 @@ from htr_exp.audit import alphabet, classes, line_capacity
 from htr_exp.audit.allowed_characters import CharacterTable, read_table
 from htr_exp.audit.alphabet import Form
 from htr_exp.audit.homoglyphs import spelled
-from htr_exp.check.found import Checked, Section, counted
+from htr_exp.cli.check.result import Checked, Section, counted
 from htr_exp.config import conventions
 from htr_exp.config.places import places_of
 from htr_exp.config.schema import Experiment

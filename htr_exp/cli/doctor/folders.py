@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, said_by, size, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, said_by, size, warning, within
 
 LEAST_BYTES, FEW_BYTES = 1e9, 10e9
 LEAST_FILES, FEW_FILES = 1_000, 20_000

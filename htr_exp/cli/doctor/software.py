@@ -12,7 +12,7 @@ from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
 
 from htr_exp import __version__
-from htr_exp.doctor.finding import Finding, error, note, ok, warning
+from htr_exp.cli.doctor.finding import Finding, error, note, ok, warning
 
 TITLE = "Python and packages"
 PYTHONS = ((3, 10), (3, 13))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from htr_exp.check.found import Checked, KindFound
+from htr_exp.cli.check.result import Checked, KindFound
 from htr_exp.groundtruth.model import Problem
 from htr_exp.groundtruth.problem_codes import CODES
 
@@ -22,7 +22,7 @@ LISTED = 1000
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(checked: Checked) -> bytes:
+def document(checked: Checked) -> bytes:
     """Return a check as a JUnit document: each kind of problem is a test case, those that do not occur too."""
     suite = TestSuite(_clean(f"check {checked.name}"))
     dataset = checked.dataset
