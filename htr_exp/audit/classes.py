@@ -12,16 +12,13 @@ from typing import Any
 from htr_exp.config.schema import Classes
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import type_name
-from htr_exp.kraken.class_names import known_classes
+from htr_exp.kraken.class_names import KINDS, known_classes
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.releases import release
 
-KINDS = ("lines", "regions")
 UNTYPED = {"lines": "default", "regions": "text"}
 """What kraken calls a line or a region without a type."""
 
-OF_MODEL = {"lines": "baselines", "regions": "regions"}
-"""Our words and those in a model's class mapping."""
 
 FIRST = 2
 """The first number of a class: 0 and 1 are the ends of lines (kraken/train/blla.py, kraken/lib/dataset/segmentation.py)."""

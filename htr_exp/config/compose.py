@@ -26,7 +26,7 @@ from htr_exp.config.places import kraken_file
 from htr_exp.config.schema import CHOICES, Experiment, Slurm
 from htr_exp.core.errors import ConfigError
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 CLASS_KEYS = re.compile(r"classes\.(lines|regions)\.(.+)$")
 """Keys of a dictionary whose own keys are the user's: types of lines and regions."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from htr_exp.config.schema import Experiment, Model
+from htr_exp.config.schema import BUILT_IN, Experiment, Model
 from htr_exp.core.machine import usable_cpus
 from htr_exp.core.task import FOREIGN
-from htr_exp.splits.groups import BUILT_IN
 
 OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "mem", "nodes", "ntasks",
                "ntasks-per-node", "open-mode", "output", "requeue", "no-requeue", "signal", "time")  # fmt: skip

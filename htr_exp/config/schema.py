@@ -285,3 +285,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "tracking.kind": ("embedded", "server", "none"),
 }
 """The words that a key takes; None is allowed where the schema allows it."""
+
+
+BUILT_IN = ("page", "folder", "image")
+"""What pages can be grouped by without a table."""

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
-from htr_exp.audit.classes import KINDS, OF_MODEL
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import write_atomically
 from htr_exp.kraken.model_file import (
@@ -87,3 +86,10 @@ def known_classes(header: ModelHeader) -> dict[str, dict[str, int]]:
     return {
         sort: {str(name): int(number) for name, number in (mapping.get(OF_MODEL[sort]) or {}).items()} for sort in KINDS
     }
+
+
+KINDS = ("lines", "regions")
+
+
+OF_MODEL = {"lines": "baselines", "regions": "regions"}
+"""Our words and those in a model's class mapping."""

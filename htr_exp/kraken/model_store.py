@@ -127,7 +127,7 @@ def fetch(doi: str, file: str | None, *, timeout_s: float, put_in: Path | None =
 def _download(doi: str, folder: Path, timeout_s: float) -> str | None:
     """Download a record's files; return what went wrong."""
     command = [sys.executable, "-m", "htr_exp.kraken.model_store", doi, str(folder)]
-    package_parent = str(Path(__file__).resolve().parent.parent)
+    package_parent = str(Path(__file__).resolve().parents[2])
     python_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": python_path, "PYTHONUTF8": "1"}
     try:

@@ -23,7 +23,7 @@ PACKAGES = ("hydra-core", "omegaconf", "lxml", "rapidfuzz", "regex", "pillow", "
             "lightning", "numpy", "pyarrow", "coremltools")  # fmt: skip
 
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @functools.cache

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.config.compose import Composed
-from htr_exp.config.schema import Experiment
+from htr_exp.config.schema import BUILT_IN, Experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.splits import folds as splits_folds
 from htr_exp.splits.folds import k_fold, leave_out
-from htr_exp.splits.groups import BUILT_IN, Grouping, SplitPage, UnknownColumn, grouped
+from htr_exp.splits.groups import Grouping, SplitPage, UnknownColumn, grouped
 from htr_exp.splits.split import NAMES, Split, draw, first_pages, given
 from htr_exp.splits.tables import Metadata, read_list, read_metadata, read_table
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from htr_exp.config.schema import BUILT_IN
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import sha256_bytes
 from htr_exp.splits.tables import Metadata
-
-BUILT_IN = ("page", "folder", "image")
-"""What pages can be grouped by without a table."""
 
 
 class UnknownColumn(DatasetError):

@@ -27,7 +27,7 @@ from htr_exp.tracking.store import (
 )
 from htr_exp.tracking.writer import MARKS, Writer, marked, marks_key
 
-__all__ = ["MARKS", "Recorded", "due", "store_of", "store_uri", "sync", "ui"]
+__all__ = ["MARKS", "Recorded", "due", "store_of", "store_uri", "sync_runs"]
 
 SERVER_SECONDS = 5.0  # for a tracking server to answer at all
 

@@ -112,7 +112,7 @@ def lacking() -> list[Finding]:
 
 
 def _from_folder() -> str:
-    folder = Path(__file__).resolve().parents[2]
+    folder = Path(__file__).resolve().parents[3]
     if not (folder / "pyproject.toml").exists():
         return f"`{sys.executable} -m pip install htr-exp`"
     return f"`make install` in {folder} and then its .venv/bin/python, or `{sys.executable} -m pip install {folder}`"

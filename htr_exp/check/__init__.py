@@ -1,1 +1,0 @@
-"""What `check` shows of ground truth, to people and to programs, and what it mends."""
