@@ -30,7 +30,7 @@ def run_of(htr_exp: CommandLine) -> RunDir:
 
 def started(htr_exp: CommandLine, epochs: int, *changes: str) -> subprocess.Popen[str]:
     """Start the small experiment, and come back once so many epochs are validated."""
-    process = htr_exp.cli.start(*htr_exp.pipeline.training(*changes))
+    process = htr_exp.start(*htr_exp.training(*changes))
     until(lambda: process.poll() is not None or (htr_exp.runs and len(run_of(htr_exp).epochs()) >= epochs), "epochs")
     assert process.poll() is None, process.communicate()
     return process
@@ -42,7 +42,7 @@ def killed_at_random(htr_exp: CommandLine, scenario: Scenario, number: int, word
     for _ in range(10):
         calls, epochs = len(scenario.calls()), len(run_of(htr_exp).epochs()) if htr_exp.runs else 0
         after_call, after_epoch, pause = chance.randint(0, 3), chance.randint(1, 2), chance.random() * 0.5
-        process = htr_exp.cli.start(*words)
+        process = htr_exp.start(*words)
         until(
             lambda process=process, calls=calls, after_call=after_call, epochs=epochs, after_epoch=after_epoch: (
                 process.poll() is not None
@@ -74,7 +74,7 @@ def test_killed_at_ten_random_moments_it_is_one_run_with_every_epoch_once(
     htr_exp: CommandLine, scenario: Scenario, number: signal.Signals
 ) -> None:
     scenario.play(epoch_seconds=0.5, compile_seconds=0.3, ocr_seconds=0.3)
-    words = htr_exp.pipeline.training("training.epochs=14", "training.leg_epochs=5")
+    words = htr_exp.training("training.epochs=14", "training.leg_epochs=5")
     done = killed_at_random(htr_exp, scenario, number, words)
     assert (done.code, done.stderr) == (0, "")
     run = run_of(htr_exp)
@@ -94,7 +94,7 @@ def test_killed_at_ten_random_moments_it_is_one_run_with_every_epoch_once(
 
 def test_kraken_dies_with_the_process_that_started_it(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(compile_seconds=3600)  # it says nothing meanwhile, so that no broken pipe ends it
-    process = htr_exp.cli.start(*htr_exp.pipeline.training())
+    process = htr_exp.start(*htr_exp.training())
     until(lambda: scenario.calls("compile"), "compile")
     pid = scenario.pids()[-1]
     assert lives(pid)
@@ -108,7 +108,7 @@ def test_kraken_dies_with_the_process_that_started_it(htr_exp: CommandLine, scen
 
 def test_kill_while_compiling_leaves_nothing_half_made(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(compile_seconds=60)
-    process = htr_exp.cli.start(*htr_exp.pipeline.training())
+    process = htr_exp.start(*htr_exp.training())
     until(lambda: scenario.calls("compile"), "compile")
     process.kill()
     process.communicate()
@@ -182,8 +182,8 @@ def test_second_command_for_a_run_under_way_says_who_works_on_it(htr_exp: Comman
 
 def test_two_commands_at_once_for_one_run_make_one_folder(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(epoch_seconds=0.3)
-    words = htr_exp.pipeline.training("training.epochs=4")
-    both = [htr_exp.end(process) for process in [htr_exp.cli.start(*words), htr_exp.cli.start(*words)]]
+    words = htr_exp.training("training.epochs=4")
+    both = [htr_exp.end(process) for process in [htr_exp.start(*words), htr_exp.start(*words)]]
     assert [done.code for done in both] == [0, 0]
     assert run_of(htr_exp).state().state == "done"
     assert [record["epoch"] for record in run_of(htr_exp).epochs()] == [0, 1, 2, 3]
@@ -192,7 +192,7 @@ def test_two_commands_at_once_for_one_run_make_one_folder(htr_exp: CommandLine, 
 
 def test_two_runs_started_at_once_over_one_split_compile_it_once(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(compile_seconds=0.5)
-    both = [htr_exp.cli.start(*htr_exp.pipeline.training(f"seed={seed}")) for seed in (1, 2)]
+    both = [htr_exp.start(*htr_exp.training(f"seed={seed}")) for seed in (1, 2)]
     assert [htr_exp.end(process).code for process in both] == [0, 0]
     assert len(scenario.calls("compile")) == 3
     assert [run.state().state for run in htr_exp.runs] == ["done", "done"]

@@ -12,7 +12,7 @@ SWEEP = ("-m", "seed=1,2,3", "launch.jobs=2")
 
 def test_sweep_runs_two_at_a_time(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(epoch_seconds=0.5)
-    process = htr_exp.cli.start(*htr_exp.pipeline.training("--json", *SWEEP))
+    process = htr_exp.start(*htr_exp.training("--json", *SWEEP))
     most = 0
     while process.poll() is None:
         most = max(most, sum(run.owner() is not None for run in htr_exp.runs))
@@ -45,7 +45,7 @@ def test_failing_run_does_not_stop_the_others_and_is_all_that_is_done_again(
 
 def test_ctrl_c_stops_all_and_begins_none(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(epoch_seconds=0.3)
-    process = htr_exp.cli.start(*htr_exp.pipeline.training("--json", "training.epochs=100", *SWEEP))
+    process = htr_exp.start(*htr_exp.training("--json", "training.epochs=100", *SWEEP))
     until(lambda: sum(len(run.epochs()) >= 1 for run in htr_exp.runs) == 2, "two runs with an epoch")
     process.send_signal(signal.SIGINT)
     done = htr_exp.end(process)
@@ -55,7 +55,7 @@ def test_ctrl_c_stops_all_and_begins_none(htr_exp: CommandLine, scenario: Scenar
 
 def test_kill_of_the_launcher_ends_its_runs(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(epoch_seconds=0.3)
-    process = htr_exp.cli.start(*htr_exp.pipeline.training("training.epochs=100", *SWEEP))
+    process = htr_exp.start(*htr_exp.training("training.epochs=100", *SWEEP))
     until(lambda: sum(len(run.epochs()) >= 1 for run in htr_exp.runs) == 2, "two runs with an epoch")
     process.kill()
     process.communicate()

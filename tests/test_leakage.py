@@ -317,7 +317,7 @@ def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], ca
     assert run.facts()["leakage"]["accepted"]["near_text"]["pairs"][0]["page"] == "f0.xml"
     row = runs_table.row(run)
     assert row["leakage"] == ["near_text"]
-    assert run_view.read(run.path, made.places.workspace).tags["htr_exp.splits.leakage"] == "near_text"
+    assert run_view.read(run.path, made.places.workspace).tags["htr_exp.leakage"] == "near_text"
     rows, varied = compared([run])
     status_table.show_status(console(), [row])
     assert "near_text" in capsys.readouterr().out

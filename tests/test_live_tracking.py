@@ -134,8 +134,8 @@ def reporter_of(process: subprocess.Popen[str]) -> psutil.Process:
 @pytest.mark.slow
 def test_epochs_appear_while_the_run_is_under_way(htr_exp: CommandLine, scenario: Scenario, server: Server) -> None:
     scenario.play(epoch_seconds=1.5)
-    process = htr_exp.cli.start(
-        *htr_exp.pipeline.training(*to(server.uri, "question=live", "training.epochs=20", "--json"))
+    process = htr_exp.start(
+        *htr_exp.training(*to(server.uri, "question=live", "training.epochs=20", "--json"))
     )
     under_way = until(lambda: [run for run in server.runs("live") if "val_cer" in run.data.metrics], "an epoch")[0]
     assert len(server.curve(under_way)) < 20
@@ -164,7 +164,7 @@ def test_server_that_goes_away_in_the_middle_costs_nothing_and_sync_fills_the_ga
     htr_exp: CommandLine, scenario: Scenario, server: Server
 ) -> None:
     scenario.play(epoch_seconds=1)
-    process = htr_exp.cli.start(*htr_exp.pipeline.training(*to(server.uri, "question=away", "training.epochs=20")))
+    process = htr_exp.start(*htr_exp.training(*to(server.uri, "question=away", "training.epochs=20")))
     before = until(lambda: [run for run in server.runs("away") if "val_cer" in run.data.metrics], "an epoch")[0]
     server.stop()
     done = htr_exp.end(process)
@@ -188,15 +188,15 @@ def test_server_that_goes_away_in_the_middle_costs_nothing_and_sync_fills_the_ga
 @pytest.mark.slow
 def test_killed_run_goes_on_in_the_same_mlflow_run(htr_exp: CommandLine, scenario: Scenario, server: Server) -> None:
     scenario.play(epoch_seconds=1.5)
-    words = htr_exp.pipeline.training(*to(server.uri, "question=killed", "training.epochs=40", "--json"))
-    process = htr_exp.cli.start(*words)
+    words = htr_exp.training(*to(server.uri, "question=killed", "training.epochs=40", "--json"))
+    process = htr_exp.start(*words)
     reporter = reporter_of(process)
     before = until(lambda: [run for run in server.runs("killed") if "val_cer" in run.data.metrics], "an epoch")[0]
     process.kill()
     process.communicate()
     scenario.play()  # what is left may go fast
     until(lambda: not reporter.is_running() or reporter.status() == psutil.STATUS_ZOMBIE, "the reporter to end")
-    syncs = [htr_exp.cli.start("sync", "--json", "last") for _ in range(2)]
+    syncs = [htr_exp.start("sync", "--json", "last") for _ in range(2)]
     assert {htr_exp.end(sync).code for sync in syncs} == {0}
     (killed,) = server.runs("killed")
     assert (killed.info.run_id, killed.info.status) == (before.info.run_id, "KILLED")
@@ -250,7 +250,7 @@ def test_reporter_ends_by_sigterm_alone_and_the_run_goes_on(
     htr_exp: CommandLine, scenario: Scenario, silent: str
 ) -> None:
     scenario.play(epoch_seconds=0.5)
-    process = htr_exp.cli.start(*htr_exp.pipeline.training(*to(silent, "training.epochs=100")))
+    process = htr_exp.start(*htr_exp.training(*to(silent, "training.epochs=100")))
     reporter = reporter_of(process)
     until(lambda: any(run.epochs() for run in htr_exp.runs), "an epoch")
     for number in (signal.SIGINT, signal.SIGUSR2):

@@ -248,7 +248,7 @@ def test_mlflow_shows_it_without_the_keys_of_recognition(finished: Finished) -> 
     assert view.metrics["test_gain_points", 0][0] == pytest.approx(100 * (0.75 - 4 / 7), abs=1e-4)
     assert not any("cer" in name for name, _ in view.metrics)
     assert view.tags["htr_exp.task"] == "segmentation"
-    assert view.tags["htr_exp.audit.classes"] == "lines: DefaultLine, HeadingLine; regions: MainZone, MarginTextZone"
+    assert view.tags["htr_exp.classes"] == "lines: DefaultLine, HeadingLine; regions: MainZone, MarginTextZone"
     note = view.tags["mlflow.note.content"]
     assert "**layouts**, segmentation, from base_layout." in note
     assert "Test line F1: 0.5714 before, **0.7500** after training (held-out lines: 10, pages: 2)." in note

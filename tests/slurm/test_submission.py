@@ -116,8 +116,8 @@ def test_what_was_submitted_runs_whatever_is_edited_while_it_waits(
 
 
 def test_two_that_submit_the_same_run_at_once_get_one_job(htr_exp: CommandLine, cluster: Cluster) -> None:
-    words = htr_exp.pipeline.training(*HELD, "--json")
-    sent = [htr_exp.end(process) for process in [htr_exp.cli.start(*words), htr_exp.cli.start(*words)]]
+    words = htr_exp.training(*HELD, "--json")
+    sent = [htr_exp.end(process) for process in [htr_exp.start(*words), htr_exp.start(*words)]]
     assert [done.code for done in sent] == [0, 0], [done.stderr for done in sent]
     (run,) = htr_exp.runs
     assert [done.json["jobs"] for done in sent] == [[job_of(run)]] * 2
@@ -277,7 +277,7 @@ HEAVY = ("torch", "kraken", "coremltools", "mlflow", "lightning", "pyarrow")
 
 
 def test_a_submission_imports_nothing_that_only_training_needs(htr_exp: CommandLine, cluster: Cluster) -> None:
-    words = [word for word in htr_exp.pipeline.training(*HELD) if word != "tracking=none"]
+    words = [word for word in htr_exp.training(*HELD) if word != "tracking=none"]
     code = (
         f"import sys\nfrom htr_exp.cli.main import main\ncode = main({words!r})\n"
         f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\nsys.exit(f'imports {{loaded}}' if loaded else code)\n"
