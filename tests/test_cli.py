@@ -11,7 +11,8 @@ from conftest import CommandLine, make_pages
 from groundtruth_pages import page_line, page_xml, put, write_image
 
 from htr_exp import __version__
-from htr_exp.cli.main import VERBS, main
+from htr_exp.cli.arguments import VERBS
+from htr_exp.cli.main import main
 from htr_exp.config.compose import conf_dir
 
 
@@ -60,7 +61,7 @@ def test_help_lists_every_verb(call: Call) -> None:
 def test_every_verb_has_help(verb: str, call: Call) -> None:
     said = call(verb, "--help")
     assert said.code == 0
-    assert VERBS[verb][2].split(":")[0] in " ".join(said.out.split())
+    assert VERBS[verb].sentence.split(":")[0] in " ".join(said.out.split())
 
 
 def test_version(call: Call) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
-
-if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
-    pass
 
 
 def console(*, stderr: bool = False) -> Console:

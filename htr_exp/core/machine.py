@@ -7,8 +7,6 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from htr_exp.core import machine
-
 
 @dataclass(frozen=True)
 class Allocation:
@@ -71,5 +69,5 @@ def workers(asked: int | None, device: str) -> int:
 def _cpus() -> int:
     """Return the CPUs that this process may use: those of its Slurm job, where it is in one."""
     given = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    allowed = machine.usable_cpus()
+    allowed = usable_cpus()
     return min(int(given), allowed) if given.isdigit() else allowed

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
-    pass
-
 
 def percent(share: float | None) -> str:
     """Return a share as percent with two decimals, or a dash."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -11,9 +11,6 @@ from htr_exp.core.figures import shown
 from htr_exp.core.task import FIGURES, Task
 from htr_exp.core.text import duration
 from htr_exp.runs.status_table import STAGES
-
-if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
-    pass
 
 
 class Progress:

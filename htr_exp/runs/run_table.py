@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,9 +12,6 @@ from rich.text import Text
 from htr_exp.core.figures import shown
 from htr_exp.core.task import FIGURES, Task
 from htr_exp.core.text import percent
-
-if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
-    pass
 
 
 def show_result(out: Console, row: dict[str, Any]) -> None:

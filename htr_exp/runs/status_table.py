@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,10 +18,6 @@ from rich.text import Text
 
 from htr_exp.core.figures import shown
 from htr_exp.core.text import duration
-
-if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
-    pass
-
 
 STAGES = {
     "verify": "verifies data and base model",

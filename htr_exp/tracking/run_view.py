@@ -49,7 +49,7 @@ STATUS = {
 ENDED = frozenset(state for state, status in STATUS.items() if status not in ("SCHEDULED", "RUNNING"))
 
 # MLflow's limits (mlflow/utils/validation.py of 3.17).
-PARAM_LENGTH, TAG_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 8000, 250, 36
+PARAM_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 250, 36
 CUT = " ... (cut; whole in experiment.yaml)"
 
 COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "regions",

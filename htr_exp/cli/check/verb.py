@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +52,25 @@ class CheckRequest:
     quick: bool = False
 
 
-def run(request: CheckRequest) -> int:
+def run(args: argparse.Namespace) -> int:
+    """Check what the command line names."""
+    return check(
+        CheckRequest(
+            args.overrides,
+            config_dir=args.config_dir,
+            json=args.json,
+            junit=args.junit,
+            html=args.html,
+            pictures=args.pictures,
+            fix=args.fix,
+            since=args.since,
+            htr_united=args.htr_united,
+            quick=args.quick,
+        )
+    )
+
+
+def check(request: CheckRequest) -> int:
     """Check, and return the exit code: 2 if there are errors, unless a clean copy was made of the rest.
 
     Raises:

@@ -1,0 +1,160 @@
+"""The verbs and the arguments that each takes."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from htr_exp import __version__
+from htr_exp.core.errors import ConfigError
+
+LOOK_EVERY_S = 10.0
+"""How often `status --watch` looks, seconds."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command line.
+
+    Attributes:
+        module: the module of this room whose `run(args)` does it; imported when it is asked for alone.
+        family: which arguments it takes.
+        sentence: what it does, for `--help`.
+    """
+
+    module: str
+    family: str
+    sentence: str
+
+
+VERBS: dict[str, Verb] = {
+    "train": Verb(
+        "train",
+        "experiment",
+        "check, split, compile, train, score and record: train dataset=... model=... [-m KEY=A,B]",
+    ),
+    "evaluate": Verb(
+        "evaluate", "experiment", "score a model on all pages of a dataset: evaluate model=... dataset=..."
+    ),
+    "resume": Verb(
+        "resume", "runs", "go on with runs that ended before they were done: resume RUN... [slurm.time_min=600]"
+    ),
+    "check": Verb(
+        "check.verb", "check", "say everything that is wrong with ground truth: check FOLDER, check dataset=..."
+    ),
+    "status": Verb("status", "runs", "say how runs stand: status [RUN...] [--watch]"),
+    "logs": Verb("logs", "runs", "show what a run said: logs RUN [-f]"),
+    "cancel": Verb("cancel", "runs", "end runs: cancel RUN... or a sweep"),
+    "compare": Verb("compare", "runs", "put runs side by side: compare [RUN or SWEEP ...]"),
+    "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing"),
+    "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine"),
+    "options": Verb("options", "options", "list every choice of every group"),
+    "doctor": Verb(
+        "doctor.verb", "doctor", "say what works here and what does not: doctor [slurm=publicgpu runtime=module]"
+    ),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments before there is a verb: `--help`, `--version`."""
+    verbs = "\n".join(f"  {name:10} {verb.sentence}" for name, verb in VERBS.items())
+    found = argparse.ArgumentParser(
+        prog="python -m htr_exp",
+        usage="python -m htr_exp VERB [KEY=VALUE ...] [options]",
+        description="Fine-tune kraken models for medieval manuscripts, and prove what you publish.",
+        epilog=f"verbs:\n{verbs}\n\n`python -m htr_exp VERB --help` tells more; `python -m htr_exp options` lists what there is to choose.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--version", action="version", version=f"htr_exp {__version__}")
+    found.add_argument("words", nargs="*", help=argparse.SUPPRESS, action=_UnknownVerb)
+    return found
+
+
+class _UnknownVerb(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        import difflib
+
+        if values:
+            close = difflib.get_close_matches(values[0], list(VERBS), n=1)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"{values[0]}: there is no such verb{meant}; the verbs are {', '.join(VERBS)}")
+
+
+def verb_parser(verb: str) -> argparse.ArgumentParser:
+    """The arguments of one verb."""
+    family = VERBS[verb].family
+    parser = argparse.ArgumentParser(prog=f"python -m htr_exp {verb}", description=VERBS[verb].sentence)
+    parser.set_defaults(verb=verb, multirun=False, dry_run=False)
+    parser.add_argument("--json", action="store_true", help="print for programs, not for people")
+    parser.add_argument(
+        "--config-dir",
+        metavar="FOLDER",
+        help="a config folder of your own, before conf/ of this folder and the shipped one",
+    )
+    if family in ("experiment", "check", "doctor"):
+        parser.add_argument(
+            "overrides",
+            nargs="*",
+            metavar="FOLDER or KEY=VALUE" if family == "check" else "KEY=VALUE",
+            help="choices and values of the configuration",
+        )
+    if family == "experiment":
+        parser.add_argument("--dry-run", action="store_true", help="print plan and commands, start nothing")
+        parser.add_argument("-m", "--multirun", action="store_true", help="a sweep: KEY=A,B runs every combination")
+    if family == "check":
+        parser.add_argument("--html", metavar="FILE", help="write a page with pictures of the lines concerned")
+        parser.add_argument("--pictures", type=int, metavar="N", help="of each kind of problem on that page (6)")
+        parser.add_argument(
+            "--junit", metavar="FILE", help="write a report for CI: a test case for each kind of problem"
+        )
+        parser.add_argument(
+            "--fix",
+            metavar="FOLDER",
+            help="write a clean copy into a new folder, with a list of every change; exit code 0 once it is written",
+        )
+        parser.add_argument(
+            "--since",
+            metavar="RECORD",
+            help="say what has changed since a run (name, prefix, `last`), a file written by `check --json`, or a digest",
+        )
+        parser.add_argument(
+            "--htr-united",
+            metavar="FILE",
+            help="fill in or bring up to date an htr-united.yml, and say what the catalogue would refuse",
+        )
+        parser.add_argument(
+            "--quick", action="store_true", help="do not decode the images to look for pages that are nearly the same"
+        )
+    if family in ("runs", "store", "ui"):
+        parser.add_argument(
+            "runs", nargs="*", metavar="RUN", help="names, prefixes of names, sweeps, or `last`; default: all"
+        )
+        parser.add_argument("--workspace", default=".", metavar="FOLDER", help="default: the folder one stands in")
+    if verb == "status":
+        parser.add_argument(
+            "--watch",
+            nargs="?",
+            const=str(LOOK_EVERY_S),
+            metavar="SECONDS",
+            help="look again, every 10 s, until all have ended",
+        )
+        parser.add_argument("--sync", action="store_true", help="record in MLflow first what is new")
+    if verb == "logs":
+        parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until the run has ended")
+        parser.add_argument("--lines", type=int, default=50, metavar="N", help="how many of the last lines (50)")
+    if family in ("store", "ui"):
+        parser.add_argument(
+            "--uri",
+            help="an MLflow server or store; default: each run's own, mlflow.db of the workspace unless tracking=server",
+        )
+    if family == "ui":
+        parser.add_argument("--port", type=int, help="default: 5000, or the next free one")
+        parser.add_argument("--open", action="store_true", help="open the browser")
+    return parser

@@ -1,0 +1,32 @@
+"""`cancel`: ends runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from htr_exp.cli.chosen_runs import chosen_runs
+from htr_exp.core.errors import ConfigError
+
+
+def run(args: argparse.Namespace) -> int:
+    """End runs."""
+    from htr_exp.runs import logs as runs_logs
+    from htr_exp.runs.run_dir import plainly
+
+    if not [word for word in args.runs if not word.startswith(("site=", "site."))]:
+        raise ConfigError("cancel which runs? Name them, or a sweep; `python -m htr_exp status` lists them")
+    runs = chosen_runs(args)
+    try:
+        done, problems = runs_logs.cancel(runs)
+    except OSError as error:
+        raise plainly(error, runs[0].path) from None
+    if args.json:
+        print(json.dumps([{"run": str(one.run.path), "state": one.state} for one in done], ensure_ascii=False))
+    else:
+        for one in done:
+            print(one.said)
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    return 1 if problems else 0

@@ -1,0 +1,69 @@
+"""The runs and folders that a command line names."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from htr_exp.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from htr_exp.config.places import Places
+    from htr_exp.runs.run_dir import RunDir
+
+
+def places_named(args: argparse.Namespace) -> Places:
+    from htr_exp.config.places import Places
+
+    words = [word for word in args.runs if word.startswith(("site=", "site."))]
+    if words:
+        from htr_exp.config.compose import compose_experiment, overlays
+        from htr_exp.config.places import places_of
+
+        return places_of(compose_experiment(words, overlays(args.config_dir)).experiment)
+    here = Path(args.workspace).expanduser().absolute()
+    return Places(here, here / "runs", here / "cache", here / "models")
+
+
+def run_names(args: argparse.Namespace) -> list[str]:
+    """Return the words of the command line that mean runs."""
+    return [word for word in args.runs if not word.startswith(("site=", "site."))]
+
+
+def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
+    """Return the runs named on the command line (by run, or by sweep), or all.
+
+    Raises:
+        ConfigError: some name means no run, or several; all such names at once.
+    """
+    from htr_exp.core.files import read_jsonl
+    from htr_exp.runs.selection import named, runs_in
+
+    folder = places_named(args).runs
+    names = run_names(args)
+    if not names:
+        return runs_in(folder)
+    of_sweep: dict[str, list[RunDir]] = {}
+    for run in runs_in(folder):
+        for sweep in {member["sweep"] for member in read_jsonl(run.sweeps)}:
+            of_sweep.setdefault(sweep, []).append(run)
+    chosen: dict[Path, RunDir] = {}
+    unknown: list[str] = []
+    for name in names:
+        try:
+            for run in of_sweep.get(name) or [named(folder, name)]:
+                chosen[run.path] = run
+        except ConfigError as error:
+            unknown.append(str(error))
+    if unknown:
+        raise ConfigError(unknown[0]) if len(unknown) == 1 else ConfigError("some names mean no run:", unknown)
+    return list(chosen.values())
+
+
+def record_new(args: argparse.Namespace, runs: Sequence[RunDir]) -> None:
+    """Bring MLflow up to date with runs before they are shown; whatever goes wrong there is a warning."""
+    from htr_exp.tracking import subprocesses
+
+    subprocesses.record_new(runs, places_named(args).workspace)

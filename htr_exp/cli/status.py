@@ -1,0 +1,58 @@
+"""`status`: how runs stand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from htr_exp.cli.arguments import LOOK_EVERY_S
+from htr_exp.cli.chosen_runs import chosen_runs, record_new
+from htr_exp.core.errors import ConfigError
+
+
+def run(args: argparse.Namespace) -> int:
+    """Say how runs stand."""
+    from htr_exp.core.console import console
+    from htr_exp.runs import status as runs_status
+    from htr_exp.runs import status_table, table
+
+    every_s = _watched(args)
+    runs = chosen_runs(args)
+    if args.sync:
+        record_new(args, runs)
+
+    def look() -> tuple[list[dict[str, Any]], list[str]]:
+        found, notes = runs_status.look(runs)
+        return [table.row(run, found[run.path]) for run in runs], notes
+
+    if every_s is not None and runs:
+        try:
+            status_table.watch_status(console(), look, every_s=every_s)
+        except KeyboardInterrupt:  # as `watch` does: who only looks has nothing to interrupt
+            return 0
+        return 0
+    rows, notes = look()
+    if args.json:
+        print(json.dumps(rows, ensure_ascii=False))
+    elif rows:
+        status_table.show_status(console(), rows)
+    else:
+        print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return 0
+
+
+def _watched(args: argparse.Namespace) -> float | None:
+    """Return the seconds of `--watch`, None without it; a word that is no number is the run that follows it."""
+    if args.watch is None:
+        return None
+    if args.json:
+        raise ConfigError("--watch is for people: ask for --json again and again instead")
+    try:
+        return max(float(args.watch), 1.0)
+    except ValueError:
+        args.runs.append(args.watch)
+        return LOOK_EVERY_S

@@ -1,0 +1,39 @@
+"""`sync`: records run folders in MLflow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from htr_exp.cli.chosen_runs import chosen_runs, places_named, run_names
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record run folders in MLflow, each where its experiment says; doing it again changes nothing."""
+    from htr_exp.runs import status as runs_status
+    from htr_exp.tracking.sync import store_of, sync_runs
+
+    workspace, runs = places_named(args).workspace, chosen_runs(args)
+    runs_status.look(runs)  # what Slurm alone knows of a run's end goes into its folder
+    paths = [run.path for run in runs]
+    asked_for = args.uri is not None or bool(run_names(args))
+    if not asked_for:
+        paths = [path for path in paths if store_of(path, workspace)]
+    say = None if args.json else lambda text: print(text, flush=True)
+    done = sync_runs(paths, workspace=workspace, uri=args.uri, ask=asked_for, progress=say)
+    if args.json:
+        keys = ("run", "run_id", "changed", "problem", "store")
+        print(json.dumps([{key: getattr(one, key) for key in keys} for one in done], ensure_ascii=False))
+    else:
+        for store in dict.fromkeys(one.store for one in done):
+            there = [one for one in done if one.store == store]
+            print(f"{len(there)} runs, {sum(one.changed for one in there)} changed in {store}")
+        if not done:
+            print("no runs to record")
+        if len(paths) < len(runs):
+            print(f"{len(runs) - len(paths)} runs have tracking=none: name them, and they are recorded too")
+    problems = list(dict.fromkeys(one.problem for one in done if one.problem))
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return 1 if problems else 0
