@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from htr_exp.core import files
 from htr_exp.core.task import FIGURES, FOREIGN
 from htr_exp.runs.run_dir import RunDir, State
-from htr_exp.tracking.tags import score_of, tags_of
+from htr_exp.tracking.tags import is_number, score_of, tags_of
 
 VIEW = 4  # raise it when the same folder is to be shown differently: every run is then recorded again
 
@@ -245,17 +244,17 @@ def _metrics(
     for epoch, line in sorted(epochs.items()):
         time = _milliseconds(line.get("time")) or when
         for name, value in line.items():
-            if name in COUNTS or name in ("epoch", "time") or not _is_number(value):
+            if name in COUNTS or name in ("epoch", "time") or not is_number(value):
                 continue
             yield ("epoch_seconds" if name == "seconds" else _key(name), epoch), (float(value), time)
     for part, prefix, rescored in (("test", "test", ""), ("validation", "val", "_rescored")):
         for which, suffix in (("best", ""), ("base", "_base")):
             for name, value in ((results.get(part) or {}).get(which) or {}).items():
-                if name not in COUNTS and _is_number(value):
+                if name not in COUNTS and is_number(value):
                     yield (_key(f"{prefix}_{name}{rescored}{suffix}"), 0), (float(value), when)
     for lines, scores in (results.get("end_to_end") or {}).items():
         for name, value in scores.items() if isinstance(scores, Mapping) else ():
-            if _is_number(value) and name not in COUNTS:
+            if is_number(value) and name not in COUNTS:
                 yield (_key(f"{name}_{lines}"), 0), (float(value), when)
     for task, figure in FIGURES.items():
         base, best = score_of(results, "base", task), score_of(results, "best", task)
@@ -322,10 +321,6 @@ def _parsed(text: str) -> Mapping[str, Any]:
     except yaml.YAMLError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _milliseconds(time: Any) -> int | None:

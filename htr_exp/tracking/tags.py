@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from htr_exp.config import conventions
 from htr_exp.core import files
 from htr_exp.core.task import FIGURES, Task
 from htr_exp.runs.run_dir import RunDir, State
-from htr_exp.tracking.run_view import TAG_LENGTH, _is_number
+
+TAG_LENGTH = 8000
+"""MLflow's limit (mlflow/utils/validation.py of 3.17)."""
 
 
 def score_of(results: Mapping[str, Any], which: str, task: Task) -> float | None:
     value = ((results.get("test") or {}).get(which) or {}).get(FIGURES[task].result)
-    return float(value) if _is_number(value) else None
+    return float(value) if is_number(value) else None
 
 
 def _written(value: float, task: Task) -> str:
@@ -162,3 +165,7 @@ def shown_path(folder: Path, workspace: Path) -> str:
         return folder.resolve().relative_to(workspace.resolve()).as_posix()
     except ValueError:
         return folder.resolve().as_posix()
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
