@@ -25,7 +25,8 @@ from htr_exp.runs.selection import runs_in
 if real := os.environ.get("HTR_EXP_REAL_DATA"):  # tests stand in folders of their own
     os.environ["HTR_EXP_REAL_DATA"] = str(Path(real).resolve())
 
-FAKES = Path(__file__).parent / "fakes"
+TESTS = Path(__file__).parent
+FAKES = TESTS / "fakes"
 sys.path.insert(0, str(FAKES))
 
 from groundtruth_pages import page_line, page_xml

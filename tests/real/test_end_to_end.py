@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import TESTS
 
 from htr_exp.core.files import read_jsonl, sha256_file
 from htr_exp.runs.run_dir import RunDir
 
-DEMO = Path(__file__).parent.parent / "htr_exp" / "demo"
+DEMO = TESTS.parent / "htr_exp" / "demo"
 
 pytestmark = [
     pytest.mark.kraken,

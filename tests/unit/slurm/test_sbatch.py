@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import TESTS
 from fake_sbatch import Sbatch, put_on_path
 from fake_slurm_site import site
 from omegaconf import OmegaConf
@@ -16,7 +17,7 @@ from htr_exp.config.schema import Slurm
 from htr_exp.slurm import sbatch
 from htr_exp.slurm.sbatch import RefusedError, Work
 
-GOLDEN = Path(__file__).parent / "data" / "slurm"
+GOLDEN = TESTS / "data" / "slurm"
 
 
 @pytest.fixture(autouse=True)

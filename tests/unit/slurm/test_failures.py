@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import TESTS
 
 from htr_exp.slurm.failures import in_words, of_job
 from htr_exp.slurm.jobs import Job
 
-DATA = Path(__file__).parent / "data" / "slurm"
+DATA = TESTS / "data" / "slurm"
 LOGS = [json.loads(line) for line in (DATA / "logs.jsonl").read_text().splitlines()]
 SETTINGS = {"partition": "publicgpu", "time_min": 300, "mem_gb": 8}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from conftest import Scenario
+from conftest import TESTS, Scenario
 from fake_sbatch import Sbatch, put_on_path
 from fake_slurm_site import Site, site
 from omegaconf import OmegaConf
@@ -21,7 +21,7 @@ from htr_exp.pipeline.plan import Memory, slurm_problems
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
-DATA = Path(__file__).parent / "data" / "slurm"
+DATA = TESTS / "data" / "slurm"
 ONE = ["slurm=publicgpu"]
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import odd_files
 import pytest
+from conftest import TESTS
 
 from htr_exp.groundtruth import xml
 from htr_exp.groundtruth.as_kraken.readings import NOT_XML, Reading, by_release
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
-SCRIPT = Path(__file__).with_name("read_with_kraken.py")
+SCRIPT = TESTS / "read_with_kraken.py"
 
 
 def really(python: Path, files: Sequence[Path]) -> list[tuple[int | None, bool, str]]:

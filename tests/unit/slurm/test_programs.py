@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import TESTS
 from fake_slurm_site import Site, site, squeue_row
 
 from htr_exp.core import machine
@@ -26,7 +27,7 @@ from htr_exp.slurm.cluster import (
 from htr_exp.slurm.jobs import Job, _rows_of_queue, accounts, cancel, queue, requeue
 from htr_exp.slurm.programs import SlurmSilent
 
-DATA = Path(__file__).parent / "data" / "slurm"
+DATA = TESTS / "data" / "slurm"
 SETTINGS: dict[str, Any] = {
     "partition": "nope", "time_min": 9000, "gres": "gpu:9", "constraint": "none such", "cpus_per_task": 64, "mem_gb": 900,
     "account": "acc", "qos": "fast", "nodelist": "nonode", "mail_type": "XX", "extra": {"frobnicate": 1},

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CommandLine
+from conftest import TESTS, CommandLine
 from fake_slurm_site import Site, site
 from rich.console import Console
 from scenario import weights
@@ -50,9 +50,9 @@ from htr_exp.kraken import apptainer
 from htr_exp.tracking import store as tracking_store
 from htr_exp.tracking.store import lock
 
-DATA = Path(__file__).parent / "data" / "slurm"
-MODULES = Path(__file__).parent / "fakes" / "module_init.sh"
-CHECKOUT = Path(__file__).parents[1]
+DATA = TESTS / "data" / "slurm"
+MODULES = TESTS / "fakes" / "module_init.sh"
+CHECKOUT = TESTS.parent
 
 
 def named(findings: Iterable[Finding]) -> dict[str, Finding]:

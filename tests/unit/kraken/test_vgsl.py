@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from conftest import TESTS
 
 from htr_exp.kraken.vgsl import columns_needed, read_network
 
@@ -81,7 +81,7 @@ def test_what_cannot_be_told_is_not_guessed(spec: str) -> None:
 
 
 def test_every_architecture_that_ships_can_be_told() -> None:
-    for file in (Path(__file__).parents[1] / "conf" / "architecture").glob("*.yaml"):
+    for file in (TESTS.parent / "conf" / "architecture").glob("*.yaml"):
         spec = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]
         assert spec is None or read_network(spec) is not None, file
 

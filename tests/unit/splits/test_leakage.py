@@ -32,7 +32,7 @@ from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.table import compared
 from htr_exp.splits import leakage, seen_pages
 
-DEMO = sorted((Path(leakage.__file__).parent / "demo" / "pages").glob("*.jpg"))
+DEMO = sorted((Path(leakage.__file__).parents[1] / "demo" / "pages").glob("*.jpg"))
 SETTINGS = Leakage(near_image=0.15, near_text=0.7, contained_text=0.8, text_letters=120)
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import TESTS
 
 from htr_exp.kraken import modules
 from htr_exp.kraken.modules import Loaded, ModuleUnavailable
 
-FAKE = Path(__file__).parent / "fakes" / "module_init.sh"
+FAKE = TESTS / "fakes" / "module_init.sh"
 REAL = {
     "real em": ("MODULESHOME", Path("/usr/share/modules"), "environment-modules"),
     "real lmod": ("LMOD_PKG", Path("/usr/share/lmod/lmod"), "lmod"),

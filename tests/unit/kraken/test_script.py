@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import TESTS
 
 from htr_exp.config.schema import Training
 from htr_exp.kraken import checkpoints
@@ -12,7 +13,7 @@ from htr_exp.kraken import script as kraken_script
 from htr_exp.pipeline.plan import Memory
 
 SPEC = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
-GOLDEN = Path(__file__).parent / "data" / "commands"
+GOLDEN = TESTS / "data" / "commands"
 
 
 @pytest.fixture(scope="module")
