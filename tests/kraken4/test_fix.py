@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_fix import DATA, lines_in, odd_copies, real_copies
-from test_kraken_reads import really
+from unit.groundtruth.test_as_kraken import really
+from unit.groundtruth.test_clean_copy import DATA, lines_in, odd_copies, real_copies
 
 
 def test_kraken_reads_every_copy_as_we_count_it(kraken4: Path, tmp_path: Path) -> None:

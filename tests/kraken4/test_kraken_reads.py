@@ -7,7 +7,7 @@ from pathlib import Path
 
 import odd_files
 import pytest
-from test_kraken_reads import differences
+from unit.groundtruth.test_as_kraken import differences
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import odd_files
 import pytest
 from groundtruth_pages import alto_line, alto_xml, page_line, page_xml, put, write_image
-from test_kraken_reads import really
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth.clean_copy import LIST, Change, Fixed, write_copy
 from htr_exp.groundtruth.examine import examine_folders, summary
 from htr_exp.groundtruth.model import Dataset
 from htr_exp.groundtruth.xml import read_page
+from unit.groundtruth.test_as_kraken import really
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
 # Start of the folder's name: pages and lines of the copy.

@@ -8,12 +8,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from test_training import Trainer, value
 
 from htr_exp.core.errors import TrainingError
 from htr_exp.kraken.checkpoints import SavedModels
 from htr_exp.kraken.model_file import read_header
 from htr_exp.pipeline import training
+from unit.pipeline.test_training import Trainer, value
 
 
 @pytest.fixture

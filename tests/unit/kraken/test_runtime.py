@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from conftest import FAKES, CommandLine, programs
-from test_apptainer import sif
 
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.kraken.runtime import provide
 from htr_exp.runs.run_dir import RunDir
+from unit.kraken.test_apptainer import sif
 
 
 @dataclass

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 from scenario import BLLA, segmentation_weights
-from test_job import do
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
@@ -18,6 +17,7 @@ from htr_exp.pipeline.write import write_run as write
 from htr_exp.runs import run_table, table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
+from unit.pipeline.test_run import do
 
 Evaluated = Callable[..., RunDir]
 

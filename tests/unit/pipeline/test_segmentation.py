@@ -15,7 +15,6 @@ import yaml
 from conftest import layout_words, make_layout_pages, programs, until
 from PIL import Image
 from scenario import BLLA, classes_of_model, metadata_of, segmentation_weights
-from test_job import do, staged
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
@@ -28,6 +27,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs import table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
+from unit.pipeline.test_run import do, staged
 
 Planned = Callable[..., RunDir]
 

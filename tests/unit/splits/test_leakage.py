@@ -17,8 +17,6 @@ import pytest
 from groundtruth_pages import page_line, page_xml
 from PIL import Image
 from scenario import weights
-from test_likeness import noisy
-from test_likeness import page as text_of
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
@@ -31,6 +29,8 @@ from htr_exp.runs import table as runs_table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.table import compared
 from htr_exp.splits import leakage, seen_pages
+from unit.splits.test_near_duplicates import noisy
+from unit.splits.test_near_duplicates import page as text_of
 
 DEMO = sorted((Path(leakage.__file__).parents[1] / "demo" / "pages").glob("*.jpg"))
 SETTINGS = Leakage(near_image=0.15, near_text=0.7, contained_text=0.8, text_letters=120)
