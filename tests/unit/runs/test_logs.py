@@ -17,11 +17,10 @@ import pytest
 from conftest import until
 from fake_slurm_site import Site, site
 
-from htr_exp.cli import plan_summary
 from htr_exp.cli.main import main
 from htr_exp.core import console
 from htr_exp.core.files import utc_now, write_json
-from htr_exp.runs import logs
+from htr_exp.runs import logs, status_table
 from htr_exp.runs.run_dir import RunDir
 
 
@@ -139,7 +138,7 @@ def test_watch_tells_each_change_once_and_ends_by_itself(
         lambda: cluster.queue({"JobArrayID": "12", "State": "RUNNING", "NodeList": "gpu1"}),
         lambda: run.write_state("done"),
     ))  # fmt: skip
-    monkeypatch.setattr(plan_summary, "time", SimpleNamespace(sleep=lambda seconds: next(steps)()))
+    monkeypatch.setattr(status_table, "time", SimpleNamespace(sleep=lambda seconds: next(steps)()))
     code, out, _ = call("status", "--watch", "1")
     assert code == 0
     assert [line.split(" ", 1)[1].rstrip() for line in out.splitlines()] == [
@@ -170,7 +169,7 @@ def test_ctrl_c_ends_watch_without_fault(
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plan_summary, "time", SimpleNamespace(sleep=interrupted))
+    monkeypatch.setattr(status_table, "time", SimpleNamespace(sleep=interrupted))
     assert call("status", "--watch")[0] == 0
 
 

@@ -12,7 +12,7 @@ def test_the_code_is_kept_by_content_and_runs_from_where_it_is_kept(tmp_path: Pa
     assert kept == tmp_path / "code" / provenance.code_digest()[:16]
     assert provenance.keep_code(tmp_path) == kept
     said = subprocess.run(
-        [sys.executable, "-c", "from htr_exp import provenance; print(provenance.PACKAGE, provenance.code_digest())"],
+        [sys.executable, "-c", "from htr_exp.runs import provenance; print(provenance.PACKAGE, provenance.code_digest())"],
         env={"PYTHONPATH": str(kept)}, cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout.split() == [str(kept / "htr_exp"), provenance.code_digest()]
@@ -22,7 +22,7 @@ def test_the_digest_of_the_code_is_of_names_and_contents(tmp_path: Path) -> None
     kept = provenance.keep_code(tmp_path)
 
     def digest() -> str:
-        code = "from htr_exp import provenance; print(provenance.code_digest())"
+        code = "from htr_exp.runs import provenance; print(provenance.code_digest())"
         return subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONPATH": str(kept)}, cwd=tmp_path, capture_output=True, text=True, check=True
         ).stdout  # fmt: skip

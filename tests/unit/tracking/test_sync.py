@@ -213,8 +213,8 @@ def test_an_unchanged_run_is_skipped_without_mlflow(workspace: Path) -> None:
     folder = make_run(workspace)
     only(sync_runs([folder], workspace=workspace))
     code = (
-        "import sys; from pathlib import Path; from htr_exp import tracking;"
-        f"r = tracking.sync([Path({str(folder)!r})], workspace=Path({str(workspace)!r}));"
+        "import sys; from pathlib import Path; from htr_exp.tracking import sync;"
+        f"r = sync.sync_runs([Path({str(folder)!r})], workspace=Path({str(workspace)!r}));"
         "assert not r[0].changed and not r[0].problem, r; assert 'mlflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -527,8 +527,8 @@ def test_the_ui_answers_on_the_loopback_and_ends_with_an_interrupt(workspace: Pa
         taken.bind(("127.0.0.1", 0))
         port = free_port()
         code = (
-            "import sys; from pathlib import Path; from htr_exp import tracking;"
-            "tracking.ui(Path(sys.argv[1]), port=int(sys.argv[2]))"
+            "import sys; from pathlib import Path; from htr_exp.tracking import ui;"
+            "ui.serve_ui(Path(sys.argv[1]), port=int(sys.argv[2]))"
         )
         child = subprocess.Popen([sys.executable, "-c", code, str(moved), str(port)], stdout=subprocess.PIPE, text=True)
         try:
