@@ -15,6 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+from htr_exp.core.problem import Problem
 
 
 class HtrExpError(Exception):
@@ -22,13 +25,20 @@ class HtrExpError(Exception):
 
     Args:
         headline: one line that says what cannot be done.
-        problems: every reason, one line each: the value as typed, where it stands, what to do next.
+        problems: every reason; a plain sentence is a problem of its own.
     """
 
-    def __init__(self, headline: str, problems: Sequence[str] = ()) -> None:
+    def __init__(self, headline: str, problems: Sequence[Problem | str] = ()) -> None:
         super().__init__(headline)
         self.headline = headline
-        self.problems = list(problems)
+        self.problems = [Problem(one) if isinstance(one, str) else one for one in problems]
+
+    def reasons(self) -> list[Problem]:
+        """The problems, or the headline as the only one; `where` says what they are about, if nothing else does."""
+        about = self.headline.rstrip(":")
+        if not self.problems:
+            return [Problem(about)]
+        return [one if one.where else replace(one, where=about) for one in self.problems]
 
     def __str__(self) -> str:
         return "\n".join([self.headline, *(f"  - {problem}" for problem in self.problems)])

@@ -1,0 +1,23 @@
+"""The shipped values of a task: what a key is where nobody has changed it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from htr_exp.config.compose import conf_dir
+from htr_exp.config.schema import Experiment
+
+
+@cache
+def shipped(task: str = "recognition") -> Experiment:
+    """An experiment with the shipped values of a task's training and scores, and of split and classes; nothing else is set."""
+    files = {"training": task, "scores": task, "split": "by_page", "classes": "as_they_are"}
+    values: Any = OmegaConf.structured(Experiment)
+    for section, name in files.items():
+        loaded = OmegaConf.load(conf_dir() / section / f"{name}.yaml")
+        values[section] = OmegaConf.merge(values[section], loaded)
+    sections: dict[str, Any] = {section: OmegaConf.to_object(values[section]) for section in files}
+    return Experiment(**sections)
