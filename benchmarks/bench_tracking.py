@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve()
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "tests"), str(HERE.parents[1] / "tests" / "fakes")]
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "tests")]
 
 JOBS = int(os.environ.get("HTR_EXP_BENCH_JOBS", "20"))
 EPOCHS = 60
@@ -60,9 +60,9 @@ def job(run: str, waited: str) -> None:
 
 def all_at_once(scratch: Path, name: str, tracking: list[str]) -> tuple[Path, list[float]]:
     """Write and do all runs in a workspace of their own; return it, and what each waited."""
-    from conftest import make_pages
-    from scenario import weights
-
+    from fakes.scenario import weights
+    from helpers.fake_kraken import programs
+    from helpers.page_files import make_pages
     from htr_exp.config.compose import compose_experiment
     from htr_exp.pipeline.plan import make_plan
     from htr_exp.pipeline.write import write_run
@@ -70,14 +70,9 @@ def all_at_once(scratch: Path, name: str, tracking: list[str]) -> tuple[Path, li
     workspace = scratch / name
     pages = make_pages(workspace / "pages")
     (workspace / "base.mlmodel").write_bytes(weights(accuracy=0.5))
-    programs = workspace / "kraken"
-    programs.mkdir()
-    for program in ("ketos", "kraken"):
-        fake = HERE.parents[1] / "tests" / "fakes" / f"fake_{program}.py"
-        (programs / program).write_text(f'#!/bin/sh\nexec {sys.executable} {fake} "$@"\n')
-        (programs / program).chmod(0o755)
+    ketos = programs(workspace / "kraken", ketos="fake_ketos.py")
     (workspace / "scenario.json").write_text(json.dumps({"epoch_seconds": EPOCH_S}))
-    words = [f"dataset.path={pages}", f"model.path={workspace}/base.mlmodel", f"runtime.ketos={programs}/ketos",
+    words = [f"dataset.path={pages}", f"model.path={workspace}/base.mlmodel", f"runtime.ketos={ketos}",
              f"site.workspace={workspace}", "split.validation=0.17", "split.test=0.17", "training.device=cpu",
              "training.quit=fixed", f"training.epochs={EPOCHS}", *tracking]  # fmt: skip
     runs = [

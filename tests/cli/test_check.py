@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_pages
-from groundtruth_pages import page_line, page_xml, put, write_image
 from junitparser import JUnitXml
 from PIL import Image
 from rich.console import Console
 
+from helpers.page_files import make_pages, page_line, page_xml, put, write_image
 from htr_exp.cli.check import terminal
 from htr_exp.cli.check.html import render
 from htr_exp.cli.check.junit import document

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TESTS, CommandLine
-from fake_slurm_site import Site, site
 from rich.console import Console
-from scenario import weights
 
+from fakes.fake_slurm_site import Site, site
+from fakes.scenario import weights
+from helpers.command_line import CommandLine
+from helpers.folders import TESTS
 from htr_exp.cli.doctor import (
     cluster,
     containers,

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from groundtruth_pages import BOX, alto_line, alto_xml, page_line, page_xml, put, write_image
 
+from helpers.page_files import BOX, alto_line, alto_xml, page_line, page_xml, put, write_image
 from htr_exp.groundtruth.examine import examine_folders
 
 SECONDS = 40  # of a processor; generous, for they guard against hangs and not against slowness

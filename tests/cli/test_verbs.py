@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CommandLine, make_pages
-from groundtruth_pages import page_line, page_xml, put, write_image
 
+from helpers.command_line import CommandLine
+from helpers.page_files import make_pages, page_line, page_xml, put, write_image
 from htr_exp import __version__
 from htr_exp.cli.arguments import VERBS
 from htr_exp.cli.main import main

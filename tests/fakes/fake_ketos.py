@@ -36,7 +36,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from scenario import (
+from fakes.scenario import (
     Classes,
     classes_of_model,
     fail_if,

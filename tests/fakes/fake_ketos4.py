@@ -25,8 +25,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fake_ketos import CHARACTERS, at_epoch, compile_lines, errors_of, fault, mean_iu_of
-from scenario import (
+from fakes.fake_ketos import CHARACTERS, at_epoch, compile_lines, errors_of, fault, mean_iu_of
+from fakes.scenario import (
     Classes,
     classes_of_model,
     fail_if,

@@ -25,7 +25,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape as escaped
 
-from scenario import (
+from fakes.scenario import (
     Classes,
     accuracy_of,
     baselines_of,

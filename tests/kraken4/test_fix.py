@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from unit.groundtruth.test_as_kraken import really
 from unit.groundtruth.test_clean_copy import DATA, lines_in, odd_copies, real_copies
 

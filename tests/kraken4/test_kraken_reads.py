@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import odd_files
 import pytest
+
+from helpers import odd_files
 from unit.groundtruth.test_as_kraken import differences
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")

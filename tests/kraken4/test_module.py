@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import CommandLine
 
+from helpers.command_line import CommandLine
 from htr_exp.config.schema import Runtime
 from htr_exp.kraken import modules
 from htr_exp.kraken.modules import ModuleUnavailable

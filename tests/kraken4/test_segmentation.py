@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from segmentation_pages import ALTO, DATA, lists, narrow_pages, result, train
 
+from helpers.real_training import ALTO, DATA, lists, narrow_pages, result, train
 from htr_exp.kraken.class_names import known_classes
 from htr_exp.kraken.model_file import read_header
 from kraken4.test_training import MODULE, MODULEFILES

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TESTS
 
+from helpers.folders import TESTS
 from htr_exp.core.files import read_jsonl, sha256_file
 from htr_exp.runs.run_dir import RunDir
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from segmentation_pages import ALTO, DATA, PAGE, copy_pages, lists, narrow_pages, result, train
 
+from helpers.real_training import ALTO, DATA, PAGE, copy_pages, lists, narrow_pages, result, train
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.kraken.class_names import known_classes
 from htr_exp.kraken.model_file import read_header

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CommandLine, Done
 
+from helpers.command_line import CommandLine, Done
 from slurm.conftest import SCRIPTS, Cluster
 
 Row = dict[str, Any]

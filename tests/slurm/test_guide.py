@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CommandLine, Scenario, until
-from scenario import weights
 
 import htr_exp as package
+from fakes.scenario import weights
+from helpers.command_line import CommandLine
+from helpers.fake_kraken import Scenario
+from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 from slurm.conftest import Cluster

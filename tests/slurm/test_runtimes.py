@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CommandLine, until
 
+from helpers.command_line import CommandLine
+from helpers.waiting import until
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.runs.run_dir import RunDir
 from slurm.conftest import Cluster

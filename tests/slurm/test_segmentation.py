@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import CommandLine
 
+from helpers.command_line import CommandLine
 from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.class_names import known_classes
 from htr_exp.kraken.model_file import read_header

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CommandLine, Done, Scenario, until
 
+from helpers.command_line import CommandLine, Done
+from helpers.fake_kraken import Scenario
+from helpers.waiting import until
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_jsonl

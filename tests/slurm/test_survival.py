@@ -12,8 +12,10 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import CommandLine, Scenario, until
 
+from helpers.command_line import CommandLine
+from helpers.fake_kraken import Scenario
+from helpers.waiting import until
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.runs.run_dir import RunDir
 from slurm.conftest import Cluster

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from conftest import CommandLine, Scenario, until
-
+from helpers.command_line import CommandLine
+from helpers.fake_kraken import Scenario
+from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
 from slurm.conftest import Cluster
 

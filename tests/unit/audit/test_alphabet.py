@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from groundtruth_pages import page_line, page_xml, put, write_image
 
+from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.audit import alphabet
 from htr_exp.audit.allowed_characters import LONGEST_SEARCH_S, CharacterTable, read_table
 from htr_exp.audit.alphabet import AlphabetAudit, audit, trained_text

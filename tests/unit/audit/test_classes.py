@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario import BLLA, Classes, resized, segmentation_weights
 
+from fakes.scenario import BLLA, Classes, resized, segmentation_weights
 from htr_exp.audit import classes
 from htr_exp.audit.classes import ClassNames, audit, setting_problems
 from htr_exp.config.compose import compose_experiment

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CommandLine
-from groundtruth_pages import page_line, page_xml, put, write_image
 from rich.console import Console
 
+from helpers.command_line import CommandLine
+from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.config import conventions
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from scenario import BLLA, segmentation_weights
 
+from fakes.scenario import BLLA, segmentation_weights
 from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import NETWORKS, problems

@@ -9,16 +9,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import odd_files
 import pytest
-from conftest import TESTS
 
+from helpers import odd_files
+from helpers.folders import TESTS
 from htr_exp.groundtruth import xml
 from htr_exp.groundtruth.as_kraken.readings import NOT_XML, Reading, by_release
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
 
 DATA = os.environ.get("HTR_EXP_REAL_DATA")
-SCRIPT = TESTS / "read_with_kraken.py"
+SCRIPT = TESTS / "helpers" / "read_with_kraken.py"
 
 
 def really(python: Path, files: Sequence[Path]) -> list[tuple[int | None, bool, str]]:

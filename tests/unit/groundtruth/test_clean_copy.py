@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import odd_files
 import pytest
-from groundtruth_pages import alto_line, alto_xml, page_line, page_xml, put, write_image
 
+from helpers import odd_files
+from helpers.page_files import alto_line, alto_xml, page_line, page_xml, put, write_image
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth.clean_copy import LIST, Change, Fixed, write_copy
 from htr_exp.groundtruth.examine import examine_folders, summary

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from groundtruth_pages import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 
+from helpers.page_files import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 from htr_exp.groundtruth.examine import examine_folders, summary
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
 from htr_exp.groundtruth.xml import read_page

@@ -14,10 +14,10 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
-from groundtruth_pages import BASE, BOX, alto_line, alto_xml, page_line, page_xml, write_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.page_files import BASE, BOX, alto_line, alto_xml, page_line, page_xml, write_image
 from htr_exp.groundtruth import xml
 from htr_exp.groundtruth.as_kraken.readings import by_release
 from htr_exp.groundtruth.examine import examine_folders

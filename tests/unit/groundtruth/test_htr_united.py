@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from groundtruth_pages import alto_line, alto_xml, page_line, page_xml, put, write_image
 
+from helpers.page_files import alto_line, alto_xml, page_line, page_xml, put, write_image
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.htr_united import SCHEMA, filled, problems, read

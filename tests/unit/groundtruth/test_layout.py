@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import layout_region, layout_xml
-from groundtruth_pages import SIZE, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 from PIL import Image
 
+from helpers.layout_files import layout_region, layout_xml
+from helpers.page_files import SIZE, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 from htr_exp.audit.classes import ClassNames, audit
 from htr_exp.cli.main import main
 from htr_exp.config.schema import Classes

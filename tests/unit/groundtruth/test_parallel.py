@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from groundtruth_pages import page_line, page_xml, put, write_image
 
+from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.groundtruth.examine import examine_folders
 
 spread_module = import_module("htr_exp.groundtruth.parallel")  # the module's own `spread` is the function

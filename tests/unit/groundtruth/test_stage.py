@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from groundtruth_pages import BOX, page_line, page_xml, put, write_image
 
+from helpers.page_files import BOX, page_line, page_xml, put, write_image
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import GroundTruthPage, Line

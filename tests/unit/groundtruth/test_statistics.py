@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from groundtruth_pages import page_line, page_xml, put, write_image
 
+from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset
 from htr_exp.groundtruth.statistics import count_dataset

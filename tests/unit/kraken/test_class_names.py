@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario import ALPHABET, SPEC, field, segmentation_weights, weights
 
+from fakes.scenario import ALPHABET, SPEC, field, segmentation_weights, weights
 from htr_exp.core.errors import ModelError, TrainingError
 from htr_exp.kraken.class_names import relabel
 from htr_exp.kraken.model_file import read_header

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario import field, varint
 
+from fakes.scenario import field, varint
 from htr_exp.core.errors import ModelError
 from htr_exp.kraken.model_file import read_header
 

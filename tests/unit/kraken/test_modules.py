@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import TESTS
 
+from helpers.folders import TESTS
 from htr_exp.kraken import modules
 from htr_exp.kraken.modules import Loaded, ModuleUnavailable
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FAKES, CommandLine, programs
 
+from helpers.command_line import CommandLine
+from helpers.fake_kraken import programs
+from helpers.folders import FAKES
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import read_json, read_jsonl

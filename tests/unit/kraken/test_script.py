@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TESTS
 
+from helpers.folders import TESTS
 from htr_exp.config.schema import Training
 from htr_exp.kraken import checkpoints
 from htr_exp.kraken import script as kraken_script

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 import yaml
-from conftest import TESTS
 
+from helpers.folders import TESTS
 from htr_exp.kraken.vgsl import columns_needed, read_network
 
 SPECS = {

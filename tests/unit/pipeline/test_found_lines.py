@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from scenario import BLLA, segmentation_weights
 
+from fakes.scenario import BLLA, segmentation_weights
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.pipeline.plan import make_plan

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import CommandLine, Done, Scenario, until
 
+from helpers.command_line import CommandLine, Done
+from helpers.fake_kraken import Scenario
+from helpers.waiting import until
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.runs.run_dir import RunDir
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import signal
 import time
 
-from conftest import CommandLine, Scenario, until
-
+from helpers.command_line import CommandLine
+from helpers.fake_kraken import Scenario
+from helpers.waiting import until
 from htr_exp.core.files import read_jsonl
 
 SWEEP = ("-m", "seed=1,2,3", "launch.jobs=2")

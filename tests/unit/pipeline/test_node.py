@@ -13,10 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import Scenario, until
-from fake_slurm_site import Site, site
 
 import htr_exp
+from fakes.fake_slurm_site import Site, site
+from helpers.fake_kraken import Scenario
+from helpers.waiting import until
 from htr_exp.core.files import append_jsonl, read_jsonl, write_json
 from htr_exp.core.lock import Owner
 from htr_exp.runs.run_dir import RunDir

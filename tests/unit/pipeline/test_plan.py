@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import make_pages
-from groundtruth_pages import page_line, page_xml, put, write_image
-from scenario import weights
 
+from fakes.scenario import weights
+from helpers.page_files import make_pages, page_line, page_xml, put, write_image
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.pipeline.plan import Memory, Plan, make_plan

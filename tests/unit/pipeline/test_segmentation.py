@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import layout_words, make_layout_pages, programs, until
 from PIL import Image
-from scenario import BLLA, classes_of_model, metadata_of, segmentation_weights
 
+from fakes.scenario import BLLA, classes_of_model, metadata_of, segmentation_weights
+from helpers.fake_kraken import programs
+from helpers.layout_files import layout_words, make_layout_pages
+from helpers.waiting import until
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.groundtruth.xml import read_page

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from conftest import TESTS, Scenario
-from fake_sbatch import Sbatch, put_on_path
-from fake_slurm_site import Site, site
 from omegaconf import OmegaConf
 
+from fakes.fake_sbatch import Sbatch, put_on_path
+from fakes.fake_slurm_site import Site, site
+from helpers.fake_kraken import Scenario
+from helpers.folders import TESTS
 from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import job_problems

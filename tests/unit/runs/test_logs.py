@@ -14,9 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import until
-from fake_slurm_site import Site, site
 
+from fakes.fake_slurm_site import Site, site
+from helpers.waiting import until
 from htr_exp.cli.main import main
 from htr_exp.core import console
 from htr_exp.core.files import utc_now, write_json

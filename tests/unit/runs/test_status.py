@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_slurm_site import Site, site
 
+from fakes.fake_slurm_site import Site, site
 from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.runs import status
 from htr_exp.runs.run_dir import RunDir

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from conftest import TESTS
 
+from helpers.folders import TESTS
 from htr_exp.slurm.failures import in_words, of_job
 from htr_exp.slurm.jobs import Job
 

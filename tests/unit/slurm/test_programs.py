@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TESTS
-from fake_slurm_site import Site, site, squeue_row
 
+from fakes.fake_slurm_site import Site, site, squeue_row
+from helpers.folders import TESTS
 from htr_exp.core import machine
 from htr_exp.slurm import programs, refusals
 from htr_exp.slurm.cluster import (

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TESTS
-from fake_sbatch import Sbatch, put_on_path
-from fake_slurm_site import site
 from omegaconf import OmegaConf
 
+from fakes.fake_sbatch import Sbatch, put_on_path
+from fakes.fake_slurm_site import site
+from helpers.folders import TESTS
 from htr_exp.config.compose import conf_dir
 from htr_exp.config.schema import Slurm
 from htr_exp.slurm import sbatch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from split_pages import Leaf, leaf, made_up, side_of
 
+from helpers.split_pages import Leaf, leaf, made_up, side_of
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.folds import folds, k_fold, leave_out
 from htr_exp.splits.groups import Grouping, grouped

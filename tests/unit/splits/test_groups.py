@@ -7,8 +7,8 @@ from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
-from split_pages import Leaf, leaf, side_of
 
+from helpers.split_pages import Leaf, leaf, side_of
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.groups import Grouping, UnknownColumn, grouped
 from htr_exp.splits.split import NAMES, draw, first_pages, given

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from groundtruth_pages import page_line, page_xml
 from PIL import Image
-from scenario import weights
 
+from fakes.scenario import weights
+from helpers.page_files import page_line, page_xml
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
 from htr_exp.core.errors import ConfigError, DatasetError

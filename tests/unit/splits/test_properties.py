@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from split_pages import Leaf, side_of
 
+from helpers.split_pages import Leaf, side_of
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.folds import folds, k_fold, leave_out
 from htr_exp.splits.groups import Grouping, grouped

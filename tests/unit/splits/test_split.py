@@ -5,8 +5,8 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from split_pages import Leaf, leaf, made_up, side_of
 
+from helpers.split_pages import Leaf, leaf, made_up, side_of
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.split import NAMES, draw, everything, given
 from htr_exp.splits.tables import read_list, read_table

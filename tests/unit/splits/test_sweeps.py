@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CommandLine, make_pages
 from PIL import Image
 
+from helpers.command_line import CommandLine
+from helpers.page_files import make_pages
 from htr_exp.cli import start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError

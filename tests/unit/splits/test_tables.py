@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from split_pages import leaf
 
+from helpers.split_pages import leaf
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.tables import read_metadata
 

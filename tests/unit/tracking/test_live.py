@@ -16,8 +16,10 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import CommandLine, Scenario, until
 
+from helpers.command_line import CommandLine
+from helpers.fake_kraken import Scenario
+from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import store, writer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groundtruth_pages import BASE, BOX, alto_line, alto_xml, page_line, page_xml, write_image
+from helpers.page_files import BASE, BOX, alto_line, alto_xml, page_line, page_xml, write_image
 
 LINE = page_line(1)
 TWO = page_line(1) + page_line(2)

@@ -1,4 +1,4 @@
-"""Small pages of ground truth and their images, as the tests of the package need them."""
+"""Small pages of ground truth and their images."""
 
 from __future__ import annotations
 
@@ -71,3 +71,26 @@ def put(folder: Path, xml: str, name: str = "1.xml") -> Path:
 
 def codes(folder: Path, **options) -> dict[str, int]:
     return summary(examine_folders([folder], **options).problems)
+
+
+def make_pages(folder: Path, pages: int = 6, lines: int = 3) -> Path:
+    """Write PAGE files and an image each, no two alike."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for page in range(pages):
+        name = f"f{page + 1:02d}"
+        image = Image.new("L", (220, 40 * lines + 20), 200)
+        image.putpixel((0, 0), page)
+        image.save(folder / f"{name}.png")
+        text = [f"in principio erat verbum {page + 1} linea {line + 1}" for line in range(lines)]
+        drawn = "".join(
+            page_line(
+                number + 1,
+                words,
+                coords=f"5,{40 * number + 10} 5,{40 * number + 45} 210,{40 * number + 45} 210,{40 * number + 10}",
+                baseline=f"5,{40 * number + 40} 210,{40 * number + 40}",
+            )
+            for number, words in enumerate(text)
+        )
+        xml = page_xml(drawn, image=f"{name}.png", size=image.size)
+        (folder / f"{name}.xml").write_text(xml, encoding="utf-8")
+    return folder
