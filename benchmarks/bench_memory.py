@@ -24,7 +24,7 @@ from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.kraken import runtime
 from htr_exp.kraken.commands import train_command
-from htr_exp.pipeline.plan import Memory as Shared
+from htr_exp.pipeline.sources import Sources as Shared
 
 PAGES = Path(__file__).parents[1] / "htr_exp" / "demo" / "pages"
 LAYERS = "[1,{height},0,3 Cr7,7,64,2,2 Gn32 Cr3,3,128,2,2 Gn32 Cr3,3,128 Gn32 Cr3,3,256 Gn32 Cr3,3,256 Gn32 Lbx32 Lby32 Cr1,1,32 Gn32 Lby32 Lbx32]"

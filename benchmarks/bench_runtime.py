@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from htr_exp.config.defaults import shipped
 from htr_exp.config.schema import Runtime
 from htr_exp.kraken.commands import compile_command, train_command
 from htr_exp.kraken.runtime import Kraken, provide
-from htr_exp.pipeline.plan import Memory
 
 EPOCHS = int(os.environ.get("HTR_EXP_BENCH_EPOCHS", "12"))
 DEMO = Path(__file__).resolve().parent.parent / "htr_exp" / "demo"
@@ -74,7 +74,7 @@ def measure(name: str, wanted: Runtime, direct: Path) -> None:
         for who, of in (("direct", host), ("reached", kraken)):
             (folder / who).mkdir()
             argv = train_command(
-                version, Memory().shipped().training, device="cpu", workers="0", seed=1, train=str(folder / "train.list"),
+                version, shipped().training, device="cpu", workers="0", seed=1, train=str(folder / "train.list"),
                 validation=str(folder / "validation.list"), output=str(folder / who / "m"), base=str(DEMO / "base.mlmodel"), spec=None,
                 until_epoch=EPOCHS,
             )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from htr_exp.audit import homoglyphs
 from htr_exp.audit.homoglyphs import Twin, spelled
+from htr_exp.core.problem import Problem
 
 if TYPE_CHECKING:
     from htr_exp.audit.allowed_characters import CharacterTable
@@ -258,26 +259,28 @@ def _offences(
     return tuple(one for one in found if one.instead is None), tuple(one for one in found if one.instead is not None)
 
 
-def problems(found: AlphabetAudit, *, model: str | None, table: str | None) -> list[str]:
-    """Return why a training must not start on such characters.
+def problems(found: AlphabetAudit, *, model: str | None, table: str | None) -> Iterator[Problem]:
+    """Why a training must not start on such characters.
 
     Args:
         found: of the training pages.
         model: the base model's name.
         table: dataset.characters, as typed.
     """
-    said = []
     if found.resize == "fail" and found.unknown:
-        said.append(
+        yield Problem(
             f"training.resize=fail: {model} does not know {_characters_in(found.unknown)} of the training lines: "
-            f"{_counted(sorted(found.unknown, key=lambda one: one.text))}; use training.resize=union"
+            f"{_counted(sorted(found.unknown, key=lambda one: one.text))}",
+            "use training.resize=union",
+            "training.resize",
         )
     if found.unlisted:
-        said.append(
+        yield Problem(
             f"dataset.characters={table}: {_characters_in(found.unlisted)} of the dataset are not in this table: "
-            f"{_counted(found.unlisted, places=True)}; correct the transcriptions, or add them to the table"
+            f"{_counted(found.unlisted, places=True)}",
+            "correct the transcriptions, or add them to the table",
+            "dataset.characters",
         )
-    return said
 
 
 def warnings(found: AlphabetAudit, *, model: str | None, normalization: str | None, table: str | None) -> Iterator[str]:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from htr_exp.config.schema import Classes
+from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import type_name
 from htr_exp.kraken.class_names import KINDS, known_classes
@@ -60,26 +61,25 @@ class ClassNames:
         return None if named is None else str(named)
 
 
-def setting_problems(classes: Classes) -> list[str]:
-    """Return which names kraken could not take, with the reason."""
-    found = []
+def setting_problems(classes: Classes) -> Iterator[Problem]:
+    """Which names kraken could not take, with the reason."""
     for sort in KINDS:
         for kind, named in getattr(classes, sort).items():
+            key = f"classes.{sort}.{kind}"
             if isinstance(named, (dict, list)):
-                found.append(f"classes.{sort}.{kind}={named}: it names a class, or is null to leave such {sort} out")
+                yield Problem(f"{key}={named}: it names a class, or is null to leave such {sort} out", where=key)
             elif named is not None and (why := _unusable(str(named))):
-                found.append(f"classes.{sort}.{kind}={named}: {why}")
-    return found
+                yield Problem(f"{key}={named}: {why}", "choose another name", key)
 
 
 def _unusable(name: str) -> str | None:
     """Return why kraken cannot take a class's name; None if it can."""
     if name in RESERVED:
-        return "kraken calls the ends of lines so: choose another name"
+        return "kraken calls the ends of lines so"
     if not name.strip() or name != name.strip() or type_name(name) != name:
-        return "kraken loses blanks at the ends, and braces and semicolons: choose another name"
+        return "kraken loses blanks at the ends, and braces and semicolons"
     if "*" in name:
-        return "kraken takes * for all other classes: choose another name"
+        return "kraken takes * for all other classes"
     return None
 
 
@@ -144,56 +144,62 @@ class ClassAudit:
         known = self.base or {}
         return {sort: [name for name in known.get(sort, {}) if name not in self.trained(sort)] for sort in KINDS}
 
-    def problems(self, versions: Sequence[str], model: str | None) -> list[str]:
-        """Return why a training must not start."""
-        found = []
+    def problems(self, versions: Sequence[str], model: str | None) -> Iterator[Problem]:
+        """Why a training must not start."""
         if not any(self.trained(sort) for sort in KINDS):
-            found.append(
+            what = (
                 "classes: nothing is left to learn: the training pages have no line and no region that is not left out"
             )
+            yield Problem(what, where="classes")
         for sort in KINDS:
             for name in self.counts[sort]:
                 if why := _unusable(name):
-                    found.append(f"{sort} of type {name}: {why}, e.g. classes.{sort}.{name}=NAME")
+                    remedy = f"choose another name, e.g. classes.{sort}.{name}=NAME"
+                    yield Problem(f"{sort} of type {name}: {why}", remedy, f"classes.{sort}")
         if self.vocabulary == "segmonto":
-            found += self._beyond_segmonto()
+            yield from self._beyond_segmonto()
         if self.base is not None and self.resize == "fail":
-            found += self._different(str(model))
+            yield from self._different(str(model))
         if self.base is not None and self.resize == "union":
-            found += self._union(versions, str(model))
+            yield from self._union(versions, str(model))
         if self.base is not None and self.resize == "new" and any(release(one) == "7.1" for one in versions):
-            found += self._renumbered(str(model))
-        return found
+            yield from self._renumbered(str(model))
 
-    def _beyond_segmonto(self) -> list[str]:
-        return [
-            f"{sort} of type {name}: SegmOnto has none called so ({', '.join(SEGMONTO[sort])}): correct the type, give it "
-            f"another class (classes.{sort}.{name}=NAME), or leave it out (classes.{sort}.{name}=null)"
-            for sort in KINDS
-            for name in self.counts[sort]
-            if re.split(r"[:#]", name, maxsplit=1)[0] not in SEGMONTO[sort]
-        ]
+    def _beyond_segmonto(self) -> Iterator[Problem]:
+        for sort in KINDS:
+            for name in self.counts[sort]:
+                if re.split(r"[:#]", name, maxsplit=1)[0] not in SEGMONTO[sort]:
+                    yield Problem(
+                        f"{sort} of type {name}: SegmOnto has none called so ({', '.join(SEGMONTO[sort])})",
+                        f"correct the type, give it another class (classes.{sort}.{name}=NAME), "
+                        f"or leave it out (classes.{sort}.{name}=null)",
+                        f"classes.{sort}",
+                    )
 
-    def _different(self, model: str) -> list[str]:
+    def _different(self, model: str) -> Iterator[Problem]:
         said = [f"{_listed(names)} ({sort}) of the pages" for sort, names in self.new.items() if names]
         said += [f"{_listed(names)} ({sort}) of the model" for sort, names in self.absent.items() if names]
-        return [
-            f"training.resize=fail: {model} and the pages have different classes: {'; '.join(said)}; name them alike with "
-            "classes.lines.TYPE=CLASS and classes.regions.TYPE=CLASS, or choose training.resize=new or union"
-        ] if said else []  # fmt: skip
+        if said:
+            yield Problem(
+                f"training.resize=fail: {model} and the pages have different classes: {'; '.join(said)}",
+                "name them alike with classes.lines.TYPE=CLASS and classes.regions.TYPE=CLASS, "
+                "or choose training.resize=new or union",
+                "training.resize",
+            )
 
-    def _union(self, versions: Sequence[str], model: str) -> list[str]:
+    def _union(self, versions: Sequence[str], model: str) -> Iterator[Problem]:
         old = next((version for version in versions if release(version) == "4.3"), None)
         absent = [name for names in self.absent.values() for name in names]
-        if old is None or not absent:
-            return []
-        return [
-            f"training.resize=union: kraken {old} fails where the base model has classes that the pages have not "
-            f"({_listed(absent)} of {model}): choose training.resize=new, which deletes them, or kraken 7.1"
-        ]
+        if old is not None and absent:
+            yield Problem(
+                f"training.resize=union: kraken {old} fails where the base model has classes that the pages have not "
+                f"({_listed(absent)} of {model})",
+                "choose training.resize=new, which deletes them, or kraken 7.1",
+                "training.resize",
+            )
 
-    def _renumbered(self, model: str) -> list[str]:
-        """Return that kraken 7.1 would measure its mean IoU on other outputs than it trains.
+    def _renumbered(self, model: str) -> Iterator[Problem]:
+        """That kraken 7.1 would measure its mean IoU on other outputs than it trains.
 
         It takes the outputs that stay for lines first and regions after, whatever their order was.
         """
@@ -204,12 +210,13 @@ class ClassAudit:
             if name in self.trained(sort)
         ]
         sorts = [sort for _, sort in sorted(known)]
-        if sorts == sorted(sorts, key=KINDS.index):
-            return []
-        return [
-            f"training.resize=new: in {model} classes of lines stand behind classes of regions, and kraken 7.1 would confuse "
-            "them when it deletes others: choose training.resize=union, or a base model that was not made with union"
-        ]
+        if sorts != sorted(sorts, key=KINDS.index):
+            yield Problem(
+                f"training.resize=new: in {model} classes of lines stand behind classes of regions, and kraken 7.1 would "
+                "confuse them when it deletes others",
+                "choose training.resize=union, or a base model that was not made with union",
+                "training.resize",
+            )
 
     def warnings(self, model: str | None) -> Iterator[str]:
         """Yield what to know before a training starts."""

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from htr_exp.config.schema import Experiment
+from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.model import GroundTruthPage
 
 _INPUT = re.compile(r"\d+,(\d+),(\d+),(\d+)")
@@ -64,14 +65,15 @@ class MemoryEstimate:
         loading = (1 + workers) * PAGE_BYTES * largest / 1e9 + workers * WORKER_GB
         return START_GB + TIMES * 4 * values * max(scaled) / 1e9 + loading
 
-    def problems(self, experiment: Experiment) -> list[str]:
-        """Return that a job on the CPU asks for less than it takes."""
+    def problems(self, experiment: Experiment) -> list[Problem]:
+        """That a job on the CPU asks for less than it takes."""
         asked, needed = experiment.slurm.mem_gb, self._needed(experiment)
         if not experiment.slurm.submit or asked is None or needed is None or needed <= asked:
             return []
         if not experiment.training.device.startswith("cpu"):
             return []
-        return [f"slurm.mem_gb={asked:g}: {self._said(needed)}: give slurm.mem_gb={math.ceil(needed * 1.2)}"]
+        remedy = f"give slurm.mem_gb={math.ceil(needed * 1.2)}"
+        return [Problem(f"slurm.mem_gb={asked:g}: {self._said(needed)}", remedy, "slurm.mem_gb")]
 
     def warnings(self, experiment: Experiment) -> Iterator[str]:
         """Yield that a GPU, or this machine, may have less than it takes."""

@@ -12,6 +12,7 @@ from htr_exp.audit.alphabet import AlphabetAudit, Form
 from htr_exp.audit.line_capacity import CrowdedLine
 from htr_exp.audit.memory_estimate import MemoryEstimate
 from htr_exp.config.schema import Experiment
+from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.releases import release
@@ -21,8 +22,8 @@ from htr_exp.kraken.vgsl import read_network
 class TrainingData(Protocol):
     """What was found in the pages of a training."""
 
-    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
-        """Return why a training by these versions of kraken must not start on them."""
+    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[Problem]:
+        """Why a training by these versions of kraken must not start on them."""
 
     def warnings(self, experiment: Experiment, model: str | None) -> Iterator[str]:
         """Yield what to know before a training starts."""
@@ -46,9 +47,9 @@ class Lines:
     crowded: tuple[CrowdedLine, ...] | None
     lines: int
 
-    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
-        """Return why a training must not start on them."""
-        return alphabet.problems(self.audit, model=model, table=experiment.dataset.characters)
+    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[Problem]:
+        """Why a training must not start on them."""
+        return list(alphabet.problems(self.audit, model=model, table=experiment.dataset.characters))
 
     def warnings(self, experiment: Experiment, model: str | None) -> Iterator[str]:
         """Yield what to know before a training starts."""
@@ -81,8 +82,8 @@ class Layouts:
     audit: classes.ClassAudit
     memory: MemoryEstimate
 
-    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[str]:
-        """Return why a training must not start on them; where nothing is learnt, any layout can be scored."""
+    def problems(self, experiment: Experiment, model: str | None, versions: Sequence[str]) -> list[Problem]:
+        """Why a training must not start on them; where nothing is learnt, any layout can be scored."""
         if not self.memory.pages:
             return []
         return [
@@ -91,15 +92,14 @@ class Layouts:
             *self.memory.problems(experiment),
         ]
 
-    def _steering(self, experiment: Experiment, versions: Sequence[str]) -> list[str]:
-        """Return that kraken 7.1 has nothing to steer by: its mean IoU is of regions and of the ends of lines, not of lines."""
+    def _steering(self, experiment: Experiment, versions: Sequence[str]) -> list[Problem]:
+        """That kraken 7.1 has nothing to steer by: its mean IoU is of regions and of the ends of lines, not of lines."""
         steered = experiment.training.quit == "early" or experiment.scores.best_by == "mean_iu"
         if self.audit.trained("regions") or not steered or all(release(one) == "4.3" for one in versions):
             return []
-        return [
-            "the training pages have no regions, and without them kraken 7.1's mean IoU is of the ends of lines alone, often 0: write "
-            "training.quit=fixed scores.best_by=line_f1, which scores the epochs by the lines that are found"
-        ]
+        what = "the training pages have no regions, and without them kraken 7.1's mean IoU is of the ends of lines alone, often 0"
+        remedy = "write training.quit=fixed scores.best_by=line_f1, which scores the epochs by the lines that are found"
+        return [Problem(what, remedy)]
 
     def warnings(self, experiment: Experiment, model: str | None) -> Iterator[str]:
         """Yield what to know before a training starts."""

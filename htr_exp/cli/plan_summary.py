@@ -43,7 +43,7 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
     rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
     rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
     if plan.naming is not None and not plan.evaluate:
-        rows += _layout_rows(plan.material.facts())
+        rows += _layout_rows(plan.training_data.facts())
     device = "CUDA where the node has it, else the CPU" if plan.device == "auto" else plan.device
     for kind, found in plan.leaks.accepted.items():
         rows.append(("accepted", f"{kind}: {len(found)} pairs, first {found[0]}"))

@@ -15,10 +15,12 @@ from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core import console
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.problem import Problem
 from htr_exp.core.signals import Stop
 from htr_exp.pipeline import launch, submit, write
-from htr_exp.pipeline.plan import Memory, Plan, make_plan, points_of, slurm_problems
+from htr_exp.pipeline.plan import Plan, make_plan, points_of
 from htr_exp.pipeline.run_inputs import RunInputs
+from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
 from htr_exp.runs import provenance, run_table, status, status_table, table
 from htr_exp.runs.run_dir import RunDir, State
@@ -107,12 +109,13 @@ def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path]
     Raises:
         ConfigError: a setting cannot be used.
     """
-    ready, problems = [], []
-    memory = Memory()
+    ready: list[Ready] = []
+    problems: list[Problem] = []
+    sources = Sources()
     for run in runs:
         inputs = RunInputs(run)
         experiment = replace(inputs.experiment, slurm=slurm_settings(inputs.experiment.slurm, words, folders))
-        problems += rules.job_problems(experiment) + slurm_problems(experiment, memory)
+        problems += rules.job_problems(experiment) + sources.slurm_problems(experiment.slurm)
         workspace = Path(inputs.places["workspace"])
         lacking = tuple(inputs.to_compile())
         ready.append(Ready(run, lacking, experiment, inputs.cache, workspace, inputs.facts["dataset"]["name"]))
@@ -154,14 +157,14 @@ def planned(points: Sequence[Composed], request: StartRequest, *, fetch: bool) -
     Raises:
         ConfigError: there are some.
     """
-    memory = Memory(fetch=fetch, progress=None if request.json else reading)
+    sources = Sources(fetch=fetch, progress=None if request.json else reading)
     plans: list[list[Plan]] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     for point in points:
         plans.append([])
-        for one in points_of(point, memory) if request.sweep else [point]:
+        for one in points_of(point, sources) if request.sweep else [point]:
             try:
-                plans[-1].append(make_plan(one, memory, evaluate=request.verb == "evaluate"))
+                plans[-1].append(make_plan(one, sources, evaluate=request.verb == "evaluate"))
             except ConfigError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
     problems += _mixed_versions([one for of_point in plans for one in of_point])
@@ -170,15 +173,17 @@ def planned(points: Sequence[Composed], request: StartRequest, *, fetch: bool) -
     return plans
 
 
-def _mixed_versions(plans: Sequence[Plan]) -> list[str]:
-    """Return why the runs of a sweep are not comparable, unless that is asked for."""
+def _mixed_versions(plans: Sequence[Plan]) -> list[Problem]:
+    """Why the runs of a sweep are not comparable, unless that is asked for."""
     versions = sorted({version for point in plans for version in point.versions})
     if len(plans) < 2 or len(versions) < 2 or all(point.experiment.runtime.mixed_versions for point in plans):
         return []
-    return [
+    what = (
         f"the runs of this sweep would use different versions of kraken ({', '.join(versions)}), which cut lines out differently: "
-        "their scores do not compare; choose one runtime and one runtime.fallback_kraken, or ask for it with runtime.mixed_versions=true"
-    ]
+        "their scores do not compare"
+    )
+    remedy = "choose one runtime and one runtime.fallback_kraken, or ask for it with runtime.mixed_versions=true"
+    return [Problem(what, remedy, "runtime")]
 
 
 def reading(done: int, total: int) -> None:

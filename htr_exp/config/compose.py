@@ -25,6 +25,7 @@ from htr_exp.config import kraken_words
 from htr_exp.config.places import kraken_file
 from htr_exp.config.schema import CHOICES, Experiment, Slurm
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.problem import Problem
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -148,7 +149,7 @@ def compose_sweep(
     words = _checked(overrides, config_dirs, multirun=True)
 
     def points(configs: list[DictConfig]) -> list[Any]:
-        problems: list[str] = []
+        problems: list[Problem] = []
         composed = []
         for config in configs:
             try:
@@ -181,7 +182,10 @@ def resolve(config: DictConfig) -> Composed:
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
-            raise ConfigError("the experiment cannot run:", [f"{key} is not set: give {key}=VALUE" for key in missing])
+            raise ConfigError(
+                "the experiment cannot run:",
+                [Problem(f"{key} is not set", f"give {key}=VALUE", key) for key in missing],
+            )
         experiment = OmegaConf.to_object(config)
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -210,8 +214,8 @@ def slurm_settings(known: Slurm, words: Sequence[str], config_dirs: Sequence[Pat
     return replace(known, **{key: getattr(given, key) for key in changed})
 
 
-def word_problems(values: dict[str, Any]) -> list[str]:
-    """Return what is wrong with each key that takes one of a few words."""
+def word_problems(values: dict[str, Any]) -> list[Problem]:
+    """What is wrong with each key that takes one of a few words."""
     problems = []
     for key, words in CHOICES.items():
         value: Any = values
@@ -222,9 +226,10 @@ def word_problems(values: dict[str, Any]) -> list[str]:
     return problems
 
 
-def _word_problem(key: str, value: Any, words: Sequence[str]) -> str:
-    choose = f"choose one of {', '.join(words)}{_meant(str(value), words)}"
-    return f"{key}={value}: {kraken_words.of_value(key, value) or choose}"
+def _word_problem(key: str, value: Any, words: Sequence[str]) -> Problem:
+    if meant := kraken_words.of_value(key, value):
+        return Problem(f"{key}={value}: {meant}", where=key)
+    return Problem(f"{key}={value}", f"choose one of {', '.join(words)}{_meant(str(value), words)}", key)
 
 
 @contextmanager
@@ -257,7 +262,8 @@ def search_first() -> list[str]:
 def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
     groups = options(config_dirs)
     values = OmegaConf.structured(Experiment)
-    problems, words = [], []
+    problems: list[Problem] = []
+    words: list[str] = []
     for typed in overrides:
         word = _literal(typed, multirun=multirun)
         words.append(word)
@@ -269,23 +275,22 @@ def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun:
                 if CLASS_KEYS.match(typed)
                 else "write KEY=VALUE"
             )
-            problems.append(f"{typed}: {_first_line(error)}; {instead}")
+            problems.append(Problem(f"{typed}: {_first_line(error)}", instead, typed.partition("=")[0]))
             continue
         key = override.key_or_group
         if key.startswith(("hydra", "slurm.extra.")) or word.startswith("++classes."):
             continue
         if override.type is not None and override.type.name != "CHANGE":
             problems += _key_problem(typed, key, groups) or [
-                f"{typed}: keys are neither added nor removed here; write {key}=VALUE"
+                Problem(f"{typed}: keys are neither added nor removed here", f"write {key}=VALUE", key)
             ]
         elif override.is_sweep_override() and not multirun:
-            problems.append(f"{typed}: several values make a sweep; run `train -m ...`")
+            problems.append(Problem(f"{typed}: several values make a sweep", "run `train -m ...`", key))
         elif key in groups and "." not in key:
             for value in map(str, _values(override)):
                 if value not in groups[key] and value != "None":
-                    problems.append(
-                        f"{key}={value}: there is no such {key}; choose one of {', '.join(groups[key])}{_meant(value, groups[key])}"
-                    )
+                    remedy = f"choose one of {', '.join(groups[key])}{_meant(value, groups[key])}"
+                    problems.append(Problem(f"{key}={value}: there is no such {key}", remedy, key))
         else:
             problems += _key_problem(typed, key, groups) or _value_problems(key, _values(override), values)
     if problems:
@@ -299,14 +304,14 @@ def _values(override: Any) -> list[Any]:
     return [] if override.is_interval_sweep() else list(override.sweep_iterator(Transformer.identity))
 
 
-def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[str]:
-    """Return which values have another type than the schema's, or are none of the words that the key takes."""
+def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[Problem]:
+    """Which values have another type than the schema's, or are none of the words that the key takes."""
     problems = []
     for value in typed:
         try:
             OmegaConf.update(values, key, value)
         except OmegaConfBaseException as error:
-            problems.append(f"{key}={value}: {_first_line(error)}")
+            problems.append(Problem(f"{key}={value}: {_first_line(error)}", where=key))
             continue
         # words of kraken's are told with all else that whoever types them is used to, by `word_problems`
         words = () if kraken_words.of_value(key, value) else CHOICES.get(key, ())
@@ -315,7 +320,7 @@ def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[
     return problems
 
 
-def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> list[str]:
+def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> list[Problem]:
     node: Any = Experiment
     path: list[str] = []
     for part in key.split("."):
@@ -324,14 +329,14 @@ def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> lis
             where = ".".join(path)
             known = list(names) if path else sorted({*names, *groups})
             if not known:
-                return [f"{typed}: {where} has no keys of its own"]
-            return [
-                f"{typed}: there is no key `{part}`{f' in {where}' if where else ''}{_meant(part, known)}; keys: {', '.join(known)}"
-            ]
+                return [Problem(f"{typed}: {where} has no keys of its own", where=key)]
+            what = f"{typed}: there is no key `{part}`{f' in {where}' if where else ''}{_meant(part, known)}"
+            return [Problem(what, f"keys: {', '.join(known)}", key)]
         path.append(part)
         node = next((arg for arg in get_args(names[part]) if is_dataclass(arg)), names[part])
     if is_dataclass(node):
-        return [f"{typed}: {key} has keys: {', '.join(f'{key}.{field.name}' for field in fields(node))}"]
+        keys = ", ".join(f"{key}.{field.name}" for field in fields(node))
+        return [Problem(f"{typed}: {key} has keys: {keys}", where=key)]
     return []
 
 

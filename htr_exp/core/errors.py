@@ -34,11 +34,16 @@ class HtrExpError(Exception):
         self.problems = [Problem(one) if isinstance(one, str) else one for one in problems]
 
     def reasons(self) -> list[Problem]:
-        """The problems, or the headline as the only one; `where` says what they are about, if nothing else does."""
+        """The problems, each with the headline before it; the headline alone where there are none."""
         about = self.headline.rstrip(":")
         if not self.problems:
             return [Problem(about)]
-        return [one if one.where else replace(one, where=about) for one in self.problems]
+        return [replace(one, what=f"{about}: {one.sentence}", where=about) for one in self.problems]
+
+    @property
+    def one_line(self) -> str:
+        """Headline and problems, for a record."""
+        return "; ".join([self.headline, *map(str, self.problems)])
 
     def __str__(self) -> str:
         return "\n".join([self.headline, *(f"  - {problem}" for problem in self.problems)])

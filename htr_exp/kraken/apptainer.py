@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from htr_exp.core.files import read_json, sha256_bytes, sha256_file, write_atomically, write_json
+from htr_exp.core.problem import Problem
 
 HEADER = struct.Struct("<32s10s3s3s16s8q")
 """Of a SIF file: launch script, magic, version, processor, id, then numbers: created, modified, descriptors free and in all,
@@ -48,7 +49,16 @@ be asked for at a parent's death gets lost in Apptainer, which goes on from one 
 
 
 class ImageUnusable(Exception):
-    """No program can be run in that image here. The text is one plain sentence that says why, with the path."""
+    """No program can be run in that image here.
+
+    Args:
+        what: one plain sentence that says why, with the path.
+        remedy: what to do, where that is known here.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        self.problem = Problem(what, remedy)
+        super().__init__(str(self.problem))
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ def read_image(path: Path) -> Image:
         rows = [DESCRIPTOR.unpack_from(descriptors, each * row) for row in range(total)]
         whole = max([offset + length, *(row[5] + row[6] for row in rows if row[1])])
     if size < whole:
-        raise ImageUnusable(f"{path} is cut short: it has {size} of {whole} bytes; copy or build it again")
+        raise ImageUnusable(f"{path} is cut short: it has {size} of {whole} bytes", "copy or build it again")
     architecture = PROCESSORS.get(code, "unknown")
     here = MACHINES.get(platform.machine(), platform.machine())
     if architecture not in ("unknown", here):

@@ -114,7 +114,7 @@ def fetch(doi: str, file: str | None, *, timeout_s: float, put_in: Path | None =
         try:
             read_header(_pick(aside, file))
         except ModelError as error:
-            raise _failure(doi, file, "; ".join(error.problems or [error.headline]), put_in) from None
+            raise _failure(doi, file, "; ".join(map(str, error.problems)) or error.headline, put_in) from None
         # htrmopo takes any folder for a complete one: a half-fetched one of its own is filled up, never trusted.
         store.mkdir(exist_ok=True)
         for arrived in aside.iterdir():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from htr_exp.config.schema import Training
+from htr_exp.core.problem import Problem
 from htr_exp.kraken.releases import SPOKEN, index_of, release
 
 
@@ -110,27 +111,26 @@ OWN: dict[str, float] = {"gradient_clip_val": 1.0, "dice_weight": 0.5, "bl_tol":
 """What kraken 7.1 takes where a setting is null: its own default."""
 
 
-def problems(training: Training, seed: int, version: str, task: str = "recognition") -> list[str]:
-    """Return what a version of kraken cannot do of a training, or would ignore, and which releases can."""
+def problems(training: Training, seed: int, version: str, task: str = "recognition") -> Iterator[Problem]:
+    """What a version of kraken cannot do of a training, or would ignore, and which releases can."""
     index = index_of(version)
-    found = []
     for key, options in OPTIONS[task].items():
         value, option, others = getattr(training, key), options[index], options[1 - index]
         unknown = option.words is not None and value not in option.words
         if (option.name is None and value not in NEUTRAL.get(key, (value,))) or unknown:
             can = SPOKEN[("4.3", "7.1")[1 - index]]
             able = others.name is not None and (others.words is None or value in others.words)
-            instead = f"; use {', '.join(option.words)}" if option.words else _instead(key)
-            found.append(
-                f"training.{key}={_typed(value)}: kraken {version} cannot do that{f', {can} can' if able else ''}{instead}"
+            yield Problem(
+                f"training.{key}={_typed(value)}: kraken {version} cannot do that{f', {can} can' if able else ''}",
+                f"use {', '.join(option.words)}" if option.words else _instead(key),
+                f"training.{key}",
             )
     if index == 0 and seed == 0:
-        found.append(f"seed=0: kraken {version} takes it for no seed at all; use another")
-    return found
+        yield Problem(f"seed=0: kraken {version} takes it for no seed at all", "use another", "seed")
 
 
 def _instead(key: str) -> str:
-    return f"; with this one it must be training.{key}={_typed(NEUTRAL[key][-1])}"
+    return f"with this one it must be training.{key}={_typed(NEUTRAL[key][-1])}"
 
 
 def _typed(value: object) -> str:

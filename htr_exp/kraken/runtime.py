@@ -21,6 +21,7 @@ import platformdirs
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import digest_json, read_json, write_json
+from htr_exp.core.problem import Problem
 from htr_exp.kraken import apptainer, releases
 from htr_exp.kraken.modules import ModuleUnavailable, load
 from htr_exp.kraken.process import Process, environment, settings
@@ -157,9 +158,8 @@ def provide(wanted: Runtime, *, prove: bool = True) -> Kraken:
         return _in_module(wanted, wanted.kraken)
     except RuntimeUnavailableError as missing:
         if not wanted.fallback:
-            raise RuntimeUnavailableError(
-                f"{missing.headline}; there is no other to use instead (runtime.fallback=false)"
-            ) from None
+            other = Problem("there is no other to use instead", where="runtime.fallback=false")
+            raise RuntimeUnavailableError(missing.headline, [other]) from None
         try:
             return replace(_in_image(wanted, wanted.fallback_kraken or wanted.kraken), fallback=missing.headline)
         except RuntimeUnavailableError as neither:

@@ -101,7 +101,7 @@ class _Job:
         except OSError as error:
             wrong = plainly(error, run.path)
             try:
-                return self._ended("failed", "; ".join([wrong.headline, *wrong.problems]))
+                return self._ended("failed", wrong.one_line)
             except OSError:
                 raise wrong from None
         spent = time.monotonic() - started
@@ -147,7 +147,7 @@ class _Job:
             self._hear.note(text)
 
     def _why(self, error: HtrExpError) -> str:
-        said = [error.headline, *error.problems]
+        said = [error.headline, *map(str, error.problems)]
         known = failures.in_words("\n".join(said), slurm=asdict(self._inputs.experiment.slurm))
         return "; ".join([f"{known.sentence}: {known.remedy}", *said] if known else said)
 

@@ -21,7 +21,8 @@ from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.kraken.options import remarks
 from htr_exp.kraken.script import script
-from htr_exp.pipeline.plan import Base, Plan
+from htr_exp.pipeline.plan import Plan
+from htr_exp.pipeline.sources import BaseModel
 from htr_exp.runs import provenance
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.runs.selection import runs_in
@@ -137,7 +138,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         "model": _model_facts(plan.base),
         "conventions": conventions.of(plan.experiment),
         "segmentation_model": _model_facts(plan.segmenter),
-        **({} if plan.evaluate and plan.naming is None else plan.material.facts()),
+        **({} if plan.evaluate and plan.naming is None else plan.training_data.facts()),
         "leakage": plan.leaks.record(),
         "device": plan.device,
         "kraken": {
@@ -212,7 +213,7 @@ def _side_facts(plan: Plan, names: Sequence[str]) -> dict[str, int]:
     return {"pages": len(pages), "lines": sum(len(page.lines) for page in pages)}
 
 
-def _model_facts(base: Base | None) -> dict[str, Any] | None:
+def _model_facts(base: BaseModel | None) -> dict[str, Any] | None:
     if base is None:
         return None
     return {

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from htr_exp.core.problem import Problem
 from htr_exp.slurm.cluster import Partition, partitions
 from htr_exp.slurm.programs import SlurmSilent, own_words, run_program
 
@@ -21,20 +22,25 @@ def test_script(script: str) -> str | None:
 
 
 Settings = Mapping[str, Any]
+Explanation = tuple[str, str]
+"""What is wrong, and what to do."""
 
 
-def meaning(words: str, settings: Settings) -> str:
-    """Return sbatch's refusal in plain words: its own, the key with the value as typed, what to change.
+def meaning(words: str, settings: Settings) -> Problem:
+    """sbatch's refusal in plain words: its own, the key with the value as typed, what to change.
 
     Args:
-        words: what `test`, or sbatch, said.
+        words: what `test_script`, or sbatch, said.
         settings: the keys of the `slurm` group.
     """
     said = own_words(words)
     for pattern, explain in REFUSALS:
         if found := re.search(pattern, said, re.IGNORECASE):
-            return f"sbatch: {said}: {explain(settings, found)}"
-    return f"sbatch: {said}: change what it names, with slurm.KEY=VALUE (other options: slurm.extra.OPTION=VALUE)"
+            what, remedy = explain(settings, found)
+            return Problem(f"{said}: {what}", remedy, "sbatch")
+    return Problem(
+        said, "change what it names, with slurm.KEY=VALUE (other options: slurm.extra.OPTION=VALUE)", "sbatch"
+    )
 
 
 def _typed(settings: Settings, *keys: str) -> str:
@@ -50,27 +56,28 @@ def _partition_here(settings: Settings) -> Partition | None:
         return None
 
 
-def _no_partition(settings: Settings, found: re.Match[str]) -> str:
+def _no_partition(settings: Settings, found: re.Match[str]) -> Explanation:
     try:
-        known = f": choose one of {', '.join(sorted(partitions()))}"
+        known = f"choose one of {', '.join(sorted(partitions()))}"
     except SlurmSilent:
-        known = ": `sinfo -o %P` lists them"
+        known = "`sinfo -o %P` lists them"
     if settings.get("partition") is None:
-        return f"slurm.partition is not set, and this cluster has no default{known}"
-    return f"{_typed(settings, 'partition')} is no partition of this cluster{known}"
+        return "slurm.partition is not set, and this cluster has no default", known
+    return f"{_typed(settings, 'partition')} is no partition of this cluster", known
 
 
-def _too_long(settings: Settings, found: re.Match[str]) -> str:
+def _too_long(settings: Settings, found: re.Match[str]) -> Explanation:
     here = _partition_here(settings)
     limit = f"at most slurm.time_min={here.max_time_min}" if here and here.max_time_min else "less"
-    return f"{_typed(settings, 'time_min')} is more than {_typed(settings, 'partition', 'qos')} allows: choose {limit}"
+    what = f"{_typed(settings, 'time_min')} is more than {_typed(settings, 'partition', 'qos')} allows"
+    return what, f"choose {limit}"
 
 
-def _no_such_node(settings: Settings, found: re.Match[str]) -> str:
+def _no_such_node(settings: Settings, found: re.Match[str]) -> Explanation:
     typed = _typed(settings, "gres", "constraint", "cpus_per_task", "mem_gb", "nodelist", "exclude")
     packed = settings.get("runs_per_gpu") or 1
     several = f" (CPUs and memory are of one run, and slurm.runs_per_gpu={packed} share a job)" if packed > 1 else ""
-    return f"no node has {typed}{several}: {_what_there_is(settings)}"
+    return f"no node has {typed}{several}: {_what_there_is(settings)}", "ask for less"
 
 
 def _what_there_is(settings: Settings) -> str:
@@ -87,51 +94,52 @@ OPTIONS = {"time": "time_min", "mem": "mem_gb"}
 """Options of sbatch that have another name, and unit, here."""
 
 
-def _malformed(settings: Settings, found: re.Match[str]) -> str:
+def _malformed(settings: Settings, found: re.Match[str]) -> Explanation:
     key = OPTIONS.get(found[1], found[1].replace("-", "_"))
     if key not in settings or key == "extra":
-        return f"slurm.extra.{found[1]}={(settings.get('extra') or {}).get(found[1])} is not as sbatch wants it (`man sbatch`)"
-    return f"{_typed(settings, key)} is not as sbatch wants it (`man sbatch`, --{found[1]})"
+        value = (settings.get("extra") or {}).get(found[1])
+        return f"slurm.extra.{found[1]}={value} is not as sbatch wants it (`man sbatch`)", ""
+    return f"{_typed(settings, key)} is not as sbatch wants it (`man sbatch`, --{found[1]})", ""
 
 
-def _names(*keys: str, then: str) -> Callable[[Settings, re.Match[str]], str]:
-    return lambda settings, found: f"{_typed(settings, *keys)}: {then}"
+def _names(*keys: str, what: str, remedy: str) -> Callable[[Settings, re.Match[str]], Explanation]:
+    return lambda settings, found: (f"{_typed(settings, *keys)}: {what}", remedy)
 
 
-REFUSALS: tuple[tuple[str, Callable[[Settings, re.Match[str]], str]], ...] = (
+YOURS = "`sacctmgr show assoc user=$USER format=account,partition,qos` lists yours"
+
+REFUSALS: tuple[tuple[str, Callable[[Settings, re.Match[str]], Explanation]], ...] = (
     (r"unrecognized option:? '?-*([\w-]+)",
-     lambda settings, found: f"slurm.extra.{found[1]}: sbatch has no such option here; `sbatch --help` lists them"),
+     lambda settings, found: (f"slurm.extra.{found[1]}: sbatch has no such option here", "`sbatch --help` lists them")),
     (r"invalid --([\w-]+) specification", _malformed),
     (r"MaxSubmit|MaxJobCount",
-     lambda settings, found: "so many jobs may not wait at once: wait until some have ended and run the same command "
-     "again, give fewer points, or put several runs in one job with slurm.runs_per_gpu"),
+     lambda settings, found: ("so many jobs may not wait at once", "wait until some have ended and run the same command "
+     "again, give fewer points, or put several runs in one job with slurm.runs_per_gpu")),
     (r"MaxWall", _too_long),
     (r"accounting/QOS policy|\b(?:QOS|Assoc)\w*(?:Max|Min|Grp|Limit)",
-     _names("qos", "account", "time_min", "gres", "mem_gb", "cpus_per_task", then="more than your account or QOS may "
-            "have: ask for less, wait for jobs to end, or choose another slurm.qos or slurm.account")),
+     _names("qos", "account", "time_min", "gres", "mem_gb", "cpus_per_task", what="more than your account or QOS may have",
+            remedy="ask for less, wait for jobs to end, or choose another slurm.qos or slurm.account")),
     (r"group not permitted|required partition not available|user not in",
-     _names("partition", then="it is closed to you, or down: choose another (`sinfo -o '%P %a %l'`)")),
+     _names("partition", what="it is closed to you, or down", remedy="choose another (`sinfo -o '%P %a %l'`)")),
     (r"account/partition|invalid account|accounts? .*not (?:permitted|allowed)",
-     _names("account", "partition", then="this account does not exist, or may not use this partition: "
-            "`sacctmgr show assoc user=$USER format=account,partition,qos` lists yours")),
+     _names("account", "partition", what="this account does not exist, or may not use this partition", remedy=YOURS)),
     (r"invalid partition|no partition specified", _no_partition),
     (r"invalid qos|qos .*not (?:permitted|allowed)|QOS.*usage threshold",
-     _names("qos", then="not a QOS of yours, or not in this partition: "
-            "`sacctmgr show assoc user=$USER format=account,partition,qos` lists yours")),
+     _names("qos", what="not a QOS of yours, or not in this partition", remedy=YOURS)),
     (r"time limit", _too_long),
     (r"invalid feature|feature specification",
-     lambda settings, found: f"{_typed(settings, 'constraint')}: no node has it; {_what_there_is(settings)}"),
+     lambda settings, found: (f"{_typed(settings, 'constraint')}: no node has it", _what_there_is(settings))),
     (r"generic resource|\bgres\b",
-     lambda settings, found: f"{_typed(settings, 'gres')}: not a resource of this cluster; {_what_there_is(settings)}"),
+     lambda settings, found: (f"{_typed(settings, 'gres')}: not a resource of this cluster", _what_there_is(settings))),
     (r"node configuration|can ?not be satisfied|partition configuration|more processors requested|memory required by task",
      _no_such_node),
     (r"node name|nodes? not in this partition|required node not available|node list",
-     _names("nodelist", "exclude", then="`sinfo -N -o '%N %P %T'` lists the nodes and their partitions")),
-    (r"array", _names("array_parallelism", then="the sweep has more points than this cluster takes in one array "
-                      "(`scontrol show config | grep MaxArraySize`): give fewer points")),
-    (r"reservation", _names("extra", then="`scontrol show reservation` lists those there are")),
-    (r"wckey", _names("extra", then="this cluster wants another one: slurm.extra.wckey=NAME")),
+     _names("nodelist", "exclude", what="not a node of this partition", remedy="`sinfo -N -o '%N %P %T'` lists the nodes and their partitions")),
+    (r"array", _names("array_parallelism", what="the sweep has more points than this cluster takes in one array "
+                      "(`scontrol show config | grep MaxArraySize`)", remedy="give fewer points")),
+    (r"reservation", _names("extra", what="there is no such reservation", remedy="`scontrol show reservation` lists those there are")),
+    (r"wckey", _names("extra", what="this cluster wants another one", remedy="slurm.extra.wckey=NAME")),
     (r"unable to contact|socket timed out|zero bytes|connection refused|configuration source|rate limit|backup controller",
-     lambda settings, found: "Slurm does not answer: wait some minutes and run the same command again"),
+     lambda settings, found: ("Slurm does not answer", "wait some minutes and run the same command again")),
 )  # fmt: skip
 """What sbatch says -> how it is explained; the first that is found. Texts: src/common/slurm_errno.c of Slurm."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from htr_exp.config.schema import Leakage
+from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.image_hash import BITS, looks
 from htr_exp.splits import near_duplicates, seen_pages
 from htr_exp.splits.seen_pages import Fingerprint, Lineage
@@ -116,16 +117,16 @@ class LeakageReport:
         default=(), repr=False
     )  # what this run's model will have seen of the dataset
 
-    def problems(self) -> list[str]:
-        """Return what stops the run, a line for each leak, and what to do."""
-        said: list[str] = []
+    def problems(self) -> Iterator[Problem]:
+        """What stops the run: a problem for each leak, and for each kind what to do."""
         for kind, found in self._by_kind(accepted=False).items():
-            said += [f"{kind}: {leak}" for leak in found[:_SHOWN]]
+            for leak in found[:_SHOWN]:
+                yield Problem(f"{kind}: {leak}", where="leakage")
             if len(found) > _SHOWN:
-                said.append(f"{kind}: and {len(found) - _SHOWN} more")
-            said.append(f"{kind}: {_REMEDIES[kind]}, or accept it by name, which every table then shows: "
-                        f"leakage.accept=[{','.join([*self.accept, kind])}]")  # fmt: skip
-        return said
+                yield Problem(f"{kind}: and {len(found) - _SHOWN} more", where="leakage")
+            accept = f"leakage.accept=[{','.join([*self.accept, kind])}]"
+            remedy = f"{_REMEDIES[kind]}, or accept it by name, which every table then shows: {accept}"
+            yield Problem(kind, remedy, "leakage")
 
     @property
     def accepted(self) -> dict[str, list[Leak]]:
@@ -160,20 +161,21 @@ _REMEDIES = dict.fromkeys(("same_page", "same_image", "near_image", "near_text")
 }
 
 
-def setting_problems(settings: Leakage) -> list[str]:
-    """Return what is wrong with the `leakage` group of a configuration."""
-    found = [
-        f"leakage.accept: {kind}: there is no such kind; choose of {', '.join(KINDS)}"
-        for kind in settings.accept
-        if kind not in KINDS
-    ]
+def setting_problems(settings: Leakage) -> Iterator[Problem]:
+    """What is wrong with the `leakage` group of a configuration."""
+    for kind in settings.accept:
+        if kind not in KINDS:
+            what = f"leakage.accept: {kind}: there is no such kind"
+            yield Problem(what, f"choose of {', '.join(KINDS)}", "leakage.accept")
     for key, low, high in (("near_image", 0.0, 0.25), ("near_text", 0.5, 1.0), ("contained_text", 0.5, 1.0)):
         value = getattr(settings, key)
         if not low <= value <= high:
-            found.append(f"leakage.{key}={value}: it must be from {low:g} to {high:g}")
+            yield Problem(f"leakage.{key}={value}: it must be from {low:g} to {high:g}", where=f"leakage.{key}")
     if settings.text_letters < 50:
-        found.append(f"leakage.text_letters={settings.text_letters}: it must be at least 50, shorter texts are alike by chance")  # fmt: skip
-    return found
+        what = (
+            f"leakage.text_letters={settings.text_letters}: it must be at least 50, shorter texts are alike by chance"
+        )
+        yield Problem(what, where="leakage.text_letters")
 
 
 def similar(

@@ -14,6 +14,7 @@ import pytest
 
 from helpers.command_line import CommandLine, Done
 from helpers.fake_kraken import Scenario
+from helpers.sentences import sentences
 from helpers.waiting import until
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
@@ -248,7 +249,7 @@ def test_what_sbatch_refuses_is_said_in_its_words_and_in_ours(
 ) -> None:
     with pytest.raises(ConfigError) as refused:
         make_plan(compose_experiment([*experiment, "slurm=publicgpu", word]))
-    (problem,) = refused.value.problems
+    (problem,) = sentences(refused.value)
     assert REFUSED[word] in problem
 
 

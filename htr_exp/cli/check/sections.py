@@ -68,14 +68,14 @@ def types(checked: Checked, experiment: Experiment, held: Means) -> Checked:
         f"{sort}: {_first([f'{name} {sides.total()}' for name, sides in sorted(of.items())]) or 'none'}"
         for sort, of in audit.counts.items()
     ]
-    refusals = classes.setting_problems(experiment.classes)
-    refusals += audit.problems((), held.model) if checked.dataset.pages else []
+    refusals = list(classes.setting_problems(experiment.classes))
+    refusals += audit.problems((), held.model) if checked.dataset.pages else ()
     sentences += [f"error: {one}" for one in refusals]
     sentences += [f"warning: {one}" for one in audit.warnings(held.model)] if checked.dataset.pages else []
     facts = {"types": {sort: {name: sides.total() for name, sides in of.items()} for sort, of in audit.counts.items()}}
     if held.header is not None:
         facts["base_model"] = {"name": held.model, "new": audit.new, "absent": audit.absent}  # type: ignore[dict-item]
-    checked = replace(checked, refusals=(*checked.refusals, *refusals))
+    checked = replace(checked, refusals=(*checked.refusals, *map(str, refusals)))
     return _with(checked, Section("The types", tuple(sentences)), "classes", facts)
 
 
@@ -131,7 +131,7 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
                 f"{model} has {counted(len(audit.lost), 'character')} that do not occur here, which "
                 f"training.resize=new would delete: {_first(list(map(spelled, audit.lost)))}"
             )
-    refusals = alphabet.problems(audit, model=model, table=table)
+    refusals = list(alphabet.problems(audit, model=model, table=table))
     said = alphabet.warnings(audit, model=model, normalization=training.normalization, table=table)
     sentences += [*(f"error: {one}" for one in refusals), *(f"warning: {one}" for one in said)]
     if held.header is not None:
@@ -150,7 +150,7 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
             if warning := line_capacity.warning(tight, checked.dataset.lines):
                 sentences.append(f"warning: {warning}")
     title = f"Its characters, for {model}" if model else "Its characters"
-    checked = replace(checked, refusals=(*checked.refusals, *refusals))
+    checked = replace(checked, refusals=(*checked.refusals, *map(str, refusals)))
     return _with(checked, Section(title, tuple(sentences)), "alphabet", {"model": model} | audit.to_json())
 
 

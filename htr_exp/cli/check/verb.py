@@ -16,6 +16,7 @@ from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
 from htr_exp.core.files import write_atomically
+from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.splits import leakage
@@ -146,7 +147,7 @@ def _asked(
     Raises:
         ConfigError: something that was asked for cannot be done: reading may take minutes, and is not to be in vain.
     """
-    problems = []
+    problems: list[Problem | str] = []
     for option, file in (("--html", request.html), ("--junit", request.junit), ("--htr-united", request.htr_united)):
         if file is None:
             continue
@@ -178,7 +179,9 @@ def _asked(
         record = attempt(lambda: changes.record(wanted, places_of(experiment).runs))
     held = attempt(lambda: sections.means(experiment))
     if problems:
-        raise ConfigError(problems[0]) if len(problems) == 1 else ConfigError("the check cannot be made:", problems)
+        raise (
+            ConfigError(str(problems[0])) if len(problems) == 1 else ConfigError("the check cannot be made:", problems)
+        )
     return record, held
 
 

@@ -6,11 +6,11 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, split, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, finding_of, note, ok, warning, within
 from htr_exp.config import rules
 from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core.files import utc_now
-from htr_exp.pipeline import plan
+from htr_exp.pipeline.sources import Sources
 from htr_exp.slurm import cluster, jobs
 from htr_exp.slurm.cluster import Configuration, Partition, Preemption
 from htr_exp.slurm.programs import SlurmSilent
@@ -85,7 +85,7 @@ def _chosen(experiment: Experiment) -> Iterator[Finding]:
     try:
         problems = within(
             3 * TIMEOUT_S,
-            lambda: rules.job_problems(experiment) or plan.slurm_problems(experiment, plan.Memory()),
+            lambda: rules.job_problems(experiment) or Sources().slurm_problems(experiment.slurm),
             "`sbatch --test-only`",
         )
     except NoAnswer as silent:
@@ -94,7 +94,8 @@ def _chosen(experiment: Experiment) -> Iterator[Finding]:
     if not problems:
         yield ok(name, f"sbatch takes it: {_asked_for(settings)}")
     for problem in problems:
-        yield error(name, *split(problem, "change it on the command line, or in a conf/slurm/NAME.yaml of your folder"))
+        instead = "change it on the command line, or in a conf/slurm/NAME.yaml of your folder"
+        yield finding_of(name, problem, instead)
 
 
 def _asked_for(settings: Slurm) -> str:

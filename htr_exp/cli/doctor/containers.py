@@ -7,7 +7,18 @@ import re
 import tempfile
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, ok, said_by, size, split, warning, within
+from htr_exp.cli.doctor.finding import (
+    TIMEOUT_S,
+    Finding,
+    NoAnswer,
+    error,
+    finding_of,
+    ok,
+    said_by,
+    size,
+    warning,
+    within,
+)
 from htr_exp.kraken import apptainer
 
 START_S = 30.0
@@ -119,5 +130,5 @@ def image(file: Path, unusable: str) -> Finding:
             if file.exists()
             else "put it there, or name another: runtime.image=FILE.sif; in a checkout, `make image` builds one"
         )
-        return Finding(name, unusable, *split(str(failure), instead))
+        return finding_of(name, failure.problem, instead, unusable)
     return ok(name, f"{size(read.size)}, for {read.architecture} ({file.parent})")

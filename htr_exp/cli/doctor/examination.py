@@ -9,18 +9,15 @@ from pathlib import Path
 import platformdirs
 
 from htr_exp.cli.doctor import cluster, folders, kraken, machine, models, records, software
-from htr_exp.cli.doctor.finding import Finding, error, ok, split
+from htr_exp.cli.doctor.finding import Finding, finding_of, ok
 from htr_exp.cli.doctor.folders import Folder
 from htr_exp.config import compose, rules
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.machine import allocation
-from htr_exp.pipeline import plan
+from htr_exp.pipeline.plan_checks import setting_problems
 
 Section = tuple[str, Iterator[Finding]]
-
-UNASKED = ("dataset is not set", "model is not set", "tracking=server needs")
-"""What a training needs and an examination does not, or tells elsewhere."""
 
 
 def examine(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Iterator[Section]:
@@ -50,20 +47,23 @@ def examine(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Iterator[
         (software.TITLE, lambda: software.findings(needed=_extras(experiment, asked))),
     ]
     if words:
-        sections.insert(0, ("What was asked for", lambda: _words(composed, words)))
+        sections.insert(0, ("What was asked for", lambda: _words(composed, words, asked)))
     for title, look in sections:
         yield title, look()
 
 
-def _words(composed: compose.Composed, words: Sequence[str]) -> Iterator[Finding]:
+def _words(composed: compose.Composed, words: Sequence[str], asked: set[str]) -> Iterator[Finding]:
     """Say whether a training would take the words; what Slurm says of them has its own section."""
     experiment = composed.experiment
-    problems = compose.word_problems(composed.values)
-    problems += problems or rules.problems(experiment, plan.Memory().shipped())
     of_slurm = set(rules.job_problems(experiment)) if experiment.slurm.submit else set()
-    left = [problem for problem in problems if not problem.startswith(UNASKED) and problem not in of_slurm]
+    unasked = {"tracking", *({"dataset", "model"} - asked)}  # MLflow has its own section
+    left = [
+        problem
+        for problem in dict.fromkeys(setting_problems(composed))
+        if problem.where not in unasked and problem not in of_slurm
+    ]
     for problem in left:
-        yield error("words", *split(problem, "change it on the command line"))
+        yield finding_of("words", problem, "change it on the command line")
     if not left:
         yield ok("words", f"{' '.join(words)}: a training takes them")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from htr_exp.core.problem import Problem
 
 TIMEOUT_S = 10.0
 """How long anything outside may take to answer."""
@@ -43,10 +44,9 @@ def error(name: str, found: str, remedy: str | None = None) -> Finding:
     return Finding(name, "error", found, remedy)
 
 
-def split(problem: str, remedy: str) -> tuple[str, str]:
-    """Return what is wrong and what to do, of a sentence that says both as ours do; else with the remedy given here."""
-    found = re.search(r"[;:] (?=(?:ask|choose|copy|give|name|remove|run|set|try|use|write)\b)", problem)
-    return (problem[: found.start()], problem[found.end() :]) if found else (problem, remedy)
+def finding_of(name: str, problem: Problem, remedy: str, state: str = "error") -> Finding:
+    """A problem as a finding; `remedy` stands in where the problem has none."""
+    return Finding(name, state, problem.sentence, problem.remedy or remedy)
 
 
 class NoAnswer(Exception):

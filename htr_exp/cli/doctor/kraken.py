@@ -201,8 +201,8 @@ class _Look:
             found = f"{silent}; the first start on a machine reads gigabytes"
             return Finding(name, self._missing, found, "ask again in some minutes")
         except RuntimeUnavailableError as failure:
-            found = failure.headline.partition("; there is no other to use instead")[0]
-            return Finding(name, self._missing, found, "; ".join(failure.problems) or remedy)
+            more = "" if wanted.kind == "module" and not wanted.fallback else "; ".join(map(str, failure.problems))
+            return Finding(name, self._missing, failure.headline, more or remedy)
         where = kraken.folder / "ketos" if kraken.image is None else f"sha256 {(kraken.image_digest or '')[:12]}"
         return ok(name, f"kraken {kraken.version} ({where})")
 

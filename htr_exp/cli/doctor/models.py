@@ -63,8 +63,7 @@ def _read(name: str, file: Path, unusable: str) -> Finding:
     except NoAnswer as silent:
         return Finding(name, unusable, str(silent), "see whether its disk answers, or copy it again")
     except ModelError as failure:
-        words = "; ".join([failure.headline, *failure.problems])
-        return Finding(name, unusable, words, "copy or download it again, or take it out of the folder")
+        return Finding(name, unusable, failure.one_line, "copy or download it again, or take it out of the folder")
     alphabet = f", {len(header.alphabet)} characters" if header.alphabet is not None else ""
     return ok(name, f"{header.kind}{alphabet}, {size(file.stat().st_size)}, network {_shortened(header.network)}")
 

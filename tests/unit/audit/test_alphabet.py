@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.page_files import page_line, page_xml, put, write_image
+from helpers.sentences import sentences
 from htr_exp.audit import alphabet
 from htr_exp.audit.allowed_characters import LONGEST_SEARCH_S, CharacterTable, read_table
 from htr_exp.audit.alphabet import AlphabetAudit, audit, trained_text
@@ -196,7 +197,7 @@ def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, content: str | b
 def test_all_faults_of_a_table_are_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         table(tmp_path, "char,regex\n[a,true\n,true\n(b,true\n")
-    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
+    assert [problem.partition(":")[0] for problem in sentences(caught.value)] == ["line 2", "line 3", "line 4"]
 
 
 def test_an_expression_that_never_ends_is_stopped(
@@ -224,7 +225,7 @@ def test_problems_and_warnings_say_where_and_what_to_do(tmp_path: Path, pages: P
     found = audit(
         pages(["ꝑ ã a\u0303 v"]), tuple("aãx "), resize="fail", allowed=table(tmp_path, "char,replacement\nv,u\na,a\n")
     )
-    refused = alphabet.problems(found, model="m", table="t.csv")
+    refused = sentences(alphabet.problems(found, model="m", table="t.csv"))
     assert refused[0].startswith("training.resize=fail: m does not know 3 characters of the training lines: ")
     assert refused[1].startswith("dataset.characters=t.csv: 2 characters of the dataset are not in this table: ")
     assert "ꝑ U+A751 (1 times, 1.xml:l1)" in refused[1]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fakes.scenario import BLLA, Classes, resized, segmentation_weights
+from helpers.sentences import sentences
 from htr_exp.audit import classes
 from htr_exp.audit.classes import ClassNames, audit, setting_problems
 from htr_exp.config.compose import compose_experiment
@@ -97,37 +98,37 @@ UNUSABLE = [("a*", "kraken takes * for all other classes"), ("a{b}", "braces and
 
 @pytest.mark.parametrize(("name", "why"), UNUSABLE)
 def test_a_class_cannot_have_a_name_that_kraken_cannot_take(name: str, why: str) -> None:
-    (lines,) = setting_problems(Settings(lines={"DefaultLine": name}))
+    (lines,) = sentences(setting_problems(Settings(lines={"DefaultLine": name})))
     assert lines.startswith(f"classes.lines.DefaultLine={name}: ")
     assert why in lines
-    (regions,) = setting_problems(Settings(regions={"MainZone": name}))
+    (regions,) = sentences(setting_problems(Settings(regions={"MainZone": name})))
     assert why in regions
 
 
 @pytest.mark.parametrize("value", [["a", "b"], {"a": "b"}])
 def test_a_class_is_one_name(value: object) -> None:
-    (problem,) = setting_problems(Settings(lines={"DefaultLine": value}))
+    (problem,) = sentences(setting_problems(Settings(lines={"DefaultLine": value})))
     assert problem.endswith("it names a class, or is null to leave such lines out")
 
 
 def test_names_that_kraken_can_take_are_no_problem() -> None:
     fine = {"a": "b", "*": None, "c": "Ligne d'écriture", "d": "MainZone:column#1", "e": 5}
-    assert setting_problems(Settings(lines=fine, regions=fine)) == []
+    assert sentences(setting_problems(Settings(lines=fine, regions=fine))) == []
 
 
 @pytest.mark.parametrize(("kind", "why"), [("_start_separator", "ends of lines so"), ("a*b", "all other classes")])
 def test_a_type_of_the_data_that_kraken_cannot_take_is_refused_with_what_to_write(kind: str, why: str) -> None:
-    (problem,) = audited(page(kind, "DefaultLine")).problems(NEW, None)
+    (problem,) = sentences(audited(page(kind, "DefaultLine")).problems(NEW, None))
     assert problem.startswith(f"lines of type {kind}: ")
     assert why in problem
     assert problem.endswith(f"e.g. classes.lines.{kind}=NAME")
     settings = Settings(lines={kind: "fine"})
-    assert audited(page(kind, "DefaultLine"), settings=settings).problems(NEW, None) == []
+    assert sentences(audited(page(kind, "DefaultLine"), settings=settings).problems(NEW, None)) == []
 
 
 def test_a_type_called_textline_is_a_type_like_any_other() -> None:
     found = audited(page("textline", "TextLine"))
-    assert found.problems(NEW, None) == []
+    assert sentences(found.problems(NEW, None)) == []
     assert found.numbers["lines"] == {"TextLine": 2, "textline": 3}
 
 
@@ -176,15 +177,15 @@ def test_a_class_that_is_in_validation_or_test_alone_is_warned_of() -> None:
 
 def test_pages_with_nothing_to_learn_are_refused() -> None:
     settings = Settings(lines={"*": None}, regions={"*": None})
-    (problem,) = audited(page("A", regions=("Z",)), settings=settings).problems(NEW, None)
+    (problem,) = sentences(audited(page("A", regions=("Z",)), settings=settings).problems(NEW, None))
     assert problem.startswith("classes: nothing is left to learn")
-    (problem,) = audited(validation=(page("A"),)).problems(NEW, None)
+    (problem,) = sentences(audited(validation=(page("A"),)).problems(NEW, None))
     assert problem.startswith("classes: nothing is left to learn")
 
 
 def test_regions_alone_and_lines_alone_can_be_learnt_and_are_told_of() -> None:
     only_regions, only_lines = audited(page(regions=("Z",))), audited(page("A"))
-    assert only_regions.problems(NEW, None) == only_lines.problems(NEW, None) == []
+    assert sentences(only_regions.problems(NEW, None)) == sentences(only_lines.problems(NEW, None)) == []
     assert list(only_regions.warnings(None)) == [
         "the training pages have no lines: only regions are learnt, and lines are not found"
     ]
@@ -195,19 +196,19 @@ def test_regions_alone_and_lines_alone_can_be_learnt_and_are_told_of() -> None:
 def test_segmonto_refuses_what_is_not_in_its_vocabulary() -> None:
     settings = Settings(vocabulary="segmonto")
     fine = page("DefaultLine", "HeadingLine:rubric#2", regions=("MainZone:column#1", "MarginTextZone#3"))
-    assert audited(fine, settings=settings).problems(NEW, None) == []
+    assert sentences(audited(fine, settings=settings).problems(NEW, None)) == []
     odd = page("DefaultLine", "MainZone", "textline", regions=("Main", "DefaultLine"))
-    said = audited(odd, settings=settings).problems(NEW, None)
+    said = sentences(audited(odd, settings=settings).problems(NEW, None))
     assert [one.partition(":")[0] for one in said] == [
         "lines of type MainZone", "lines of type textline", "regions of type Main", "regions of type DefaultLine",
     ]  # fmt: skip
     assert all("MainZone" in one and one.endswith("=null)") for one in said[2:])
-    assert audited(odd).problems(NEW, None) == []
+    assert sentences(audited(odd).problems(NEW, None)) == []
 
 
 def test_segmonto_judges_the_classes_and_not_the_types() -> None:
     settings = Settings(vocabulary="segmonto", lines={"text*": "DefaultLine", "x": None})
-    assert audited(page("textline", "x"), settings=settings).problems(NEW, None) == []
+    assert sentences(audited(page("textline", "x"), settings=settings).problems(NEW, None)) == []
 
 
 def test_from_scratch_classes_are_numbered_from_two_lines_first() -> None:
@@ -236,7 +237,7 @@ def test_new_closes_the_gaps_of_what_it_deletes_and_union_leaves_all_where_it_is
 def test_without_a_resize_the_numbers_are_the_models(tmp_path: Path) -> None:
     base = header(tmp_path, {"baselines": {"b": 2, "a": 5}, "regions": {"text": 3, "Z": 4}})
     found = audited(page("a", "b", regions=("Z", "text")), base=base, resize="fail")
-    assert found.problems(NEW, "base") == []
+    assert sentences(found.problems(NEW, "base")) == []
     assert found.numbers == {"lines": {"b": 2, "a": 5}, "regions": {"text": 3, "Z": 4}}
 
 
@@ -251,33 +252,36 @@ def test_the_numbers_are_those_of_the_outputs_that_kraken_makes(tmp_path: Path, 
 
 
 def test_fail_refuses_other_classes_than_the_models_and_lists_them(tmp_path: Path) -> None:
-    (problem,) = audited(page("default", "A"), base=header(tmp_path), resize="fail").problems(NEW, "blla")
+    (problem,) = sentences(audited(page("default", "A"), base=header(tmp_path), resize="fail").problems(NEW, "blla"))
     assert problem.startswith("training.resize=fail: blla and the pages have different classes: ")
     assert "A (lines) of the pages; text (regions) of the model" in problem
     assert problem.endswith("or choose training.resize=new or union")
     same = audited(page("default", regions=("text",)), base=header(tmp_path), resize="fail")
-    assert same.problems(NEW, "blla") == same.problems(OLD, "blla") == []
+    assert sentences(same.problems(NEW, "blla")) == sentences(same.problems(OLD, "blla")) == []
 
 
 def test_4_3_13_cannot_keep_a_class_that_the_pages_lack(tmp_path: Path) -> None:
     found = audited(page("A", "default"), base=header(tmp_path), resize="union")
-    (problem,) = found.problems(OLD, "blla")
+    (problem,) = sentences(found.problems(OLD, "blla"))
     assert problem.startswith("training.resize=union: kraken 4.3.13 fails where the base model has classes")
     assert "(text of blla)" in problem
-    assert found.problems(NEW, "blla") == []
-    assert found.problems([*NEW, *OLD], "blla") == [problem]  # a fallback may have to do it
+    assert sentences(found.problems(NEW, "blla")) == []
+    assert sentences(found.problems([*NEW, *OLD], "blla")) == [problem]  # a fallback may have to do it
     everything = audited(page("A", "default", regions=("text",)), base=header(tmp_path), resize="union")
-    assert everything.problems(OLD, "blla") == []
+    assert sentences(everything.problems(OLD, "blla")) == []
 
 
 def test_a_base_model_whose_outputs_7_1_would_confuse_is_refused(tmp_path: Path) -> None:
     base = header(tmp_path, {"baselines": {"default": 2, "late": 4}, "regions": {"text": 3, "gone": 5}})
     found = audited(page("default", "late", regions=("text",)), base=base)
-    (problem,) = found.problems(NEW, "mine")
+    (problem,) = sentences(found.problems(NEW, "mine"))
     assert problem.startswith("training.resize=new: in mine classes of lines stand behind classes of regions")
-    assert found.problems(OLD, "mine") == []
-    assert audited(page("default", "late", regions=("text",)), base=base, resize="union").problems(NEW, "mine") == []
-    assert audited(page("late", regions=()), base=base).problems(NEW, "mine") == []
+    assert sentences(found.problems(OLD, "mine")) == []
+    assert (
+        sentences(audited(page("default", "late", regions=("text",)), base=base, resize="union").problems(NEW, "mine"))
+        == []
+    )
+    assert sentences(audited(page("late", regions=()), base=base).problems(NEW, "mine")) == []
 
 
 def test_what_a_resize_costs_the_base_model_is_spelled_out(tmp_path: Path) -> None:
@@ -325,7 +329,7 @@ def test_a_type_that_hydras_grammar_cannot_take_is_for_a_file(kind: str) -> None
     word = f"classes.regions.{kind}=MainZone"
     with pytest.raises(ConfigError) as caught:
         composed(word)
-    (problem,) = caught.value.problems
+    (problem,) = sentences(caught.value)
     assert problem.startswith(f"{word}: ")
     assert problem.endswith("; write such a type in a file of yours, conf/classes/NAME.yaml")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from helpers.sentences import sentences
 from htr_exp.config import compose
 from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, overlays, slurm_settings
 from htr_exp.core.errors import ConfigError
@@ -39,7 +40,7 @@ HOSTILE = [
 def refusal(*words: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         compose_experiment(words)
-    return caught.value.problems
+    return sentences(caught.value)
 
 
 def swept(*words: str, folders: tuple[Path, ...] = ()) -> list[Composed]:
@@ -140,7 +141,7 @@ def test_all_bad_words_are_named_at_once(workspace: Path) -> None:
 def test_bad_values_of_a_sweep_are_named_at_once(workspace: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         swept("training.lrate=1e-3,fast,slow", "seed=1,x", "dataset=demo,dmeo")
-    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+    assert [problem.partition(":")[0] for problem in sentences(caught.value)] == [
         "training.lrate=fast", "training.lrate=slow", "seed=x", "dataset=dmeo",
     ]  # fmt: skip
 
@@ -315,11 +316,11 @@ def test_settings_of_a_job_that_cannot_be_are_refused(word: str, said: str, work
     known = compose_experiment(["slurm=publicgpu"]).experiment.slurm
     with pytest.raises(ConfigError) as refused:
         slurm_settings(known, [word])
-    assert said in refused.value.problems[0]
+    assert said in sentences(refused.value)[0]
 
 
 def test_settings_of_a_run_that_was_not_submitted_need_a_choice(workspace: Path) -> None:
     known = compose_experiment([]).experiment.slurm
     with pytest.raises(ConfigError) as refused:
         slurm_settings(known, ["slurm.time_min=5"])
-    assert refused.value.problems == ["slurm.time_min=5: the run was not submitted; add slurm=CHOICE"]
+    assert sentences(refused.value) == ["slurm.time_min=5: the run was not submitted; add slurm=CHOICE"]

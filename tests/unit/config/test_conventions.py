@@ -13,10 +13,12 @@ from rich.console import Console
 
 from helpers.command_line import CommandLine
 from helpers.page_files import page_line, page_xml, put, write_image
+from helpers.sentences import sentences
 from htr_exp.config import conventions
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
-from htr_exp.pipeline.plan import Memory, Plan, make_plan
+from htr_exp.pipeline.plan import Plan, make_plan
+from htr_exp.pipeline.sources import Sources
 from htr_exp.runs import run_table, status_table
 from htr_exp.runs import table as runs_table
 from htr_exp.runs.run_dir import RunDir
@@ -29,7 +31,7 @@ Written = Callable[..., RunDir]
 
 @pytest.fixture
 def made(experiment: list[str]) -> Callable[..., Plan]:
-    memory = Memory()
+    memory = Sources()
 
     def make(*changes: str, evaluate: bool = False) -> Plan:
         keys = {change.partition("=")[0] for change in changes}
@@ -73,7 +75,7 @@ def test_a_convention_is_no_part_of_a_runs_identity(made: Callable[..., Plan]) -
 def test_an_unknown_convention_is_refused_with_the_known_ones(made: Callable[..., Plan]) -> None:
     with pytest.raises(ConfigError) as caught:
         made("dataset.transcription_convention=diplomatic")
-    (problem,) = caught.value.problems
+    (problem,) = sentences(caught.value)
     assert problem.startswith("dataset.transcription_convention=diplomatic")
     assert "graphematic" in problem
     assert "normalised" in problem

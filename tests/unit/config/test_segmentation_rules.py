@@ -11,13 +11,16 @@ import pytest
 from omegaconf import OmegaConf
 
 from fakes.scenario import BLLA, segmentation_weights
+from helpers.sentences import sentences
 from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment
+from htr_exp.config.defaults import shipped
 from htr_exp.config.rules import NETWORKS, problems
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.task import FOREIGN
-from htr_exp.pipeline.plan import Memory, Plan, make_plan
+from htr_exp.pipeline.plan import Plan, make_plan
+from htr_exp.pipeline.sources import Sources
 
 Said = Callable[..., list[str]]
 
@@ -31,12 +34,12 @@ def chosen(*choices: str) -> Experiment:
 
 
 @pytest.fixture(scope="module")
-def memory() -> Memory:
-    return Memory()
+def memory() -> Sources:
+    return Sources()
 
 
 @pytest.fixture
-def said(memory: Memory) -> Said:
+def said(memory: Sources) -> Said:
     """Compose the choices once for all tests, then set the values."""
 
     def found(*words: str, evaluate: bool = False) -> list[str]:
@@ -45,7 +48,7 @@ def said(memory: Memory) -> Said:
         for key, _, value in (word.partition("=") for word in values):
             OmegaConf.update(experiment, key, None if value == "null" else value)
         made: Experiment = OmegaConf.to_object(experiment)  # type: ignore[assignment]
-        return problems(made, memory.shipped(made.task.name), evaluate=evaluate)
+        return sentences(problems(made, shipped(made.task.name), evaluate=evaluate))
 
     return found
 
@@ -84,10 +87,10 @@ def test_segmentation_has_no_key_of_recognition(key: str, said: Said) -> None:
 def test_recognition_has_no_classes() -> None:
     words = [*TEXT, "classes.lines.A=x", "classes.regions.B=null"]
     experiment = compose_experiment(words).experiment
-    found = problems(experiment, Memory().shipped())
+    found = sentences(problems(experiment, shipped()))
     assert [problem.partition("=")[0] for problem in found] == ["classes.lines", "classes.regions"]
     assert all(problem.endswith("changes nothing with task=recognition: remove it") for problem in found)
-    (problem,) = problems(compose_experiment([*TEXT, "classes=blla"]).experiment, Memory().shipped())[:1]
+    (problem,) = sentences(problems(compose_experiment([*TEXT, "classes=blla"]).experiment, shipped()))[:1]
     assert problem.startswith("classes.lines=")
 
 
@@ -164,7 +167,7 @@ def test_a_segmentation_model_is_for_evaluating_a_recogniser_alone(said: Said) -
 @pytest.fixture
 def planned(layout_experiment: list[str]) -> Callable[..., Plan]:
     """Plan the small segmentation, with changes."""
-    memory = Memory()
+    memory = Sources()
 
     def make(*changes: str, evaluate: bool = False) -> Plan:
         keys = {change.partition("=")[0] for change in changes}
@@ -179,7 +182,7 @@ def refused(planned: Callable[..., Plan]) -> Said:
     def found(*changes: str, evaluate: bool = False) -> list[str]:
         with pytest.raises(ConfigError) as caught:
             planned(*changes, evaluate=evaluate)
-        return caught.value.problems
+        return sentences(caught.value)
 
     return found
 
@@ -256,13 +259,15 @@ def test_a_segmenter_is_refused_for_recognition_and_a_recogniser_as_segmenter(
     kept = [word for word in experiment if not word.startswith(("model.path", "training.", "split."))]
     with pytest.raises(ConfigError) as caught:
         make_plan(compose_experiment([*experiment[:1], *experiment[2:], f"model.path={base_segmenter}"]))
-    assert caught.value.problems == [
+    assert sentences(caught.value) == [
         f"{base_segmenter} is a segmentation model: task=recognition starts from a recognition model"
     ]
     words = [*kept, f"model.path={base_model}", f"segmentation_model.path={base_model}"]
     with pytest.raises(ConfigError) as caught:
         make_plan(compose_experiment(words), evaluate=True)
-    assert caught.value.problems == [f"{base_model} is a recognition model: segmentation_model is a segmentation model"]
+    assert sentences(caught.value) == [
+        f"{base_model} is a recognition model: segmentation_model is a segmentation model"
+    ]
 
 
 def test_problems_of_classes_are_told_with_all_others(refused: Said) -> None:
@@ -320,12 +325,12 @@ def test_the_guides_own_values_are_refused_with_what_they_really_do(layout_exper
     words = [word for word in layout_experiment if word.partition("=")[0] not in given]
     with pytest.raises(ConfigError) as caught:
         make_plan(compose_experiment([*words, *GUIDE]))
-    (quits,) = (one for one in caught.value.problems if one.startswith("training.quit=dumb 20: "))
+    (quits,) = (one for one in sentences(caught.value) if one.startswith("training.quit=dumb 20: "))
     assert "with -N it trains all of these epochs (whole ones" in quits
     assert "drops a number behind it in silence, as a file that is not there" in quits
     assert quits.endswith("to stop 20 epochs after the best, training.quit=early training.lag=20")
     # tell of it together with the rest
-    assert sorted(one.partition(":")[0] for one in caught.value.problems) == [
+    assert sorted(one.partition(":")[0] for one in sentences(caught.value)) == [
         "architecture=[1,1200,0,3 Cr7,7,64,2,2 Gn32]", "training.epochs=2000", "training.quit=dumb 20", "training.workers=64",
     ]  # fmt: skip
 
@@ -338,11 +343,11 @@ def test_the_guides_values_with_a_word_that_there_is_are_refused_all_at_once(
     words = [word for word in layout_experiment if word.partition("=")[0] not in given]
     with pytest.raises(ConfigError) as caught:
         make_plan(compose_experiment([*words, *guide]))
-    assert sorted(one.partition(":")[0] for one in caught.value.problems) == [
+    assert sorted(one.partition(":")[0] for one in sentences(caught.value)) == [
         "architecture=[1,1200,0,3 Cr7,7,64,2,2 Gn32]", "training.epochs=2000", "training.min_epochs=60 changes nothing with training.quit=fixed",
         "training.workers=64",
     ]  # fmt: skip
-    (epochs,) = (one for one in caught.value.problems if one.startswith("training.epochs"))
+    (epochs,) = (one for one in sentences(caught.value) if one.startswith("training.epochs"))
     assert "whole epochs (kraken's -N), not iterations of one" in epochs
     assert "4.3.13 would keep a model of each" in epochs
 

@@ -12,10 +12,11 @@ from typing import get_type_hints
 import pytest
 import yaml
 
+from helpers.sentences import sentences
 from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, conf_dir, word_problems
+from htr_exp.config.defaults import shipped
 from htr_exp.config.rules import problems
 from htr_exp.config.schema import CHOICES, Experiment
-from htr_exp.pipeline.plan import Memory
 
 FILES = sorted(conf_dir().glob("**/*.yaml"))
 CHOICE_FILES = sorted(conf_dir().glob("*/*.yaml"))
@@ -42,10 +43,10 @@ def test_every_choice_composes_and_breaks_no_rule(file: Path, workspace: Path) -
     task = [f"task={'segmentation' if layout else 'recognition'}"] * (group != "task")
     composed = compose_experiment(["dataset=demo", *model, *task, f"{group}={file.stem}"])
     assert isinstance(composed.experiment, Experiment)
-    assert word_problems(composed.values) == []
+    assert sentences(word_problems(composed.values)) == []
     user_s = ("split=", "split.by=", "tracking=server needs", "model is not set", "model=none needs", "dataset is not set", "slurm.partition is not set", "slurm.time_min is not set")  # fmt: skip
-    said = problems(
-        composed.experiment, Memory().shipped(composed.experiment.task.name), evaluate=group == "segmentation_model"
+    said = sentences(
+        problems(composed.experiment, shipped(composed.experiment.task.name), evaluate=group == "segmentation_model")
     )
     assert [problem for problem in said if not problem.startswith(user_s)] == []
 
@@ -58,7 +59,7 @@ def test_every_experiment_composes_all_its_points(file: Path, workspace: Path) -
     assert len({str(point.values) for point in points}) == len(points) > 1
     assert {point.experiment.question for point in points} == {file.stem}
     for point in points:
-        assert problems(point.experiment, Memory().shipped()) == []
+        assert sentences(problems(point.experiment, shipped())) == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)

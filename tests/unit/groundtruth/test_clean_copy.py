@@ -15,6 +15,7 @@ import pytest
 
 from helpers import odd_files
 from helpers.page_files import alto_line, alto_xml, page_line, page_xml, put, write_image
+from helpers.sentences import sentences
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth.clean_copy import LIST, Change, Fixed, write_copy
 from htr_exp.groundtruth.examine import examine_folders, summary
@@ -251,7 +252,7 @@ def test_of_nothing_there_is_no_copy(folder: Path, tmp_path: Path) -> None:
     put(folder, page_xml(page_line(1), image="gone.jpg"))
     with pytest.raises(DatasetError, match="nothing can be written") as caught:
         fixed(folder, tmp_path / "out")
-    assert caught.value.problems == [
+    assert sentences(caught.value) == [
         "images that are not there (1): put the image beside the XML, under the name that it gives"
     ]
     assert not (tmp_path / "out").exists()

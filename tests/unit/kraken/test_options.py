@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
+from htr_exp.config import defaults
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.kraken.commands import compile_command, predict_command, train_command
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.options import problems, remarks
 from htr_exp.kraken.releases import release, unloadable
-from htr_exp.pipeline.plan import Memory
 
 OLD, NEW = "4.3.13", "7.1.1"
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Training:
-    return Memory().shipped().training
+    return defaults.shipped().training
 
 
 def trained(version: str, training: Training, **changes: Any) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from helpers.folders import TESTS
+from htr_exp.config.defaults import shipped
 from htr_exp.config.schema import Training
 from htr_exp.kraken import checkpoints
 from htr_exp.kraken import script as kraken_script
-from htr_exp.pipeline.plan import Memory
 
 SPEC = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
 GOLDEN = TESTS / "data" / "commands"
@@ -18,7 +18,7 @@ GOLDEN = TESTS / "data" / "commands"
 
 @pytest.fixture(scope="module")
 def training() -> Training:
-    return Memory().shipped().training
+    return shipped().training
 
 
 def script(training: Training, **changes: object) -> str:

@@ -9,20 +9,21 @@ from typing import Any
 
 import pytest
 
+from helpers.sentences import sentences
+from htr_exp.config import defaults
 from htr_exp.config.schema import Training
 from htr_exp.kraken import options
 from htr_exp.kraken import script as kraken_script
 from htr_exp.kraken.commands import predict_command, resume_command, segment_command, train_command
 from htr_exp.kraken.log import REPLACED, further_of, validation_of
 from htr_exp.kraken.options import remarks
-from htr_exp.pipeline.plan import Memory
 
 OLD, NEW = "4.3.13", "7.1.1"
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Training:
-    return Memory().shipped("segmentation").training
+    return defaults.shipped("segmentation").training
 
 
 def trained(version: str, training: Training, **changes: Any) -> list[str]:
@@ -43,7 +44,7 @@ def value(argv: list[str], option: str) -> str:
 
 
 def problems(training: Training, version: str) -> list[str]:
-    return options.problems(training, 1, version, "segmentation")
+    return sentences(options.problems(training, 1, version, "segmentation"))
 
 
 def test_7_1_gets_every_setting_where_it_takes_it(shipped: Training) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from fakes.scenario import weights
 from helpers.page_files import make_pages, page_line, page_xml, put, write_image
+from helpers.sentences import sentences
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
-from htr_exp.pipeline.plan import Memory, Plan, make_plan
+from htr_exp.pipeline.plan import Plan, make_plan
+from htr_exp.pipeline.sources import Sources
 
 Planned = Callable[..., Plan]
 
@@ -18,7 +20,7 @@ Planned = Callable[..., Plan]
 @pytest.fixture
 def planned(experiment: list[str]) -> Planned:
     """Plan the small experiment, with changes."""
-    memory = Memory()
+    memory = Sources()
 
     def make(*changes: str, evaluate: bool = False) -> Plan:
         keys = {change.partition("=")[0] for change in changes}
@@ -33,7 +35,7 @@ def problems(planned: Planned) -> Callable[..., list[str]]:
     def refused(*changes: str, evaluate: bool = False) -> list[str]:
         with pytest.raises(ConfigError) as caught:
             planned(*changes, evaluate=evaluate)
-        return caught.value.problems
+        return sentences(caught.value)
 
     return refused
 
@@ -157,7 +159,7 @@ def test_a_dry_plan_never_downloads(experiment: list[str], monkeypatch: pytest.M
     words = [word for word in experiment if not word.startswith("model.")]
     monkeypatch.setattr("htr_exp.kraken.model_store.fetch", lambda *args, **options: pytest.fail("it downloads"))
     with pytest.raises(ConfigError, match="tridis is not on this machine"):
-        make_plan(compose_experiment([*words, "model=tridis"]), Memory(fetch=False))
+        make_plan(compose_experiment([*words, "model=tridis"]), Sources(fetch=False))
 
 
 def test_another_kraken_than_the_one_asked_for_is_refused(
@@ -238,7 +240,7 @@ def test_a_table_gives_the_split(planned: Planned, workspace: Path) -> None:
 
 
 def test_plans_of_one_command_read_data_and_model_once(experiment: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = Memory()
+    memory = Sources()
     first = make_plan(compose_experiment([*experiment, "seed=1"]), memory)
     monkeypatch.setattr("htr_exp.groundtruth.examine", lambda *args, **options: pytest.fail("it reads again"))
     monkeypatch.setattr("htr_exp.pipeline.plan.sha256_file", lambda path: pytest.fail("it hashes again"))

@@ -18,7 +18,7 @@ from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import job_problems
 from htr_exp.config.schema import Experiment
-from htr_exp.pipeline.plan import Memory, slurm_problems
+from htr_exp.pipeline.sources import Sources
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
@@ -261,7 +261,7 @@ def test_what_a_job_cannot_ask_for_is_refused_as_typed(words: tuple[str, ...], p
     for key, _, value in (word.partition("=") for word in words):
         OmegaConf.update(values, key, None if value == "null" else value.strip("'"))
     experiment = cast(Experiment, OmegaConf.to_object(values))
-    (problem,) = dict.fromkeys(job_problems(experiment) + slurm_problems(experiment, Memory()))
+    (problem,) = dict.fromkeys(job_problems(experiment) + Sources().slurm_problems(experiment.slurm))
     assert REFUSED[words] in problem
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from helpers.sentences import sentences
+from htr_exp.config.defaults import shipped
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import training
-from htr_exp.pipeline.plan import Memory
 from htr_exp.runs.run_dir import RunDir
 
 
@@ -43,7 +44,7 @@ class Trainer:
         for side in ("train", "validation"):
             (self.run.live / f"{side}.list").write_text(f"{compiled}\n")
         self._kraken, self._base = Kraken(version, folder=program.parent), str(base)
-        self.settings = replace(Memory().shipped().training, device="cpu", quit="fixed", epochs=4)
+        self.settings = replace(shipped().training, device="cpu", quit="fixed", epochs=4)
         self.heard = Heard()
 
     def start(
@@ -324,8 +325,8 @@ def test_failing_kraken_has_the_last_word(trainer: Trainer, scenario) -> None:
     with pytest.raises(TrainingError) as caught:
         trainer.start()
     assert "exit code 1" in caught.value.headline
-    assert caught.value.problems[-1] == "kraken says: torch.OutOfMemoryError: CUDA out of memory"
-    assert not any("validation run" in problem for problem in caught.value.problems)
+    assert sentences(caught.value)[-1] == "kraken says: torch.OutOfMemoryError: CUDA out of memory"
+    assert not any("validation run" in problem for problem in sentences(caught.value))
 
 
 def test_everything_kraken_says_is_kept_in_the_log(trainer: Trainer, scenario) -> None:

@@ -242,7 +242,7 @@ def test_a_refusal_names_the_key_and_what_to_change(recorded: Site, refusal: dic
     settings = SETTINGS
     if "15.6" in str(refusal["words"]) or "gputc" in str(refusal["words"]) or "1440" in str(refusal["words"]):
         settings = SETTINGS | {"partition": "publicgpu"}
-    said = refusals.meaning(refusal["text"], settings)
+    said = str(refusals.meaning(refusal["text"], settings))
     own = refusal["text"].strip().splitlines()[0].removeprefix("sbatch: ").removeprefix("error: ")
     assert own in said
     assert [word for word in refusal["words"] if word not in said] == []
@@ -250,8 +250,8 @@ def test_a_refusal_names_the_key_and_what_to_change(recorded: Site, refusal: dic
 
 def test_a_refusal_is_explained_where_sinfo_is_silent(cluster: Site) -> None:
     cluster.says("sinfo", code=1)
-    assert "`sinfo -o %P` lists them" in refusals.meaning("Invalid partition name specified", SETTINGS)
-    assert "choose less" in refusals.meaning("Requested time limit is invalid", SETTINGS)
+    assert "`sinfo -o %P` lists them" in str(refusals.meaning("Invalid partition name specified", SETTINGS))
+    assert "choose less" in str(refusals.meaning("Requested time limit is invalid", SETTINGS))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.sentences import sentences
 from helpers.split_pages import Leaf, leaf, side_of
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.groups import Grouping, UnknownColumn, grouped
@@ -62,7 +63,7 @@ def test_every_page_without_a_row_or_a_value_is_named() -> None:
     table = Metadata("pages.csv", ("hand",), {"a.xml": {"hand": "A"}, "b.xml": {"hand": ""}})
     with pytest.raises(DatasetError) as caught:
         grouped([leaf("a.xml"), leaf("b.xml"), leaf("c.xml")], "hand", table)
-    assert caught.value.problems == [
+    assert sentences(caught.value) == [
         "pages.csv: b.xml has no value in column hand",
         "pages.csv: it has no row for c.xml",
     ]
@@ -115,11 +116,11 @@ def test_too_few_groups_say_which_count_as_one() -> None:
     pages.append(twin("a/4.xml", pages[1]))
     with pytest.raises(DatasetError) as caught:
         draw(pages, seed=0, validation=0.1, test=0.1, by=grouped(pages, "folder"))
-    assert caught.value.problems[:2] == [
+    assert sentences(caught.value)[:2] == [
         "2 folders with text, counted as one where they share images: 3 are needed, one each for validation, test and train",
         "folders a, b stay on one side: pages of theirs share an image",
     ]
-    assert "split.test=0" in caught.value.problems[2]
+    assert "split.test=0" in sentences(caught.value)[2]
 
 
 def hands(count: int, hands: str = "AAAAAABBBC") -> tuple[list[Leaf], Grouping]:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from fakes.scenario import weights
 from helpers.page_files import page_line, page_xml
+from helpers.sentences import sentences
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
 from htr_exp.core.errors import ConfigError, DatasetError
@@ -98,8 +99,8 @@ def test_one_page_on_two_sides_is_told_once() -> None:
     twin = a_page(1, name="twin.xml")
     findings = guarded([a_page(1), a_page(2)], [twin])
     assert kinds(findings) == ["same_page"]
-    assert "same_page: f1.xml (train) and twin.xml (test)" in findings.problems()[0]
-    assert "leakage.accept=[same_page]" in findings.problems()[-1]
+    assert "same_page: f1.xml (train) and twin.xml (test)" in sentences(findings.problems())[0]
+    assert "leakage.accept=[same_page]" in sentences(findings.problems())[-1]
 
 
 def test_one_image_on_two_sides_is_told() -> None:
@@ -111,8 +112,8 @@ def test_one_image_on_two_sides_is_told() -> None:
 def test_an_image_transcribed_twice_has_to_be_accepted_twice() -> None:
     again = a_page(3, noisy(text_of(1), 0.05), image_digest="image 1")
     assert set(kinds(guarded([a_page(1)], [again]))) == {"same_image", "near_text"}
-    assert guarded([a_page(1)], [again], settings=accepting("same_image")).problems()
-    assert not guarded([a_page(1)], [again], settings=accepting("same_image", "near_text")).problems()
+    assert sentences(guarded([a_page(1)], [again], settings=accepting("same_image")).problems())
+    assert not sentences(guarded([a_page(1)], [again], settings=accepting("same_image", "near_text")).problems())
 
 
 def test_near_texts_on_two_sides_are_told_with_measure_and_threshold() -> None:
@@ -140,7 +141,7 @@ def test_images_that_were_not_compared_are_told() -> None:
 
 def test_many_pairs_are_shown_up_to_a_limit() -> None:
     train = [a_page(number, text_of(1), image_digest="one") for number in range(30)]
-    problems = guarded(train, [a_page(99, image_digest="one")]).problems()
+    problems = sentences(guarded(train, [a_page(99, image_digest="one")]).problems())
     assert len(problems) == 22
     assert problems[-2] == "same_image: and 10 more"
 
@@ -155,7 +156,7 @@ def test_lines_on_two_sides_are_only_warned_of() -> None:
 
 def test_what_is_accepted_is_recorded_with_its_pages() -> None:
     findings = guarded([a_page(1)], [a_page(2, image_digest="image 1")], settings=accepting("same_image", "near_text"))
-    assert not findings.problems()
+    assert not sentences(findings.problems())
     accepted = findings.record()["accepted"]
     assert list(accepted) == ["same_image"]
     assert accepted["same_image"]["count"] == 1
@@ -176,7 +177,7 @@ def test_what_is_accepted_is_recorded_with_its_pages() -> None:
 def test_settings_that_cannot_be_are_refused(words: str, said: str, experiment: list[str]) -> None:
     with pytest.raises(ConfigError) as refused:
         make_plan(compose_experiment([*experiment, words]))
-    assert any(said in problem for problem in refused.value.problems)
+    assert any(said in problem for problem in sentences(refused.value))
 
 
 def test_pages_that_belong_together_are_joined() -> None:
@@ -212,7 +213,10 @@ def test_what_the_base_model_has_nearly_learnt_is_told() -> None:
 
     findings = guarded([a_page(1)], [a_page(2)], learnt(letters=letters(noisy(text_of(2), 0.08))))
     assert kinds(findings) == ["base_model"]
-    assert "f2.xml (test) and old.xml (train of the base model, old-run): their texts agree" in findings.problems()[0]
+    assert (
+        "f2.xml (test) and old.xml (train of the base model, old-run): their texts agree"
+        in sentences(findings.problems())[0]
+    )
 
 
 def test_fingerprints_read_back_the_same() -> None:
@@ -269,7 +273,7 @@ def planned_run(words: Sequence[str], *changes: str, evaluate: bool = False) -> 
 def problems_of(words: Sequence[str], *changes: str, evaluate: bool = False) -> list[str]:
     with pytest.raises(ConfigError) as refused:
         planned_run(words, *changes, evaluate=evaluate)
-    return [problem for problem in refused.value.problems if problem.startswith("leakage:")]
+    return [problem for problem in sentences(refused.value) if problem.startswith("leakage:")]
 
 
 @pytest.fixture

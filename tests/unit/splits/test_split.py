@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.sentences import sentences
 from helpers.split_pages import Leaf, leaf, made_up, side_of
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.split import NAMES, draw, everything, given
@@ -128,8 +129,8 @@ def test_three_pages_are_one_each() -> None:
 def test_too_few_pages_are_told_how_to_go_without_a_test_set() -> None:
     with pytest.raises(DatasetError) as caught:
         draw([leaf("a.xml"), leaf("b.xml")], seed=0, validation=0.1, test=0.1)
-    assert "2 pages with text and different images: 3 are needed" in caught.value.problems[0]
-    assert "split.test=0 goes without a test set" in caught.value.problems[1]
+    assert "2 pages with text and different images: 3 are needed" in sentences(caught.value)[0]
+    assert "split.test=0 goes without a test set" in sentences(caught.value)[1]
     assert draw([leaf("a.xml"), leaf("b.xml")], seed=0, validation=0.1, test=0).pages["test"] == ()
 
 
@@ -138,8 +139,8 @@ def test_one_image_cannot_be_split_at_all() -> None:
     for test in (0.1, 0.0):
         with pytest.raises(DatasetError) as caught:
             draw(twins, seed=0, validation=0.1, test=test)
-        assert caught.value.problems[0].startswith("1 page with text and different images")
-        assert len(caught.value.problems) == 1
+        assert sentences(caught.value)[0].startswith("1 page with text and different images")
+        assert len(sentences(caught.value)) == 1
 
 
 def test_evaluation_puts_everything_on_the_test_side() -> None:
@@ -176,7 +177,7 @@ def test_everything_wrong_with_given_lists_is_said_at_once() -> None:
     lists = {"train": ["odo/1r", "1r", "nowhere"], "validation": ["odo/1r.xml"], "test": []}
     with pytest.raises(DatasetError) as caught:
         given(BOOK, lists, "lists")
-    assert caught.value.problems == [
+    assert sentences(caught.value) == [
         "lists: train: 1r: it may be any of odo/1r.xml, urso/1r.xml",
         "lists: train: nowhere: there is no such page with text",
         "lists: odo/1r.xml is in train and in validation",
@@ -226,7 +227,7 @@ def test_other_words_in_a_table_are_all_refused_with_their_rows(tmp_path: Path) 
     (tmp_path / "split.csv").write_text("page,split\na,train\nb,dev\nc,val\nd,training\ne,tset\n")
     with pytest.raises(DatasetError) as caught:
         read_table(tmp_path / "split.csv", page_column="page", column="split")
-    assert [problem.partition("split.csv")[2] for problem in caught.value.problems] == [
+    assert [problem.partition("split.csv")[2] for problem in sentences(caught.value)] == [
         ":5: split=training: write train, validation or test, or leave it empty",
         ":6: split=tset: write train, validation or test, or leave it empty",
     ]

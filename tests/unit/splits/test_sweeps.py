@@ -13,6 +13,7 @@ from PIL import Image
 
 from helpers.command_line import CommandLine
 from helpers.page_files import make_pages
+from helpers.sentences import sentences
 from htr_exp.cli import start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
@@ -136,7 +137,7 @@ def refused(experiment: list[str]) -> Refused:
         point = compose_experiment([*words, *changes])
         with pytest.raises(ConfigError) as caught:
             start.planned([point], start.StartRequest("train", changes, sweep="s", json=True), fetch=False)
-        return caught.value.problems
+        return sentences(caught.value)
 
     return problems
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.sentences import sentences
 from helpers.split_pages import leaf
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.tables import read_metadata
@@ -45,7 +46,7 @@ def test_every_bad_row_is_told_with_its_line(tmp_path: Path) -> None:
     pages = [*BOOK, leaf("urso/1r.xml")]
     with pytest.raises(DatasetError) as caught:
         read_metadata(tmp_path / "pages.csv", page_column="page", pages=pages)
-    assert [problem.partition("pages.csv")[2] for problem in caught.value.problems] == [
+    assert [problem.partition("pages.csv")[2] for problem in sentences(caught.value)] == [
         ":2: page=1r: it may be any of odo/1r.xml, urso/1r.xml",
         ":4: page=9r: there is no such page with text",
         ":5: page=1r.xml: it may be any of odo/1r.xml, urso/1r.xml",

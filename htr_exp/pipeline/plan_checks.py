@@ -1,0 +1,126 @@
+"""What keeps a run from being done, and what to know before it starts: a list of checks over what was gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from htr_exp.audit import classes
+from htr_exp.config import conventions, rules
+from htr_exp.config.compose import Composed, word_problems
+from htr_exp.config.defaults import shipped
+from htr_exp.config.schema import CHOICES
+from htr_exp.core.errors import HtrExpError
+from htr_exp.core.problem import Problem
+from htr_exp.groundtruth.as_kraken.values import refused
+from htr_exp.kraken import options
+from htr_exp.kraken.releases import release, unloadable
+from htr_exp.pipeline.sources import Gathered, Sources
+from htr_exp.splits import leakage
+
+
+def setting_problems(composed: Composed, *, evaluate: bool = False) -> list[Problem]:
+    """What is wrong with the configuration itself, before anything is read."""
+    experiment = composed.experiment
+    found = word_problems(composed.values)
+    if experiment.task.name not in CHOICES["task.name"]:
+        return found  # every rule asks for the task
+    found += rules.problems(experiment, shipped(experiment.task.name), evaluate=evaluate)
+    found += classes.setting_problems(experiment.classes)
+    found += leakage.setting_problems(experiment.leakage)
+    return found
+
+
+def _settings(gathered: Gathered) -> Iterable[Problem]:
+    return gathered.settings
+
+
+def _cluster(gathered: Gathered) -> Iterable[Problem]:
+    return gathered.cluster
+
+
+def _unreadable(gathered: Gathered) -> Iterable[Problem]:
+    """What could not be had at all: ground truth, split, models, kraken."""
+    return gathered.problems
+
+
+def _kraken(gathered: Gathered) -> Iterator[Problem]:
+    """What each version of kraken that may do the run cannot do of it."""
+    experiment = gathered.experiment
+    for version in gathered.versions:
+        try:
+            if not gathered.evaluate:
+                yield from options.problems(experiment.training, experiment.seed, version, experiment.task.name)
+            for model in (gathered.base, gathered.segmenter):
+                if model is not None and (why := unloadable(model.header, version)):
+                    yield Problem(f"{model.path}: {why}", where="model")
+        except HtrExpError as error:
+            yield Problem(f"runtime.fallback_kraken={version}: {error.headline}", where="runtime.fallback_kraken")
+
+
+def _texts(gathered: Gathered) -> Iterator[Problem]:
+    """The characters at which a version that may do the run stops, with the first line that has each."""
+    old = next((version for version in gathered.versions if release(version) == "4.3"), None)
+    trains_on_texts = not gathered.evaluate and gathered.experiment.task.name == "recognition"
+    if old is None or gathered.dataset is None or not trains_on_texts:
+        return
+    first: dict[str, str] = {}
+    for page in gathered.dataset.pages:
+        for line in page.lines:
+            if character := refused(line.text):
+                first.setdefault(character, f"{page.name}:{line.id}")
+    for character, where in sorted(first.items()):
+        what = f"{where}: kraken {old} stops at U+{ord(character):04X}, which it cannot bring into display order"
+        yield Problem(what, "write it otherwise, or use kraken 7", where)
+
+
+def _training_data(gathered: Gathered) -> Iterable[Problem]:
+    """What the pages mean for the network."""
+    if gathered.training_data is None:
+        return ()
+    base = gathered.base.name if gathered.base else None
+    return gathered.training_data.problems(gathered.experiment, base, gathered.versions)
+
+
+def _leaks(gathered: Gathered) -> Iterable[Problem]:
+    return gathered.leaks.problems() if gathered.leaks else ()
+
+
+CHECKS: tuple[Callable[[Gathered], Iterable[Problem]], ...] = (
+    _settings,
+    _cluster,
+    _unreadable,
+    _kraken,
+    _texts,
+    _training_data,
+    _leaks,
+)
+"""In the order in which a user reads what they find."""
+
+
+def problems(gathered: Gathered) -> list[Problem]:
+    """Every reason why the run cannot be done, each once."""
+    return list(dict.fromkeys(problem for check in CHECKS for problem in check(gathered)))
+
+
+def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
+    """What to know of a run that can be done."""
+    experiment, base = gathered.experiment, gathered.base
+    yield from _runtime_warnings(gathered, sources)
+    yield from gathered.split.notes if gathered.split else ()
+    yield from gathered.leaks.warnings if gathered.leaks else ()
+    if experiment.task.name == "recognition" and (said := conventions.warning(experiment, evaluate=gathered.evaluate)):
+        yield said
+    if gathered.training_data:
+        yield from gathered.training_data.warnings(experiment, base.name if base else None)
+    if gathered.split and not gathered.split.pages["test"]:
+        yield "there is no test set: only a validation score will be given, which is optimistic"
+
+
+def _runtime_warnings(gathered: Gathered, sources: Sources) -> list[str]:
+    """What is not here of a kraken that jobs are to find on their nodes."""
+    wanted, kraken = gathered.experiment.runtime, gathered.kraken
+    if kraken is not None and kraken.fallback:
+        return [f"{kraken.fallback}: kraken {kraken.version} of {kraken.image} is used instead"]
+    if not gathered.experiment.slurm.submit or wanted.kind == "host":
+        return []
+    return sources.missing_runtime(wanted)

@@ -1,0 +1,350 @@
+"""Everything that a plan is made from, read once a command: ground truth, split, models, kraken, the cluster, lineage."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from htr_exp.audit import training_data
+from htr_exp.audit.training_data import TrainingData
+from htr_exp.config.places import Places, absolute
+from htr_exp.config.schema import Experiment, Model, Runtime, Slurm
+from htr_exp.core import machine
+from htr_exp.core.errors import ConfigError, HtrExpError
+from htr_exp.core.files import sha256_file
+from htr_exp.core.problem import Problem
+from htr_exp.groundtruth.examine import examine_folders
+from htr_exp.groundtruth.file_cache import user_cache
+from htr_exp.groundtruth.model import Dataset
+from htr_exp.kraken import model_store, runtime
+from htr_exp.kraken.model_file import ModelHeader, read_header
+from htr_exp.kraken.runtime import Kraken
+from htr_exp.slurm import refusals, sbatch
+from htr_exp.slurm.cluster import Partition, partitions
+from htr_exp.slurm.programs import SlurmSilent
+from htr_exp.splits import from_config, leakage, seen_pages
+from htr_exp.splits.leakage import LeakageReport, Similar
+from htr_exp.splits.seen_pages import Lineage
+from htr_exp.splits.split import Split, everything
+
+Value = TypeVar("Value")
+
+SHOWN = 20
+"""Errors of ground truth that a plan shows; `check` shows all."""
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A model that a run starts from, or scores."""
+
+    name: str
+    path: Path
+    sha256: str
+    header: ModelHeader
+    doi: str | None
+
+
+class Sources:
+    """What the plans of one command read: no folder is read, no file hashed, no program asked twice.
+
+    Each method raises the same error again when it is asked again.
+
+    Args:
+        fetch: whether base models that are not on this machine are downloaded.
+        progress: called with the number of files that are read, and of all.
+    """
+
+    def __init__(self, *, fetch: bool = True, progress: Callable[[int, int], None] | None = None) -> None:
+        self._fetch, self._progress = fetch, progress
+        self._known: dict[Hashable, Any] = {}
+        self._tables: from_config.Tables = {}
+
+    def _once(self, key: Hashable, read: Callable[[], Value]) -> Value:
+        if key not in self._known:
+            try:
+                self._known[key] = read()
+            except HtrExpError as error:
+                self._known[key] = error
+        found = self._known[key]
+        if isinstance(found, HtrExpError):
+            raise found
+        return found  # type: ignore[no-any-return]
+
+    def dataset(self, experiment: Experiment, folders: Sequence[Path]) -> Dataset:
+        """The ground truth.
+
+        Raises:
+            ConfigError: it has errors.
+        """
+        config, task = experiment.dataset, experiment.task.name
+
+        def read() -> Dataset:
+            dataset = examine_folders(
+                folders,
+                pattern=config.pattern,
+                exclude=config.exclude,
+                task=task,  # type: ignore[arg-type]
+                cache=user_cache(),
+                progress=self._progress,
+            )
+            if dataset.errors:
+                shown = [Problem(one.message, where=str(one.file)) for one in dataset.errors[:SHOWN]]
+                if len(dataset.errors) > SHOWN:
+                    more = f"and {len(dataset.errors) - SHOWN} more"
+                    shown.append(Problem(more, "run `python -m htr_exp check` on the folder to see all"))
+                raise ConfigError("ground truth:", shown)
+            return dataset
+
+        return self._once(("dataset", tuple(folders), config.pattern, tuple(config.exclude), task), read)
+
+    def similar_pages(self, experiment: Experiment, dataset: Dataset) -> Similar:
+        """Which pages of a dataset are nearly the same."""
+        config = experiment.leakage
+        key = ("similar", id(dataset), config.near_image, config.near_text, config.contained_text, config.text_letters)
+        return self._once(key, lambda: leakage.similar(dataset.pages, config, user_cache(), self._progress))
+
+    def split(self, experiment: Experiment, dataset: Dataset, *, evaluate: bool) -> Split:
+        """The split; in an evaluation all pages are for the test.
+
+        Raises:
+            ConfigError, DatasetError: no such split can be made of these pages.
+        """
+        if evaluate:
+            return self._once(("everything", id(dataset)), lambda: everything(dataset.pages))
+        accepted = experiment.leakage.accept
+
+        def made() -> Split:
+            # what the guard would refuse is not drawn in the first place
+            pairs = (one for one in self.similar_pages(experiment, dataset).pairs if one.kind not in accepted)
+            return from_config.made(experiment, dataset.pages, self._tables, together=leakage.together(pairs))
+
+        table = (experiment.dataset.metadata, experiment.dataset.page_column)
+        return self._once(("split", id(dataset), *table, repr(experiment.split), repr(experiment.leakage)), made)
+
+    def folds(self, experiment: Experiment, dataset: Dataset) -> list[str]:
+        """What `split.fold` may be.
+
+        Raises:
+            DatasetError: the pages cannot be grouped so.
+        """
+        return from_config.folds(experiment, dataset.pages, self._tables)
+
+    def base_model(self, config: Model, task: str, places: Places, *, needed_for: str) -> BaseModel:
+        """A model of the configuration, fetched if need be.
+
+        Args:
+            config: its section.
+            task: what it is to be for.
+            places: of this machine.
+            needed_for: begins the sentence that says so of a model for another task.
+
+        Raises:
+            ConfigError, ModelError: it is not there, cannot be read, or is for another task.
+        """
+
+        def obtained() -> BaseModel:
+            timeout_s = config.fetch_timeout_s if self._fetch else None
+            path = model_store.obtain(config, [places.models], timeout_s=timeout_s).absolute()
+            header = read_header(path)
+            if header.kind != task:
+                raise ConfigError(f"{path} is a {header.kind} model: {needed_for} a {task} model")
+            name = config.name if config.name != "none" else None
+            return BaseModel(name or path.stem, path, sha256_file(path), header, config.doi)
+
+        return self._once(("model", config.path, config.doi, config.file, task), obtained)
+
+    def lineage(self, base: BaseModel, trained_on: str | None, places: Places) -> Lineage:
+        """What is known of the pages that a base model was trained on.
+
+        Raises:
+            DatasetError: the table of these pages cannot be used.
+        """
+        listed = absolute(trained_on) if trained_on else None
+        key = ("lineage", base.sha256, trained_on, places.runs)
+        return self._once(key, lambda: seen_pages.of_model(base.path, base.sha256, places.runs, listed))
+
+    def training_data(
+        self, experiment: Experiment, base: BaseModel | None, dataset: Dataset, split: Split, *, evaluate: bool
+    ) -> TrainingData:
+        """What the pages of a training mean for its network.
+
+        Raises:
+            ConfigError: with every problem of the table of allowed characters.
+        """
+        header = base.header if base else None
+        of_model = base.sha256 if base else None
+        key = ("training data", id(dataset), split.digest, of_model, evaluate, training_data.key(experiment))
+        pages = {page.name: page for page in dataset.pages}
+        return self._once(key, lambda: training_data.of_split(experiment, pages, split.pages, header))
+
+    def kraken(self, wanted: Runtime, *, submits: bool) -> Kraken:
+        """The kraken that does the run, as far as this machine can say.
+
+        Raises:
+            RuntimeUnavailableError: it is not here, or of a version that is not supported.
+        """
+        elsewhere = submits and (wanted.kraken is not None or wanted.kind != "host")
+        find = runtime.stated if elsewhere else lambda one: runtime.provide(one, prove=False)
+        return self._once(("kraken", repr(wanted), submits), lambda: find(wanted))
+
+    def missing_runtime(self, wanted: Runtime) -> list[str]:
+        """What this machine lacks of a runtime that jobs are to find on their nodes."""
+        return self._once(("missing", repr(wanted)), lambda: runtime.missing_here(wanted))
+
+    def device(self, asked: str) -> str:
+        """The device of this machine that `training.device` means."""
+        return self._once(("device", asked), lambda: machine.device(asked))
+
+    def slurm_problems(self, settings: Slurm) -> list[Problem]:
+        """What Slurm would refuse, or take and never start."""
+        if not settings.submit or settings.partition is None or settings.time_min is None:
+            return []
+        return self._once(("slurm", repr(settings)), lambda: _asked_slurm(settings))
+
+
+def _asked_slurm(settings: Slurm) -> list[Problem]:
+    chosen = f"slurm={settings.name}"
+    if shutil.which("sbatch") is None:
+        remedy = "run this on the cluster's login node, or here with slurm=none"
+        return [Problem(f"{chosen}: there is no sbatch here", remedy, "slurm")]
+    try:
+        found = [*_unknown_partitions(settings, known := partitions()), *_too_long(settings, known)]
+        if found:
+            return found
+        words = refusals.test_script(sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1))
+        return [refusals.meaning(words, vars(settings))] if words else []
+    except SlurmSilent as silent:
+        return [Problem(f"{chosen}: {silent}", "try again when Slurm answers, or run here with slurm=none", "slurm")]
+
+
+def _unknown_partitions(settings: Slurm, known: Mapping[str, Partition]) -> list[Problem]:
+    return [
+        Problem(
+            f"slurm.{key}={names}: there is no such partition",
+            f"choose one of {', '.join(sorted(known))}",
+            f"slurm.{key}",
+        )
+        for key in ("partition", "compile_partition")
+        if (names := getattr(settings, key)) is not None and any(name not in known for name in names.split(","))
+    ]
+
+
+def _too_long(settings: Slurm, known: Mapping[str, Partition]) -> list[Problem]:
+    """That the time is more than every partition allows: Slurm takes such a job and leaves it waiting for ever."""
+    limits = [known[name].max_time_min for name in str(settings.partition).split(",") if name in known]
+    if not limits or None in limits or (settings.time_min or 0) <= (longest := max(limit or 0 for limit in limits)):
+        return []
+    what = f"slurm.time_min={settings.time_min}: {settings.partition} allows {longest} minutes"
+    return [Problem(what, where="slurm.time_min")]
+
+
+@dataclass
+class Gathered:
+    """What one plan is made from; None is what could not be had, and `problems` says why.
+
+    Attributes:
+        experiment: as composed.
+        evaluate: the base model is only scored.
+        settings: what is wrong with the configuration itself.
+        folders: of the dataset, absolute.
+        named: whether a base model is named.
+    """
+
+    experiment: Experiment
+    evaluate: bool
+    settings: list[Problem]
+    places: Places
+    folders: Sequence[Path]
+    named: bool
+    problems: list[Problem]
+    dataset: Dataset | None = None
+    split: Split | None = None
+    base: BaseModel | None = None
+    segmenter: BaseModel | None = None
+    kraken: Kraken | None = None
+    training_data: TrainingData | None = None
+    leaks: LeakageReport | None = None
+    cluster: Sequence[Problem] = ()
+
+    def is_sound(self, *sections: str) -> bool:
+        """Whether nothing is wrong with these sections of the configuration."""
+        return not any(problem.section in sections for problem in self.settings)
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions of kraken that may do the run; none if it is not known."""
+        return versions_of(self.experiment.runtime, self.kraken) if self.kraken else ()
+
+
+def versions_of(wanted: Runtime, kraken: Kraken) -> tuple[str, ...]:
+    """The versions of kraken that may do a run: the one that was found, and that of a fallback."""
+    other = wanted.fallback_kraken if wanted.kind == "module" and wanted.fallback else None
+    return (kraken.version,) if other in (None, kraken.version) else (kraken.version, str(other))
+
+
+def gather(
+    experiment: Experiment,
+    sources: Sources,
+    settings: list[Problem],
+    *,
+    places: Places,
+    folders: Sequence[Path],
+    segments: bool,
+    evaluate: bool,
+) -> Gathered:
+    """Read all that a plan is made from; what depends on something that could not be had is left out.
+
+    Args:
+        experiment: as composed.
+        sources: shared by the plans of one command.
+        settings: what is wrong with the configuration itself: nothing is read by a setting that cannot be used.
+        places: of this machine.
+        folders: of the dataset.
+        segments: whether a segmentation model is named.
+        evaluate: the base model is only scored.
+    """
+    model, task = experiment.model, experiment.task.name
+    named = model.name != "none" and bool(model.path or model.doi)
+    found = Gathered(experiment, evaluate, settings, places, folders, named, [])
+
+    def attempt(read: Callable[[], Value]) -> Value | None:
+        try:
+            return read()
+        except HtrExpError as error:
+            found.problems += error.reasons()
+            return None
+
+    found.cluster = sources.slurm_problems(experiment.slurm)
+    if folders:
+        found.dataset = attempt(lambda: sources.dataset(experiment, folders))
+    if named:
+        start = f"task={task} starts from"
+        found.base = attempt(lambda: sources.base_model(model, task, places, needed_for=start))
+    if evaluate and segments:
+        segmenter, task = experiment.segmentation_model, "segmentation"
+        start = "segmentation_model is"
+        found.segmenter = attempt(lambda: sources.base_model(segmenter, task, places, needed_for=start))
+    found.kraken = attempt(lambda: sources.kraken(experiment.runtime, submits=experiment.slurm.submit))
+    if (dataset := found.dataset) is None or not (evaluate or found.is_sound("split", "leakage")):
+        return found
+    if (split := attempt(lambda: sources.split(experiment, dataset, evaluate=evaluate))) is None:
+        return found
+    found.split = split
+    if (found.base is not None or not named) and found.is_sound("classes"):
+        found.training_data = attempt(
+            lambda: sources.training_data(experiment, found.base, dataset, split, evaluate=evaluate)
+        )
+    if found.is_sound("leakage"):
+        found.leaks = attempt(lambda: _guarded(found, sources, dataset, split))
+    return found
+
+
+def _guarded(found: Gathered, sources: Sources, dataset: Dataset, split: Split) -> LeakageReport:
+    similar = sources.similar_pages(found.experiment, dataset)
+    trained_on = found.experiment.model.trained_on
+    lineage = sources.lineage(found.base, trained_on, found.places) if found.base else None
+    pages = {page.name: page for page in dataset.pages}
+    return leakage.guard(split.pages, pages, similar, lineage, found.experiment.leakage)
