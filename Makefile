@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 DEMO := demo-run
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest
+# A test on a real cluster waits for Slurm, a long one for kraken. Those on a cluster run as they stand: they share its nodes.
+LONG := --timeout 1800
+IN_ORDER := $(LONG) -p no:randomly -n 0
 # Where this is set, every start of kraken compiles its modules anew, which takes as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo ui test test-slow cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock clean
+.PHONY: help install demo ui test test-quick test-slow coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,11 +36,17 @@ demo: install ## fine-tune the demo model on the synthetic demo pages, and show 
 ui: install ## open the MLflow UI of the demo on this machine
 	$(BIN)/python -m htr_exp ui --workspace $(DEMO)
 
+test-quick: install ## run the tests for daily work: half a minute
+	$(PYTEST) -n 2 --dist worksteal -m "not seconds and not slow and not kraken" tests/unit
+
 test: install ## run the tests; HTR_EXP_REAL_DATA=FOLDER adds those on real ground truth
 	$(PYTEST) -n 2 --dist worksteal
 
 test-slow: install ## run the tests that take more than a quarter of a minute each: real trainings, kills, a server that goes away
-	HTR_EXP_SLOW=1 $(PYTEST) -n 2 --dist worksteal -m slow
+	HTR_EXP_SLOW=1 $(PYTEST) $(LONG) -n 2 --dist worksteal -m slow
+
+coverage: install ## run the tests of `make test`, and print how much of the code they reach; fails under the floor in pyproject.toml
+	$(PYTEST) -n 2 --dist worksteal --cov --cov-report term:skip-covered
 
 cluster: ## start a real Slurm on this machine, for the tests (root on Debian; tests/cluster/start)
 	@tests/cluster/start
@@ -46,27 +55,28 @@ cluster-stop: ## stop it
 	@tests/cluster/stop
 
 test-slurm: install ## run the tests that need a real Slurm, on a cluster started for them (root on Debian 12)
-	tests/cluster/with $(PYTEST) tests/slurm -n 0 -m slurm
+	tests/cluster/with $(PYTEST) tests/slurm $(IN_ORDER) -m slurm
 
 # Both say `skipped` and why where a machine cannot have what they need (exit code 3), and keep what they build in ~/.cache/htr_exp.
 test-kraken4: install ## run the tests with the real kraken 4.3.13 behind an environment module, alone and in Slurm jobs
 	@found=$$(tests/kraken4/install) || { [ $$? = 3 ] || exit 1; echo "skipped: the tests of kraken 4.3.13, for the reason above"; exit 0; }; \
 	eval "export $$(echo "$$found" | tail -n 2 | tr '\n' ' ')"; \
-	$(PYTEST) tests/kraken4 -m kraken4 -n 0 && tests/cluster/with $(PYTEST) tests/slurm -n 0 -m "slurm and kraken4"
+	$(PYTEST) tests/kraken4 $(IN_ORDER) -m kraken4 && tests/cluster/with $(PYTEST) tests/slurm $(IN_ORDER) -m "slurm and kraken4"
 
 test-apptainer: install ## run the tests with a real Apptainer and kraken in a thin image, alone and in Slurm jobs (root on Debian 12)
 	@tests/apptainer/install && found=$$(tests/apptainer/thin-image) || { [ $$? = 3 ] || exit 1; echo "skipped: the tests of Apptainer, for the reason above"; exit 0; }; \
 	export HTR_EXP_IMAGE="$$(echo "$$found" | tail -n 1)" HTR_EXP_IMAGE_BIND="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'):/opt/kraken"; \
 	found=$$(tests/kraken4/install) && eval "export $$(echo "$$found" | tail -n 2 | tr '\n' ' ')"; \
-	$(PYTEST) tests/apptainer -m apptainer -n 0 && tests/cluster/with $(PYTEST) tests/slurm -n 0 -m "slurm and apptainer"
+	$(PYTEST) tests/apptainer $(IN_ORDER) -m apptainer && tests/cluster/with $(PYTEST) tests/slurm $(IN_ORDER) -m "slurm and apptainer"
 
 image: ## build the image of kraken 7.1 (KRAKEN=4.3: of 4.3.13) as far as this machine allows; takes 10 to 30 minutes
 	containers/build $(or $(KRAKEN),7.1)
 
-lint: install ## check style and types
+lint: install ## check style, types and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 bench: install ## measure speed and memory against named peers; writes benchmarks/results/
 	$(BIN)/python -m benchmarks
@@ -77,6 +87,9 @@ lock: ## choose versions anew, for all systems and Pythons
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements/all.txt -o containers/kraken-7.1.lock containers/kraken-7.1.in
 	$(UV) pip compile -q --universal --python-version 3.9 --generate-hashes --no-emit-index-url --no-header -o containers/kraken-4.3.lock containers/kraken-4.3.in
 	echo uv | $(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -o requirements/uv.txt -
+
+release-check: install ## build wheel and sdist, and try the wheel in an environment of its own, without kraken
+	.ci/release-check
 
 clean: ## remove .venv and the demo's workspace
 	rm -rf $(VENV) $(DEMO)
