@@ -25,7 +25,7 @@ PAGES = sorted(
 )
 PAGES = [page for page in PAGES if page.relative_to(ROOT).parts[0] not in ("dist", "build", "demo-run")]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
+TARGETS = {"test-fresh", *re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE)}
 
 REMOVED = {"scores=default", "split.kind=page"}
 """What the changelog says of names that are gone."""
@@ -53,7 +53,7 @@ def blocks(page: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the fenced blocks of a page, each with the number of its first line."""
     inside: list[str] | None = None
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith("```"):
+        if line.lstrip().startswith("```"):  # in a list it is indented
             if inside is not None:
                 yield number - len(inside), inside
             inside = [] if inside is None else None
