@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,14 @@ from htr_exp.runs.run_dir import RunDir
 if real := os.environ.get("HTR_EXP_REAL_DATA"):  # tests stand in folders of their own
     os.environ["HTR_EXP_REAL_DATA"] = str(Path(real).resolve())
 
+# What this machine, its user or a job around the tests has set: none of it may decide a test.
+for name in [name for name in os.environ if re.match(
+    r"(SLURM|SBATCH|SRUN|SALLOC|SQUEUE|SACCT|SINFO|SCONTROL|SCANCEL|APPTAINER|SINGULARITY|LMOD|MODULE|MLFLOW|HYDRA|GIT|XDG)_|MODULE"
+    r"|LOADEDMODULES|_LMFILES_|BASH_ENV$|ENV$|BASH_FUNC_|CUDA_VISIBLE|(FORCE|NO)_COLOR|CLICOLOR|COLUMNS$|LINES$|LS_COLORS"
+    r"|PYTHON(WARNINGS|DONTWRITEBYTECODE|HASHSEED|OPTIMIZE|DEVMODE)|.*_proxy$",
+    name, re.IGNORECASE,
+)]:  # fmt: skip
+    del os.environ[name]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("HTR_EXP_SLOW"):
