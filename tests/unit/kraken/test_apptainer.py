@@ -447,8 +447,8 @@ def test_the_leash_holds_while_the_program_ends_in_its_own_time(
     shell: str, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     script = (
-        "import signal, time\n"
-        "def end(number, frame):\n    print('ending', flush=True)\n    time.sleep(60)\n"
+        "import os, signal, time\n"  # os.write, since the signal may come while print is at work
+        "def end(number, frame):\n    os.write(1, b'ending\\n')\n    time.sleep(60)\n"
         "signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\ntime.sleep(60)\n"
     )
     process = start(as_in_an_image(shell, sys.executable, "-c", script, leashed=True))
