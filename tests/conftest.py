@@ -33,6 +33,7 @@ for name in [name for name in os.environ if re.match(
 )]:  # fmt: skip
     del os.environ[name]
 
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("HTR_EXP_SLOW"):
         return
