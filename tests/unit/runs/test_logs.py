@@ -392,10 +392,14 @@ def test_ctrl_c_ends_logs_without_fault(make: Make, cluster: Site, workspace: Pa
     run = make("a", "queued", "12")
     run.log.write_text("Epoch 1\n")
     cluster.queue({"JobArrayID": "12", "State": "RUNNING"})
-    process = subprocess.Popen([sys.executable, "-m", "htr_exp", "logs", "a", "-f"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "Epoch 1\n"
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
-    process.stdout.close()
+    with subprocess.Popen(
+        [sys.executable, "-m", "htr_exp", "logs", "a", "-f"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "Epoch 1\n"
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
