@@ -11,7 +11,7 @@ IN_ORDER := $(LONG) -p no:randomly -n 0
 # Where this is set, every start of kraken compiles its modules anew, which takes as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo ui test test-quick test-slow coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock release-check clean
+.PHONY: help install demo ui test test-quick test-slow test-fresh coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test-slow: install ## run the tests that take more than a quarter of a minute ea
 
 coverage: install ## run the tests of `make test`, and print how much of the code they reach; fails under the floor in pyproject.toml
 	$(PYTEST) -n 2 --dist worksteal --cov --cov-report term:skip-covered
+
+test-fresh: ## do as the README says in a fresh Debian 12 (root): TARGET="demo test", BY=user or BY=root
+	@tests/fresh/run $(or $(TARGET),demo test) || { code=$$?; [ $$code = 3 ] || exit $$code; echo "skipped: the README's commands on a fresh machine, for the reason above"; }
 
 cluster: ## start a real Slurm on this machine, for the tests (root on Debian; tests/cluster/start)
 	@tests/cluster/start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,19 @@ from htr_exp.runs.run_dir import RunDir
 
 if real := os.environ.get("HTR_EXP_REAL_DATA"):  # tests stand in folders of their own
     os.environ["HTR_EXP_REAL_DATA"] = str(Path(real).resolve())
+
+# What this machine, its user or a job around the tests has set: none of it may decide a test.
+for name in [name for name in os.environ if re.match(
+    r"(SLURM|SBATCH|SRUN|SALLOC|SQUEUE|SACCT|SINFO|SCONTROL|SCANCEL|APPTAINER|SINGULARITY|LMOD|MODULE|MLFLOW|HYDRA|GIT|XDG)_|MODULE"
+    r"|LOADEDMODULES|_LMFILES_|BASH_ENV$|ENV$|BASH_FUNC_|CUDA_VISIBLE|(FORCE|NO)_COLOR|CLICOLOR|COLUMNS$|LINES$|LS_COLORS"
+    r"|PYTHON(WARNINGS|DONTWRITEBYTECODE|HASHSEED|OPTIMIZE|DEVMODE)|TERM$|TTY_|.*_proxy$",
+    name, re.IGNORECASE,
+)]:  # fmt: skip
+    del os.environ[name]
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # so it is in what a script starts in the background; tests send Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

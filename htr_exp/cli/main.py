@@ -31,6 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HtrExpError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        library = (error.name or "").partition(".")[0]
+        if library in ("", "htr_exp"):
+            raise
+        from htr_exp.cli.doctor import software
+
+        print(f"error: the Python library {library} cannot be used ({error})", file=sys.stderr)
+        print(f"  - install it and all else that is needed: {software.installing()}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `| head`

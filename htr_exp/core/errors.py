@@ -9,7 +9,7 @@
     └── TrainingError            kraken, or a stage around it, failed
         └── KilledError          somebody or something killed kraken
 
-`cli.main` catches these and nothing else: any other exception is a defect and keeps its traceback.
+`cli.main` catches these, and a library that is missing: any other exception is a defect and keeps its traceback.
 """
 
 from __future__ import annotations

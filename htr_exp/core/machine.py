@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import subprocess
@@ -34,6 +35,14 @@ def allocation() -> Allocation | None:
         restarts=int(restarts) if restarts.isdigit() else 0,
         cpus=int(cpus) if cpus.isdigit() else usable_cpus(),
     )
+
+
+def user() -> str:
+    """Return the name of who runs this, or, where they have none, their number: a container may know no names."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def usable_cpus() -> int:

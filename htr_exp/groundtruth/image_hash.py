@@ -21,7 +21,9 @@ BITS = 512
 PIXELS = 128_000_000
 """An image of more is not decoded: it would take more than 400 MB."""
 
-_FORM = 1  # of what is remembered; raise it whenever looks change
+_FORM = (
+    2  # of what is remembered; raise it whenever looks change. 1 remembered a missing library as a fault of the image
+)
 _SIDE = 256  # pixels of the reduced image that is looked at; JPEG decodes to little more than that
 _PLAIN = 3.0  # standard deviation of grey levels below which an image shows nothing
 
@@ -82,6 +84,8 @@ def _look(path: str) -> str:
                 return _bits(image)
     except MemoryError:
         return "!there is too little memory to decode it"
+    except ImportError:  # of a library, which says nothing of the image
+        raise
     except Exception as error:  # noqa: BLE001 - Pillow's plugins raise anything on broken images
         return f"!{getattr(error, 'strerror', None) or str(error) or type(error).__name__}"
     finally:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from htr_exp.config.schema import Slurm
+from htr_exp.core import machine
 from htr_exp.core.errors import SubmissionError
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
@@ -143,7 +143,7 @@ def _record(job: str, compile_job: str | None, work: sbatch.Work, packed: int) -
     settings = {key: value for key, value in asdict(work.slurm).items() if value not in (None, {})}
     return {
         "time": utc_now(),
-        "by": getpass.getuser(),
+        "by": machine.user(),
         "job": job,
         "compile_job": compile_job,
         "log": str(sbatch.log_of(work, job)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import getpass
 import os
 import socket
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from htr_exp.core import machine
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.runs.selection import runs_in
 from htr_exp.runs.status import SETTLED, RunStatus, compile_log, look, of_folder, tail
@@ -44,7 +44,7 @@ def cancel(runs: Sequence[RunDir]) -> tuple[list[Cancelled], list[str]]:
     found, notes = look(runs)
     todo = [run for run in runs if found[run.path].state.state not in SETTLED]
     for run in todo:
-        run.cancel(getpass.getuser())
+        run.cancel(machine.user())
     jobs = _jobs_to_end(todo, {run: found[run.path].job for run in todo})
     problems = [*notes] if any(found[run.path].job for run in todo) else []
     refused = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from htr_exp.core import machine
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.lock import Locked
 from htr_exp.runs.run_dir import RunDir, State
@@ -124,7 +124,7 @@ def _with_slurm(
     state = run.state()
     if state.state in SETTLED or _at_work_here(run):
         return replace(before, state=state)
-    if job is None and record.get("by") not in (None, getpass.getuser()):  # whose jobs Slurm may hide from us
+    if job is None and record.get("by") not in (None, machine.user()):  # whose jobs Slurm may hide from us
         return replace(before, state=state, job=id)
     if job is None and state.state == "interrupted":
         return replace(before, state=state)

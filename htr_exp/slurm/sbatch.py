@@ -17,6 +17,9 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from htr_exp.config.schema import Slurm
 
+# submitit does not even write a script where there is no srun; but srun is called on the node, and sbatch speaks for itself.
+submitit.SlurmExecutor.affinity = classmethod(lambda cls: 2)  # type: ignore[method-assign, assignment, unused-ignore]
+
 
 class RefusedError(Exception):
     """sbatch does not take the job; the text is its own words."""

@@ -7,7 +7,6 @@ redid an epoch, or withdrew it), the MLflow run is deleted and made again; other
 from __future__ import annotations
 
 import contextlib
-import getpass
 import importlib.util
 import json
 import logging
@@ -20,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from htr_exp.core import files
+from htr_exp.core import files, machine
 from htr_exp.tracking import run_view, store
 from htr_exp.tracking.store import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
 
@@ -76,7 +75,7 @@ class Writer:
             self._delete(run)
             run, shown = None, {}
         if run is None:
-            tags = {"htr_exp.uuid": view.uuid, "mlflow.user": _user()}
+            tags = {"htr_exp.uuid": view.uuid, "mlflow.user": machine.user()}
             run = self.client.create_run(experiment, view.started, tags, view.name)
         run_id: str = run.info.run_id
         self._log(run, shown, view)
@@ -228,7 +227,7 @@ class Writer:
     def _new_parent(self, experiment: str, sweep: run_view.SweepView, started: int) -> Any:
         tags = {
             "htr_exp.sweep": sweep.id,
-            "mlflow.user": _user(),
+            "mlflow.user": machine.user(),
             "mlflow.note.content": f"The sweep `{sweep.name}`: its runs are nested below it.",
         }
         run = self.client.create_run(experiment, started, tags, sweep.name)
@@ -264,13 +263,6 @@ def read_marks(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return marks if isinstance(marks, dict) else {}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without an entry for the user
-        return str(os.getuid())
 
 
 def client(uri: str) -> Any:

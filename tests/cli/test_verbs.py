@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,25 @@ def test_errors_are_words_and_not_a_traceback(htr_exp: CommandLine) -> None:
         "dataset=dmeo", "training.lrates=1", "seed=x", "training.schedule=cosinus",
     ]  # fmt: skip
     assert said.stderr.count("did you mean") == 3
+
+
+@pytest.mark.parametrize("words", [("check", "dataset=demo"), ("train", "--dry-run", "dataset=demo", "model=demo")])
+def test_a_library_that_is_missing_is_an_error_in_plain_words(
+    words: tuple[str, ...], call: Call, fake_kraken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had switched off the search for nearly identical pages, with a warning for images that could not be seen."""
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    said = call(*words, *[f"runtime.ketos={fake_kraken}"] * (words[0] == "train"))
+    assert said.code == 2
+    assert said.err.startswith("error: the Python library imagehash cannot be used (")
+    assert "`make install` in " in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_fault_of_ours_keeps_its_traceback(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "htr_exp.cli.options", None)
+    with pytest.raises(ImportError):
+        call("options")
 
 
 def test_a_dry_run_shows_plan_and_commands_and_starts_nothing(dry: Call, workspace: Path) -> None:

@@ -34,10 +34,10 @@ class Sbatch:
 
 
 def put_on_path(programs: Path, monkeypatch: pytest.MonkeyPatch) -> Sbatch:
-    """Replace the `sbatch` of a folder on PATH; `srun` is there, too, as wherever there is Slurm."""
-    for name, code in (("sbatch", f"import runpy; runpy.run_path({__file__!r}, run_name='__main__')"), ("srun", "")):
-        (programs / name).write_text(f"#!{sys.executable}\n{code}\n")
-        (programs / name).chmod(0o755)
+    """Replace the `sbatch` of a folder on PATH."""
+    program = programs / "sbatch"
+    program.write_text(f"#!{sys.executable}\nimport runpy; runpy.run_path({__file__!r}, run_name='__main__')\n")
+    program.chmod(0o755)
     monkeypatch.setenv("FAKE_SBATCH", str(programs.parent))
     found = Sbatch(programs.parent)
     found.answers()

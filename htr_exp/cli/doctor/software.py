@@ -105,13 +105,14 @@ def lacking() -> list[Finding]:
         absent = [module for module in IMPORTED if importlib.util.find_spec(module) is None]
         if absent:
             found.append(
-                error("htr_exp", f"is not installed in this Python, which lacks {', '.join(absent)}", _from_folder())
+                error("htr_exp", f"is not installed in this Python, which lacks {', '.join(absent)}", installing())
             )
     found += [_missing(need) for need in needs or () if need.extra is None and need.version() is None]
     return [one for one in found if one.state == "error"]
 
 
-def _from_folder() -> str:
+def installing() -> str:
+    """Return the command that installs us and what we need."""
     folder = Path(__file__).resolve().parents[3]
     if not (folder / "pyproject.toml").exists():
         return f"`{sys.executable} -m pip install htr-exp`"
@@ -130,7 +131,7 @@ def findings(*, needed: frozenset[str] = frozenset()) -> Iterator[Finding]:
         yield warning(
             "htr_exp",
             f"{__version__}, run from its folder and not installed: what it needs is not known",
-            _from_folder(),
+            installing(),
         )
         return
     good, bad = [], []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -118,3 +119,17 @@ def test_many_images_are_looked_at_in_several_processes(tmp_path: Path, monkeypa
     found = looks(images, None)
     one_by_one = looks(PAGES, None).known
     assert [found.known[image] for image in images] == [one_by_one[PAGES[n % len(PAGES)]] for n in range(40)]
+
+
+@pytest.mark.parametrize("library", ["imagehash", "scipy.fftpack"])
+def test_a_library_that_is_missing_is_no_image_that_cannot_be_seen(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("htr_exp.groundtruth.file_cache.TICK_NS", -1)  # a file written just now is trusted too
+    image = tmp_path / "page.jpg"
+    image.write_bytes(PAGES[0].read_bytes())
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, library, None)
+        with pytest.raises(ImportError, match=library):
+            looks([image], tmp_path / "cache")
+    assert image in looks([image], tmp_path / "cache").known  # nothing of it is remembered

@@ -315,7 +315,7 @@ def test_any_path_can_be_bound(name: str) -> None:
 
 
 def test_without_apptainer_the_command_line_names_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("PATH", "/dev/null/nowhere")
     assert (
         exec_command(Path("/k.sif"), ["true"], binds=[], environment={}, folder=Path("/"), gpu=False)[0] == "apptainer"
     )
@@ -350,7 +350,7 @@ def test_the_mount_helpers_that_are_here_begin_deaf(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_mount_helpers_gets_none(tmp_path: Path) -> None:
-    apptainer.shielded({"PATH": "/nowhere"}, tmp_path / "ours")
+    apptainer.shielded({"PATH": "/dev/null/nowhere"}, tmp_path / "ours")
     assert not (tmp_path / "ours").exists()
 
 
@@ -447,8 +447,8 @@ def test_the_leash_holds_while_the_program_ends_in_its_own_time(
     shell: str, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     script = (
-        "import signal, time\n"
-        "def end(number, frame):\n    print('ending', flush=True)\n    time.sleep(60)\n"
+        "import os, signal, time\n"  # os.write, since the signal may come while print is at work
+        "def end(number, frame):\n    os.write(1, b'ending\\n')\n    time.sleep(60)\n"
         "signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\ntime.sleep(60)\n"
     )
     process = start(as_in_an_image(shell, sys.executable, "-c", script, leashed=True))

@@ -262,7 +262,7 @@ def test_a_shell_that_is_ended_is_told(em5: Site) -> None:
 def nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """No module system at its usual places, whatever this machine has."""
     for place in ("/etc/profile.d", "/usr/share", "/opt"):
-        monkeypatch.setattr(modules, "SCRIPT", modules.SCRIPT.replace(place, "/nowhere"))
+        monkeypatch.setattr(modules, "SCRIPT", modules.SCRIPT.replace(place, "/dev/null/nowhere"))
 
 
 @pytest.mark.usefixtures("nothing_here")

@@ -197,7 +197,7 @@ IMAGES: dict[str, tuple[Callable[[Site], Any], dict[str, Any], str]] = {
     "truncated": (lambda site: os.truncate(site.image, 20000), {}, "is cut short: it has 20000 of"),
     "another processor": (lambda site: site.image.write_bytes(sif(b"06")), {}, "is for another processor: ppc64le"),
     "no image": (lambda site: site.image.write_bytes(b"hello"), {}, "is not a SIF image"),
-    "no ketos": (lambda site: os.environ.__setitem__("FAKE_IMAGE", "/nowhere"), {}, "--version fails: "),
+    "no ketos": (lambda site: os.environ.__setitem__("FAKE_IMAGE", "/dev/null/nowhere"), {}, "--version fails: "),
     "another version": (lambda site: None, {"kraken": "7.1.1"}, "runtime.kraken=7.1.1: ketos of runtime.image="),
     "bind": (lambda site: None, {"bind": ["/no/such/place"]}, "runtime.bind=/no/such/place: there is no /no/such/place on this machine"),
     "bind as": (lambda site: None, {"bind": ["/tmp:there"]}, "give it from the root, /there"),

@@ -304,7 +304,7 @@ def test_what_sbatchs_own_test_refuses_is_refused_before_anything_is_written(
 def test_a_machine_without_sbatch_says_where_to_go(
     call: Call, programs: Sbatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("PATH", "/dev/null/nowhere")
     said = call(*ONE)
     assert said.code == 2
     assert (

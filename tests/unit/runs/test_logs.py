@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ import pytest
 from fakes.fake_slurm_site import Site, site
 from helpers.waiting import until
 from htr_exp.cli.main import main
-from htr_exp.core import console
+from htr_exp.core import console, machine
 from htr_exp.core.files import utc_now, write_json
 from htr_exp.runs import logs, status_table
 from htr_exp.runs.run_dir import RunDir
@@ -46,7 +45,7 @@ def make(workspace: Path) -> Make:
         run.write_state(state, reason=more.pop("reason", None), stage=more.pop("stage", None))
         if job:
             record = {"time": utc_now(), "job": job, "compile_job": None, "log": str(workspace / f"{job}.out"), "packed": 1,
-                      "by": getpass.getuser(), "slurm": {"time_min": 300}}  # fmt: skip
+                      "by": machine.user(), "slurm": {"time_min": 300}}  # fmt: skip
             run.add_submission(record | more)
         return run
 
@@ -315,7 +314,7 @@ def test_a_submitted_run_is_marked_and_its_job_ended(make: Make, call: Call, clu
     assert (code, out) == (0, "a: cancelled, with its job 12_3\n")
     assert [one["argv"] for one in cluster.calls("scancel")] == [["12_3"]]
     assert run.state().state == "cancelled"
-    assert run.state().reason == f"cancelled by {getpass.getuser()}"
+    assert run.state().reason == f"cancelled by {machine.user()}"
 
 
 def test_runs_that_share_a_job_go_on(make: Make, call: Call, cluster: Site) -> None:
@@ -393,10 +392,14 @@ def test_ctrl_c_ends_logs_without_fault(make: Make, cluster: Site, workspace: Pa
     run = make("a", "queued", "12")
     run.log.write_text("Epoch 1\n")
     cluster.queue({"JobArrayID": "12", "State": "RUNNING"})
-    process = subprocess.Popen([sys.executable, "-m", "htr_exp", "logs", "a", "-f"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "Epoch 1\n"
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
-    process.stdout.close()
+    with subprocess.Popen(
+        [sys.executable, "-m", "htr_exp", "logs", "a", "-f"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "Epoch 1\n"
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()

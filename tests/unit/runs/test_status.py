@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import socket
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from fakes.fake_slurm_site import Site, site
+from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.runs import status
 from htr_exp.runs.run_dir import RunDir
@@ -40,7 +40,7 @@ def submitted(tmp_path: Path) -> Submitted:
         run.write_state(state, reason=more.pop("reason", None), stage=more.pop("stage", None))
         if job is not None:
             record = {"time": utc_now(), "job": job, "compile_job": None, "log": str(tmp_path / f"{job}.out"), "packed": 1,
-                      "by": getpass.getuser(), "slurm": {"partition": "gpus", "time_min": 300, "mem_gb": 8, "array_parallelism": 4}}  # fmt: skip
+                      "by": machine.user(), "slurm": {"partition": "gpus", "time_min": 300, "mem_gb": 8, "array_parallelism": 4}}  # fmt: skip
             run.add_submission(record | more)
         return run
 

@@ -68,6 +68,21 @@ def test_the_script_is_a_shell_script(name: str) -> None:
     assert (said.returncode, said.stderr) == (0, "")
 
 
+def test_script_and_submission_need_no_srun_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Sbatch
+) -> None:
+    """srun is called on the node; `--dry-run` and the doctor show the script where there is none."""
+    (tmp_path / "alone").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "alone"))
+    said = sbatch.script(work(), 1)
+    assert said.replace(shlex.quote(sys.executable), "PYTHON") == (GOLDEN / "one.sh").read_text(encoding="utf-8")
+    (tmp_path / "alone" / "sbatch").symlink_to(programs.folder / "bin" / "sbatch")
+    asked = work(folder=tmp_path / "jobs")
+    assert sbatch.submit(asked, print, [("one",)]) == ["101"]
+    assert sbatch.submit(asked, print, [("one",), ("two",)]) == ["102_0", "102_1"]
+    assert programs.scripts == [sbatch.script(asked, 1), sbatch.script(asked, 2)]
+
+
 def test_a_job_finds_our_code_before_the_users(tmp_path: Path) -> None:
     code = tmp_path / "it's $HOME"
     (line,) = (line for line in sbatch.script(work(code=code), 1).splitlines() if line.startswith("export PYTHONPATH"))

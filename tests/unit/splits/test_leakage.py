@@ -401,7 +401,7 @@ def test_a_base_model_of_unknown_origin_is_recorded_as_that(planned: Callable[..
 
 # real pages
 
-DATA = Path(os.environ.get("HTR_EXP_REAL_DATA") or "/nonexistent")
+DATA = Path(os.environ.get("HTR_EXP_REAL_DATA") or "/dev/null/nowhere")
 real = pytest.mark.skipif(not DATA.exists(), reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
 
 
