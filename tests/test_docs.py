@@ -267,3 +267,14 @@ def test_blocks_of_commands_are_valid_shell() -> None:
             if any(STARTS.match(line) or line.startswith(("make ", "apptainer ", "rsync ")) for line in lines):
                 checked = subprocess.run(["bash", "-n"], input="\n".join(lines) + "\n", text=True, capture_output=True)
                 assert checked.returncode == 0, f"{page}:{number}: {checked.stderr}"
+
+
+PRINTED = ("line F1", "region IoU", "bag-of-words WER", "whole pages", "in the lines of the ground truth", "in the lines that were found", "fine-tuned")  # fmt: skip
+"""Headings and labels of the tables that pages quote."""
+
+
+@pytest.mark.parametrize("label", PRINTED)
+def test_tables_that_pages_quote_have_the_labels_of_the_program(label: str) -> None:
+    assert any(label in shown.text for shown in block_lines()), "no page quotes it any more"
+    sources = [*(ROOT / "htr_exp" / "runs").glob("*.py"), *(ROOT / "htr_exp" / "core").glob("*.py")]
+    assert any(f'"{label}"' in source.read_text(encoding="utf-8") for source in sources), f"nothing prints {label}"
