@@ -26,6 +26,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from htr_exp.core.task import RECOGNITION
 from htr_exp.groundtruth import file_cache, geometry, page_scan, text_checks
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.image_hash import looks
@@ -89,7 +90,7 @@ def _families(folders: list[Path]) -> list[dict[str, object]]:
         "reading lines, points, types": lambda: [read_page(path) for path in xml],
         "geometry": lambda: [_shapes(page.lines) for page in pages],
         "texts": lambda: [(list(text_checks.oddities(page.lines)), text_checks.forms(page.lines)) for page in pages],
-        "a whole XML file": lambda: [page_scan.look_into(str(path), "recognition") for path in xml],
+        "a whole XML file": lambda: [page_scan.look_into(str(path), RECOGNITION) for path in xml],
         "images: bytes and headers": lambda: [look_at(str(path)) for path in images],
         "perceptual hash": lambda: looks(images, None),
     }

@@ -19,12 +19,13 @@ from pathlib import Path
 import psutil
 
 from htr_exp.audit.memory_estimate import MemoryEstimate
+from htr_exp.config.defaults import shipped
+from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.kraken import runtime
 from htr_exp.kraken.commands import train_command
-from htr_exp.pipeline.sources import Sources as Shared
 
 PAGES = Path(__file__).parents[1] / "htr_exp" / "demo" / "pages"
 LAYERS = "[1,{height},0,3 Cr7,7,64,2,2 Gn32 Cr3,3,128,2,2 Gn32 Cr3,3,128 Gn32 Cr3,3,256 Gn32 Cr3,3,256 Gn32 Lbx32 Lby32 Cr1,1,32 Gn32 Lby32 Lbx32]"
@@ -33,7 +34,7 @@ LEAST, MOST = 0.75, 1.3  # of what was measured, by the estimate
 
 def main() -> int:
     heights = [int(word) for word in sys.argv[1:]] or [400, 800, 1200, 1800]
-    dataset = examine_folders([PAGES], task="segmentation")
+    dataset = examine_folders([PAGES], task=SEGMENTATION)
     pages = dataset.pages[:3]
     failed = False
     for height in heights:
@@ -63,10 +64,10 @@ def _peak_gb(spec: str, pages: tuple[GroundTruthPage, ...], folder: Path) -> flo
         lists[side] = folder / f"{side}.pages"
         lists[side].write_text("".join(f"{path}\n" for path in staged))
     kraken = runtime.provide(_wanted(), prove=False)
-    training = Shared().shipped("segmentation").training
+    training = shipped(SEGMENTATION).training
     argv = train_command(
         kraken.version, training, device="cpu", workers="0", seed=1, train=str(lists["train"]), validation=str(lists["validation"]),
-        output=str(folder / "out"), base=None, spec=spec, task="segmentation", until_epoch=1,
+        output=str(folder / "out"), base=None, spec=spec, task=SEGMENTATION, until_epoch=1,
     )  # fmt: skip
     words, variables = kraken.command(argv, threads=1, folder=folder)
     started = subprocess.Popen(words, env=variables, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

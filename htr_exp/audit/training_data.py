@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -11,8 +11,9 @@ from htr_exp.audit import alphabet, classes, line_capacity
 from htr_exp.audit.alphabet import AlphabetAudit, Form
 from htr_exp.audit.line_capacity import CrowdedLine
 from htr_exp.audit.memory_estimate import MemoryEstimate
-from htr_exp.config.schema import Experiment
+from htr_exp.config.schema import Experiment, RecognitionTraining, SegmentationScores
 from htr_exp.core.problem import Problem
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.releases import release
@@ -30,6 +31,9 @@ class TrainingData(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return what the record says of it."""
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Return what a dry run shows of it: name and value."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Lines:
         yield from alphabet.warnings(
             self.audit,
             model=model,
-            normalization=experiment.training.normalization,
+            normalization=cast("RecognitionTraining", experiment.training).normalization,
             table=experiment.dataset.characters,
         )
         if said := line_capacity.warning(self.crowded or (), self.lines):
@@ -64,10 +68,16 @@ class Lines:
 
     def facts(self) -> dict[str, Any]:
         """Return how many training lines the network cannot learn from, and which for certain; None where that is unknown."""
+        if not self.lines:
+            return {}
         if self.crowded is None:
             return {"crowded_lines": None}
         certain = [one.to_json() for one in self.crowded if one.certain]
         return {"crowded_lines": {"count": len(self.crowded), "certain": certain}}
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Return nothing: what there is to say of the lines is in the warnings."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,8 @@ class Layouts:
 
     def _steering(self, experiment: Experiment, versions: Sequence[str]) -> list[Problem]:
         """That kraken 7.1 has nothing to steer by: its mean IoU is of regions and of the ends of lines, not of lines."""
-        steered = experiment.training.quit == "early" or experiment.scores.best_by == "mean_iu"
+        by_mean_iu = cast("SegmentationScores", experiment.scores).best_by == "mean_iu"
+        steered = experiment.training.quit == "early" or by_mean_iu
         if self.audit.trained("regions") or not steered or all(release(one) == "4.3" for one in versions):
             return []
         what = "the training pages have no regions, and without them kraken 7.1's mean IoU is of the ends of lines alone, often 0"
@@ -112,14 +123,23 @@ class Layouts:
         """Return the classes, how many there are of each, which output of the network is for which, and the memory that it takes."""
         return self.audit.facts() | self.memory.facts()
 
+    def summary(self) -> list[tuple[str, str]]:
+        """Return the classes that are learnt, and the memory that it takes."""
+        if not self.memory.pages:
+            return []
+        learnt = [f"{sort} {', '.join(of)}" for sort, of in self.audit.numbers.items() if of]
+        memory = self.memory.facts()["memory"]
+        shown = [("memory", f"about {memory['peak_gb']:.1f} GB, where the CPU computes")] if memory else []
+        return [("classes", "; ".join(learnt)), *shown]
+
 
 def key(experiment: Experiment) -> tuple[Any, ...]:
     """Return the settings that `examined` depends on, beside pages and base model."""
-    training = experiment.training
+    training = vars(experiment.training)
     return (
-        *(training.normalization, training.normalize_whitespace, training.resize, training.pad),
-        *(experiment.dataset.characters, experiment.architecture.spec),
+        *(training.get(setting) for setting in ("normalization", "normalize_whitespace", "resize", "pad")),
         *(experiment.task.name, repr(experiment.classes)),
+        *(experiment.dataset.characters, experiment.architecture.spec),
     )
 
 
@@ -140,7 +160,7 @@ def examined(
     Raises:
         ConfigError: with every problem of the table of allowed characters.
     """
-    training = experiment.training
+    training = cast("RecognitionTraining", experiment.training)
     allowed = None
     if experiment.dataset.characters is not None:
         from htr_exp.audit.allowed_characters import read_table
@@ -182,12 +202,15 @@ def of_split(
     Raises:
         ConfigError: with every problem of the table of allowed characters.
     """
-    if experiment.task.name == "segmentation":
-        of_side = {side: [pages[name] for name in names] for side, names in sides.items()}
-        audit = classes.audit(of_side, experiment.classes, base, experiment.training.resize)
-        spec = base.network if base is not None else str(experiment.architecture.spec)
-        outputs = sum(map(len, audit.numbers.values()))
-        return Layouts(audit, MemoryEstimate(spec, outputs, [*of_side["train"], *of_side["validation"]]))
+    return EXAMINED[task_of(experiment.task.name)](experiment, pages, sides, base)
+
+
+def _lines(
+    experiment: Experiment,
+    pages: Mapping[str, GroundTruthPage],
+    sides: Mapping[str, Sequence[str]],
+    base: ModelHeader | None,
+) -> Lines:
     wanted = set(sides["train"])
     return examined(
         experiment,
@@ -195,3 +218,20 @@ def of_split(
         [pages[name] for name in pages if name not in wanted],
         base,
     )
+
+
+def _layouts(
+    experiment: Experiment,
+    pages: Mapping[str, GroundTruthPage],
+    sides: Mapping[str, Sequence[str]],
+    base: ModelHeader | None,
+) -> Layouts:
+    of_side = {side: [pages[name] for name in names] for side, names in sides.items()}
+    audit = classes.audit(of_side, experiment.classes, base, experiment.training.resize)
+    spec = base.network if base is not None else str(experiment.architecture.spec)
+    outputs = sum(map(len, audit.numbers.values()))
+    return Layouts(audit, MemoryEstimate(spec, outputs, [*of_side["train"], *of_side["validation"]]))
+
+
+EXAMINED: dict[Task, Callable[..., TrainingData]] = {RECOGNITION: _lines, SEGMENTATION: _layouts}
+"""What is examined of the pages of each task."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -42,8 +42,7 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
         rows.append(("not used", f"{len(plan.split.unused)} pages; split.json says why of each"))
     rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
     rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
-    if plan.naming is not None and not plan.evaluate:
-        rows += _layout_rows(plan.training_data.facts())
+    rows += plan.training_data.summary()
     device = "CUDA where the node has it, else the CPU" if plan.device == "auto" else plan.device
     for kind, found in plan.leaks.accepted.items():
         rows.append(("accepted", f"{kind}: {len(found)} pairs, first {found[0]}"))
@@ -55,16 +54,6 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
         table.add_row(name, Text(value))
     out.print(table)
     show_warnings(out, plan.warnings)
-
-
-def _layout_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what a segmentation is to learn, and what it takes."""
-    classes = [f"{sort} {', '.join(of)}" for sort, of in facts["classes"]["numbers"].items() if of]
-    memory = facts["memory"]
-    return [
-        ("classes", "; ".join(classes)),
-        *([("memory", f"about {memory['peak_gb']:.1f} GB, where the CPU computes")] if memory else []),
-    ]
 
 
 def _where(plan: Plan) -> str:

@@ -18,14 +18,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Transformer
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from htr_exp.config import kraken_words
 from htr_exp.config.places import kraken_file
-from htr_exp.config.schema import CHOICES, Experiment, Slurm
+from htr_exp.config.schema import CHOICES, SECTIONS, Experiment, Slurm, experiment_of, tasks_with
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.problem import Problem
+from htr_exp.core.task import TASKS, Task
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -187,9 +188,12 @@ def resolve(config: DictConfig) -> Composed:
                 [Problem(f"{key} is not set", f"give {key}=VALUE", key) for key in missing],
             )
         experiment = OmegaConf.to_object(config)
-        values = OmegaConf.to_container(config, resolve=True)
+        values: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError("the experiment cannot run:", [_first_line(error)]) from None
+    task = TASKS.get(values["task"]["name"])
+    if task is not None and not task.learns_layout:
+        del values["classes"]
     return Composed(experiment, values)  # type: ignore[arg-type]
 
 
@@ -220,7 +224,7 @@ def word_problems(values: dict[str, Any]) -> list[Problem]:
     for key, words in CHOICES.items():
         value: Any = values
         for part in key.split("."):
-            value = value[part]
+            value = value.get(part) if value is not None else None  # a task may not have the key
         if value is not None and value not in words:
             problems.append(_word_problem(key, value, words))
     return problems
@@ -235,6 +239,9 @@ def _word_problem(key: str, value: Any, words: Sequence[str]) -> Problem:
 @contextmanager
 def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
     ConfigStore.instance().store("experiment_schema", Experiment)
+    for task, sections in SECTIONS.items():
+        for section, keys in sections.items():
+            ConfigStore.instance().store(task.name, keys, group=f"schema/{section}")
     for group, target in (("launcher", "SweepLauncher"), ("sweeper", "GridSweeper")):
         node: dict[str, Any] = {"_target_": f"hydra_plugins.htr_exp_sweep.{target}"}
         node |= {"max_batch_size": None, "params": None} if group == "sweeper" else {}
@@ -261,7 +268,8 @@ def search_first() -> list[str]:
 
 def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
     groups = options(config_dirs)
-    values = OmegaConf.structured(Experiment)
+    tasks = _tasks_chosen(overrides)
+    values = {task: OmegaConf.structured(experiment_of(task)) for task in TASKS.values()}
     problems: list[Problem] = []
     words: list[str] = []
     for typed in overrides:
@@ -281,7 +289,7 @@ def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun:
         if key.startswith(("hydra", "slurm.extra.")) or word.startswith("++classes."):
             continue
         if override.type is not None and override.type.name != "CHANGE":
-            problems += _key_problem(typed, key, groups) or [
+            problems += _key_problem(typed, key, groups, tasks) or [
                 Problem(f"{typed}: keys are neither added nor removed here", f"write {key}=VALUE", key)
             ]
         elif override.is_sweep_override() and not multirun:
@@ -292,10 +300,18 @@ def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun:
                     remedy = f"choose one of {', '.join(groups[key])}{_meant(value, groups[key])}"
                     problems.append(Problem(f"{key}={value}: there is no such {key}", remedy, key))
         else:
-            problems += _key_problem(typed, key, groups) or _value_problems(key, _values(override), values)
+            problems += _key_problem(typed, key, groups, tasks) or _value_problems(
+                key, _values(override), values[tasks_with(key)[0]]
+            )
     if problems:
         raise ConfigError("the command line cannot be used:", problems)
     return words
+
+
+def _tasks_chosen(words: Sequence[str]) -> list[Task]:
+    """Return the tasks that words choose, all if they choose none: a file may choose it, too."""
+    chosen = [name for word in words if word.startswith("task=") for name in word.partition("=")[2].split(",")]
+    return [TASKS[name] for name in chosen if name in TASKS] or list(TASKS.values())
 
 
 def _values(override: Any) -> list[Any]:
@@ -320,7 +336,9 @@ def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[
     return problems
 
 
-def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> list[Problem]:
+def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]], tasks: Sequence[Task]) -> list[Problem]:
+    """That no task has a key; where another task has it than the chosen one, composing says so."""
+    task = next(iter(tasks_with(key)), tasks[0])
     node: Any = Experiment
     path: list[str] = []
     for part in key.split("."):
@@ -334,6 +352,8 @@ def _key_problem(typed: str, key: str, groups: dict[str, dict[str, str]]) -> lis
             return [Problem(what, f"keys: {', '.join(known)}", key)]
         path.append(part)
         node = next((arg for arg in get_args(names[part]) if is_dataclass(arg)), names[part])
+        if len(path) == 1:
+            node = SECTIONS[task].get(part, node)
     if is_dataclass(node):
         keys = ", ".join(f"{key}.{field.name}" for field in fields(node))
         return [Problem(f"{typed}: {key} has keys: {keys}", where=key)]
@@ -378,16 +398,42 @@ def _quoted(value: str) -> str:
 
 def _explained(typed: Sequence[str], words: Sequence[str], error: Exception) -> ConfigError:
     """Compose each override alone, so that every bad one is named, not the first."""
-    problems = []
-    groups = [word for word in words if "." not in word.partition("=")[0]]
-    for one, word in zip(typed, words):
-        if word.startswith("hydra") or OverridesParser.create().parse_override(word).is_sweep_override():
-            continue
+    problems: dict[str, Exception] = {}
+    single = [
+        word
+        for word in words
+        if not (word.startswith("hydra") or OverridesParser.create().parse_override(word).is_sweep_override())
+    ]
+    groups = [word for word in single if "." not in word.partition("=")[0]]
+    tasks = [word for word in groups if word.startswith("task=")]  # which keys there are hangs on it
+    for word in sorted(single, key=lambda word: word not in groups):
+        others = tasks if word in groups else [group for group in groups if group not in problems]
         try:
-            compose("config", overrides=[*(group for group in groups if group != word and "," not in group), word])
-        except UNREADABLE as single:
-            problems.append(f"{one}: {_first_line(single.__cause__ or single)}")
-    return ConfigError("the experiment cannot be composed:", list(dict.fromkeys(problems)) or [_first_line(error)])
+            compose("config", overrides=[*(other for other in others if other != word), word])
+        except UNREADABLE as why:
+            problems[word] = why
+    found = [_not_composed(problems[word], one) for one, word in zip(typed, words) if word in problems]
+    return ConfigError("the experiment cannot be composed:", list(dict.fromkeys(found)) or [_not_composed(error)])
+
+
+def _not_composed(error: BaseException, typed: str = "") -> Problem:
+    """Why something cannot be composed; of a key that the task does not have, which keys it has.
+
+    Args:
+        error: of Hydra.
+        typed: the word that is the reason; "": it is not known.
+    """
+    said, where = f"{typed}: " if typed else "", typed.partition("=")[0]
+    for one in (error, error.__cause__, error.__context__):
+        if not isinstance(one, (ConfigKeyError, ConfigAttributeError)):
+            continue
+        for task, sections in SECTIONS.items():
+            for section, keys in sections.items():
+                if one.object_type is keys:
+                    known = ", ".join(field.name for field in fields(keys))
+                    what = f"{said}task={task.name} has no {one.full_key}"
+                    return Problem(what, f"remove it; keys of {section}: {known}", where or str(one.full_key))
+    return Problem(f"{said}{_first_line(error.__cause__ or error)}", where=where)
 
 
 def _meant(word: str, known: Any) -> str:

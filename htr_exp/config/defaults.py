@@ -8,14 +8,15 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from htr_exp.config.compose import conf_dir
-from htr_exp.config.schema import Experiment
+from htr_exp.config.schema import Experiment, experiment_of
+from htr_exp.core.task import RECOGNITION, Task
 
 
 @cache
-def shipped(task: str = "recognition") -> Experiment:
+def shipped(task: Task = RECOGNITION) -> Experiment:
     """An experiment with the shipped values of a task's training and scores, and of split and classes; nothing else is set."""
-    files = {"training": task, "scores": task, "split": "by_page", "classes": "as_they_are"}
-    values: Any = OmegaConf.structured(Experiment)
+    files = {"training": task.name, "scores": task.name, "split": "by_page", "classes": "as_they_are"}
+    values: Any = OmegaConf.structured(experiment_of(task))
     for section, name in files.items():
         loaded = OmegaConf.load(conf_dir() / section / f"{name}.yaml")
         values[section] = OmegaConf.merge(values[section], loaded)

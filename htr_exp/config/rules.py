@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import cast
 
-from htr_exp.config.schema import BUILT_IN, Experiment, Model, Slurm
+from htr_exp.config.schema import (
+    BUILT_IN,
+    Experiment,
+    Model,
+    RecognitionScores,
+    RecognitionTraining,
+    SegmentationScores,
+    SegmentationTraining,
+    Slurm,
+)
 from htr_exp.core.machine import usable_cpus
 from htr_exp.core.problem import Problem
-from htr_exp.core.task import FOREIGN
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 
 OWN_OPTIONS = ("array", "chdir", "dependency", "error", "export", "job-name", "kill-on-invalid-dep", "mem", "nodes", "ntasks",
                "ntasks-per-node", "open-mode", "output", "requeue", "no-requeue", "signal", "time")  # fmt: skip
 """Options of sbatch that a job lives by."""
 
-NETWORKS = {
-    "recognition": ("kraken_default", "guide", "small"),
-    "segmentation": ("kraken_segmentation", "guide_segmentation", "small_segmentation"),
+NETWORKS: dict[Task, tuple[str, ...]] = {
+    RECOGNITION: ("kraken_default", "guide", "small"),
+    SEGMENTATION: ("kraken_segmentation", "guide_segmentation", "small_segmentation"),
 }
 """The shipped networks of each task."""
 
@@ -30,11 +41,6 @@ _SCHEDULE_KEYS = {
 
 MOST_FIXED_EPOCHS = 1000
 """More than a training ever needed: whoever asks for as many without early stopping thinks of something else."""
-
-
-def foreign(experiment: Experiment) -> tuple[str, ...]:
-    """Return the keys that the experiment's task does not have."""
-    return FOREIGN[experiment.task.name]
 
 
 def segments(experiment: Experiment) -> bool:
@@ -52,7 +58,7 @@ def problems(experiment: Experiment, defaults: Experiment, *, evaluate: bool = F
     """
     return [
         *_choices(experiment, evaluate),
-        *_segmentation(experiment, evaluate),
+        *_OF_TASK[task_of(experiment.task.name)](experiment, defaults, evaluate),
         *_numbers(experiment),
         *_inert(experiment, defaults),
         *_combinations(experiment),
@@ -107,7 +113,7 @@ def _scratch(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
     if architecture.spec is None:
         yield Problem("model=none needs a network", "choose one of `options`, architecture=...", "architecture")
     elif architecture.task not in (None, task):
-        networks = ", ".join(f"architecture={name}" for name in NETWORKS[task])
+        networks = ", ".join(f"architecture={name}" for name in NETWORKS[task_of(task)])
         what = f"architecture={architecture.name}: it is a network for {architecture.task}"
         yield Problem(what, f"with task={task} choose {networks}", "architecture")
 
@@ -117,32 +123,54 @@ def _named(model: Model) -> str:
     return f".path={model.path}" if model.name in (None, "none") else f"={model.name}"
 
 
-def _segmentation(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
-    recognises = experiment.task.name == "recognition"
-    if segments(experiment) and not (evaluate and recognises):
-        yield Problem(
-            f"segmentation_model{_named(experiment.segmentation_model)} changes nothing here: "
-            "it is for `evaluate model=... dataset=...` with a recognition model",
-            "to train a segmenter, task=segmentation model=...",
-            "segmentation_model",
-        )
-    if recognises:
-        return
-    training, scores = experiment.training, experiment.scores
+def _recognition(experiment: Experiment, defaults: Experiment, evaluate: bool) -> Iterator[Problem]:
+    if segments(experiment) and not evaluate:
+        yield _segmenter_unused(experiment)
+    training, scores = cast("RecognitionTraining", experiment.training), cast("RecognitionScores", experiment.scores)
+    yield from _at_least("training.batch_size", training.batch_size, 1)
+    yield from _at_least("scores.pad", scores.pad, 0)
+    for key in (f"classes.{field.name}" for field in fields(experiment.classes)):
+        if _value(experiment, key) != _value(defaults, key):
+            yield _no_effect(key, _value(experiment, key), "task=recognition")
+
+
+def _segmentation(experiment: Experiment, defaults: Experiment, evaluate: bool) -> Iterator[Problem]:
+    if segments(experiment):
+        yield _segmenter_unused(experiment)
     if experiment.dataset.characters is not None:
         yield _no_effect("dataset.characters", experiment.dataset.characters, "task=segmentation")
+    training, scores = cast("SegmentationTraining", experiment.training), cast("SegmentationScores", experiment.scores)
     yield from _at_least("training.line_width", training.line_width, 1)
     yield from _at_least("training.bl_tol", training.bl_tol, 0)
     yield from _at_least("training.dice_weight", training.dice_weight, 0)
     yield from _at_least("scores.pictures", scores.pictures, 0)
-    for key in ("training.line_width", "training.topline", "scores.best_by"):
-        if _value(experiment, key) is None:
-            yield Problem(f"{key}=null: it must be set with task=segmentation", where=key)
+
+
+def _segmenter_unused(experiment: Experiment) -> Problem:
+    return Problem(
+        f"segmentation_model{_named(experiment.segmentation_model)} changes nothing here: "
+        "it is for `evaluate model=... dataset=...` with a recognition model",
+        "to train a segmenter, task=segmentation model=...",
+        "segmentation_model",
+    )
+
+
+_OF_TASK: dict[Task, Callable[[Experiment, Experiment, bool], Iterator[Problem]]] = {
+    RECOGNITION: _recognition,
+    SEGMENTATION: _segmentation,
+}
+"""What is wrong with the keys that a task has alone, or that it does not use."""
+
+_SEVERAL_AT_ONCE: dict[Task, tuple[str, ...]] = {
+    RECOGNITION: ("batch_size", "accumulate_grad_batches"),
+    SEGMENTATION: ("accumulate_grad_batches",),
+}
+"""By which keys of training a step learns from several lines or pages."""
 
 
 def _numbers(experiment: Experiment) -> Iterator[Problem]:
     training, split = experiment.training, experiment.split
-    for key, least in (("epochs", 1), ("min_epochs", 0), ("lag", 1), ("leg_epochs", 0), ("batch_size", 1), ("accumulate_grad_batches", 1),
+    for key, least in (("epochs", 1), ("min_epochs", 0), ("lag", 1), ("leg_epochs", 0), ("accumulate_grad_batches", 1),
                        ("warmup", 0), ("step_size", 1), ("sched_patience", 1), ("cos_max", 1), ("pad", 0), ("workers", 0), ("threads", 1),
                        ("weight_decay", 0)):  # fmt: skip
         yield from _at_least(f"training.{key}", getattr(training, key), least)
@@ -178,7 +206,6 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
     yield from _at_least("split.train_pages", split.train_pages, 1)
     yield from _at_least("split.folds", split.folds, 2)
     yield from _at_least("launch.jobs", experiment.launch.jobs, 1)
-    yield from _at_least("scores.pad", experiment.scores.pad, 0)
     yield from _at_least("model.fetch_timeout_s", experiment.model.fetch_timeout_s, 1)
 
 
@@ -192,8 +219,6 @@ def _inert(experiment: Experiment, defaults: Experiment) -> Iterator[Problem]:
 def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
     """Yield each key that has no effect, and the choice that takes it away."""
     training, split = experiment.training, experiment.split
-    for key in foreign(experiment):
-        yield key, f"task={experiment.task.name}"
     for key in ("lag", "min_epochs") if training.quit == "fixed" else ("leg_epochs",):
         yield f"training.{key}", f"training.quit={training.quit}"
     for key in sorted(
@@ -219,11 +244,12 @@ def _value(experiment: Experiment, key: str) -> object:
 def _combinations(experiment: Experiment) -> Iterator[Problem]:
     training, split = experiment.training, experiment.split
     in_legs = 0 < training.leg_epochs < training.epochs
-    by_batches = training.batch_size * training.accumulate_grad_batches > 1
+    several = _SEVERAL_AT_ONCE[task_of(experiment.task.name)]
+    by_batches = any(getattr(training, key) > 1 for key in several)
     if training.schedule == "1cycle" and (training.quit != "fixed" or in_legs or by_batches):
         yield Problem(
             "training.schedule=1cycle plans its whole course ahead, and kraken 7.1 counts lines for it, not batches",
-            "use it with training.quit=fixed, training.leg_epochs=0 and training.batch_size=1",
+            f"use it with training.quit=fixed, training.leg_epochs=0 and training.{several[0]}=1",
             "training.schedule",
         )
     if split.kind == "lists" and not (split.lists.train and split.lists.validation):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
+
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, TASKS, Task
 
 
 @dataclass
@@ -64,10 +66,7 @@ class Classes:
 
 @dataclass
 class Training:
-    """How kraken trains. Keys that kraken has too keep kraken's name and meaning.
-
-    A key that a task does not have is left at the value in its conf/training/TASK.yaml.
-    """
+    """How kraken trains, whatever the task. Keys that kraken has too keep kraken's name and meaning."""
 
     quit: str = MISSING  # early: stop after `lag` epochs without improvement; fixed: after `epochs`
     epochs: int = MISSING  # the most epochs a run may take, in both modes
@@ -77,7 +76,6 @@ class Training:
     leg_epochs: int = (
         MISSING  # quit=fixed: restart kraken every so many epochs, so that each leaves a checkpoint; 0 = never
     )
-    batch_size: int = MISSING  # lines; of pages always one
     lrate: float = MISSING
     optimizer: str = MISSING
     momentum: float = MISSING  # SGD and RMSprop only
@@ -95,23 +93,32 @@ class Training:
     cos_min_lr: float = MISSING  # that lowest rate
     augment: bool = MISSING  # training lines or pages only
     resize: str = MISSING  # union: add the characters or classes the base model lacks; new: exactly those of the training data; fail: refuse
-    normalization: str | None = None  # Unicode form kraken brings texts into while training
-    normalize_whitespace: bool = MISSING
     pad: int = MISSING  # blank columns left and right of a line, or on all sides of a page, pixels
-    legacy_polygons: bool = MISSING  # cut lines out of the page as kraken before 5 did
-    line_width: int | None = (
-        None  # segmentation: height of a baseline as it is drawn for learning, pixels of the scaled page
-    )
-    topline: str | None = None  # segmentation: where the line lies that is drawn: baseline, topline, centerline
-    dice_weight: float | None = (
-        None  # segmentation: of the Dice loss; null: 0.5 where kraken has it (7.1), none in 4.3.13
-    )
-    bl_tol: float | None = None  # segmentation: tolerance of kraken 7.1's own detection of lines, pixels; null: its 10
     deterministic: bool = MISSING
     precision: str = MISSING
     device: str = MISSING  # auto (CUDA, else CPU), cpu, cuda:0
     workers: int | None = None  # processes that load lines; null: none on the CPU, with a GPU the job's CPUs but one
     threads: int = MISSING  # of one process
+
+
+@dataclass
+class RecognitionTraining(Training):
+    """How kraken trains a recogniser."""
+
+    batch_size: int = MISSING  # lines
+    normalization: str | None = None  # Unicode form kraken brings texts into while training
+    normalize_whitespace: bool = MISSING
+    legacy_polygons: bool = MISSING  # cut lines out of the page as kraken before 5 did
+
+
+@dataclass
+class SegmentationTraining(Training):
+    """How kraken trains a segmenter: page by page."""
+
+    line_width: int = MISSING  # height of a baseline as it is drawn for learning, pixels of the scaled page
+    topline: str = MISSING  # where the line lies that is drawn: baseline, topline, centerline
+    dice_weight: float | None = None  # of the Dice loss; null: 0.5 where kraken has it (7.1), none in 4.3.13
+    bl_tol: float | None = None  # tolerance of kraken 7.1's own detection of lines, pixels; null: its 10
 
 
 @dataclass
@@ -157,13 +164,22 @@ class Leakage:
 
 @dataclass
 class Scores:
-    """How predictions for scoring are made."""
+    """How predictions are made and scored."""
 
-    pad: int = MISSING  # recognition: blank columns left and right of a line, pixels
-    best_by: str | None = (
-        None  # segmentation: mean_iu, kraken's figure while training; line_f1, ours, of the epochs it kept
-    )
-    pictures: int | None = None  # segmentation: of so many of the worst pages, ground truth and prediction in one
+
+@dataclass
+class RecognitionScores(Scores):
+    """How lines are recognised for scoring."""
+
+    pad: int = MISSING  # blank columns left and right of a line, pixels
+
+
+@dataclass
+class SegmentationScores(Scores):
+    """How the best epoch of a segmenter is chosen, and what is drawn of its pages."""
+
+    best_by: str = MISSING  # mean_iu: kraken's figure while training; line_f1: ours, of the epochs it kept
+    pictures: int = MISSING  # of so many of the worst pages, ground truth and prediction in one
 
 
 @dataclass
@@ -264,6 +280,28 @@ class Experiment:
     again: bool = MISSING  # make another run of what is already done
 
 
+SECTIONS: dict[Task, dict[str, type]] = {
+    RECOGNITION: {"training": RecognitionTraining, "scores": RecognitionScores},
+    SEGMENTATION: {"training": SegmentationTraining, "scores": SegmentationScores},
+}
+"""The groups whose keys depend on the task."""
+
+
+def tasks_with(key: str) -> list[Task]:
+    """The tasks that have a key, or have all keys of its group."""
+    group, _, name = key.partition(".")
+    return [
+        task
+        for task, sections in SECTIONS.items()
+        if group not in sections or not name or name in {field.name for field in fields(sections[group])}
+    ]
+
+
+def experiment_of(task: Task) -> Experiment:
+    """An experiment with the keys of its task, and no values yet."""
+    return Experiment(**{group: section() for group, section in SECTIONS[task].items()})
+
+
 CONVENTIONS = ("graphematic", "expanded", "normalised", "unknown")
 """How a transcription follows its manuscript: sign by sign, abbreviations expanded, spelling normalised."""
 
@@ -280,7 +318,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.topline": ("baseline", "topline", "centerline"),
     "scores.best_by": ("mean_iu", "line_f1"),
     "classes.vocabulary": ("segmonto",),
-    "task.name": ("recognition", "segmentation"),
+    "task.name": tuple(TASKS),
     "runtime.kind": ("host", "module", "apptainer"),
     "tracking.kind": ("embedded", "server", "none"),
 }

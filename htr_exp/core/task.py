@@ -1,44 +1,189 @@
-"""What tells the tasks apart before anything is done: by what a run is judged, and which keys there are not."""
+"""The two tasks, and what tells them apart wherever runs are judged and shown."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-Task = Literal["recognition", "segmentation"]
+Record = dict[str, Any]
+"""An epoch of the curve."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """What an epoch, and in the end a run, is judged by.
+class Column:
+    """A figure in a table of scores or runs.
 
     Attributes:
-        name: what programs call it: `metric` of a row.
-        key: in the records of the curve.
-        result: in the scores of results.json.
-        label: for people, of the curve.
-        scored: for people, of scores.
-        higher: whether more is better.
+        heading: for people.
+        key: in the record that the table shows.
+    """
+
+    heading: str
+    key: str
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a model learns.
+
+    There is one object for each task, also after pickling, so that tasks are compared and looked up by identity.
+    What a task does with the modules of a higher room stands in a table of that room, by task.
+
+    Attributes:
+        name: in the configuration, in records, and for kraken's models.
+        curve: the figure of an epoch, as programs call it; the records of the curve have it with `val_` before it.
+        curve_label: the same for people.
+        chosen_by: key in the records of the curve: by what kraken chooses the best epoch.
+        candidates_by: key in the records of the curve: by what more epochs are kept beside that one; not in every record.
+        score: what a run is judged by in the end, as programs call it, and its key in the scores of results.json.
+        score_label: the same for people.
+        higher_is_better: of these figures. If not, they are error rates, which people see in percent.
+        result_columns: of the table at the end of a run; keys of the scores in results.json.
+        compare_columns: of the table of runs side by side; keys of their rows.
+        row_names: names of its own that figures have in a row, and the keys there that every task has.
+        always_in_status: whether the table of `status` has its columns before there are figures.
+        counts_lines: whether the end of a run says what became of the lines.
+        reads_text: whether it needs the text of lines.
+        learns_layout: whether it learns baselines and regions, and so has classes.
     """
 
     name: str
-    key: str
-    result: str
-    label: str
-    scored: str
-    higher: bool
+    curve: str
+    curve_label: str
+    chosen_by: str
+    candidates_by: str
+    score: str
+    score_label: str
+    higher_is_better: bool
+    result_columns: tuple[Column, ...]
+    compare_columns: tuple[Column, ...]
+    row_names: tuple[tuple[str, str], ...]
+    always_in_status: bool
+    counts_lines: bool
+    reads_text: bool
+    learns_layout: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return task_of, (self.name,)
+
+    @property
+    def curve_key(self) -> str:
+        """The key of an epoch's figure in the records of the curve."""
+        return f"val_{self.curve}"
+
+    @property
+    def status_columns(self) -> dict[str, tuple[str, str]]:
+        """Headings in the table of `status` -> the key of a row, and what the row must be judged by."""
+        return {
+            f"val {self.curve_label}": ("val", self.curve),
+            f"val {self.score_label}": ("val", self.score),
+            f"test {self.score_label}": ("test", self.score),
+        }
+
+    def label(self, figure: str) -> str:
+        """Return for people what programs call `figure`: that of an epoch, or the score."""
+        return self.score_label if figure == self.score else self.curve_label
+
+    def loss(self, record: Record) -> float:
+        """Return what kraken makes as small as possible: errors, or what is lacking to a mean IoU of 1."""
+        return self._loss(record, self.chosen_by)
+
+    def candidate_loss(self, record: Record) -> float:
+        """Return what decides on the epochs that are kept beside the best one, as small as possible."""
+        return self._loss(record, self.candidates_by if self.candidates_by in record else self.chosen_by)
+
+    def _loss(self, record: Record, key: str) -> float:
+        value = float(record[key])
+        return 1.0 - value if self.higher_is_better else value
+
+    def accuracy(self, record: Record) -> float:
+        """Return the figure of an epoch as kraken keeps it in its models: 1 - CER, or the mean IoU."""
+        value = float(record[self.curve_key])
+        return value if self.higher_is_better else 1.0 - value
+
+    def best_of(self, records: Sequence[Record]) -> Record:
+        """Return the epoch with the smallest loss, the earliest of equals, as kraken chooses."""
+        return min(records, key=lambda record: (self.loss(record), record["epoch"]))
+
+    def best_value(self, records: Sequence[Record]) -> float | None:
+        """Return the best figure of a curve; None before its first epoch."""
+        values = [record[self.curve_key] for record in records if self.curve_key in record]
+        return (max if self.higher_is_better else min)(values, default=None)
+
+    def gain(self, before: float, after: float) -> float:
+        """Return how much better a score became."""
+        return after - before if self.higher_is_better else before - after
+
+    def shown(self, value: float | None) -> str:
+        """Return a figure for people: error rates in percent, the others as a number below 1."""
+        if value is None:
+            return "-"
+        return f"{value:.4f}" if self.higher_is_better else f"{100 * value:.2f} %"
 
 
-FIGURES: dict[Task, Figure] = {
-    "recognition": Figure("cer", "val_cer", "cer", "CER", "CER", higher=False),
-    "segmentation": Figure("line_f1", "val_mean_iu", "line_f1", "mean IoU", "line F1", higher=True),
-}
-"""Task -> what its runs are judged by."""
+RECOGNITION = Task(
+    name="recognition",
+    curve="cer",
+    curve_label="CER",
+    chosen_by="errors",
+    candidates_by="errors",
+    score="cer",
+    score_label="CER",
+    higher_is_better=False,
+    result_columns=(Column("CER", "cer"), Column("WER", "wer")),
+    compare_columns=(
+        Column("val CER", "val"),
+        Column("base test CER", "base_test"),
+        Column("test CER", "test"),
+        Column("test WER", "test_wer"),
+    ),
+    row_names=(
+        ("val_cer", "val"),
+        ("test_cer", "test"),
+        ("base_val_cer", "base_val"),
+        ("base_test_cer", "base_test"),
+    ),
+    always_in_status=True,
+    counts_lines=False,
+    reads_text=True,
+    learns_layout=False,
+)
 
-FOREIGN: dict[str, tuple[str, ...]] = {
-    "recognition": ("training.line_width", "training.topline", "training.dice_weight", "training.bl_tol", "scores.best_by",
-                    "scores.pictures", "classes.lines", "classes.regions", "classes.subtypes", "classes.vocabulary"),
-    "segmentation": ("training.batch_size", "training.normalization", "training.normalize_whitespace", "training.legacy_polygons",
-                     "scores.pad"),
-}  # fmt: skip
-"""The keys that a task does not have."""
+SEGMENTATION = Task(
+    name="segmentation",
+    curve="mean_iu",
+    curve_label="mean IoU",
+    chosen_by="val_mean_iu",
+    candidates_by="val_bl_f1",  # kraken 7.1 alone says how well it finds lines
+    score="line_f1",
+    score_label="line F1",
+    higher_is_better=True,
+    # whatever the types of regions are called, as models name them differently
+    result_columns=(Column("line F1", "line_f1"), Column("region IoU", "region_iou_any")),
+    compare_columns=(
+        Column("val line F1", "val"),
+        Column("base test line F1", "base_test"),
+        Column("test line F1", "test"),
+    ),
+    row_names=(),
+    always_in_status=False,
+    counts_lines=True,
+    reads_text=False,
+    learns_layout=True,
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in (RECOGNITION, SEGMENTATION)}
+"""Name -> task."""
+
+
+def task_of(name: str) -> Task:
+    """Return the task of a name that was checked before.
+
+    Raises:
+        KeyError: there is no such task.
+    """
+    return TASKS[name]

@@ -178,7 +178,7 @@ def _chosen(located: Located, dataset: Dataset) -> tuple[list[_Source], list[Cha
         ranked = sorted((_rank(source, dataset.task), number) for number, source in enumerate(sources))
         (most, *_), first = ranked[0]
         best = sources[first]
-        if not most and dataset.task == "recognition":
+        if not most and not dataset.task.learns_layout:
             continue
         taken.append(best)
         for (fewer, *_), number in ranked[1:]:
@@ -279,7 +279,7 @@ def _mended(
     for original, line in zip(page.lines, named, strict=True):
         reason = rules.fault(line, task) or rules.outside(page_scan.extent(line, task), *size, task)
         text = text_checks.tidy(line.text)
-        if reason is None and not text and task == "recognition":
+        if reason is None and not text and task.reads_text:
             reason = "line_without_text", "its text has invisible characters only"
         if reason is not None:
             yield line, None, [("line left out", reason[1], "")]
@@ -329,7 +329,7 @@ def _write(sources: Sequence[_Source], changes: list[Change], task: Task, out: P
         pages = lines = 0
         for source in sources:  # one at a time: the shapes of a large dataset do not fit into memory
             sheet = _sheet(source, task)
-            if not sheet.lines and not (task == "segmentation" and sheet.page.regions):
+            if not sheet.lines and not (task.learns_layout and sheet.page.regions):
                 changes.append(Change(source.label, "", "file left out", "no line of it is left", ""))
                 continue
             changes += [*sheet.changes, *_put(source, sheet, aside, names)]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.core.task import Task
+from htr_exp.core.task import RECOGNITION, Task
 from htr_exp.groundtruth import dataset_checks, messages
 from htr_exp.groundtruth.file_tree import Tree, matches, shown
 from htr_exp.groundtruth.folders import Source, prefixes
@@ -32,7 +32,7 @@ def examine_folders(
     *,
     pattern: str = "*.xml",
     exclude: Sequence[str] = (),
-    task: Task = "recognition",
+    task: Task = RECOGNITION,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:

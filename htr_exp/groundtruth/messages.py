@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.image_header import ImageFacts
 from htr_exp.groundtruth.page_scan import PageFile
+from htr_exp.groundtruth.rules import RULES
 
 _OF_LINES = {
     "line_without_id": "without an id, called line_N by the place",
@@ -60,8 +61,7 @@ def empty(sheet: PageFile) -> str:
     """Say why a page has nothing to use."""
     if not sheet.lines:
         return "it has no lines"
-    needed = "a baseline" if sheet.task == "segmentation" else "a baseline, a polygon and a text that can be used"
-    return f"none of its {len(sheet.lines)} lines has {needed}"
+    return f"none of its {len(sheet.lines)} lines has {RULES[sheet.task].needed}"
 
 
 def lost(tree: Tree, name: str, image_name: str, how: str) -> str:

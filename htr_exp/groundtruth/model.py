@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import digest_json
-from htr_exp.core.task import Task
+from htr_exp.core.task import RECOGNITION, Task
 
 Points = tuple[tuple[int, int], ...]
 Severity = Literal["error", "dropped", "warning"]
@@ -125,7 +125,7 @@ class Dataset:
     pages: tuple[GroundTruthPage, ...]
     problems: tuple[Problem, ...]
     read: dict[str, int]  # pages and lines in the files, used or not
-    task: Task = "recognition"
+    task: Task = RECOGNITION
 
     def _of(self, severity: Severity) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == severity)
@@ -167,4 +167,4 @@ class Dataset:
         Names, folders and order do not matter.
         """
         files = sorted((page.xml_digest, page.image_digest) for page in self.pages)
-        return digest_json({"task": self.task, "files": files})
+        return digest_json({"task": self.task.name, "files": files})

@@ -15,16 +15,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from htr_exp.core.task import Task
+from htr_exp.core.task import Task, task_of
 from htr_exp.groundtruth import geometry, text_checks, xml
 from htr_exp.groundtruth.as_kraken.readings import Reading, by_release
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
-from htr_exp.groundtruth.rules import Fault, fault, shapeless
+from htr_exp.groundtruth.rules import RULES, Box, Fault, fault, shapeless
 
 FORM = 3
 """Of what is remembered; raise it whenever a field or a rule changes."""
 
-Box = tuple[int, int, int, int]  # least x, least y, greatest x, greatest y of the points that the task needs, pixels
 _NOWHERE: Box = (1, 1, 0, 0)
 
 DIGEST_LENGTH = 32  # hexadecimal digits
@@ -63,7 +62,7 @@ class PageFile:
         """Return it as JSON holds it."""
         values = {name: getattr(self, name) for name in self.__slots__}
         lines = [(line.number, line.id, line.text, line.type, line.width, line.height) for line in self.lines]
-        return values | {"lines": lines, "extents": list(self.extents)}
+        return values | {"task": self.task.name, "lines": lines, "extents": list(self.extents)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> PageFile:
@@ -73,6 +72,7 @@ class PageFile:
             TypeError, ValueError, KeyError, AttributeError: it did not.
         """
         made = cls(**values)
+        made.task = task_of(values["task"])
         made.refused = (made.refused[0], made.refused[1]) if made.refused else None
         made.lines = [UsedLine(*line) for line in values["lines"]]
         made.extents = array("l", values["extents"])
@@ -99,7 +99,7 @@ def look_into(path: str, task: Task) -> PageFile:
         return found
     found.notes += [(code, ()) for code in xml.wrapping(content, root)]
     _examine(found, page)
-    if task == "recognition":
+    if task.reads_text:
         found.kraken = _otherwise(by_release(root, page), found)
     return found
 
@@ -140,10 +140,10 @@ def _examine(found: PageFile, page: Page) -> None:
         found.notes.append(("baseline_right_to_left", tuple(backwards)))
     if crossed := tuple(lines[number].id for number in crossing if number not in found.faults):
         found.notes.append(("polygon_crosses_itself", crossed))
-    if task == "recognition":
+    if task.reads_text:
         found.notes += text_checks.oddities(sound)
         found.forms = text_checks.forms(sound)
-    else:
+    if task.learns_layout:
         found.regions = [_region_digest(region) for region in page.regions]
         found.region_types = [region.type or "" for region in page.regions if not shapeless(region.polygon)]
         if flat := tuple(region.id for region in page.regions if shapeless(region.polygon)):
@@ -169,7 +169,7 @@ def identified(lines: Sequence[Line]) -> Sequence[Line]:
 
 def extent(line: Line, task: Task) -> Box | None:
     """Return the extent of the points of a line that the task needs; None if it has none."""
-    points = line.baseline if task == "segmentation" else line.polygon + line.baseline
+    points = RULES[task].points(line)
     if not points:
         return None
     xs, ys = zip(*points, strict=True)
@@ -177,7 +177,7 @@ def extent(line: Line, task: Task) -> Box | None:
 
 
 def _line_digest(line: Line, task: Task) -> str:
-    words = [line.id, line.text if task == "recognition" else "", line.type]
+    words = [line.id, line.text if task.reads_text else "", line.type]
     return _digest(words, (line.baseline, line.polygon))
 
 

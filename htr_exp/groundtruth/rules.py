@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from htr_exp.core.task import Task
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task
 from htr_exp.groundtruth.as_kraken import values
 from htr_exp.groundtruth.model import Line, Points
 
 SHORTEST_BASELINE = 5.0  # pixels along the line; kraken 7.1.1 drops shorter ones
 
 Fault = tuple[str, str]  # code, message
+Box = tuple[int, int, int, int]  # least x, least y, greatest x, greatest y, pixels
 
 
 def fault(line: Line, task: Task) -> Fault | None:
@@ -24,11 +26,11 @@ def fault(line: Line, task: Task) -> Fault | None:
     Returns:
         The code of the first reason, and all reasons in words.
     """
-    reasons = [reason for test in _TESTS[task] if (reason := test(line))]
+    reasons = [reason for test in RULES[task].tests if (reason := test(line))]
     return (reasons[0][0], "; ".join(said for _, said in reasons)) if reasons else None
 
 
-def outside(box: tuple[int, int, int, int] | None, width: int, height: int, task: Task) -> Fault | None:
+def outside(box: Box | None, width: int, height: int, task: Task) -> Fault | None:
     """Return that a line cannot be used on an image of this size, in pixels, or None if it can.
 
     For recognition no point may lie beyond the image. What segmentation learns of a baseline is drawn, and cut off at
@@ -42,11 +44,7 @@ def outside(box: tuple[int, int, int, int] | None, width: int, height: int, task
     """
     if box is None:
         return None
-    if task == "segmentation":
-        within = box[2] >= 0 and box[3] >= 0 and box[0] < width and box[1] < height
-    else:
-        within = box[0] >= 0 and box[1] >= 0 and box[2] < width and box[3] < height
-    if within:
+    if RULES[task].within(box, width, height):
         return None
     reach = f"it reaches from {box[0]},{box[1]} to {box[2]},{box[3]}"
     return "line_outside_image", f"{reach}, beyond the image of {width} x {height} pixels"
@@ -120,8 +118,51 @@ def _flat(points: Points) -> bool:
     return True
 
 
-_TESTS: dict[Task, tuple[Callable[[Line], Fault | None], ...]] = {
-    "recognition": (_without_baseline, _without_polygon, _without_text, _too_short, _backwards, _without_area),
-    "segmentation": (_without_baseline, _single_point),
+def _whole(box: Box, width: int, height: int) -> bool:
+    return box[0] >= 0 and box[1] >= 0 and box[2] < width and box[3] < height
+
+
+def _in_part(box: Box, width: int, height: int) -> bool:
+    return box[2] >= 0 and box[3] >= 0 and box[0] < width and box[1] < height
+
+
+def _all_points(line: Line) -> Points:
+    return line.polygon + line.baseline
+
+
+def _baseline_points(line: Line) -> Points:
+    return line.baseline
+
+
+@dataclass(frozen=True)
+class LineRules:
+    """What a task needs of a line.
+
+    Attributes:
+        needed: in words.
+        tests: each says what is missing; the gravest first.
+        points: those that the task needs.
+        within: whether the extent of these points lies well enough within an image of a width and height.
+    """
+
+    needed: str
+    tests: tuple[Callable[[Line], Fault | None], ...]
+    points: Callable[[Line], Points]
+    within: Callable[[Box, int, int], bool]
+
+
+RULES: dict[Task, LineRules] = {
+    RECOGNITION: LineRules(
+        needed="a baseline, a polygon and a text that can be used",
+        tests=(_without_baseline, _without_polygon, _without_text, _too_short, _backwards, _without_area),
+        points=_all_points,
+        within=_whole,
+    ),
+    SEGMENTATION: LineRules(
+        needed="a baseline",
+        tests=(_without_baseline, _single_point),
+        points=_baseline_points,
+        within=_in_part,
+    ),
 }
-"""The gravest first."""
+"""What each task needs of a line."""

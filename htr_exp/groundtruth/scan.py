@@ -39,7 +39,7 @@ def page_files(files: Files, task: Task, cache: Path | None, tell: Callable[[int
         files,
         partial(look_into, task=task),
         lambda path: PageFile(task, refused=("not_well_formed", _DIED)),
-        Remembered(cache, f"xml-{task}", page_scan.FORM),
+        Remembered(cache, f"xml-{task.name}", page_scan.FORM),
         PageFile.to_json,
         PageFile.from_json,
         tell,

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import ModelError, TrainingError
-from htr_exp.core.figures import Record, accuracy, best_of, lacking_lines
+from htr_exp.core.task import Record, Task
 from htr_exp.kraken.model_file import read_header
 from htr_exp.kraken.releases import release
 
@@ -68,9 +68,9 @@ BEST_KEPT = 10
 """Checkpoints that kraken 7.1 keeps of a leg: of the best epochs (`save_top_k` in kraken/ketos/segmentation.py)."""
 
 
-def saved(folder: Path, training: Training, version: str) -> Saved:
+def saved(folder: Path, training: Training, version: str, task: Task) -> Saved:
     """Return the files of a training by a version of kraken."""
-    return SavedModels(folder) if release(version) == "4.3" else Checkpoints(folder, training)
+    return SavedModels(folder, task) if release(version) == "4.3" else Checkpoints(folder, training, task)
 
 
 class Checkpoints:
@@ -80,8 +80,8 @@ class Checkpoints:
     _NAME = re.compile(r"checkpoint_(\d+)-(-?[\d.]+|nan)\.ckpt$")
     _BEST = re.compile(r"best_(-?[\d.]+)\.(mlmodel|coreml|safetensors)$")
 
-    def __init__(self, folder: Path, training: Training) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, training: Training, task: Task) -> None:
+        self._folder, self._task = folder, task
         self._legs = [(folder / name, until) for name, until in legs(training)]
 
     def newest(self, recorded: int) -> tuple[Path | None, int]:
@@ -118,10 +118,10 @@ class Checkpoints:
         return sorted(epoch for leg, _ in self._legs for epoch in self._of(leg))
 
     def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
-        best = _best_epochs(records, keep)
+        best = _best_epochs(records, keep, self._task)
         for leg, _ in self._legs:
             kept = self._of(leg)
-            best_of_leg = _best_epochs([record for record in records if record["epoch"] in kept], 1)
+            best_of_leg = _best_epochs([record for record in records if record["epoch"] in kept], 1, self._task)
             for epoch in sorted(kept)[:-2]:
                 if epoch < len(records) and epoch not in best | best_of_leg:
                     kept[epoch].unlink(missing_ok=True)
@@ -158,7 +158,7 @@ class Checkpoints:
     def _is_of(self, weights: Path, record: Record) -> bool:
         """Tell whether the weights that kraken wrote at its end are those of an epoch: their score is in their name."""
         match = self._BEST.match(weights.name)
-        return match is not None and abs(float(match[1]) - accuracy(record)) < 1e-4
+        return match is not None and abs(float(match[1]) - self._task.accuracy(record)) < 1e-4
 
     def _weights(self, leg: Path) -> Path | None:
         """Return the weights that kraken writes when a leg has come to its own end."""
@@ -176,8 +176,8 @@ class SavedModels:
     _FOLDER = re.compile(r"from-(\d+)$")
     _NAME = re.compile(rf"{STEM}_(\d+)\.mlmodel$")
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, task: Task) -> None:
+        self._folder, self._task = folder, task
 
     def newest(self, recorded: int) -> tuple[Path | None, int]:
         for epoch, path in sorted(self._all().items(), reverse=True):
@@ -207,7 +207,7 @@ class SavedModels:
 
     def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
         kept = self._all()
-        best = _best_epochs(records, keep)
+        best = _best_epochs(records, keep, self._task)
         first = max(self._starts(), default=0)  # kraken takes that for its best and copies it at its end
         for epoch in sorted(kept)[:-2]:
             if epoch < len(records) and epoch not in best | {first}:
@@ -220,9 +220,9 @@ class SavedModels:
             raise _gone(self._folder, epoch)
         history = read_header(path).metadata.get("accuracy") or [(0, None)]
         said = history[-1][1]  # before it stands the history of the model that it was trained from
-        if said is None or abs(said - accuracy(record)) > 1e-4:
+        if said is None or abs(said - self._task.accuracy(record)) > 1e-4:
             raise TrainingError(
-                f"{path}: it says that its validation accuracy was {said}, kraken's log says {accuracy(record):.6f} "
+                f"{path}: it says that its validation accuracy was {said}, kraken's log says {self._task.accuracy(record):.6f} "
                 f"of epoch {epoch + 1}: train anew with again=true"
             )
         return path, True
@@ -240,12 +240,12 @@ class SavedModels:
         return found
 
 
-def _best_epochs(records: Sequence[Record], count: int) -> set[int]:
+def _best_epochs(records: Sequence[Record], count: int, task: Task) -> set[int]:
     """Return the best epoch, and where more are to be kept those that come nearest to it, or find most lines."""
     if not records:
         return set()
-    nearest = sorted(records, key=lambda one: (lacking_lines(one), one["epoch"]))[: count if count > 1 else 0]
-    return {int(record["epoch"]) for record in (best_of(records), *nearest)}
+    nearest = sorted(records, key=lambda one: (task.candidate_loss(one), one["epoch"]))[: count if count > 1 else 0]
+    return {int(record["epoch"]) for record in (task.best_of(records), *nearest)}
 
 
 def _gone(folder: Path, epoch: int) -> TrainingError:

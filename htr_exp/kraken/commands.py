@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from htr_exp.config.schema import Training
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task
 from htr_exp.kraken.options import OPTIONS, same, values_of, words_of
 from htr_exp.kraken.releases import index_of, release
 
@@ -20,7 +21,10 @@ PREDICTION_TEMPLATE = """\
 """
 """A template for `kraken -t`: one JSON line for each text line, with the id (None from 4.3.13) and the baseline it has in the page's XML."""
 
-SUBCOMMAND: dict[str, str] = {"recognition": "train", "segmentation": "segtrain"}
+SUBCOMMAND: dict[Task, str] = {RECOGNITION: "train", SEGMENTATION: "segtrain"}
+
+FORMAT: dict[Task, str] = {RECOGNITION: "binary", SEGMENTATION: "page"}
+"""What is trained on: compiled lines, or the staged pages themselves."""
 
 
 def compile_command(version: str, *, pages: str, output: str, legacy_polygons: bool) -> list[str]:
@@ -43,7 +47,7 @@ def train_command(
     output: str,
     base: str | None,
     spec: str | None,
-    task: str = "recognition",
+    task: Task = RECOGNITION,
     classes: str | None = None,
     done: int = 0,
     until_epoch: int | None = None,
@@ -70,7 +74,7 @@ def train_command(
     values = values_of(training, device, workers)
     argv = ["ketos", *(["--config", classes] if classes and index else [])]
     argv += ["-v", *words_of(values, task, index, group=True), "-s", str(seed), SUBCOMMAND[task]]
-    argv += ["-f", "binary" if task == "recognition" else "page", "-t", train, "-e", validation, "-o", output]
+    argv += ["-f", FORMAT[task], "-t", train, "-e", validation, "-o", output]
     argv += ["--weights-format", "coreml"] * (index == 1)
     if base is None:
         argv += ["-s", str(spec)]
@@ -88,7 +92,7 @@ def resume_command(
     seed: int,
     checkpoint: str,
     output: str,
-    task: str = "recognition",
+    task: Task = RECOGNITION,
     until_epoch: int | None = None,
 ) -> list[str]:
     """Return the command that goes on from a checkpoint, with its optimiser, data and counts of epochs: 7.1 only."""
@@ -164,7 +168,7 @@ def segment_command(
 
 
 def _stopping(training: Training, index: int, done: int, until_epoch: int | None) -> list[str]:
-    quits = OPTIONS["recognition"]["quit"][index].words or same("early", "fixed")
+    quits = OPTIONS[RECOGNITION]["quit"][index].words or same("early", "fixed")
     if until_epoch is not None or training.quit == "fixed":
         return ["-q", quits["fixed"], "-N", str((until_epoch or training.epochs) - done), "--min-epochs", "0"]
     # kraken ignores -N with -q early: the cap on epochs is ours

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from htr_exp.core.errors import ModelError
-from htr_exp.core.task import Task
+from htr_exp.core.task import TASKS, Task
 
 # Field numbers of CoreML's own schema (mlmodel/format/Model.proto in apple/coremltools).
 MODEL_DESCRIPTION = 2
@@ -237,7 +237,7 @@ def _safetensors_header(path: Path, header: dict[str, Any]) -> ModelHeader:
         model = _object(models[name], "kraken_meta")
         for task in model.get("_tasks") or []:
             by_kind.setdefault(str(task), model)
-    usable = [kind for kind in ("recognition", "segmentation") if kind in by_kind]
+    usable = [kind for kind in TASKS if kind in by_kind]
     if len(usable) > 1:
         raise _Damaged("it holds a recognition and a segmentation model: use a file with one of the two")
     model = by_kind[usable[0]] if usable else {}
@@ -267,12 +267,8 @@ def _header(
     """
     if not isinstance(tasks, list) or not tasks:
         raise _Damaged("its metadata does not say what it is for (model_type is empty): kraken does not load it")
-    kind: Task
-    if "recognition" in tasks:
-        kind = "recognition"
-    elif "segmentation" in tasks:
-        kind = "segmentation"
-    else:
+    kind = next((task for name, task in TASKS.items() if name in tasks), None)
+    if kind is None:
         raise _Damaged(f"it is for {', '.join(map(str, tasks))}, neither for recognition nor for segmentation")
     if not isinstance(network, str) or not network:
         raise _Damaged("its metadata has no network (vgsl)")
@@ -280,7 +276,7 @@ def _header(
         file=path,
         format=model_format,
         kind=kind,
-        alphabet=_alphabet(codec) if kind == "recognition" else None,
+        alphabet=_alphabet(codec) if kind.reads_text else None,
         network=network,
         line_type=_optional_text(metadata, "seg_type"),
         one_channel_mode=_optional_text(metadata, "one_channel_mode"),

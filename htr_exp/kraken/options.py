@@ -8,6 +8,7 @@ from typing import Any
 
 from htr_exp.config.schema import Training
 from htr_exp.core.problem import Problem
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task
 from htr_exp.kraken.releases import SPOKEN, index_of, release
 
 
@@ -97,7 +98,7 @@ _SEGMENTATION: dict[str, Pair] = {
     "dice_weight": (Option(None), Option("--dice-weight")),
 }
 
-OPTIONS: dict[str, dict[str, Pair]] = {"recognition": _RECOGNITION, "segmentation": _SEGMENTATION}
+OPTIONS: dict[Task, dict[str, Pair]] = {RECOGNITION: _RECOGNITION, SEGMENTATION: _SEGMENTATION}
 """The settings of a training, by task, and each release's options for them."""
 
 OF_COMMAND = ("quit", "min_epochs", "lag", "resize", "legacy_polygons")
@@ -111,7 +112,7 @@ OWN: dict[str, float] = {"gradient_clip_val": 1.0, "dice_weight": 0.5, "bl_tol":
 """What kraken 7.1 takes where a setting is null: its own default."""
 
 
-def problems(training: Training, seed: int, version: str, task: str = "recognition") -> Iterator[Problem]:
+def problems(training: Training, seed: int, version: str, task: Task = RECOGNITION) -> Iterator[Problem]:
     """What a version of kraken cannot do of a training, or would ignore, and which releases can."""
     index = index_of(version)
     for key, options in OPTIONS[task].items():
@@ -140,23 +141,32 @@ def _typed(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def remarks(training: Training, version: str, task: str = "recognition") -> list[str]:
+_CUTTING = (
+    "lines are cut out of the page by this release's own method: scores compare within one version of kraken only"
+)
+_AUGMENTED = "validation lines are augmented, too: the validation score while training is lower than without"
+
+_REMARKS: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    RECOGNITION: ((_CUTTING,), (_AUGMENTED,)),
+    SEGMENTATION: ((), ()),
+}
+"""What 4.3.13 does otherwise in the trainings of a task: always, and with training.augment."""
+
+
+def remarks(training: Training, version: str, task: Task = RECOGNITION) -> list[str]:
     """Return what a version of kraken does otherwise than its settings say, one sentence each; for the record."""
     if release(version) != "4.3":
         return []
-    said = []
-    if task == "recognition":
-        said.append(
-            "lines are cut out of the page by this release's own method: scores compare within one version of kraken only"
-        )
+    always, augmented = _REMARKS[task]
+    said = [*always]
     said.append(
         "a restart is a warm one: its models hold no state of the optimiser, which begins anew with the weights"
     )
     if training.schedule != "constant" or training.warmup:
         said.append("the learning rate's schedule and warm-up begin anew at a restart")
     said.append("gradients are never clipped")
-    if training.augment and task == "recognition":
-        said.append("validation lines are augmented, too: the validation score while training is lower than without")
+    if training.augment:
+        said += augmented
     if training.precision != "32-true":
         said.append("predictions are made in 32-bit precision: it recognises in no other")
     if (training.workers or 0) > 1:
@@ -167,10 +177,10 @@ def remarks(training: Training, version: str, task: str = "recognition") -> list
 def values_of(training: Training, device: str, workers: str) -> dict[str, Any]:
     """Return every setting as kraken is to get it."""
     given = {**vars(training), "device": device, "workers": workers}
-    return given | {key: value for key, value in OWN.items() if given[key] is None}
+    return given | {key: value for key, value in OWN.items() if key in given and given[key] is None}
 
 
-def words_of(values: Mapping[str, Any], task: str, index: int, *, group: bool) -> list[str]:
+def words_of(values: Mapping[str, Any], task: Task, index: int, *, group: bool) -> list[str]:
     """Return the options for settings, those of the group or those of the subcommand."""
     argv: list[str] = []
     for key, options in OPTIONS[task].items():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import cast
 
-from htr_exp.config.schema import Training
+from htr_exp.config.schema import RecognitionScores, RecognitionTraining, Scores, Training
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task
 from htr_exp.kraken.checkpoints import legs
 from htr_exp.kraken.commands import compile_command, predict_command, resume_command, segment_command, train_command
 from htr_exp.kraken.releases import release
@@ -36,8 +38,8 @@ def script(
     base: bool,
     spec: str | None,
     sides: Sequence[str],
-    pad: int,
-    task: str = "recognition",
+    scores: Scores,
+    task: Task = RECOGNITION,
     segmenter: bool = False,
     reach: str | None = None,
 ) -> str:
@@ -51,7 +53,7 @@ def script(
         base: whether there is a base model.
         spec: the network from scratch, or None with a base model.
         sides: what is compiled: train, validation and, where there is one, test; nothing where nothing is trained.
-        pad: of scoring, pixels.
+        scores: every setting of scoring.
         task: what is learnt.
         segmenter: whether whole pages are read, too, in the lines that a segmentation model finds.
         reach: a line that brings this kraken within reach, or says how; None where it is on PATH.
@@ -70,23 +72,20 @@ def script(
     if sides and workers == "$WORKERS":
         header += WORKERS
     lines = [header]
-    layout = task == "segmentation"
+    steps = STEPS[task]
     if sides:
-        lines += [] if layout else _compilation(training, version, sides)
-        lists = ("live/train.pages", "live/validation.pages") if layout else ("$OUT/train.list", "$OUT/validation.list")
+        lines += steps.prepare(training, version, sides)
         trained = _one_training if release(version) == "4.3" else _legs
-        lines += trained(_Call(training, version, device, workers, seed, spec, task, *lists))
-    lines.append(f"\n# predictions on the held-out {'pages' if layout else 'lines'}")
-    predicted = _segmentation if layout else partial(_prediction, pad=pad)
-    if base:
-        lines += predicted("$BASE", "base", version, device, training)
-    if sides:
-        lines += predicted("$OUT/best.mlmodel", "best", version, device, training)
+        lines += trained(_Call(training, version, device, workers, seed, spec, task), steps)
+    lines.append(f"\n# predictions on the held-out {steps.predicted}")
+    models = [("$BASE", "base")] * base + [("$OUT/best.mlmodel", "best")] * bool(sides)
+    for model, name in models:
+        lines += steps.predict(model, name, version, device, training, scores)
     if segmenter:
         lines.append(
             "\n# whole pages, in the lines that the segmentation model finds\nSEGMENTER=${SEGMENTER:-$(cat live/segmentation_model.path)}"
         )
-        lines += _prediction("$BASE", "found-lines", version, device, training, pad, segmenter="$SEGMENTER")
+        lines += _recognition("$BASE", "found-lines", version, device, training, scores, segmenter="$SEGMENTER")
     return "\n".join(lines) + "\n"
 
 
@@ -100,16 +99,6 @@ def _stopping(training: Training, version: str) -> str:
     )
 
 
-def _compilation(training: Training, version: str, sides: Sequence[str]) -> list[str]:
-    lines = ["# one compiled file for each side of the split; what the cache holds already is compiled again"]
-    for side in sides:
-        command = compile_command(
-            version, pages=f"live/{side}.pages", output=f"$OUT/{side}.arrow", legacy_polygons=training.legacy_polygons
-        )
-        lines += [_shown(command), f'echo "$OUT/{side}.arrow" > "$OUT/{side}.list"']
-    return lines
-
-
 @dataclass(frozen=True)
 class _Call:
     """What all commands of a training have in common."""
@@ -120,43 +109,119 @@ class _Call:
     workers: str
     seed: int
     spec: str | None
-    task: str
-    train: str
-    validation: str
+    task: Task
 
-    def begun(self, output: str, until: int | None = None) -> list[str]:
+    def begun(self, steps: _Steps, output: str, until: int | None = None) -> list[str]:
         """Return the command that begins it."""
         return train_command(
-            self.version, self.training, device=self.device, workers=self.workers, seed=self.seed, train=self.train,
-            validation=self.validation, output=output, base=None if self.spec else "$BASE", spec=self.spec, task=self.task,
-            classes="classes.yaml" if self.task == "segmentation" else None, until_epoch=until,
+            self.version, self.training, device=self.device, workers=self.workers, seed=self.seed, train=steps.train,
+            validation=steps.validation, output=output, base=None if self.spec else "$BASE", spec=self.spec, task=self.task,
+            classes=steps.classes, until_epoch=until,
         )  # fmt: skip
 
 
-def _one_training(call: _Call) -> list[str]:
-    command = call.begun("$OUT/train/m")
-    figure = (
-        "s/.*total chars [0-9.]* errors \\([0-9.]*\\) accuracy.*/\\1/p"
-        if call.task == "recognition"
-        else "s/.*validation run.* mean_iu \\([0-9.e-]*\\) .*/-\\1/p"
+class _Steps(ABC):
+    """What the commands of a task are, where they are not alike for all.
+
+    Attributes:
+        train: lists what is trained on.
+        validation: lists what is validated with.
+        classes: says which number each class has; None: there are no classes.
+        figure: for sed: the figure of an epoch in kraken's log, the smaller the better.
+        order: of these figures, for sort.
+        remarks: on a training in legs.
+        predicted: what is predicted.
+    """
+
+    train: str
+    validation: str
+    classes: str | None = None
+    figure: str
+    order: str
+    remarks: tuple[str, ...] = ()
+    predicted: str
+
+    @abstractmethod
+    def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
+        """Return the lines that make of the staged pages what is trained on."""
+
+    @abstractmethod
+    def predict(
+        self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
+    ) -> list[str]:
+        """Return the lines that predict what is held out."""
+
+
+class _Recognition(_Steps):
+    train, validation = "$OUT/train.list", "$OUT/validation.list"
+    figure, order = "s/.*total chars [0-9.]* errors \\([0-9.]*\\) accuracy.*/\\1/p", "n"
+    predicted = "lines"
+
+    def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
+        legacy = cast("RecognitionTraining", training).legacy_polygons
+        lines = ["# one compiled file for each side of the split; what the cache holds already is compiled again"]
+        for side in sides:
+            command = compile_command(
+                version, pages=f"live/{side}.pages", output=f"$OUT/{side}.arrow", legacy_polygons=legacy
+            )
+            lines += [_shown(command), f'echo "$OUT/{side}.arrow" > "$OUT/{side}.list"']
+        return lines
+
+    def predict(
+        self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
+    ) -> list[str]:
+        return _recognition(model, name, version, device, training, scores)
+
+
+class _Segmentation(_Steps):
+    train, validation = "live/train.pages", "live/validation.pages"
+    classes = "classes.yaml"
+    figure, order = "s/.*validation run.* mean_iu \\([0-9.e-]*\\) .*/-\\1/p", "g"
+    remarks = (
+        "# kraken may have given the classes' names to the wrong outputs: the run corrects its own model by classes.yaml",
     )
+    predicted = "pages"
+
+    def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
+        return []  # kraken trains on the staged pages themselves
+
+    def predict(
+        self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
+    ) -> list[str]:
+        command = segment_command(
+            version, pages=[("PAGES", "PAGES")], model=model, device=device, precision=training.precision, threads=training.threads
+        )  # fmt: skip
+        return [
+            f'mkdir -p "$OUT/{name}"',
+            "set --",
+            f'while read -r image; do set -- "$@" -i "$image" "$OUT/{name}/$(basename "$image").xml"; done < live/held-out.images',
+            _shown(command).replace("-i PAGES PAGES", '"$@"'),
+        ]
+
+
+STEPS: dict[Task, _Steps] = {RECOGNITION: _Recognition(), SEGMENTATION: _Segmentation()}
+"""The commands of each task."""
+
+
+def _one_training(call: _Call, steps: _Steps) -> list[str]:
+    command = call.begun(steps, "$OUT/train/m")
     return [
         "\n# training: a model after every epoch",
         'mkdir -p "$OUT/train"',
         f'{_shown(command)} | tee "$OUT/train/log.txt"',
         "# the best of them by the log, whose first validation is a rehearsal; kraken's own choice may be that rehearsal",
-        f"BEST=$(sed -n '{figure}' \"$OUT/train/log.txt\" | tail -n +2 | awk '{{print $1, NR - 1}}' | sort -k1,1{'n' if call.task == 'recognition' else 'g'} -k2,2n | head -n 1 | cut -d ' ' -f 2)",
+        f"BEST=$(sed -n '{steps.figure}' \"$OUT/train/log.txt\" | tail -n +2 | awk '{{print $1, NR - 1}}' | sort -k1,1{steps.order} -k2,2n | head -n 1 | cut -d ' ' -f 2)",
         'cp "$OUT/train/m_$BEST.mlmodel" "$OUT/best.mlmodel"',
     ]
 
 
-def _legs(call: _Call) -> list[str]:
+def _legs(call: _Call, steps: _Steps) -> list[str]:
     lines = ["\n# training"]
     before: tuple[str, int] | None = None
     for folder, until in legs(call.training):
         output = f"$OUT/train/{folder}"
         if before is None:
-            command = call.begun(output, until)
+            command = call.begun(steps, output, until)
         else:
             checkpoint = f"$OUT/train/{before[0]}/checkpoint_{before[1] - 1:02d}-*.ckpt"
             command = resume_command(
@@ -172,10 +237,7 @@ def _legs(call: _Call) -> list[str]:
             )
         lines.append(_shown(command))
         before = (folder, until) if until is not None else None
-    if call.task == "segmentation":
-        lines.append(
-            "# kraken may have given the classes' names to the wrong outputs: the run corrects its own model by classes.yaml"
-        )
+    lines += steps.remarks
     lines.append("# the best of all legs: its score is in its name")
     lines.append(
         'cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ \'{print $NF "\\t" $0}\' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"'
@@ -183,24 +245,12 @@ def _legs(call: _Call) -> list[str]:
     return lines
 
 
-def _segmentation(model: str, name: str, version: str, device: str, training: Training) -> list[str]:
-    command = segment_command(
-        version, pages=[("PAGES", "PAGES")], model=model, device=device, precision=training.precision, threads=training.threads
-    )  # fmt: skip
-    return [
-        f'mkdir -p "$OUT/{name}"',
-        "set --",
-        f'while read -r image; do set -- "$@" -i "$image" "$OUT/{name}/$(basename "$image").xml"; done < live/held-out.images',
-        _shown(command).replace("-i PAGES PAGES", '"$@"'),
-    ]
-
-
-def _prediction(
-    model: str, name: str, version: str, device: str, training: Training, pad: int, segmenter: str | None = None
+def _recognition(
+    model: str, name: str, version: str, device: str, training: Training, scores: Scores, segmenter: str | None = None
 ) -> list[str]:
     command = predict_command(
         version, pages=[("PAGES", "PAGES")], model=model, template="predict.jinja", device=device,
-        precision=training.precision, threads=training.threads, pad=pad, segmenter=segmenter,
+        precision=training.precision, threads=training.threads, pad=cast("RecognitionScores", scores).pad, segmenter=segmenter,
     )  # fmt: skip
     listed = "live/held-out.images" if segmenter else "live/held-out.pages"
     return [

@@ -18,8 +18,8 @@ from htr_exp.core.files import digest_json
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import plan_checks
+from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel, Sources, gather, versions_of
-from htr_exp.runs.run_dir import compiled_file
 from htr_exp.splits import from_config
 from htr_exp.splits.leakage import LeakageReport
 from htr_exp.splits.split import Split
@@ -67,39 +67,29 @@ class Plan:
     @cached_property
     def compiled(self) -> dict[str, Path]:
         """Where the cache holds, or will hold, the compiled lines of each side of the split."""
-        return {
-            side: compiled_file(
-                self.places.cache,
-                sorted(self.pages[name].digest for name in names),
-                kraken=self.kraken.version,
-                legacy_polygons=self.experiment.training.legacy_polygons,
-            )
-            for side, names in self.split.pages.items()
-            if names and not self.evaluate and self.naming is None
-        }
+        if self.evaluate:
+            return {}
+        digests = {side: [self.pages[name].digest for name in names] for side, names in self.split.pages.items()}
+        preparation = preparation_of(self.experiment)
+        return preparation.compiled(self.experiment, self.places.cache, self.kraken.version, digests)
 
     @cached_property
     def naming(self) -> ClassNames | None:
-        """What the types of lines and regions are called on the staged pages of a segmentation; None for recognition."""
-        return ClassNames(self.experiment.classes) if self.experiment.task.name == "segmentation" else None
+        """What the types of lines and regions are called on the staged pages; None: as in the ground truth."""
+        return preparation_of(self.experiment).naming(self.experiment)
 
     @cached_property
     def key(self) -> str:
         """The run's identity: all that decides its result, and nothing that only says where it runs and what it is called."""
         values = self.composed.values
-        foreign = rules.foreign(self.experiment)
-        training, scores = (
-            {key: value for key, value in values[section].items() if f"{section}.{key}" not in foreign}
-            for section in ("training", "scores")
-        )
-        learnt = {"training": training, "seed": values["seed"]}
+        learnt = {"training": values["training"], "seed": values["seed"]}
         read = {"training": {key: values["training"][key] for key in ("device", "precision", "threads")}}
         return digest_json(
             {
                 "task": values["task"],
                 **(read if self.evaluate else learnt),
-                "scores": scores,
-                **({} if self.naming is None else {"classes": _in_order(values["classes"])}),
+                "scores": values["scores"],
+                **({"classes": _in_order(values["classes"])} if "classes" in values else {}),
                 **({} if self.segmenter is None else {"segmentation_model": self.segmenter.sha256}),
                 "question": values["question"],
                 "split": self.split.digest,

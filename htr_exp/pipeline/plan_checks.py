@@ -11,6 +11,7 @@ from htr_exp.config.defaults import shipped
 from htr_exp.config.schema import CHOICES
 from htr_exp.core.errors import HtrExpError
 from htr_exp.core.problem import Problem
+from htr_exp.core.task import task_of
 from htr_exp.groundtruth.as_kraken.values import refused
 from htr_exp.kraken import options
 from htr_exp.kraken.releases import release, unloadable
@@ -24,7 +25,7 @@ def setting_problems(composed: Composed, *, evaluate: bool = False) -> list[Prob
     found = word_problems(composed.values)
     if experiment.task.name not in CHOICES["task.name"]:
         return found  # every rule asks for the task
-    found += rules.problems(experiment, shipped(experiment.task.name), evaluate=evaluate)
+    found += rules.problems(experiment, shipped(task_of(experiment.task.name)), evaluate=evaluate)
     found += classes.setting_problems(experiment.classes)
     found += leakage.setting_problems(experiment.leakage)
     return found
@@ -49,7 +50,9 @@ def _kraken(gathered: Gathered) -> Iterator[Problem]:
     for version in gathered.versions:
         try:
             if not gathered.evaluate:
-                yield from options.problems(experiment.training, experiment.seed, version, experiment.task.name)
+                yield from options.problems(
+                    experiment.training, experiment.seed, version, task_of(experiment.task.name)
+                )
             for model in (gathered.base, gathered.segmenter):
                 if model is not None and (why := unloadable(model.header, version)):
                     yield Problem(f"{model.path}: {why}", where="model")
@@ -60,7 +63,7 @@ def _kraken(gathered: Gathered) -> Iterator[Problem]:
 def _texts(gathered: Gathered) -> Iterator[Problem]:
     """The characters at which a version that may do the run stops, with the first line that has each."""
     old = next((version for version in gathered.versions if release(version) == "4.3"), None)
-    trains_on_texts = not gathered.evaluate and gathered.experiment.task.name == "recognition"
+    trains_on_texts = not gathered.evaluate and task_of(gathered.experiment.task.name).reads_text
     if old is None or gathered.dataset is None or not trains_on_texts:
         return
     first: dict[str, str] = {}
@@ -108,7 +111,8 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     yield from _runtime_warnings(gathered, sources)
     yield from gathered.split.notes if gathered.split else ()
     yield from gathered.leaks.warnings if gathered.leaks else ()
-    if experiment.task.name == "recognition" and (said := conventions.warning(experiment, evaluate=gathered.evaluate)):
+    reads_text = task_of(experiment.task.name).reads_text
+    if reads_text and (said := conventions.warning(experiment, evaluate=gathered.evaluate)):
         yield said
     if gathered.training_data:
         yield from gathered.training_data.warnings(experiment, base.name if base else None)

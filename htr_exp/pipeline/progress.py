@@ -7,8 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from htr_exp.core.figures import shown
-from htr_exp.core.task import FIGURES, Task
+from htr_exp.core.task import Task
 from htr_exp.core.text import duration
 from htr_exp.runs.status_table import STAGES
 
@@ -42,17 +41,12 @@ class Progress:
         if self._status is not None:
             self._status.update(f"{self._stage}: {done} of {total} pages")
 
-    def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
         left = f"   at most {duration(left_s)} left" if left_s else ""
-        task: Task = "recognition" if "val_cer" in record else "segmentation"
-        figure = FIGURES[task]
-        mark = (
-            "  best"
-            if best["epoch"] == record["epoch"]
-            else f"  best {shown(best[figure.key], task)} in epoch {best['epoch'] + 1}"
-        )
+        figure, best_figure = (task.shown(one[task.curve_key]) for one in (record, best))
+        mark = "  best" if best["epoch"] == record["epoch"] else f"  best {best_figure} in epoch {best['epoch'] + 1}"
         self._say(
-            f"  epoch {record['epoch'] + 1:3d}   validation {figure.label} {shown(record[figure.key], task):>8}{mark:22}   {record['seconds']:.0f} s{left}"
+            f"  epoch {record['epoch'] + 1:3d}   validation {task.curve_label} {figure:>8}{mark:22}   {record['seconds']:.0f} s{left}"
         )
 
     def note(self, text: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from htr_exp.config.schema import RecognitionScores, RecognitionTraining
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
 from htr_exp.core.signals import Interrupted
+from htr_exp.core.task import RECOGNITION
 from htr_exp.groundtruth.model import Line
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
@@ -20,15 +22,22 @@ from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.lines import LinePair, score
 from htr_exp.scoring.pages import PageText, score_pages
-from htr_exp.splits.split import NAMES
 
 
 class Recognition(Stages):
     """The stages of a recognition run."""
 
-    task = "recognition"
+    task = RECOGNITION
     doing = "recognising"
     suffix = ".jsonl"
+
+    @property
+    def _training(self) -> RecognitionTraining:
+        return cast("RecognitionTraining", self._inputs.experiment.training)
+
+    @property
+    def _scores(self) -> RecognitionScores:
+        return cast("RecognitionScores", self._inputs.experiment.scores)
 
     def prepare(self) -> None:
         """Compile each side of the split, unless the cache holds it.
@@ -38,17 +47,14 @@ class Recognition(Stages):
             TrainingError: kraken failed.
             Interrupted: the job was told to stop.
         """
-        for side in NAMES:
-            if not self._inputs.split[side]:
-                continue
-            target = self._inputs.compiled(side)
+        for side, target in self._inputs.compiled().items():
 
             def make(aside: Path, side: str = side) -> None:
                 self._hear.note(f"compiles {len(self._inputs.split[side])} pages for {side}")
                 self._call(
                     compile_command(
                         self._inputs.kraken.version, pages=str(self._run.live / f"{side}.pages"), output=str(aside),
-                        legacy_polygons=self._inputs.experiment.training.legacy_polygons,
+                        legacy_polygons=self._training.legacy_polygons,
                     ),
                     "compiling",
                 )  # fmt: skip
@@ -89,7 +95,7 @@ class Recognition(Stages):
         return {"train": self._run.live / "train.list", "validation": self._run.live / "validation.list"}
 
     def _prediction_key(self) -> dict[str, Any]:
-        return {"pad": self._inputs.experiment.scores.pad}
+        return {"pad": self._scores.pad}
 
     def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
         return self._command(model, [(str(self._inputs.staged(page)), str(output)) for page, output in pages])
@@ -103,7 +109,7 @@ class Recognition(Stages):
             device=self._inputs.device,
             precision=self._inputs.experiment.training.precision,
             threads=self._inputs.experiment.training.threads,
-            pad=self._inputs.experiment.scores.pad,
+            pad=self._scores.pad,
             segmenter=segmenter,
         )
 
@@ -148,7 +154,7 @@ class Recognition(Stages):
                 else None
                 for name in ("base", "best")
             }
-        legacy = self._inputs.experiment.training.legacy_polygons
+        legacy = self._training.legacy_polygons
         results |= self._common_results(outcome) | {
             # 7.1's legacy polygons are not 4.3.13's
             "polygons": "4.3" if self._inputs.kraken.release == "4.3" else "legacy" if legacy else "new",

@@ -13,6 +13,7 @@ from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.signals import Interrupted, Stop
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 from htr_exp.pipeline import training
 from htr_exp.pipeline.recognition import Recognition
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -22,7 +23,7 @@ from htr_exp.runs.provenance import code_digest
 from htr_exp.runs.run_dir import RunDir, State, plainly
 from htr_exp.slurm import failures
 
-TASKS: dict[str, type[Stages]] = {"recognition": Recognition, "segmentation": Segmentation}
+STAGES: dict[Task, type[Stages]] = {RECOGNITION: Recognition, SEGMENTATION: Segmentation}
 """What a run does at its stages, by its task."""
 
 LOOK_S = 2.0  # between two looks whether the run was cancelled
@@ -75,7 +76,7 @@ class _Job:
         self._begin()
         started = time.monotonic()
         try:
-            task = TASKS[self._inputs.facts["run"]["task"]](self._inputs, self._call, self._stop, self._hear)
+            task = STAGES[task_of(self._inputs.facts["run"]["task"])](self._inputs, self._call, self._stop, self._hear)
             self._stage("verify", self._inputs.verify)
             self._say_which_kraken()
             outcome = None

@@ -10,14 +10,16 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from htr_exp.audit.memory_estimate import workers_within
-from htr_exp.config.schema import Experiment
+from htr_exp.config.schema import Experiment, experiment_of
 from htr_exp.core import machine
 from htr_exp.core.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
 from htr_exp.core.files import digest_json, read_json, read_jsonl, sha256_file
+from htr_exp.core.task import task_of
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
-from htr_exp.runs.run_dir import RunDir, compiled_file
+from htr_exp.pipeline.preparation import preparation_of
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.splits.split import NAMES
 
 
@@ -30,7 +32,8 @@ class RunInputs:
     @cached_property
     def experiment(self) -> Experiment:
         """The configuration."""
-        values = OmegaConf.merge(Experiment, OmegaConf.load(self.run.experiment))
+        keys = experiment_of(task_of(self.facts["run"]["task"]))
+        values = OmegaConf.merge(keys, OmegaConf.load(self.run.experiment))
         return OmegaConf.to_object(values)  # type: ignore[return-value]
 
     @cached_property
@@ -115,20 +118,14 @@ class RunInputs:
         """Return the pages of some sides, ordered by content."""
         return sorted((page for side in sides for page in self.split[side]), key=lambda page: str(page["digest"]))
 
-    def compiled(self, side: str) -> Path:
-        """Return where the cache holds the compiled lines of a side."""
-        return compiled_file(
-            self.cache,
-            [page["digest"] for page in self.pages(side)],
-            kraken=self.kraken_version,
-            legacy_polygons=self.experiment.training.legacy_polygons,
-        )
+    def compiled(self) -> dict[str, Path]:
+        """Return where the cache holds, or will hold, what is compiled of each side of the split."""
+        digests = {side: [page["digest"] for page in self.pages(side)] for side in NAMES}
+        return preparation_of(self.experiment).compiled(self.experiment, self.cache, self.kraken_version, digests)
 
     def to_compile(self) -> list[Path]:
-        """Return the compiled files that training needs and the cache does not hold yet: pages are not compiled."""
-        compiles = self.trains and self.facts["run"]["task"] == "recognition"
-        sides = [side for side in NAMES if self.split[side]] if compiles else []
-        return [path for path in map(self.compiled, sides) if not path.exists()]
+        """Return the compiled files that training needs and the cache does not hold yet."""
+        return [path for path in self.compiled().values() if not path.exists()] if self.trains else []
 
     def staged(self, page: dict[str, Any]) -> Path:
         """Return the page file that kraken sees."""

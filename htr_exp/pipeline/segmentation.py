@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from htr_exp.config.schema import SegmentationScores
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_json, write_json, write_jsonl
+from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.checkpoints import BEST_KEPT
 from htr_exp.kraken.class_names import relabel
@@ -31,14 +33,18 @@ PICTURES = "overlays"
 class Segmentation(Stages):
     """The stages of a segmentation run."""
 
-    task = "segmentation"
+    task = SEGMENTATION
     doing = "segmenting"
     suffix = ".xml"
     prepares = False  # kraken trains on the staged pages themselves
 
     @property
+    def _scores(self) -> SegmentationScores:
+        return cast("SegmentationScores", self._inputs.experiment.scores)
+
+    @property
     def _by_line_f1(self) -> bool:
-        return self._inputs.experiment.scores.best_by == "line_f1"
+        return self._scores.best_by == "line_f1"
 
     def _material(self) -> dict[str, Any]:
         return {
@@ -60,7 +66,7 @@ class Segmentation(Stages):
         folder = self._run.live / "candidates"
         folder.mkdir(exist_ok=True)
         settings, version = self._inputs.experiment.training, self._inputs.kraken.version
-        records = training.kept_epochs(self._run, settings, version)
+        records = training.kept_epochs(self._run, settings, version, self.task)
         pages = self._inputs.pages("validation")
         chosen = read_json(self._chosen) if self._chosen.exists() and self._run.best.exists() else {"candidates": []}
         if [one["epoch"] for one in chosen["candidates"]] == [record["epoch"] for record in records]:
@@ -94,7 +100,7 @@ class Segmentation(Stages):
             relabel(model, self._inputs.facts["classes"]["numbers"])
 
     def _prediction_key(self) -> dict[str, Any]:
-        return {"task": self.task}
+        return {"task": self.task.name}
 
     def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
         return segment_command(
@@ -158,7 +164,7 @@ class Segmentation(Stages):
         """Draw the worst pages: of the test, where there is none of the validation."""
         from PIL import Image, ImageOps
 
-        count = self._inputs.experiment.scores.pictures or 0
+        count = self._scores.pictures
         pages = self._inputs.split["test"] or self._inputs.split["validation"]
         folder = self._run.predictions / PICTURES
         shutil.rmtree(folder, ignore_errors=True)

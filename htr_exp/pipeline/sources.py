@@ -16,6 +16,7 @@ from htr_exp.core import machine
 from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import sha256_file
 from htr_exp.core.problem import Problem
+from htr_exp.core.task import SEGMENTATION, Task, task_of
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.model import Dataset
@@ -79,14 +80,14 @@ class Sources:
         Raises:
             ConfigError: it has errors.
         """
-        config, task = experiment.dataset, experiment.task.name
+        config, task = experiment.dataset, task_of(experiment.task.name)
 
         def read() -> Dataset:
             dataset = examine_folders(
                 folders,
                 pattern=config.pattern,
                 exclude=config.exclude,
-                task=task,  # type: ignore[arg-type]
+                task=task,
                 cache=user_cache(),
                 progress=self._progress,
             )
@@ -132,7 +133,7 @@ class Sources:
         """
         return from_config.folds(experiment, dataset.pages, self._tables)
 
-    def base_model(self, config: Model, task: str, places: Places, *, needed_for: str) -> BaseModel:
+    def base_model(self, config: Model, task: Task, places: Places, *, needed_for: str) -> BaseModel:
         """A model of the configuration, fetched if need be.
 
         Args:
@@ -149,7 +150,7 @@ class Sources:
             timeout_s = config.fetch_timeout_s if self._fetch else None
             path = model_store.obtain(config, [places.models], timeout_s=timeout_s).absolute()
             header = read_header(path)
-            if header.kind != task:
+            if header.kind is not task:
                 raise ConfigError(f"{path} is a {header.kind} model: {needed_for} a {task} model")
             name = config.name if config.name != "none" else None
             return BaseModel(name or path.stem, path, sha256_file(path), header, config.doi)
@@ -306,7 +307,7 @@ def gather(
         segments: whether a segmentation model is named.
         evaluate: the base model is only scored.
     """
-    model, task = experiment.model, experiment.task.name
+    model, task = experiment.model, task_of(experiment.task.name)
     named = model.name != "none" and bool(model.path or model.doi)
     found = Gathered(experiment, evaluate, settings, places, folders, named, [])
 
@@ -324,9 +325,9 @@ def gather(
         start = f"task={task} starts from"
         found.base = attempt(lambda: sources.base_model(model, task, places, needed_for=start))
     if evaluate and segments:
-        segmenter, task = experiment.segmentation_model, "segmentation"
+        segmenter = experiment.segmentation_model
         start = "segmentation_model is"
-        found.segmenter = attempt(lambda: sources.base_model(segmenter, task, places, needed_for=start))
+        found.segmenter = attempt(lambda: sources.base_model(segmenter, SEGMENTATION, places, needed_for=start))
     found.kraken = attempt(lambda: sources.kraken(experiment.runtime, submits=experiment.slurm.submit))
     if (dataset := found.dataset) is None or not (evaluate or found.is_sound("split", "leakage")):
         return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from htr_exp.core.files import utc_now
-from htr_exp.core.task import FIGURES, Task
+from htr_exp.core.task import Task
 from htr_exp.kraken.commands import convert_command
 from htr_exp.kraken.model_file import read_header
 from htr_exp.pipeline import training
@@ -107,12 +107,12 @@ class Stages(ABC):
 
     def _best(self) -> dict[str, Any]:
         """Return the record of the best epoch."""
-        return training.best_epoch(self._run)
+        return training.best_epoch(self._run, self.task)
 
     def _take_weights(self, record: dict[str, Any], target: Path) -> None:
         """Make a model, which every supported kraken loads, of what is kept of an epoch."""
         kraken, settings = self._inputs.kraken, self._inputs.experiment.training
-        source, is_weights = training.weights_of(self._run, settings, kraken.version, record)
+        source, is_weights = training.weights_of(self._run, settings, kraken.version, self.task, record)
         aside = target.with_name(f".{target.stem}.part.mlmodel")
         aside.unlink(missing_ok=True)
         if is_weights:
@@ -182,7 +182,7 @@ class Stages(ABC):
         scored = self._run.best if self._inputs.trains else Path(self._inputs.places["base_model"])
         results: dict[str, Any] = {"network": read_header(scored).network, "models": self._inputs.digests}
         if outcome is not None:
-            key, best = FIGURES[self.task].key, self._best()
+            key, best = self.task.curve_key, self._best()
             results |= {
                 "best_epoch": best["epoch"],
                 "epochs": outcome.epochs,

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
-from htr_exp.core.figures import best_of, loss
 from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.core.task import Task
 from htr_exp.kraken.checkpoints import Saved, SavedModels, saved
@@ -26,7 +25,7 @@ from htr_exp.runs.run_dir import RunDir
 class Hear(Protocol):
     """Whoever shows a run's progress."""
 
-    def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
         """An epoch was validated; `left_s` is the most time that can be left, seconds, where that is known."""
 
     def note(self, text: str) -> None:
@@ -46,7 +45,7 @@ class Material:
     spec: str | None
     train: Path  # lists the compiled lines, or the pages, that are trained on
     validation: Path
-    task: Task = "recognition"
+    task: Task
     classes: Path | None = None  # says which number each class of a segmentation has
     keep: int = 1  # of the best epochs, how many are to be there at the end
 
@@ -73,18 +72,18 @@ def train(run: RunDir, material: Material, *, stop: Callable[[], str | None], he
         TrainingError: kraken ended without having finished, with its own last words.
     """
     ended_by, begun = None, False
-    files = saved(run.training, material.training, material.kraken.version)
+    files = saved(run.training, material.training, material.kraken.version, material.task)
     while ended_by is None:
         records = run.epochs()
-        ended_by = _over(records, material.training)
-        if ended_by is not None and files.has(best_of(records)["epoch"]):
+        ended_by = _over(records, material)
+        if ended_by is not None and files.has(material.task.best_of(records)["epoch"]):
             break
         ended_by = _leg(run, material, files, begun, stop, hear)
         begun = True
     records = run.epochs()
     if not records:
         return Outcome(ended_by, -1, 0)
-    outcome = Outcome(ended_by, int(best_of(records)["epoch"]), len(records))
+    outcome = Outcome(ended_by, int(material.task.best_of(records)["epoch"]), len(records))
     write_json(
         run.live / "training.json",
         {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch, "epochs": outcome.epochs},
@@ -92,25 +91,25 @@ def train(run: RunDir, material: Material, *, stop: Callable[[], str | None], he
     return outcome
 
 
-def weights_of_best(run: RunDir, training: Training, version: str) -> tuple[Path, bool]:
+def weights_of_best(run: RunDir, training: Training, version: str, task: Task) -> tuple[Path, bool]:
     """Return the file of the best epoch, and whether it is weights already (else a checkpoint to convert)."""
-    return weights_of(run, training, version, best_epoch(run))
+    return weights_of(run, training, version, task, best_epoch(run, task))
 
 
-def weights_of(run: RunDir, training: Training, version: str, record: dict[str, Any]) -> tuple[Path, bool]:
+def weights_of(run: RunDir, training: Training, version: str, task: Task, record: dict[str, Any]) -> tuple[Path, bool]:
     """Return the file of an epoch that was kept, and whether it is weights already."""
-    return saved(run.training, training, version).best(record)
+    return saved(run.training, training, version, task).best(record)
 
 
-def kept_epochs(run: RunDir, training: Training, version: str) -> list[dict[str, Any]]:
+def kept_epochs(run: RunDir, training: Training, version: str, task: Task) -> list[dict[str, Any]]:
     """Return the records of the epochs whose weights are there."""
-    kept = saved(run.training, training, version).kept()
+    kept = saved(run.training, training, version, task).kept()
     return [record for record in run.epochs() if record["epoch"] in kept]
 
 
-def best_epoch(run: RunDir) -> dict[str, Any]:
+def best_epoch(run: RunDir, task: Task) -> dict[str, Any]:
     """Return the record of the epoch with the best figure of kraken's."""
-    return best_of(run.epochs())
+    return task.best_of(run.epochs())
 
 
 def clear(run: RunDir, *, keep: bool) -> None:
@@ -129,7 +128,7 @@ def _leg(
     kept, lost = records[:done], records[done:]
     if records:
         run.write_epochs(kept)  # also without a line that a full disk cut short
-    if kept and (over := _over(kept, training)):
+    if kept and (over := _over(kept, material)):
         return over
     files.forget(done)
     leg, until = files.leg(done)
@@ -173,7 +172,7 @@ def _leg(
         hear.note(f"goes on after epoch {done}{how}")
     over = _Follower(run, material, files, leg, kept, stop, hear).follow(argv)
     if over is None and until is None:
-        return _over(run.epochs(), training) or "early"  # kraken's own word is enough
+        return _over(run.epochs(), material) or "early"  # kraken's own word is enough
     if over is None and until is not None and len(run.epochs()) != until:
         raise TrainingError(
             f"kraken ended after {until} epochs, of which only {len(run.epochs())} could be read from what it said: see {run.log}"
@@ -181,11 +180,12 @@ def _leg(
     return over
 
 
-def _over(records: Sequence[dict[str, Any]], training: Training) -> str | None:
+def _over(records: Sequence[dict[str, Any]], material: Material) -> str | None:
     """Say why no further epoch may be trained, or None."""
+    training = material.training
     if not records:
         return None
-    if _patience_spent(records, training):
+    if _patience_spent(records, material):
         return "early"
     if len(records) >= training.epochs:
         return "epochs"
@@ -197,11 +197,12 @@ def _over(records: Sequence[dict[str, Any]], training: Training) -> str | None:
     return None
 
 
-def _patience_spent(records: Sequence[dict[str, Any]], training: Training) -> bool:
+def _patience_spent(records: Sequence[dict[str, Any]], material: Material) -> bool:
+    training, task = material.training, material.task
     if training.quit != "early" or not records or len(records) < training.min_epochs:
         return False
-    best = best_of(records)
-    return bool(loss(best) == 0 or records[-1]["epoch"] - best["epoch"] >= training.lag)
+    best = task.best_of(records)
+    return bool(task.loss(best) == 0 or records[-1]["epoch"] - best["epoch"] >= training.lag)
 
 
 class _Follower:
@@ -218,7 +219,7 @@ class _Follower:
         hear: Hear,
     ) -> None:
         self._run, self._material, self._files, self._leg, self._records = run, material, files, leg, records
-        self._stop, self._hear = stop, hear
+        self._task, self._stop, self._hear = material.task, stop, hear
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._last: list[str] = []
         self._since = time.monotonic()
@@ -246,7 +247,7 @@ class _Follower:
             code = command.poll()
             self._take_in(log)
         self._files.thin_out(self._records, self._material.keep)
-        if over is None and not self._files.ended(self._leg) and not _over(self._records, training):
+        if over is None and not self._files.ended(self._leg) and not _over(self._records, self._material):
             over = self._stop()
             if over is None:
                 kind = KilledError if code is not None and code < 0 else TrainingError
@@ -279,7 +280,7 @@ class _Follower:
     def _complete(self) -> bool:
         """Say whether the curve is at its end: kraken may validate once more before it hears that it is over."""
         training = self._material.training
-        return len(self._records) >= training.epochs or _patience_spent(self._records, training)
+        return len(self._records) >= training.epochs or _patience_spent(self._records, self._material)
 
     def _validated(self, figures: dict[str, float]) -> None:
         now = time.monotonic()
@@ -293,7 +294,7 @@ class _Follower:
         self._records.append(record)
         self._run.add_epoch(record)
         self._files.thin_out(self._records, self._material.keep)
-        self._hear.epoch(record, best_of(self._records), self._left())
+        self._hear.epoch(self._task, record, self._task.best_of(self._records), self._left())
 
     def _left(self) -> float | None:
         """Return the most time that can be left, seconds."""
@@ -307,11 +308,13 @@ class _Follower:
     def _cut(self) -> str | None:
         """Say why kraken must be stopped, where it would go on by itself."""
         training = self._material.training
-        if self._records and self._files.has(best_of(self._records)["epoch"]):  # not before it has written that
+        if self._records and self._files.has(
+            self._task.best_of(self._records)["epoch"]
+        ):  # not before it has written that
             if training.quit == "early" and len(self._records) >= training.epochs:
                 return "epochs"
             # where a restart was a warm one, kraken does not know how long there was no better epoch
-            if self._material.kraken.release == "4.3" and _patience_spent(self._records, training):
+            if self._material.kraken.release == "4.3" and _patience_spent(self._records, self._material):
                 return "early"
         if training.time_budget_min is not None:
             used = sum(record["seconds"] for record in self._records) + time.monotonic() - self._since

@@ -16,12 +16,14 @@ from htr_exp.config import conventions
 from htr_exp.config.schema import Runtime
 from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
+from htr_exp.core.task import task_of
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.kraken.options import remarks
 from htr_exp.kraken.script import script
 from htr_exp.pipeline.plan import Plan
+from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
 from htr_exp.runs import provenance
 from htr_exp.runs.run_dir import RunDir, plainly
@@ -84,8 +86,8 @@ def script_of(plan: Plan) -> str:
         base=plan.base is not None,
         spec=None if plan.base else plan.experiment.architecture.spec,
         sides=[] if plan.evaluate else [side for side in NAMES if plan.split.pages[side]],
-        pad=plan.experiment.scores.pad,
-        task=plan.experiment.task.name,
+        scores=plan.experiment.scores,
+        task=task_of(plan.experiment.task.name),
         segmenter=plan.segmenter is not None,
         reach=_reach(plan.experiment.runtime),
     )
@@ -138,7 +140,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         "model": _model_facts(plan.base),
         "conventions": conventions.of(plan.experiment),
         "segmentation_model": _model_facts(plan.segmenter),
-        **({} if plan.evaluate and plan.naming is None else plan.training_data.facts()),
+        **plan.training_data.facts(),
         "leakage": plan.leaks.record(),
         "device": plan.device,
         "kraken": {
@@ -146,7 +148,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             "version": plan.kraken.version,
             "remarks": []
             if plan.evaluate
-            else remarks(plan.experiment.training, plan.kraken.version, plan.experiment.task.name),
+            else remarks(plan.experiment.training, plan.kraken.version, task_of(plan.experiment.task.name)),
         },
         "warnings": list(plan.warnings),
     }
@@ -163,27 +165,12 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         )
         + "\n",
         "fingerprints.json": json.dumps(plan.leaks.fingerprints(), ensure_ascii=False, indent=1) + "\n",
-        **(
-            {}
-            if plan.evaluate or plan.naming is None
-            else {"classes.yaml": _class_numbers(facts["classes"]["numbers"])}
-        ),
+        **({} if plan.evaluate else preparation_of(plan.experiment).files(facts)),
         "commands.sh": script_of(plan),
         "predict.jinja": PREDICTION_TEMPLATE,
         "uncommitted.diff": diff,
         "provenance.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
     }
-
-
-def _class_numbers(numbers: dict[str, dict[str, int]]) -> str:
-    """Return a configuration for `ketos --config` that gives each class its number, and leaves out all others."""
-    mappings = {
-        f"{name}_class_mapping": [[one, number] for one, number in numbers[sort].items()]
-        for name, sort in (("line", "lines"), ("region", "regions"))
-    }
-    return "# Which output of the network learns which class: kraken 7.1 reads it with --config.\n" + yaml.safe_dump(
-        {"segtrain": mappings}, allow_unicode=True, sort_keys=False, default_flow_style=None
-    )
 
 
 def _dataset_facts(plan: Plan) -> dict[str, Any]:
@@ -259,7 +246,7 @@ def _place(run: RunDir, plan: Plan) -> None:
     )
     if plan.segmenter is not None:
         write_atomically(run.live / "segmentation_model.path", f"{plan.segmenter.path}\n")
-    if plan.naming is not None or plan.segmenter is not None:
+    if preparation_of(plan.experiment).predicts_images or plan.segmenter is not None:
         images = [str(plan.pages[name].image) for side in NAMES[1:] for name in plan.split.pages[side]]
         write_atomically(run.live / "held-out.images", "".join(f"{path}\n" for path in images))
     write_atomically(run.live / "base_model.path", f"{plan.base.path}\n" if plan.base else "")
@@ -279,8 +266,7 @@ def _place(run: RunDir, plan: Plan) -> None:
 def _stage(page: GroundTruthPage, plan: Plan) -> tuple[Path, str]:
     content = staged_xml(page, plan.naming)
     digest = sha256_bytes(content)
-    # where types are renamed the same page has several forms
-    form = sha256_bytes(str(page.image).encode())[:8] if plan.naming is None else f"layout-{digest[:8]}"
+    form = preparation_of(plan.experiment).form(page.image, digest)
     staged = plan.places.cache / "pages" / f"{page.digest[:32]}-{form}.xml"
     if not staged.exists() or staged.read_bytes() != content:
         write_atomically(staged, content)

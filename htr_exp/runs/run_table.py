@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from htr_exp.core.figures import shown
-from htr_exp.core.task import FIGURES, Task
+from htr_exp.core.task import TASKS, task_of
 from htr_exp.core.text import percent
 
 
@@ -31,18 +30,17 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
         if row["scores"]["test"].get(name) or row["scores"]["validation"].get(name)
     ]
     table = Table(box=None, pad_edge=False)
-    columns = COLUMNS[row["task"]]
-    for name in ("", "lines", *(f"{word} {label}" for label, _ in columns for _, word in models)):
+    task = task_of(row["task"])
+    columns = task.result_columns
+    for name in ("", "lines", *(f"{word} {column.heading}" for column in columns for _, word in models)):
         table.add_column(name, justify="right" if name else "left")
     for side, scores in row["scores"].items():
         scored = [scores[name] for name, _ in models if scores.get(name)]
         if scored:
-            figures = [
-                shown((scores.get(name) or {}).get(key), row["task"]) for _, key in columns for name, _ in models
-            ]
+            figures = [task.shown((scores.get(name) or {}).get(column.key)) for column in columns for name, _ in models]
             table.add_row(side, str(scored[0]["lines"]), *figures)
     out.print(table)
-    if row["task"] == "segmentation":
+    if task.counts_lines:
         _show_lines(out, row, models)
     if row["end_to_end"]:
         _show_end_to_end(out, row["end_to_end"])
@@ -53,13 +51,6 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
     if row["reason"]:
         out.print(Text(row["reason"], style="yellow"))
     out.print(Text(f"run: {row['folder']}"))
-
-
-COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
-    "recognition": (("CER", "cer"), ("WER", "wer")),
-    "segmentation": (("line F1", "line_f1"), ("region IoU", "region_iou_any")),
-}
-"""What is shown of a run's scores: label and key, by task; of layouts whatever the types are called, as models name them differently."""
 
 
 def _show_lines(out: Console, row: dict[str, Any], models: Sequence[tuple[str, str]]) -> None:
@@ -99,36 +90,13 @@ LEAKY = "leakage accepted: {kinds}: these scores are better than they would be o
 """What stands below every score that rests on an accepted leak."""
 
 
-def _of_task(task: Task, key: str) -> Callable[[dict[str, Any]], str]:
-    return lambda row: shown(row[key], task) if row["task"] == task else ""
-
-
-FIGURES_COMPARED: dict[Task, dict[str, Callable[[dict[str, Any]], str]]] = {
-    "recognition": {
-        "val CER": _of_task("recognition", "val"),
-        "base test CER": _of_task("recognition", "base_test"),
-        "test CER": _of_task("recognition", "test"),
-        "test WER": _of_task("recognition", "test_wer"),
-    },
-    "segmentation": {
-        "val line F1": _of_task("segmentation", "val"),
-        "base test line F1": _of_task("segmentation", "base_test"),
-        "test line F1": _of_task("segmentation", "test"),
-    },
-}
-"""The figures by which runs are compared: heading and cell, by task."""
-
-
 def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[str]) -> None:
     """Print runs side by side: the settings in which they differ, and their scores."""
     table = Table(box=None, pad_edge=False)
     mixed = len({row["kraken"] for row in rows}) > 1
-    figures = [
-        (head, cell)
-        for task in FIGURES
-        if any(row["task"] == task for row in rows)
-        for head, cell in FIGURES_COMPARED[task].items()
-    ]
+    there = {row["task"] for row in rows}
+    figures = [(task, column) for name, task in TASKS.items() if name in there for column in task.compare_columns]
+    headings = [column.heading for _, column in figures]
     leaky = any(row["leakage"] for row in rows)
     conventional = any(row["convention_mismatch"] for row in rows)
     for name in (
@@ -139,9 +107,9 @@ def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[st
         *["convention"] * conventional,
         "state",
         "epoch",
-        *(head for head, _ in figures),
+        *headings,
     ):
-        right = name == "epoch" or name in dict(figures)
+        right = name == "epoch" or name in headings
         table.add_column(name, overflow="fold", justify="right" if right else "left")
     for row in rows:
         cells = [
@@ -153,7 +121,8 @@ def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[st
             row["state"],
             "" if row["epoch"] is None else str(row["epoch"]),
         ]
-        cells += [cell(row) for _, cell in figures]
+        own = task_of(row["task"])
+        cells += [own.shown(row[column.key]) if task is own else "" for task, column in figures]
         table.add_row(*(Text(cell) for cell in cells))
     out.print(table)
     if mixed:

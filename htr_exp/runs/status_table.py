@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from htr_exp.core.figures import shown
+from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.core.text import duration
 
 STAGES = {
@@ -90,35 +90,23 @@ def _status_line(row: dict[str, Any]) -> str:
     words = [f"{row['run']}: {row['state']}"]
     if row["stage"] and row["state"] == "running":
         words.append(STAGES.get(row["stage"], row["stage"]))
+    task = task_of(row["task"])
     if row["epoch"]:
-        words.append(f"epoch {_epoch(row)}, validation {_metric(row)} {shown(row['val'], row['task'])}")
+        words.append(f"epoch {_epoch(row)}, validation {task.label(row['metric'])} {task.shown(row['val'])}")
     if row["test"] is not None:
-        words.append(f"test {_metric(row)} {shown(row['test'], row['task'])}")
+        words.append(f"test {task.label(row['metric'])} {task.shown(row['test'])}")
     if row["job"]:
         words.append(f"job {_job(row)}")
     return ", ".join([*words, *([row["reason"]] if row["reason"] else [])])
 
 
-def _metric(row: dict[str, Any]) -> str:
-    """Return what a row is judged by, for people."""
-    return {"cer": "CER", "mean_iu": "mean IoU", "line_f1": "line F1"}[row["metric"]]
+def _figure(task: Task, key: str, metric: str) -> Callable[[dict[str, Any]], str]:
+    """Return a cell: a figure of a run of this task that is judged by it."""
 
-
-FIGURES_OF_STATUS = {
-    "val CER": ("val", "cer"),
-    "test CER": ("test", "cer"),
-    "val mean IoU": ("val", "mean_iu"),
-    "val line F1": ("val", "line_f1"),
-    "test line F1": ("test", "line_f1"),
-}
-"""The figures in a table of runs: heading, and which figure of a row that is judged by what."""
-
-
-def _figure(key: str, metric: str) -> Callable[[dict[str, Any]], str]:
     def cell(row: dict[str, Any]) -> str:
-        if row["metric"] != metric:
+        if row["task"] != task.name or row["metric"] != metric:
             return ""
-        return shown(row[key], row["task"]) if row[key] is not None or metric == "cer" else ""
+        return task.shown(row[key]) if row[key] is not None or task.always_in_status else ""
 
     return cell
 
@@ -132,7 +120,11 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
         "run": lambda row: str(row["run"]),
         "state": lambda row: f"running: {row['stage']}" if row["state"] == "running" and row["stage"] else row["state"],
         "epoch": _epoch,
-        **{heading: _figure(key, metric) for heading, (key, metric) in FIGURES_OF_STATUS.items()},
+        **{
+            heading: _figure(task, key, metric)
+            for task in TASKS.values()
+            for heading, (key, metric) in task.status_columns.items()
+        },
         "job": _job,
         "job left": lambda row: duration(row["left_s"]) if row["left_s"] is not None else "",
         "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
@@ -140,8 +132,9 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
         "leakage": lambda row: ", ".join(row["leakage"]),
         "convention": lambda row: row["conventions"] if row["convention_mismatch"] else "",
     }
-    tasks = {row["task"] for row in rows}
-    always = ["run", "state", "epoch"] + ["val CER", "test CER"] * ("recognition" in tasks)
+    there = [task for name, task in TASKS.items() if any(row["task"] == name for row in rows)]
+    always = ["run", "state", "epoch"]
+    always += [heading for task in there if task.always_in_status for heading in task.status_columns]
     cells = {name: [cell(row) for row in rows] for name, cell in columns.items()}
     cells = {name: column for name, column in cells.items() if name in always or any(column)}
     styles = [STATE_STYLES.get(row["state"], "") for row in rows]
@@ -193,7 +186,7 @@ def _folded(cells: Mapping[str, Sequence[str]], styles: Sequence[str]) -> Table:
 
 
 def _is_figure(column: str) -> bool:
-    return column in FIGURES_OF_STATUS or "left" in column
+    return "left" in column or any(column in task.status_columns for task in TASKS.values())
 
 
 def _reason(reason: str, runs: Sequence[tuple[str, str]]) -> Text:

@@ -8,9 +8,8 @@ from typing import Any
 import yaml
 
 from htr_exp.config import conventions
-from htr_exp.core.figures import best_value
 from htr_exp.core.files import read_jsonl
-from htr_exp.core.task import FIGURES, FOREIGN, Task
+from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.status import RunStatus, of_folder
 
@@ -32,7 +31,7 @@ def row(run: RunDir, standing: RunStatus | None = None) -> dict[str, Any]:
     starts, found = read_jsonl(run.starts), run.kraken(result)
     under_way = _training(run) if state.state == "running" else None  # reading YAML costs more than all the rest
     scores = {side: (result or {}).get(side) or {} for side in ("test", "validation")}
-    judged = _judged(facts["run"]["task"], scores, epochs)
+    judged = _judged(task_of(facts["run"]["task"]), scores, epochs)
     model = facts["model"]
     return {
         "run": run.name,
@@ -79,24 +78,18 @@ def _judged(task: Task, scores: dict[str, dict[str, Any]], epochs: Sequence[dict
 
     Before there are scores, `metric` and `val` are kraken's figure while training: of a segmentation its mean IoU.
     """
-    figure = FIGURES[task]
     test, validation = _shown(scores["test"]), _shown(scores["validation"])
     scored = test is not None or validation is not None
     found: dict[str, Any] = {
-        "metric": figure.result if scored or not epochs else figure.key.removeprefix("val_"),
-        "val": validation[figure.result] if validation else None if scored else best_value(epochs, task),
-        "test": test[figure.result] if test else None,
-        "base_val": (scores["validation"].get("base") or {}).get(figure.result),
-        "base_test": (scores["test"].get("base") or {}).get(figure.result),
+        "metric": task.score if scored or not epochs else task.curve,
+        "val": validation[task.score] if validation else None if scored else task.best_value(epochs),
+        "test": test[task.score] if test else None,
+        "base_val": (scores["validation"].get("base") or {}).get(task.score),
+        "base_test": (scores["test"].get("base") or {}).get(task.score),
     }
-    recognises = task == "recognition"
-    return found | {
-        "val_cer": found["val"] if recognises else None,
-        "test_cer": found["test"] if recognises else None,
-        "test_wer": test["wer"] if recognises and test else None,
-        "base_val_cer": found["base_val"] if recognises else None,
-        "base_test_cer": found["base_test"] if recognises else None,
-    }
+    every = {name: None for one in TASKS.values() for name, _ in one.row_names}
+    found["test_wer"] = (test or {}).get("wer")
+    return found | every | {name: found[key] for name, key in task.row_names}
 
 
 def _conventions(facts: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -143,10 +136,7 @@ def settings(run: RunDir) -> dict[str, Any]:
         return {prefix[:-1]: value}
 
     used = flat("", values)
-    facts = run.facts()["run"]
-    foreign = FOREIGN.get(facts["task"], ())
-    used = {key: value for key, value in used.items() if not key.startswith(foreign)}
-    if facts.get("verb") == "evaluate":
+    if run.facts()["run"].get("verb") == "evaluate":
         return {
             key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))
         }
@@ -155,7 +145,7 @@ def settings(run: RunDir) -> dict[str, Any]:
 
 def _rises(row: dict[str, Any]) -> bool:
     """Tell whether more is better of what a row is judged by."""
-    return row["val"] is not None and FIGURES[row["task"]].higher
+    return row["val"] is not None and task_of(row["task"]).higher_is_better
 
 
 def to_minimise(row: dict[str, Any]) -> float | None:
@@ -188,7 +178,7 @@ def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
         "segmentation_model.file",
         "segmentation_model.doi",
     )
-    by_task = [[one["settings"] for one in rows if one["task"] == task] for task in FIGURES]
+    by_task = [[one["settings"] for one in rows if one["task"] == task] for task in TASKS]
     varied = [
         key for key in everywhere
         if not key.startswith(ignored) and any(len({repr(used.get(key)) for used in of_task}) > 1 for of_task in by_task)

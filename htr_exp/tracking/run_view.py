@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core import files
-from htr_exp.core.task import FIGURES, FOREIGN
+from htr_exp.core.task import TASKS
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
@@ -186,7 +186,7 @@ def read(folder: Path, workspace: Path) -> RunView:
         state=state.state,
         started=started or created,
         ended=ended,
-        params=_params(experiment, str(provenance["run"].get("task"))),
+        params=flat_params(experiment),
         tags=tags_of(folder, workspace, provenance, state, results, len(epochs)),
         metrics=dict(_metrics(epochs, results, since or created)),
         datasets=tuple(_datasets(provenance, split)),
@@ -227,12 +227,6 @@ def flat_params(experiment: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _params(experiment: Mapping[str, Any], task: str) -> dict[str, str]:
-    """Return a run's parameters without the keys that its task does not have."""
-    foreign = FOREIGN.get(task, ())
-    return {key: value for key, value in flat_params(experiment).items() if not key.startswith(foreign)}
-
-
 def _key(key: str) -> str:
     return re.sub(r"[^\w.\- /]", "_", key)[:KEY_LENGTH]
 
@@ -256,11 +250,10 @@ def _metrics(
         for name, value in scores.items() if isinstance(scores, Mapping) else ():
             if is_number(value) and name not in COUNTS:
                 yield (_key(f"{name}_{lines}"), 0), (float(value), when)
-    for task, figure in FIGURES.items():
+    for task in TASKS.values():
         base, best = score_of(results, "base", task), score_of(results, "best", task)
         if base is not None and best is not None:
-            gain = best - base if figure.higher else base - best
-            yield ("test_gain_points", 0), (round(gain * 100, 6), when)
+            yield ("test_gain_points", 0), (round(task.gain(base, best) * 100, 6), when)
 
 
 def _datasets(provenance: Mapping[str, Any], split: Mapping[str, Any]) -> Iterator[DatasetView]:

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 from htr_exp.config import conventions
 from htr_exp.core import files
-from htr_exp.core.task import FIGURES, Task
+from htr_exp.core.task import RECOGNITION, TASKS, Task
 from htr_exp.runs.run_dir import RunDir, State
 
 TAG_LENGTH = 8000
@@ -18,12 +18,12 @@ TAG_LENGTH = 8000
 
 
 def score_of(results: Mapping[str, Any], which: str, task: Task) -> float | None:
-    value = ((results.get("test") or {}).get(which) or {}).get(FIGURES[task].result)
+    value = ((results.get("test") or {}).get(which) or {}).get(task.score)
     return float(value) if is_number(value) else None
 
 
 def _written(value: float, task: Task) -> str:
-    return f"{value:.4f}" if FIGURES[task].higher else f"{value:.2%}"
+    return f"{value:.4f}" if task.higher_is_better else f"{value:.2%}"
 
 
 def tags_of(
@@ -139,14 +139,14 @@ def _note(
     """Return the description on a run's page, in Markdown."""
     dataset = (provenance.get("dataset") or {}).get("name") or "unnamed dataset"
     model = (provenance.get("model") or {}).get("name") or "no base model"
-    task: Task = "segmentation" if provenance["run"].get("task") == "segmentation" else "recognition"
-    lines = [f"**{dataset}**, {task}, from {model}."]
+    task = TASKS.get(str(provenance["run"].get("task")), RECOGNITION)
+    lines = [f"**{dataset}**, {task.name}, from {model}."]
     base, best = score_of(results, "base", task), score_of(results, "best", task)
     held_out = (results.get("test") or {}).get("best") or {}
     where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
     if best is not None:
         before = f"{_written(base, task)} before, " if base is not None else ""
-        lines.append(f"Test {FIGURES[task].scored}: {before}**{_written(best, task)}** after training ({where}).")
+        lines.append(f"Test {task.score_label}: {before}**{_written(best, task)}** after training ({where}).")
     if leaks := (provenance.get("leakage") or {}).get("accepted"):
         lines.append(
             f"**Leakage accepted: {', '.join(sorted(leaks))}**: the scores rest on pages that were seen before."

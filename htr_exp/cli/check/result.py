@@ -132,7 +132,7 @@ class Checked:
             "lines": dataset.lines,
             "characters": dataset.characters,
             "digest": dataset.digest,
-            "task": dataset.task,
+            "task": dataset.task.name,
             "read": dataset.read,
             "problems": [problem.to_json() for problem in dataset.problems],
             "kinds": [

@@ -15,9 +15,10 @@ from htr_exp.audit.homoglyphs import spelled
 from htr_exp.cli.check.result import Checked, Section, counted
 from htr_exp.config import conventions
 from htr_exp.config.places import places_of
-from htr_exp.config.schema import Experiment
+from htr_exp.config.schema import Experiment, RecognitionTraining
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import digest_json, read_json, write_json
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 from htr_exp.groundtruth.model import Dataset, Problem
 from htr_exp.groundtruth.problem_codes import CODES
 from htr_exp.groundtruth.statistics import Volume, count_dataset
@@ -53,8 +54,7 @@ def means(experiment: Experiment) -> Means:
     if model.name != "none" and (model.path or model.doi):
         path = model_store.obtain(model, [places_of(experiment).models], timeout_s=None)
         name, header = model.name or path.stem, read_header(path)
-        if header.kind != experiment.task.name:
-            task = experiment.task.name
+        if header.kind is not (task := task_of(experiment.task.name)):
             raise ConfigError(f"{path} is a {header.kind} model: task={task} starts from a {task} model")
     if characters is not None:
         allowed = read_table(Path(characters).expanduser().absolute())
@@ -104,7 +104,7 @@ def _row(name: str, volume: Volume) -> tuple[str, ...]:
 
 def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked:
     """Add what there is to know of the characters, and of the base model's if one is named."""
-    training, model = experiment.training, held.model
+    training, model = cast("RecognitionTraining", experiment.training), held.model
     known = held.header.alphabet if held.header is not None else None
     form = cast("Form | None", training.normalization)
     blanks = training.normalize_whitespace
@@ -152,6 +152,10 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
     title = f"Its characters, for {model}" if model else "Its characters"
     checked = replace(checked, refusals=(*checked.refusals, *map(str, refusals)))
     return _with(checked, Section(title, tuple(sentences)), "alphabet", {"model": model} | audit.to_json())
+
+
+CONTENT: dict[Task, Callable[[Checked, Experiment, Means], Checked]] = {RECOGNITION: characters, SEGMENTATION: types}
+"""What is added of a dataset's content: for each task, what its models learn of it."""
 
 
 def _signs(found: Any) -> str:

@@ -17,6 +17,7 @@ from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
 from htr_exp.core.files import write_atomically
 from htr_exp.core.problem import Problem
+from htr_exp.core.task import task_of
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.splits import leakage
@@ -89,7 +90,7 @@ def check(request: CheckRequest) -> int:
             folders,
             pattern=experiment.dataset.pattern,
             exclude=experiment.dataset.exclude,
-            task=experiment.task.name,  # type: ignore[arg-type]
+            task=task_of(experiment.task.name),
             cache=cache,
             progress=tell,
         )
@@ -97,8 +98,7 @@ def check(request: CheckRequest) -> int:
         with terminal.progress(console(stderr=True), "compares the images") as tell:
             dataset = sections.twins(dataset, experiment, cache, tell)
     checked = Checked(dataset, _name(experiment, folders))
-    besides = sections.characters if experiment.task.name == "recognition" else sections.types
-    checked = besides(sections.counts(checked), experiment, held)
+    checked = sections.CONTENT[dataset.task](sections.counts(checked), experiment, held)
     if record is not None:
         checked = _compared(checked, record)
     refused: HtrExpError | None = None

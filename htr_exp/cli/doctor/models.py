@@ -65,7 +65,7 @@ def _read(name: str, file: Path, unusable: str) -> Finding:
     except ModelError as failure:
         return Finding(name, unusable, failure.one_line, "copy or download it again, or take it out of the folder")
     alphabet = f", {len(header.alphabet)} characters" if header.alphabet is not None else ""
-    return ok(name, f"{header.kind}{alphabet}, {size(file.stat().st_size)}, network {_shortened(header.network)}")
+    return ok(name, f"{header.kind.name}{alphabet}, {size(file.stat().st_size)}, network {_shortened(header.network)}")
 
 
 def _shortened(network: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 from fakes.scenario import BLLA, segmentation_weights
 from helpers.sentences import sentences
 from htr_exp.cli.main import main
-from htr_exp.config.compose import compose_experiment
+from htr_exp.config.compose import compose_experiment, compose_sweep
 from htr_exp.config.defaults import shipped
 from htr_exp.config.rules import NETWORKS, problems
-from htr_exp.config.schema import Experiment
+from htr_exp.config.schema import SECTIONS, Experiment, RecognitionTraining, SegmentationTraining, tasks_with
 from htr_exp.core.errors import ConfigError
-from htr_exp.core.task import FOREIGN
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, TASKS, Task, task_of
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.sources import Sources
 
@@ -33,13 +33,8 @@ def chosen(*choices: str) -> Experiment:
     return compose_experiment(choices).experiment
 
 
-@pytest.fixture(scope="module")
-def memory() -> Sources:
-    return Sources()
-
-
 @pytest.fixture
-def said(memory: Sources) -> Said:
+def said() -> Said:
     """Compose the choices once for all tests, then set the values."""
 
     def found(*words: str, evaluate: bool = False) -> list[str]:
@@ -48,7 +43,7 @@ def said(memory: Sources) -> Said:
         for key, _, value in (word.partition("=") for word in values):
             OmegaConf.update(experiment, key, None if value == "null" else value)
         made: Experiment = OmegaConf.to_object(experiment)  # type: ignore[assignment]
-        return sentences(problems(made, shipped(made.task.name), evaluate=evaluate))
+        return sentences(problems(made, shipped(task_of(made.task.name)), evaluate=evaluate))
 
     return found
 
@@ -61,27 +56,68 @@ def test_a_plain_segmentation_breaks_no_rule(said: Said) -> None:
 
 OTHERS = {
     "training.line_width": "9", "training.topline": "topline", "training.dice_weight": "0.3", "training.bl_tol": "9.0",
-    "scores.best_by": "line_f1", "scores.pictures": "3", "classes.subtypes": "false", "classes.vocabulary": "segmonto",
+    "scores.best_by": "line_f1", "scores.pictures": "3",
     "training.batch_size": "4", "training.normalization": "NFC", "training.normalize_whitespace": "true",
     "training.legacy_polygons": "true", "scores.pad": "9",
 }  # fmt: skip
 """Keys of one task alone, each with a value that neither task has by itself."""
 
 
-@pytest.mark.parametrize("key", [key for key in FOREIGN["recognition"] if key in OTHERS])
-def test_recognition_has_no_key_of_segmentation(key: str, said: Said) -> None:
-    (problem,) = said(*TEXT, f"{key}={OTHERS[key]}")
-    assert problem.startswith(f"{key}=")
-    assert problem.endswith("changes nothing with task=recognition: remove it")
-    assert said(*LAYOUT, f"{key}={OTHERS[key]}") == []
+def refused_by_composing(*words: str, config_dirs: tuple[Path, ...] = ()) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        compose_experiment(words, config_dirs)
+    return sentences(caught.value)
 
 
-@pytest.mark.parametrize("key", FOREIGN["segmentation"])
-def test_segmentation_has_no_key_of_recognition(key: str, said: Said) -> None:
-    (problem,) = said(*LAYOUT, f"{key}={OTHERS[key]}")
-    assert problem.startswith(f"{key}=")
-    assert problem.endswith("changes nothing with task=segmentation: remove it")
-    assert said(*TEXT, f"{key}={OTHERS[key]}") == []
+@pytest.mark.parametrize("key", OTHERS)
+def test_a_key_of_the_other_task_is_refused_with_those_that_there_are(key: str) -> None:
+    section, _, name = key.partition(".")
+    tasks = {"recognition": TEXT, "segmentation": LAYOUT}
+    (own,) = tasks_with(key)
+    (other,) = (task for task in tasks if task != own.name)
+    assert getattr(getattr(compose_experiment([*tasks[own.name], f"{key}={OTHERS[key]}"]).experiment, section), name)
+    (problem,) = refused_by_composing(*tasks[other], f"{key}={OTHERS[key]}")
+    assert problem.startswith(f"{key}={OTHERS[key]}: task={other} has no {key}; remove it; keys of {section}: ")
+    assert {"training": "quit, epochs", "scores": "best_by, pictures" if other == "segmentation" else "pad"}[
+        section
+    ] in problem
+    assert name not in problem.partition("keys of")[2]
+
+
+def test_all_keys_of_the_other_task_are_refused_at_once() -> None:
+    found = refused_by_composing(*LAYOUT, "training.batch_size=4", "training.lrate=0.1", "scores.pad=9")
+    assert [problem.partition(":")[0] for problem in found] == ["training.batch_size=4", "scores.pad=9"]
+
+
+def test_a_key_of_the_other_task_is_refused_in_a_sweep() -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose_sweep([*LAYOUT, "training.batch_size=4,8"], lambda points: [None] * len(points))
+    (problem,) = sentences(caught.value)
+    assert problem.startswith(
+        "training.batch_size: task=segmentation has no training.batch_size; remove it; keys of training: "
+    )
+
+
+def test_a_file_of_the_users_has_the_keys_of_the_task_without_saying_so(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "mine.yaml").write_text("# Mine.\ndefaults: [recognition]\nbatch_size: 4\n")
+    (tmp_path / "training" / "thick.yaml").write_text("# Mine, too.\ndefaults: [segmentation]\nline_width: 12\n")
+    mine = compose_experiment([*TEXT, "training=mine"], [tmp_path]).experiment.training
+    assert isinstance(mine, RecognitionTraining)
+    assert mine.batch_size == 4
+    thick = compose_experiment([*LAYOUT, "training=thick"], [tmp_path]).experiment.training
+    assert isinstance(thick, SegmentationTraining)
+    assert thick.line_width == 12
+    (problem,) = refused_by_composing(*LAYOUT, "training=mine", "training.lrate=0.1", config_dirs=(tmp_path,))
+    assert problem.startswith("training=mine: task=segmentation has no training.batch_size; remove it")
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=str)
+def test_an_experiment_has_the_keys_of_its_task_alone(task: Task) -> None:
+    values = compose_experiment([*TEXT, f"task={task.name}"]).values
+    for section, keys in SECTIONS[task].items():
+        assert set(values[section]) == {field.name for field in fields(keys)}
+    assert ("classes" in values) is task.learns_layout
 
 
 def test_recognition_has_no_classes() -> None:
@@ -90,7 +126,7 @@ def test_recognition_has_no_classes() -> None:
     found = sentences(problems(experiment, shipped()))
     assert [problem.partition("=")[0] for problem in found] == ["classes.lines", "classes.regions"]
     assert all(problem.endswith("changes nothing with task=recognition: remove it") for problem in found)
-    (problem,) = sentences(problems(compose_experiment([*TEXT, "classes=blla"]).experiment, shipped()))[:1]
+    (problem, *_) = sentences(problems(compose_experiment([*TEXT, "classes=blla"]).experiment, shipped()))
     assert problem.startswith("classes.lines=")
 
 
@@ -99,9 +135,6 @@ BAD = [
     (["training.bl_tol=-1"], "training.bl_tol=-1.0: it must be at least 0"),
     (["training.dice_weight=-0.1"], "training.dice_weight=-0.1: it must be at least 0"),
     (["scores.pictures=-1"], "scores.pictures=-1: it must be at least 0"),
-    (["training.line_width=null"], "training.line_width=null: it must be set with task=segmentation"),
-    (["training.topline=null"], "training.topline=null: it must be set with task=segmentation"),
-    (["scores.best_by=null"], "scores.best_by=null: it must be set with task=segmentation"),
     (["dataset.characters=table.csv"], "dataset.characters=table.csv changes nothing with task=segmentation"),
     (["architecture=kraken_segmentation"], "architecture=kraken_segmentation: a base model keeps its own network"),
     (["architecture=guide_segmentation"], "architecture=guide_segmentation: a base model keeps its own network"),
@@ -115,12 +148,18 @@ def test_what_cannot_run_is_said_with_the_value_as_typed(words: list[str], expec
     assert expected in problem
 
 
+@pytest.mark.parametrize("key", ["training.line_width", "training.topline", "scores.best_by", "scores.pictures"])
+def test_what_a_segmentation_needs_cannot_be_null(key: str) -> None:
+    (problem,) = refused_by_composing(*LAYOUT, f"{key}=null")
+    assert problem.startswith(f"{key}=None: field '{key}' is not Optional")
+
+
 def test_many_epochs_are_fine_where_early_stopping_ends_them(said: Said) -> None:
     assert said(*LAYOUT, "training.epochs=2000") == []
     assert said(*LAYOUT, "training.quit=fixed", "training.epochs=1000") == []
 
 
-@pytest.mark.parametrize("network", NETWORKS["recognition"])
+@pytest.mark.parametrize("network", NETWORKS[RECOGNITION])
 def test_a_network_for_recognition_is_refused_with_those_there_are(network: str, said: Said) -> None:
     (problem,) = said("dataset=demo", "task=segmentation", "model=none", f"architecture={network}")
     assert problem == (
@@ -129,7 +168,7 @@ def test_a_network_for_recognition_is_refused_with_those_there_are(network: str,
     )
 
 
-@pytest.mark.parametrize("network", NETWORKS["segmentation"])
+@pytest.mark.parametrize("network", NETWORKS[SEGMENTATION])
 def test_a_network_for_segmentation_is_refused_for_recognition(network: str, said: Said) -> None:
     (problem,) = said("dataset=demo", "model=none", f"architecture={network}")
     assert problem.startswith(f"architecture={network}: it is a network for segmentation; with task=recognition choose")
@@ -221,27 +260,15 @@ def test_what_decides_the_result_of_a_segmentation_is_its_identity(planned: Call
     assert planned("name=other").key == planned().key
 
 
-def test_keys_of_segmentation_alone_are_not_part_of_a_recognitions_identity(experiment: list[str]) -> None:
-    """Runs that were made before there were such keys are found again."""
+def test_another_segmentation_model_is_not_part_of_a_trainings_identity(experiment: list[str]) -> None:
     made = make_plan(compose_experiment(experiment))
 
     def key(section: str, **values: object) -> str:
         changed = made.composed.values | {section: made.composed.values[section] | values}
         return replace(made, composed=replace(made.composed, values=changed)).key
 
-    same = [
-        key("training", line_width=3, topline="topline", dice_weight=0.1, bl_tol=3.0), key("scores", best_by="line_f1", pictures=9),
-        key("classes", lines={"*": None}), key("segmentation_model", path="x"),
-    ]  # fmt: skip
-    assert set(same) == {made.key}
+    assert key("segmentation_model", path="x") == made.key
     assert key("training", batch_size=3) != made.key
-
-
-def test_keys_of_recognition_alone_are_not_part_of_a_segmentations_identity(planned: Callable[..., Plan]) -> None:
-    made = planned()
-    training = made.composed.values["training"] | {"batch_size": 3, "normalization": "NFC", "legacy_polygons": True}
-    changed = made.composed.values | {"training": training, "scores": made.composed.values["scores"] | {"pad": 9}}
-    assert replace(made, composed=replace(made.composed, values=changed)).key == made.key
 
 
 def test_a_recogniser_is_refused_for_segmentation(refused: Said, base_model: Path) -> None:

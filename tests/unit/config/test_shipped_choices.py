@@ -16,7 +16,8 @@ from helpers.sentences import sentences
 from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, conf_dir, word_problems
 from htr_exp.config.defaults import shipped
 from htr_exp.config.rules import problems
-from htr_exp.config.schema import CHOICES, Experiment
+from htr_exp.config.schema import CHOICES, SECTIONS, Experiment
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, TASKS, Task, task_of
 
 FILES = sorted(conf_dir().glob("**/*.yaml"))
 CHOICE_FILES = sorted(conf_dir().glob("*/*.yaml"))
@@ -46,7 +47,11 @@ def test_every_choice_composes_and_breaks_no_rule(file: Path, workspace: Path) -
     assert sentences(word_problems(composed.values)) == []
     user_s = ("split=", "split.by=", "tracking=server needs", "model is not set", "model=none needs", "dataset is not set", "slurm.partition is not set", "slurm.time_min is not set")  # fmt: skip
     said = sentences(
-        problems(composed.experiment, shipped(composed.experiment.task.name), evaluate=group == "segmentation_model")
+        problems(
+            composed.experiment,
+            shipped(task_of(composed.experiment.task.name)),
+            evaluate=group == "segmentation_model",
+        )
     )
     assert [problem for problem in said if not problem.startswith(user_s)] == []
 
@@ -80,11 +85,13 @@ def test_every_group_of_the_schema_has_a_default() -> None:
     assert set(defaults()) == nested == GROUPS
 
 
+@pytest.mark.parametrize("task", TASKS.values(), ids=str)
 @pytest.mark.parametrize("group", sorted(GROUPS))
-def test_every_key_of_the_schema_stands_in_conf(group: str) -> None:
-    file = conf_dir() / group / f"{defaults()[group]}.yaml"
+def test_every_key_of_the_schema_stands_in_conf(group: str, task: Task) -> None:
+    own = SECTIONS[task].get(group)
+    file = conf_dir() / group / f"{task.name if own else defaults()[group]}.yaml"
     written = yaml.safe_load(file.read_text(encoding="utf-8"))
-    keys = {field.name for field in fields(get_type_hints(Experiment)[group])}
+    keys = {field.name for field in fields(own or get_type_hints(Experiment)[group])}
     assert set(written) == keys
 
 
@@ -95,22 +102,20 @@ def test_every_key_of_an_experiment_itself_stands_in_config_yaml() -> None:
 
 
 def test_keys_that_take_words_are_keys_of_the_schema(workspace: Path) -> None:
-    values = compose_experiment([]).values
+    of_tasks = [compose_experiment([f"task={name}"]).values for name in TASKS]
     for key in CHOICES:
         group, _, name = key.partition(".")
-        assert name in values[group]
+        assert any(name in values.get(group, {}) for values in of_tasks)
 
 
-def test_no_value_that_kraken_gets_stands_in_the_schema() -> None:
+@pytest.mark.parametrize(
+    ("task", "own"), [(RECOGNITION, {"normalization"}), (SEGMENTATION, {"dice_weight", "bl_tol"})], ids=str
+)
+def test_no_value_that_kraken_gets_stands_in_the_schema(task: Task, own: set[str]) -> None:
     """A default in code would be a second place to look for it."""
-    missing = {field.name for field in fields(get_type_hints(Experiment)["training"]) if field.default != "???"}
-    assert missing == {
-        "time_budget_min",
-        "gradient_clip_val",
-        "normalization",
-        "workers",
-        *("line_width", "topline", "dice_weight", "bl_tol"),
-    }  # null in conf/, which says what null means
+    missing = {field.name for field in fields(SECTIONS[task]["training"]) if field.default != "???"}
+    # null in conf/, which says what null means
+    assert missing == {"time_budget_min", "gradient_clip_val", "workers"} | own
 
 
 def test_the_wheel_contains_conf(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from helpers import odd_files
 from helpers.page_files import alto_line, alto_xml, page_line, page_xml, put, write_image
 from helpers.sentences import sentences
 from htr_exp.core.errors import DatasetError
+from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.clean_copy import LIST, Change, Fixed, write_copy
 from htr_exp.groundtruth.examine import examine_folders, summary
 from htr_exp.groundtruth.model import Dataset
@@ -260,7 +261,7 @@ def test_of_nothing_there_is_no_copy(folder: Path, tmp_path: Path) -> None:
 
 def test_a_copy_for_segmentation_keeps_lines_without_text(folder: Path, tmp_path: Path) -> None:
     put(folder, page_xml(page_line(1, None) + page_line(2, coords=None)))
-    dataset = examine_folders([folder], task="segmentation")
+    dataset = examine_folders([folder], task=SEGMENTATION)
     assert write_copy([folder], dataset, tmp_path / "out").lines == 2
 
 

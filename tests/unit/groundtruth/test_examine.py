@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.page_files import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
+from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.examine import examine_folders, summary
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
 from htr_exp.groundtruth.xml import read_page
@@ -244,7 +245,7 @@ def test_page_without_text_is_dropped_for_recognition_and_used_for_segmentation(
     recognition = examine_folders([folder])
     assert summary(recognition.dropped) == {"line_without_text": 1, "line_without_polygon": 1, "page_without_text": 1}
     assert [page.name for page in recognition.pages] == ["2.xml"]
-    segmentation = examine_folders([folder], task="segmentation")
+    segmentation = examine_folders([folder], task=SEGMENTATION)
     assert segmentation.lines == 3
     assert not segmentation.dropped
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from helpers.page_files import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
+from htr_exp.core.task import SEGMENTATION, TASKS
 from htr_exp.groundtruth import file_cache, page_scan, scan
 from htr_exp.groundtruth.examine import examine_folders, summary
 from htr_exp.groundtruth.xml import read_page
@@ -74,7 +75,7 @@ def test_pages_of_several_folders_carry_their_folders_name(folder: Path, tmp_pat
     assert names == ["gt/1.xml", "gt-2/1.xml"]
 
 
-@pytest.mark.parametrize("task", ["recognition", "segmentation"])
+@pytest.mark.parametrize("task", TASKS.values())
 def test_a_folder_without_pages_is_an_error(tmp_path: Path, task: str) -> None:
     (tmp_path / "1.png").write_bytes(b"")
     (tmp_path / "1.gt.txt").write_text("line")
@@ -248,7 +249,7 @@ def test_digest_of_a_dataset_ignores_names_folders_and_order(folder: Path, tmp_p
     write_image(other / "2.jpg")
     put(other, page_xml(page_line(), None), "2.xml")
     assert examine_folders([folder]).digest == examine_folders([other]).digest
-    assert examine_folders([folder]).digest != examine_folders([folder], task="segmentation").digest
+    assert examine_folders([folder]).digest != examine_folders([folder], task=SEGMENTATION).digest
 
 
 @pytest.mark.parametrize("change", ["text", "image", "one page less", "blank in the XML"])
@@ -267,11 +268,11 @@ def test_digest_of_a_dataset_changes_with_its_files(folder: Path, change: str) -
 
 
 def test_segmentation_is_identified_by_regions_and_not_by_text(folder: Path) -> None:
-    before = examine_folders([folder], task="segmentation").pages[0].digest
+    before = examine_folders([folder], task=SEGMENTATION).pages[0].digest
     put(folder, page_xml(page_line(1, "another text")))
-    assert examine_folders([folder], task="segmentation").pages[0].digest == before
+    assert examine_folders([folder], task=SEGMENTATION).pages[0].digest == before
     put(folder, page_xml(page_line()).replace("300,200", "301,200"))
-    assert examine_folders([folder], task="segmentation").pages[0].digest != before
+    assert examine_folders([folder], task=SEGMENTATION).pages[0].digest != before
 
 
 # What is remembered
@@ -309,7 +310,7 @@ def test_what_is_remembered_for_one_task_is_not_used_for_another(
 ) -> None:
     put(folder, page_xml(page_line(1, None)))
     assert examine_folders([folder], cache=tmp_path / "cache").lines == 0
-    assert examine_folders([folder], cache=tmp_path / "cache", task="segmentation").lines == 1
+    assert examine_folders([folder], cache=tmp_path / "cache", task=SEGMENTATION).lines == 1
 
 
 @pytest.mark.parametrize("file", ["1.jpg", "1.xml"])

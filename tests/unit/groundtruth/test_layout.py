@@ -16,6 +16,7 @@ from helpers.page_files import SIZE, alto_line, alto_xml, codes, page_line, page
 from htr_exp.audit.classes import ClassNames, audit
 from htr_exp.cli.main import main
 from htr_exp.config.schema import Classes
+from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Page
 from htr_exp.groundtruth.stage import staged_xml
@@ -32,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def looked(folder: Path) -> Dataset:
-    return examine_folders([folder], task="segmentation")
+    return examine_folders([folder], task=SEGMENTATION)
 
 
 def only(folder: Path) -> GroundTruthPage:
@@ -58,7 +59,7 @@ def staged(page: GroundTruthPage, tmp_path: Path, settings: Classes | None = Non
 def test_a_line_needs_a_baseline_and_neither_polygon_nor_text(folder: Path) -> None:
     put(folder, page_xml(line(1, "10,50 200,50", coords=None) + line(2, None)))
     assert [one.id for one in only(folder).lines] == ["l1"]
-    assert codes(folder, task="segmentation") == {"line_without_baseline": 1}
+    assert codes(folder, task=SEGMENTATION) == {"line_without_baseline": 1}
     assert "page_without_text" in codes(folder)  # recognition could use none of it
 
 
@@ -66,27 +67,27 @@ def test_a_line_needs_a_baseline_and_neither_polygon_nor_text(folder: Path) -> N
 def test_a_line_that_leaves_the_image_in_part_is_kept(folder: Path, baseline: str) -> None:
     put(folder, page_xml(line(1, baseline)))
     assert len(only(folder).lines) == 1
-    assert codes(folder, task="segmentation") == {}
+    assert codes(folder, task=SEGMENTATION) == {}
 
 
 @pytest.mark.parametrize("baseline", ["-90,50 -5,50", "400,50 900,50", "10,-30 200,-1", "10,300 200,310"])
 def test_a_line_wholly_outside_the_image_is_dropped(folder: Path, baseline: str) -> None:
     put(folder, page_xml(line(1, baseline) + line(2, "10,50 200,50")))
     assert [one.id for one in only(folder).lines] == ["l2"]
-    assert codes(folder, task="segmentation") == {"line_outside_image": 1}
+    assert codes(folder, task=SEGMENTATION) == {"line_outside_image": 1}
 
 
 def test_a_polygon_outside_the_image_does_not_matter(folder: Path) -> None:
     put(folder, page_xml(line(1, "10,50 200,50", coords="-10,10 -10,600 900,600")))
     assert len(only(folder).lines) == 1
-    assert codes(folder, task="segmentation") == {}
+    assert codes(folder, task=SEGMENTATION) == {}
 
 
 @pytest.mark.parametrize("baseline", ["10,50", "10,50 10,50 10,50"])
 def test_a_baseline_of_one_point_is_dropped(folder: Path, baseline: str) -> None:
     put(folder, page_xml(line(1, baseline) + line(2, "10,50 200,50")))
     assert [one.id for one in only(folder).lines] == ["l2"]
-    assert codes(folder, task="segmentation") == {"line_too_small": 1}
+    assert codes(folder, task=SEGMENTATION) == {"line_too_small": 1}
 
 
 def test_a_short_baseline_and_one_that_turns_back_can_be_learnt(folder: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_region_without_a_shape_is_dropped_and_its_lines_are_kept(folder: Path
     put(folder, of_regions(shapeless, layout_region("r2", "MainZone", BOX, line(2, "10,90 200,90"))))
     page = only(folder)
     assert (len(page.lines), page.regions) == (2, ("MainZone",))
-    assert codes(folder, task="segmentation") == {"region_without_polygon": 1}
+    assert codes(folder, task=SEGMENTATION) == {"region_without_polygon": 1}
     found = staged(page, tmp_path)
     assert [one.id for one in found.lines] == ["l1", "l2"]
     assert [region.type for region in found.regions if region.polygon] == ["MainZone"]
@@ -111,7 +112,7 @@ def test_a_region_without_an_area_has_no_shape(folder: Path, tmp_path: Path, poi
     put(folder, of_regions(flat))
     page = only(folder)
     assert page.regions == ()
-    assert codes(folder, task="segmentation") == {"region_without_polygon": 1, "region_without_type": 1}
+    assert codes(folder, task=SEGMENTATION) == {"region_without_polygon": 1, "region_without_type": 1}
     found = staged(page, tmp_path)
     assert [one.id for one in found.lines] == ["l1"]
     assert not any(region.polygon for region in found.regions)
@@ -134,7 +135,7 @@ def test_a_page_whose_lines_have_no_baseline_is_learnt_for_its_regions(folder: P
     put(folder, page_xml(line(1, None) + line(2, None)))
     page = only(folder)
     assert (page.lines, page.regions) == ((), ("MainZone",))
-    assert codes(folder, task="segmentation") == {"line_without_baseline": 2}
+    assert codes(folder, task=SEGMENTATION) == {"line_without_baseline": 2}
 
 
 def test_a_page_without_regions_is_learnt_for_its_lines(folder: Path, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_a_page_with_nothing_to_learn_is_dropped(folder: Path) -> None:
     put(folder, of_regions())
     put(folder, page_xml(line(1, "10,50 200,50"), image="2.jpg"), "2.xml")
     assert [page.name for page in looked(folder).pages] == ["2.xml"]
-    assert codes(folder, task="segmentation") == {"page_without_text": 1}
+    assert codes(folder, task=SEGMENTATION) == {"page_without_text": 1}
 
 
 def test_a_page_with_nothing_but_regions_without_a_shape_is_dropped(folder: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_page_with_nothing_but_regions_without_a_shape_is_dropped(folder: Path
     put(folder, of_regions(layout_region("r1", "MainZone", None, line(1, None))))
     put(folder, page_xml(line(1, "10,50 200,50"), image="2.jpg"), "2.xml")
     assert [page.name for page in looked(folder).pages] == ["2.xml"]
-    assert "page_without_text" in codes(folder, task="segmentation")
+    assert "page_without_text" in codes(folder, task=SEGMENTATION)
 
 
 def test_regions_within_regions_are_learnt_side_by_side(folder: Path, tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_an_image_that_exif_turns_is_measured_upright(folder: Path) -> None:
     put(folder, page_xml(line(1, "350,50 390,50") + line(2, "10,350 200,350")))
     page = only(folder)
     assert ((page.width, page.height), [one.id for one in page.lines]) == ((400, 300), ["l1"])
-    assert codes(folder, task="segmentation") == {"image_rotated": 1, "line_outside_image": 1}
+    assert codes(folder, task=SEGMENTATION) == {"image_rotated": 1, "line_outside_image": 1}
 
 
 def test_images_of_mixed_sizes_are_one_dataset(folder: Path) -> None:
@@ -208,7 +209,7 @@ def test_images_of_mixed_sizes_are_one_dataset(folder: Path) -> None:
     put(folder, page_xml(line(1, "10,50 200,50")))
     put(folder, page_xml(line(1, "500,850 1100,850"), image="2.jpg", size=(1200, 900)), "2.xml")
     assert [(page.width, len(page.lines)) for page in looked(folder).pages] == [(400, 1), (1200, 1)]
-    assert codes(folder, task="segmentation") == {}
+    assert codes(folder, task=SEGMENTATION) == {}
 
 
 def test_what_training_sees_of_a_page_decides_its_digest(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from htr_exp.core.errors import TrainingError
+from htr_exp.core.task import RECOGNITION
 from htr_exp.kraken.checkpoints import SavedModels
 from htr_exp.kraken.model_file import read_header
 from htr_exp.pipeline import training
@@ -23,11 +24,11 @@ def trainer(tmp_path: Path, workspace: Path, fake_kraken4: Path, base_model: Pat
 
 def models(trainer: Trainer) -> list[int]:
     """Return the epochs whose models are there."""
-    return sorted(SavedModels(trainer.run.training)._all())
+    return sorted(SavedModels(trainer.run.training, RECOGNITION)._all())
 
 
 def best_file(trainer: Trainer) -> Path:
-    path, is_weights = training.weights_of_best(trainer.run, trainer.settings, "4.3.13")
+    path, is_weights = training.weights_of_best(trainer.run, trainer.settings, "4.3.13", RECOGNITION)
     assert is_weights
     return path
 

@@ -11,6 +11,7 @@ import pytest
 
 from fakes.scenario import field, varint
 from htr_exp.core.errors import ModelError
+from htr_exp.core.task import RECOGNITION, SEGMENTATION
 from htr_exp.kraken.model_file import read_header
 
 SPEC = "[1,12,0,1 Cr{C_0}3,3,8 S{S_1}1(1x0)1,3 O{O_2}1c4]"
@@ -61,7 +62,7 @@ def refusal(path: Path) -> str:
 def test_coreml_header_says_what_the_model_is(tmp_path: Path) -> None:
     header = read_header(written(tmp_path, kraken_coreml()))
     assert header.format == "coreml"
-    assert header.kind == "recognition"
+    assert header.kind is RECOGNITION
     assert header.alphabet == ("a", "b", "q\u0303")
     assert header.network == SPEC
     assert (header.line_type, header.one_channel_mode, header.legacy_polygons) == ("baselines", "L", False)
@@ -71,7 +72,7 @@ def test_coreml_header_says_what_the_model_is(tmp_path: Path) -> None:
 def test_safetensors_header_says_what_the_model_is(tmp_path: Path) -> None:
     model = vgsl(seg_type="bbox", one_channel_mode="1", legacy_polygons=False)
     header = read_header(written(tmp_path, safetensors({"uuid": model}), "base.safetensors"))
-    assert (header.format, header.kind) == ("safetensors", "recognition")
+    assert (header.format, header.kind) == ("safetensors", RECOGNITION)
     assert header.alphabet == ("a", "b", "q\u0303")
     assert (header.line_type, header.one_channel_mode, header.legacy_polygons) == ("bbox", "1", False)
     assert header.metadata == model
@@ -79,16 +80,16 @@ def test_safetensors_header_says_what_the_model_is(tmp_path: Path) -> None:
 
 def test_segmentation_model_has_no_alphabet(tmp_path: Path) -> None:
     header = read_header(written(tmp_path, kraken_coreml(model_type="segmentation", seg_type=None)))
-    assert (header.kind, header.alphabet, header.line_type) == ("segmentation", None, None)
+    assert (header.kind, header.alphabet, header.line_type) == (SEGMENTATION, None, None)
 
 
 def test_model_type_of_kraken_7_is_a_list(tmp_path: Path) -> None:
-    assert read_header(written(tmp_path, kraken_coreml(model_type=["segmentation"]))).kind == "segmentation"
+    assert read_header(written(tmp_path, kraken_coreml(model_type=["segmentation"]))).kind is SEGMENTATION
 
 
 def test_coreml_model_older_than_kraken_meta_recognises_text(tmp_path: Path) -> None:
     header = read_header(written(tmp_path, coreml({"vgsl": SPEC, "codec": json.dumps(CODEC)})))
-    assert (header.kind, header.metadata, header.line_type) == ("recognition", {}, None)
+    assert (header.kind, header.metadata, header.line_type) == (RECOGNITION, {}, None)
     assert header.legacy_polygons is True
 
 
@@ -101,7 +102,7 @@ def test_lines_are_cut_the_old_way_when_a_vgsl_model_does_not_say(
 
 def test_segmentation_is_found_beside_its_reading_order(tmp_path: Path) -> None:
     models = {"one": {"_tasks": ["reading_order"], "_model": "ROMLP"}, "two": vgsl(_tasks=["segmentation"])}
-    assert read_header(written(tmp_path, safetensors(models))).kind == "segmentation"
+    assert read_header(written(tmp_path, safetensors(models))).kind is SEGMENTATION
 
 
 def test_format_is_known_by_content_and_not_by_name(tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_real_models_are_read_or_refused_as_kraken_does() -> None:
             assert "does not say what it is for" in refusal(path)
         else:
             header = read_header(path)
-            assert header.kind == "recognition"
+            assert header.kind is RECOGNITION
             assert header.network.startswith("[1,")
             alphabets[path.name] = len(header.alphabet or ())
     assert alphabets["lexical_anthologia-latina.mlmodel"] == 80
@@ -204,5 +205,5 @@ def test_krakens_own_segmentation_model_is_read() -> None:
     assert spec is not None
     assert spec.submodule_search_locations is not None
     header = read_header(Path(spec.submodule_search_locations[0]) / "blla.mlmodel")
-    assert (header.kind, header.alphabet, header.format) == ("segmentation", None, "coreml")
+    assert (header.kind, header.alphabet, header.format) == (SEGMENTATION, None, "coreml")
     assert header.network.startswith("[1,1800,0,3 ")

@@ -9,6 +9,7 @@ import pytest
 from htr_exp.config import defaults
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import RuntimeUnavailableError
+from htr_exp.core.task import RECOGNITION
 from htr_exp.kraken.commands import compile_command, predict_command, train_command
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.options import problems, remarks
@@ -145,7 +146,7 @@ def test_the_record_says_what_a_release_does_otherwise(shipped: Training) -> Non
 
 def header(**changes: Any) -> ModelHeader:
     values: dict[str, Any] = {
-        "file": Path("m.mlmodel"), "format": "coreml", "kind": "recognition", "alphabet": ("a",), "network": "[1,48,0,1 Lbx10]",
+        "file": Path("m.mlmodel"), "format": "coreml", "kind": RECOGNITION, "alphabet": ("a",), "network": "[1,48,0,1 Lbx10]",
         "line_type": "baselines", "one_channel_mode": "L", "legacy_polygons": False, "metadata": {},
     }  # fmt: skip
     return ModelHeader(**values | changes)

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.folders import TESTS
 from htr_exp.config.defaults import shipped
-from htr_exp.config.schema import Training
+from htr_exp.config.schema import RecognitionScores, Training
 from htr_exp.kraken import checkpoints
 from htr_exp.kraken import script as kraken_script
 
@@ -26,7 +26,7 @@ def script(training: Training, **changes: object) -> str:
         training,
         **{
             "version": "7.1.1", "device": "cpu", "seed": 1, "base": True, "spec": None,
-            "sides": ["train", "validation", "test"], "pad": 16,
+            "sides": ["train", "validation", "test"], "scores": RecognitionScores(pad=16),
         } | changes,
     )  # fmt: skip
 

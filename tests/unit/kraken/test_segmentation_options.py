@@ -11,7 +11,8 @@ import pytest
 
 from helpers.sentences import sentences
 from htr_exp.config import defaults
-from htr_exp.config.schema import Training
+from htr_exp.config.schema import SegmentationScores, Training
+from htr_exp.core.task import SEGMENTATION
 from htr_exp.kraken import options
 from htr_exp.kraken import script as kraken_script
 from htr_exp.kraken.commands import predict_command, resume_command, segment_command, train_command
@@ -23,20 +24,20 @@ OLD, NEW = "4.3.13", "7.1.1"
 
 @pytest.fixture(scope="module")
 def shipped() -> Training:
-    return defaults.shipped("segmentation").training
+    return defaults.shipped(SEGMENTATION).training
 
 
 def trained(version: str, training: Training, **changes: Any) -> list[str]:
     words: dict[str, Any] = {
         "device": "cpu", "workers": "0", "seed": 1, "train": "T", "validation": "V", "output": "O", "base": "B", "spec": None,
-        "task": "segmentation", "classes": "C.yaml",
+        "task": SEGMENTATION, "classes": "C.yaml",
     }  # fmt: skip
     return train_command(version, training, **words | changes)
 
 
 def resumed(training: Training, **changes: Any) -> list[str]:
     words: dict[str, Any] = {"device": "cpu", "workers": "0", "seed": 4, "checkpoint": "K", "output": "O"}
-    return resume_command(NEW, training, task="segmentation", **words | changes)
+    return resume_command(NEW, training, task=SEGMENTATION, **words | changes)
 
 
 def value(argv: list[str], option: str) -> str:
@@ -44,7 +45,7 @@ def value(argv: list[str], option: str) -> str:
 
 
 def problems(training: Training, version: str) -> list[str]:
-    return sentences(options.problems(training, 1, version, "segmentation"))
+    return sentences(options.problems(training, 1, version, SEGMENTATION))
 
 
 def test_7_1_gets_every_setting_where_it_takes_it(shipped: Training) -> None:
@@ -197,16 +198,12 @@ def test_the_shipped_recipe_is_one_for_both(shipped: Training) -> None:
     assert problems(shipped, OLD) == problems(shipped, NEW) == []
 
 
-def test_settings_of_recognition_are_no_problem_of_segmentation(shipped: Training) -> None:
-    assert problems(replace(shipped, legacy_polygons=True), OLD) == []
-
-
 def test_the_record_says_of_4_3_13_what_concerns_segmentation(shipped: Training) -> None:
-    said = " | ".join(remarks(replace(shipped, augment=True), OLD, "segmentation"))
+    said = " | ".join(remarks(replace(shipped, augment=True), OLD, SEGMENTATION))
     assert "warm one" in said
     assert "cut out of the page" not in said
     assert "validation lines" not in said
-    assert remarks(shipped, NEW, "segmentation") == []
+    assert remarks(shipped, NEW, SEGMENTATION) == []
 
 
 # What it says, as recorded of 7.1.1 and 4.3.13.
@@ -258,8 +255,9 @@ def test_a_page_that_another_replaces_is_heard(line: str) -> None:
 
 def script(training: Training, **changes: Any) -> str:
     words: dict[str, Any] = {
-        "version": NEW, "device": "cpu", "seed": 1, "base": True, "spec": None, "sides": ["train", "validation", "test"], "pad": 0,
-        "task": "segmentation",
+        "version": NEW, "device": "cpu", "seed": 1, "base": True, "spec": None, "sides": ["train", "validation", "test"],
+        "scores": SegmentationScores(),
+        "task": SEGMENTATION,
     }  # fmt: skip
     return kraken_script.script(training, **words | changes)
 

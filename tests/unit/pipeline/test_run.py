@@ -14,6 +14,7 @@ import pytest
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
+from htr_exp.core.task import Task
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.pipeline import write as write_module
 from htr_exp.pipeline.plan import make_plan
@@ -40,7 +41,7 @@ class Quiet:
     def note(self, text: str) -> None:
         pass
 
-    def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
         if self._stop is not None and record["epoch"] + 1 >= self._at:
             self._stop.asked = self._word
 
@@ -415,7 +416,7 @@ def test_a_run_that_is_cancelled_meanwhile_ends_as_cancelled(planned: Callable[.
     run = planned("training.epochs=20", "training.leg_epochs=0")
 
     class Cancels(Quiet):
-        def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+        def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
             if record["epoch"] == 1:
                 run.cancel("ada")
 

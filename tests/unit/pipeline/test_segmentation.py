@@ -20,6 +20,7 @@ from helpers.layout_files import layout_words, make_layout_pages
 from helpers.waiting import until
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
+from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.kraken.model_file import read_header
@@ -150,7 +151,7 @@ def test_the_curve_has_the_figures_of_each_release(finished: Finished) -> None:
 
 def test_the_best_model_calls_its_outputs_what_they_have_learnt(finished: Finished) -> None:
     assert_named(finished.run.best)
-    assert read_header(finished.run.best).kind == "segmentation"
+    assert read_header(finished.run.best).kind is SEGMENTATION
     types = results(finished.run)["test"]["best"]["classes"]
     assert {name: (one["lines"], one["lines_found"]) for name, one in types["lines"].items()} == {
         "DefaultLine": (8, 4), "HeadingLine": (2, 2),

@@ -13,6 +13,7 @@ from helpers.sentences import sentences
 from htr_exp.config.defaults import shipped
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import read_jsonl
+from htr_exp.core.task import RECOGNITION, Task
 from htr_exp.kraken.checkpoints import Checkpoints
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import training
@@ -26,7 +27,7 @@ class Heard:
     epochs: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
         self.epochs.append(record["epoch"])
 
     def note(self, text: str) -> None:
@@ -54,7 +55,16 @@ class Trainer:
         self.heard = heard or Heard()
         live = self.run.live
         material = training.Material(
-            self.settings, self._kraken, "cpu", 0, 1, self._base, None, live / "train.list", live / "validation.list"
+            self.settings,
+            self._kraken,
+            "cpu",
+            0,
+            1,
+            self._base,
+            None,
+            live / "train.list",
+            live / "validation.list",
+            RECOGNITION,
         )
         return training.train(self.run, material, stop=stop, hear=self.heard)
 
@@ -123,7 +133,7 @@ def test_epochs_cap_early_stopping_which_kraken_has_no_cap_for(trainer: Trainer,
     outcome = trainer.start(quit="early", epochs=3, lag=10)
     assert outcome == training.Outcome(ended_by="epochs", best_epoch=2, epochs=3)
     assert "-N" not in scenario.calls("train")[0]
-    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1")
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1", RECOGNITION)
     assert (weights.name[:13], is_weights) == ("checkpoint_02", False)
 
 
@@ -243,7 +253,7 @@ def test_suspended_process_does_not_delete_the_best_that_it_has_not_heard_of(tra
     scenario.play(errors=[400, 300, 100, 200])
 
     class Suspended(Heard):
-        def epoch(self, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+        def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
             while not list(trainer.run.training.glob("*/checkpoint_05-*")):
                 time.sleep(0.02)
 
@@ -255,7 +265,7 @@ def test_of_equal_epochs_the_first_is_best(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 200, 200, 200])
     outcome = trainer.start()
     assert outcome.best_epoch == 1
-    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1")
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1", RECOGNITION)
     assert is_weights
     assert b'"epochs": 2,' in weights.read_bytes()  # kraken chose the same
 
@@ -263,7 +273,7 @@ def test_of_equal_epochs_the_first_is_best(trainer: Trainer, scenario) -> None:
 def test_best_epoch_of_an_earlier_leg_gives_that_legs_weights(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 100, 200, 150])
     outcome = trainer.start(leg_epochs=2)
-    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1")
+    weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1", RECOGNITION)
     assert (outcome.best_epoch, weights.parent.name, weights.name, is_weights) == (
         1,
         "leg-01",

@@ -10,9 +10,8 @@ import yaml
 from rich.console import Console
 
 from htr_exp.config.compose import compose_experiment
-from htr_exp.core import figures as core_figures
-from htr_exp.core.figures import accuracy, best_of, best_value
 from htr_exp.core.files import write_json
+from htr_exp.core.task import RECOGNITION, SEGMENTATION
 from htr_exp.pipeline.progress import Progress
 from htr_exp.runs import run_table, status_table, table
 from htr_exp.runs.run_dir import RunDir, State
@@ -234,19 +233,19 @@ def test_an_epoch_is_told_by_its_mean_iou() -> None:
     told = Told()
     progress = Progress(told)  # type: ignore[arg-type]
     first = {"epoch": 0, "val_mean_iu": 0.61234, "seconds": 4.0}
-    progress.epoch(first, first, 60.0)
-    progress.epoch({"epoch": 1, "val_mean_iu": 0.5, "seconds": 4.0}, first, None)
+    progress.epoch(SEGMENTATION, first, first, 60.0)
+    progress.epoch(SEGMENTATION, {"epoch": 1, "val_mean_iu": 0.5, "seconds": 4.0}, first, None)
     assert "epoch   1   validation mean IoU   0.6123  best" in told.lines[0]
     assert "epoch   2   validation mean IoU   0.5000  best 0.6123 in epoch 1" in told.lines[1]
 
 
 def test_the_best_of_a_curve_is_the_highest_mean_iu_and_of_equals_the_earliest() -> None:
     records = [{"epoch": epoch, "val_mean_iu": figure} for epoch, figure in enumerate((0.3, 0.6, 0.6, 0.5))]
-    assert best_of(records)["epoch"] == 1
-    assert best_value(records, "segmentation") == 0.6
-    assert accuracy(records[0]) == 0.3
-    assert best_value([], "segmentation") is None
-    assert (core_figures.shown(0.5, "segmentation"), core_figures.shown(0.5, "recognition"), core_figures.shown(None, "segmentation")) == (
+    assert SEGMENTATION.best_of(records)["epoch"] == 1
+    assert SEGMENTATION.best_value(records) == 0.6
+    assert SEGMENTATION.accuracy(records[0]) == 0.3
+    assert SEGMENTATION.best_value([]) is None
+    assert (SEGMENTATION.shown(0.5), RECOGNITION.shown(0.5), SEGMENTATION.shown(None)) == (
         "0.5000", "50.00 %", "-",
     )  # fmt: skip
 
@@ -256,7 +255,11 @@ def test_of_epochs_that_are_alike_by_mean_iou_those_stay_that_find_lines() -> No
     from htr_exp.kraken.checkpoints import _best_epochs
 
     records = [{"epoch": epoch, "val_mean_iu": 0.0, "val_bl_f1": epoch / 20} for epoch in range(20)]
-    assert _best_epochs(records, 10) == {0, *range(10, 20)}
-    assert _best_epochs(records, 1) == {0}
-    assert _best_epochs([{"epoch": epoch, "val_mean_iu": epoch / 20} for epoch in range(20)], 3) == {17, 18, 19}
-    assert _best_epochs([], 10) == set()
+    assert _best_epochs(records, 10, SEGMENTATION) == {0, *range(10, 20)}
+    assert _best_epochs(records, 1, SEGMENTATION) == {0}
+    assert _best_epochs([{"epoch": epoch, "val_mean_iu": epoch / 20} for epoch in range(20)], 3, SEGMENTATION) == {
+        17,
+        18,
+        19,
+    }
+    assert _best_epochs([], 10, SEGMENTATION) == set()

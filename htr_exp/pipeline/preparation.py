@@ -1,0 +1,107 @@
+"""What is made ready for kraken before it trains, task by task: the form of the staged pages, compiled lines, numbers of classes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from htr_exp.audit.classes import ClassNames
+from htr_exp.config.schema import Experiment, RecognitionTraining
+from htr_exp.core.files import sha256_bytes
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
+from htr_exp.runs.run_dir import compiled_file
+
+
+class Preparation(ABC):
+    """What a task makes ready.
+
+    Attributes:
+        predicts_images: whether the held-out pages are predicted from their images alone.
+    """
+
+    predicts_images = False
+
+    def naming(self, experiment: Experiment) -> ClassNames | None:
+        """Return what the types of lines and regions are called on the staged pages; None: as in the ground truth."""
+        return None
+
+    @abstractmethod
+    def form(self, image: Path, digest: str) -> str:
+        """Return what tells several staged files of one page apart.
+
+        Args:
+            image: of the page.
+            digest: of what is staged.
+        """
+
+    def compiled(
+        self, experiment: Experiment, cache: Path, kraken: str, pages: Mapping[str, Sequence[str]]
+    ) -> dict[str, Path]:
+        """Return where the cache holds, or will hold, what is compiled of each side of the split; empty: nothing is.
+
+        Args:
+            experiment: with the settings of the training.
+            cache: the folder that runs share.
+            kraken: its version.
+            pages: the digests of each side's pages.
+        """
+        return {}
+
+    def files(self, facts: Mapping[str, Any]) -> dict[str, str]:
+        """Return files of a run folder that kraken trains with: name -> content.
+
+        Args:
+            facts: the run's provenance.
+        """
+        return {}
+
+
+class _Recognition(Preparation):
+    def form(self, image: Path, digest: str) -> str:
+        return sha256_bytes(str(image).encode())[:8]
+
+    def compiled(
+        self, experiment: Experiment, cache: Path, kraken: str, pages: Mapping[str, Sequence[str]]
+    ) -> dict[str, Path]:
+        legacy = cast("RecognitionTraining", experiment.training).legacy_polygons
+        return {
+            side: compiled_file(cache, sorted(digests), kraken=kraken, legacy_polygons=legacy)
+            for side, digests in pages.items()
+            if digests
+        }
+
+
+class _Segmentation(Preparation):
+    predicts_images = True
+
+    def naming(self, experiment: Experiment) -> ClassNames:
+        return ClassNames(experiment.classes)
+
+    def form(self, image: Path, digest: str) -> str:
+        return f"layout-{digest[:8]}"  # where types are renamed the same page has several forms
+
+    def files(self, facts: Mapping[str, Any]) -> dict[str, str]:
+        return {"classes.yaml": _class_numbers(facts["classes"]["numbers"])}
+
+
+def _class_numbers(numbers: Mapping[str, Mapping[str, int]]) -> str:
+    """Return a configuration for `ketos --config` that gives each class its number, and leaves out all others."""
+    mappings = {
+        f"{name}_class_mapping": [[one, number] for one, number in numbers[sort].items()]
+        for name, sort in (("line", "lines"), ("region", "regions"))
+    }
+    return "# Which output of the network learns which class: kraken 7.1 reads it with --config.\n" + yaml.safe_dump(
+        {"segtrain": mappings}, allow_unicode=True, sort_keys=False, default_flow_style=None
+    )
+
+
+_OF_TASK: dict[Task, Preparation] = {RECOGNITION: _Recognition(), SEGMENTATION: _Segmentation()}
+
+
+def preparation_of(experiment: Experiment) -> Preparation:
+    """Return what the experiment's task makes ready."""
+    return _OF_TASK[task_of(experiment.task.name)]
