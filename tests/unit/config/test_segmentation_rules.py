@@ -125,7 +125,7 @@ def test_recognition_has_no_classes() -> None:
     experiment = compose_experiment(words).experiment
     found = sentences(problems(experiment, shipped()))
     assert [problem.partition("=")[0] for problem in found] == ["classes.lines", "classes.regions"]
-    assert all(problem.endswith("changes nothing with task=recognition: remove it") for problem in found)
+    assert all(problem.endswith("changes nothing with task=recognition; remove it") for problem in found)
     (problem, *_) = sentences(problems(compose_experiment([*TEXT, "classes=blla"]).experiment, shipped()))
     assert problem.startswith("classes.lines=")
 
@@ -233,7 +233,7 @@ def test_a_plan_of_a_segmentation_resolves_everything_and_writes_nothing(
     assert (len(made.pages), made.dataset.lines, made.name) == (6, 30, "layouts-base_layout")
     assert {side: len(pages) for side, pages in made.split.pages.items()} == {"train": 4, "validation": 1, "test": 1}
     assert made.compiled == {}
-    assert made.material.facts()["classes"]["numbers"] == {
+    assert made.training_data.facts()["classes"]["numbers"] == {
         "lines": {"DefaultLine": 2, "HeadingLine": 3}, "regions": {"MainZone": 4, "MarginTextZone": 5},
     }  # fmt: skip
     assert [warning.partition(":")[0] for warning in made.warnings] == [
@@ -246,7 +246,7 @@ def test_a_plan_of_a_segmentation_resolves_everything_and_writes_nothing(
 def test_with_the_base_models_own_classes_nothing_is_begun_anew(planned: Callable[..., Plan]) -> None:
     made = planned("classes=blla", "training.resize=fail")
     assert made.warnings == ()
-    assert made.material.facts()["classes"]["numbers"] == {"lines": {"default": 2}, "regions": {"text": 3}}
+    assert made.training_data.facts()["classes"]["numbers"] == {"lines": {"default": 2}, "regions": {"text": 3}}
 
 
 def test_what_decides_the_result_of_a_segmentation_is_its_identity(planned: Callable[..., Plan]) -> None:
@@ -394,5 +394,5 @@ def test_the_order_of_patterns_is_part_of_a_segmentations_identity(planned: Call
     """The first pattern that matches counts: in another order the same patterns may mean other classes."""
     one = planned("classes.lines={Head*: heading, *: default}")
     other = planned("classes.lines={*: default, Head*: heading}")
-    assert one.material.facts()["classes"]["numbers"] != other.material.facts()["classes"]["numbers"]
+    assert one.training_data.facts()["classes"]["numbers"] != other.material.facts()["classes"]["numbers"]
     assert one.key != other.key
