@@ -394,5 +394,5 @@ def test_the_order_of_patterns_is_part_of_a_segmentations_identity(planned: Call
     """The first pattern that matches counts: in another order the same patterns may mean other classes."""
     one = planned("classes.lines={Head*: heading, *: default}")
     other = planned("classes.lines={*: default, Head*: heading}")
-    assert one.training_data.facts()["classes"]["numbers"] != other.material.facts()["classes"]["numbers"]
+    assert one.training_data.facts()["classes"]["numbers"] != other.training_data.facts()["classes"]["numbers"]
     assert one.key != other.key
