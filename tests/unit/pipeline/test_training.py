@@ -86,7 +86,7 @@ class Trainer:
         return read_jsonl(self.run.starts)
 
     def checkpoints(self, leg: str) -> dict[int, Path]:
-        return Checkpoints(self.run.training, self.settings)._of(self.run.training / leg)
+        return Checkpoints(self.run.training, self.settings, RECOGNITION)._of(self.run.training / leg)
 
     def kept(self, leg: str = "leg-01") -> list[int]:
         return sorted(self.checkpoints(leg))
