@@ -25,7 +25,7 @@ PAGES = sorted(
 )
 PAGES = [page for page in PAGES if page.relative_to(ROOT).parts[0] not in ("dist", "build", "demo-run")]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = {"test-fresh", *re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE)}
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
 
 REMOVED = {"scores=default", "split.kind=page"}
 """What the changelog says of names that are gone."""
@@ -259,6 +259,13 @@ def test_every_file_of_the_program_that_a_page_names_exists() -> None:
         if re.fullmatch(r"(conf|docs|tests|htr_exp|benchmarks|containers|requirements)/[\w./-]+", shown.text):
             name = shown.text
             assert (ROOT / name).exists() or re.search(r"NAME|TASK", name), str(shown)
+
+
+def test_every_module_that_the_docs_name_exists() -> None:
+    """Written as ROOM/MODULE.py."""
+    for shown in spans():
+        if shown.page.parent == ROOT / "docs" and re.fullmatch(r"[a-z_]+/[\w/]+\.py", shown.text):
+            assert (ROOT / shown.text).exists() or (ROOT / "htr_exp" / shown.text).exists(), str(shown)
 
 
 def test_blocks_of_commands_are_valid_shell() -> None:
