@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from htr_exp.audit import homoglyphs
 from htr_exp.audit.homoglyphs import Twin, spelled
 from htr_exp.core.problem import Problem
+from htr_exp.core.text import counted
 
 if TYPE_CHECKING:
     from htr_exp.audit.allowed_characters import CharacterTable
@@ -73,13 +74,11 @@ class TwinFinding:
         rare, common = self.twin.counts
         how = {"other script": " of another script", "normal form": " in the other normal form"}.get(self.twin.why, "")
         where = f", {self.examples[0]}" if self.examples else ""
-        return (
-            f"{spelled(self.twin.rare)}{how} ({rare} times{where}) beside {spelled(self.twin.common)} ({common} times)"
-        )
+        return f"{spelled(self.twin.rare)}{how} ({counted(rare, 'time')}{where}) beside {spelled(self.twin.common)} ({counted(common, 'time')})"
 
 
 def _characters_in(found: Sized) -> str:
-    return f"{len(found)} character{'s' * (len(found) != 1)}"
+    return counted(len(found), "character")
 
 
 def _characters(text: str) -> dict[str, Any]:
@@ -276,7 +275,7 @@ def problems(found: AlphabetAudit, *, model: str | None, table: str | None) -> I
         )
     if found.unlisted:
         yield Problem(
-            f"dataset.characters={table}: {_characters_in(found.unlisted)} of the dataset are not in this table: "
+            f"dataset.characters={table}: {_characters_in(found.unlisted)} of the dataset {'is' if len(found.unlisted) == 1 else 'are'} not in this table: "
             f"{_counted(found.unlisted, places=True)}",
             "correct the transcriptions, or add them to the table",
             "dataset.characters",
@@ -302,7 +301,7 @@ def warnings(found: AlphabetAudit, *, model: str | None, normalization: str | No
         yield f"like other characters, and perhaps slips: {_characters_in(others)}: {'; '.join(one.described() for one in others)}"
     if found.replaced:
         shown = ", ".join(
-            f"{spelled(one.text)} by {spelled(one.instead) if one.instead else 'nothing'} ({one.count} times, "
+            f"{spelled(one.text)} by {spelled(one.instead) if one.instead else 'nothing'} ({counted(one.count, 'time')}, "
             f"{one.examples[0]})"
             for one in found.replaced
         )
@@ -311,6 +310,6 @@ def warnings(found: AlphabetAudit, *, model: str | None, normalization: str | No
 
 def _counted(found: Iterable[CharacterFinding], *, places: bool = False) -> str:
     return ", ".join(
-        f"{spelled(one.text)} ({one.count} times{f', {one.examples[0]}' if places and one.examples else ''})"
+        f"{spelled(one.text)} ({counted(one.count, 'time')}{f', {one.examples[0]}' if places and one.examples else ''})"
         for one in found
     )

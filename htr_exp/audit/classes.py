@@ -11,6 +11,7 @@ from typing import Any
 
 from htr_exp.config.schema import Classes
 from htr_exp.core.problem import Problem
+from htr_exp.core.text import first_of
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.stage import type_name
 from htr_exp.kraken.class_names import KINDS, known_classes
@@ -292,4 +293,4 @@ def audit(
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return first_of(names, 8)

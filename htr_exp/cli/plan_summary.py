@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from htr_exp.core.console import show_warnings
-from htr_exp.core.text import duration
+from htr_exp.core.text import counted, duration
 from htr_exp.splits.split import NAMES
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
@@ -26,26 +26,30 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
         ("run", folder),
         (
             "dataset",
-            f"{plan.dataset_name}: {len(dataset.pages)} pages, {dataset.lines} lines, {dataset.characters} characters",
+            f"{plan.dataset_name}: {counted(len(dataset.pages), 'page')}, {counted(dataset.lines, 'line')}, {counted(dataset.characters, 'character')}",
         ),
     ]
     if dataset.dropped:
-        rows.append(("left out", f"{len(dataset.dropped)} items; `python -m htr_exp check` says which and why"))
+        rows.append(
+            ("left out", f"{counted(len(dataset.dropped), 'item')}; `python -m htr_exp check` says which and why")
+        )
     if plan.split.fold:
         rows.append(("split", plan.split.fold))
     for side in NAMES:
         pages = [plan.pages[name] for name in plan.split.pages[side]]
         if pages:
             lines = sum(len(page.lines) for page in pages)
-            rows.append((side, f"{len(pages)} pages, {lines} lines ({lines / dataset.lines:.0%})"))
+            rows.append(
+                (side, f"{counted(len(pages), 'page')}, {counted(lines, 'line')} ({lines / dataset.lines:.0%})")
+            )
     if plan.split.unused:
-        rows.append(("not used", f"{len(plan.split.unused)} pages; split.json says why of each"))
+        rows.append(("not used", f"{counted(len(plan.split.unused), 'page')}; split.json says why of each"))
     rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
     rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
     rows += plan.training_data.summary()
     device = "CUDA where the node has it, else the CPU" if plan.device == "auto" else plan.device
     for kind, found in plan.leaks.accepted.items():
-        rows.append(("accepted", f"{kind}: {len(found)} pairs, first {found[0]}"))
+        rows.append(("accepted", f"{kind}: {counted(len(found), 'pair')}, first {found[0]}"))
     rows.append(("kraken", f"{plan.kraken.version} on {device} ({_where(plan)})"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -74,10 +78,10 @@ def show_submitted(out: Console, jobs: Mapping[Path, str], settings: Slurm) -> N
         arrays.setdefault(job.partition("_")[0], set()).add(job)
     for number, members in arrays.items():
         many = f", {len(members)} jobs, {settings.array_parallelism} at a time" if len(members) > 1 else ""
-        runs = f"{len(jobs)} runs" if len(jobs) > 1 else "1 run"
+        runs = counted(len(jobs), "run")
         limit = duration(60.0 * (settings.time_min or 0))
         out.print(
             Text(
-                f"submitted {runs} as job {number}{many}: {settings.partition}, at most {limit} each, requeued up to {settings.max_requeues} times"
+                f"submitted {runs} as job {number}{many}: {settings.partition}, at most {limit} each, requeued up to {counted(settings.max_requeues or 0, 'time')}"
             )
         )

@@ -17,6 +17,7 @@ from htr_exp.core import console
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.problem import Problem
 from htr_exp.core.signals import Stop
+from htr_exp.core.text import counted
 from htr_exp.pipeline import launch, submit, write
 from htr_exp.pipeline.plan import Plan, make_plan, points_of
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -190,7 +191,7 @@ def reading(done: int, total: int) -> None:
     """Show on a terminal how much of a large ground truth is read."""
     if total >= 200 and sys.stderr.isatty():
         print(
-            f"\rreads ground truth: {done} of {total} files",
+            f"\rreads ground truth: {done} of {counted(total, 'file')}",
             end="" if done < total else "\n",
             file=sys.stderr,
             flush=True,

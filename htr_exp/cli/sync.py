@@ -7,6 +7,7 @@ import json
 import sys
 
 from htr_exp.cli.chosen_runs import chosen_runs, places_named, run_names
+from htr_exp.core.text import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,11 +29,13 @@ def run(args: argparse.Namespace) -> int:
     else:
         for store in dict.fromkeys(one.store for one in done):
             there = [one for one in done if one.store == store]
-            print(f"{len(there)} runs, {sum(one.changed for one in there)} changed in {store}")
+            print(f"{counted(len(there), 'run')}, {sum(one.changed for one in there)} changed in {store}")
         if not done:
             print("no runs to record")
-        if len(paths) < len(runs):
-            print(f"{len(runs) - len(paths)} runs have tracking=none: name them, and they are recorded too")
+        if aside := len(runs) - len(paths):
+            print(
+                f"{counted(aside, 'run')} {'has' if aside == 1 else 'have'} tracking=none: a run that is named is recorded, too"
+            )
     problems = list(dict.fromkeys(one.problem for one in done if one.problem))
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Transformer
+from hydra.core.override_parser.types import Glob, Transformer
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -294,6 +294,8 @@ def _checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun:
             ]
         elif override.is_sweep_override() and not multirun:
             problems.append(Problem(f"{typed}: several values make a sweep", "run `train -m ...`", key))
+        elif isinstance(glob := override.value(), Glob):
+            problems += _glob_problems(typed, key, glob, groups)
         elif key in groups and "." not in key:
             for value in map(str, _values(override)):
                 if value not in groups[key] and value != "None":
@@ -312,6 +314,16 @@ def _tasks_chosen(words: Sequence[str]) -> list[Task]:
     """Return the tasks that words choose, all if they choose none: a file may choose it, too."""
     chosen = [name for word in words if word.startswith("task=") for name in word.partition("=")[2].split(",")]
     return [TASKS[name] for name in chosen if name in TASKS] or list(TASKS.values())
+
+
+def _glob_problems(typed: str, key: str, glob: Glob, groups: dict[str, dict[str, str]]) -> list[Problem]:
+    """Why a pattern chooses nothing: Hydra knows it for groups alone."""
+    if key not in groups:
+        what = f"{typed}: glob chooses among the choices of a group, and {key} is none"
+        return [Problem(what, f"write {key}=A,B", key)]
+    if not glob.filter(list(groups[key])):
+        return [Problem(f"{typed}: no {key} has such a name", f"choose among {', '.join(groups[key])}", key)]
+    return []
 
 
 def _values(override: Any) -> list[Any]:

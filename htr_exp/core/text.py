@@ -1,6 +1,34 @@
-"""Numbers as people read them."""
+"""Counts, lists, shares, times and sizes as people read them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def counted(number: int, noun: str, several: str | None = None) -> str:
+    """A number with its noun: `1 line`, `2 lines`.
+
+    Args:
+        number: how many.
+        noun: the word for one.
+        several: the word for more than one, where it is not the noun with an s.
+    """
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"
+
+
+def and_more(number: int, what: str = "") -> str:
+    """What ends a list that is cut short: `and 3 more`, `and 3 more texts`; nothing where nothing was left out."""
+    return f"and {number} more {what}".rstrip() if number > 0 else ""
+
+
+def first_of(names: Sequence[str], shown: int) -> str:
+    """The first names of a list, and how many more there are: `a, b and 3 more`."""
+    return f"{', '.join(names[:shown])} {and_more(len(names) - shown)}".rstrip()
+
+
+def joined(names: Sequence[str], last: str = "and") -> str:
+    """Names as a sentence has them: `a, b and c`."""
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def percent(share: float | None) -> str:
@@ -13,3 +41,11 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in the unit that fits, as disks are sold: 1 GB is 10^9 bytes."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.{1 if count < 10 * factor else 0}f} {unit}"
+    return f"{count:.0f} bytes"

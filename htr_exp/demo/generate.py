@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from htr_exp.core.files import write_atomically
+from htr_exp.core.text import counted
 from htr_exp.demo.scribe import HANDS, HEIGHT, WIDTH, Leaf, leaves
 
 PAGES = Path(__file__).parent / "pages"
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.out is None and options.hand != "a":
         parser.error(f"--hand {options.hand} needs a folder: its pages are not part of the package")
     out = options.out or PAGES
-    print(f"{write_pages(options.hand, out)} pages written to {out}")
+    print(f"{counted(write_pages(options.hand, out), 'page')} written to {out}")
 
 
 if __name__ == "__main__":

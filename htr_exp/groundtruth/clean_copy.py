@@ -25,6 +25,7 @@ from lxml import etree
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.task import Task
+from htr_exp.core.text import counted
 from htr_exp.groundtruth import page_scan, rules, stage, text_checks
 from htr_exp.groundtruth import xml as groundtruth_xml
 from htr_exp.groundtruth.examine import examine_folders, unusable
@@ -255,9 +256,9 @@ def _of_file(page: Page, content: bytes, root: etree._Element) -> Iterator[tuple
     if dropped:
         yield "not carried over", ", ".join(f"{name} {number}" for name, number in dropped.most_common()), ""
     if decimals:
-        yield "coordinates", f"decimals ({decimals} times)", "whole pixels"
+        yield "coordinates", f"decimals ({counted(decimals, 'time')})", "whole pixels"
     if repeated:
-        yield "coordinates", f"a point twice in a row ({repeated} times)", "once"
+        yield "coordinates", f"a point twice in a row ({counted(repeated, 'time')})", "once"
     kinds = {region.id: region.type or "" for region in page.regions}
     for code, ids in page.notes:
         for identifier in ids:
@@ -382,7 +383,7 @@ def _prove(copy: Dataset, pages: int, lines: int) -> None:
     """Make sure that the copy holds exactly what was to be written, with nothing left to drop."""
     wrong = [f"{problem.file}: {problem.message}" for problem in (*copy.errors, *copy.dropped)]
     if wrong or (len(copy.pages), copy.lines) != (pages, lines):
-        found = f"{len(copy.pages)} pages, {copy.lines} lines instead of {pages} and {lines}"
+        found = f"{counted(len(copy.pages), 'page')}, {counted(copy.lines, 'line')} instead of {pages} and {lines}"
         raise DatasetError(f"the copy does not read back as it was written ({found}): nothing was left there", wrong)
 
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.model import GroundTruthPage
 
@@ -36,7 +37,7 @@ def mixed_forms(forms: Sequence[tuple[str, dict[str, list[str]]]]) -> Iterator[D
         return
     (usual, _), (other, _) = lines.most_common()
     page = next(name for name, found in forms if other in found)
-    said = f"{lines[usual]} lines with accented letters are in {usual}, {lines[other]} in {other}"
+    said = f"{counted(lines[usual], 'line')} with accented letters {'is' if lines[usual] == 1 else 'are'} in {usual}, {lines[other]} in {other}"
     yield "text_forms_mixed", page, f"{said}: a letter that is written in both is two characters to kraken"
 
 

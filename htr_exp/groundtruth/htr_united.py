@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from htr_exp.core.errors import DatasetError
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.model import Dataset
 
 SCHEMA = "https://htr-united.github.io/schema/2023-06-27/schema.json"
@@ -209,7 +210,7 @@ def _change(key: str, before: Any, after: Any) -> str:
         old_members = set((before or {}).get("members") or ()) if isinstance(before, dict) else set()
         new_members = set(after["members"])
         return (
-            f"characters: {len(new_members)} members, {len(new_members - old_members)} of them new, "
+            f"characters: {counted(len(new_members), 'member')}, {len(new_members - old_members)} of them new, "
             f"{len(old_members - new_members)} taken out; mode {after['mode']}"
         )
     return f"{key}: {after}" if before is None else f"{key}: {before} -> {after}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.image_header import ImageFacts
 from htr_exp.groundtruth.page_scan import PageFile
@@ -42,7 +43,7 @@ def note(code: str, ids: Sequence[str]) -> str:
         return _OF_FILES[code]
     what, said = ("region", _OF_REGIONS[code]) if code in _OF_REGIONS else ("line", _OF_LINES[code])
     named = next((one for one in ids if one), "")
-    return f"{len(ids)} {what}{'s' * (len(ids) > 1)} {said}" + (f" (first: {shown(named)})" if named else "")
+    return f"{counted(len(ids), what)} {said}" + (f" (first: {shown(named)})" if named else "")
 
 
 def doubts(sheet: PageFile, image_name: str, seen: ImageFacts) -> Iterator[tuple[str, str]]:
@@ -61,7 +62,10 @@ def empty(sheet: PageFile) -> str:
     """Say why a page has nothing to use."""
     if not sheet.lines:
         return "it has no lines"
-    return f"none of its {len(sheet.lines)} lines has {RULES[sheet.task].needed}"
+    needed = RULES[sheet.task].needed
+    if len(sheet.lines) == 1:
+        return f"its only line lacks {needed}"
+    return f"none of its {len(sheet.lines)} lines has {needed}"
 
 
 def lost(tree: Tree, name: str, image_name: str, how: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core.task import Task, task_of
+from htr_exp.core.text import counted
 from htr_exp.groundtruth import geometry, text_checks, xml
 from htr_exp.groundtruth.as_kraken.readings import Reading, by_release
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
@@ -110,8 +111,10 @@ def _otherwise(readings: dict[str, Reading], found: PageFile) -> list[str]:
     said = []
     for release, reading in readings.items():
         if reading.lines != usable:
-            counted = [] if reading.lines is None else [f"reads {reading.lines} of its {len(found.lines)} lines"]
-            said.append(f"kraken {release} {'; '.join([*counted, *reading.notes])}")
+            read = (
+                [] if reading.lines is None else [f"reads {reading.lines} of its {counted(len(found.lines), 'line')}"]
+            )
+            said.append(f"kraken {release} {'; '.join([*read, *reading.notes])}")
     return said
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from htr_exp.core.errors import RuntimeUnavailableError
+from htr_exp.core.text import joined
 from htr_exp.kraken.model_file import ModelHeader
 
 Release = Literal["4.3", "7.1"]
@@ -24,7 +25,7 @@ def release(version: str) -> Release:
         if pattern.match(version):
             return name
     raise RuntimeUnavailableError(
-        f"kraken {version} is not supported: supported are {' and '.join(SPOKEN.values())}"
+        f"kraken {version} is not supported: supported are {joined(list(SPOKEN.values()))}"
         + ("; its options and its files lie between theirs" if version.startswith(("4.", "5.", "6.", "7.")) else "")
     )
 

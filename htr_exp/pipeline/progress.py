@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from htr_exp.core.task import Task
-from htr_exp.core.text import duration
+from htr_exp.core.text import counted, duration
 from htr_exp.runs.status_table import STAGES
 
 
@@ -39,7 +39,7 @@ class Progress:
 
     def advance(self, done: int, total: int) -> None:
         if self._status is not None:
-            self._status.update(f"{self._stage}: {done} of {total} pages")
+            self._status.update(f"{self._stage}: {done} of {counted(total, 'page')}")
 
     def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
         left = f"   at most {duration(left_s)} left" if left_s else ""

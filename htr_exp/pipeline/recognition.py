@@ -13,6 +13,7 @@ from htr_exp.core.files import read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
 from htr_exp.core.signals import Interrupted
 from htr_exp.core.task import RECOGNITION
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.model import Line
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
@@ -50,7 +51,7 @@ class Recognition(Stages):
         for side, target in self._inputs.compiled().items():
 
             def make(aside: Path, side: str = side) -> None:
-                self._hear.note(f"compiles {len(self._inputs.split[side])} pages for {side}")
+                self._hear.note(f"compiles {counted(len(self._inputs.split[side]), 'page')} for {side}")
                 self._call(
                     compile_command(
                         self._inputs.kraken.version, pages=str(self._run.live / f"{side}.pages"), output=str(aside),
@@ -85,11 +86,11 @@ class Recognition(Stages):
             if [line.text for line in lines] != found:
                 raise DatasetError(
                     f"{page['page']}: kraken took other lines from it than the {len(lines)} that are staged "
-                    f"({len(texts)} of {sum(one['lines'] for one in self._inputs.pages(side))} lines of {side} were compiled): see {self._run.log}"
+                    f"({len(texts)} of {counted(sum(one['lines'] for one in self._inputs.pages(side)), 'line')} of {side} were compiled): see {self._run.log}"
                 )
             position += len(lines)
         if position != len(texts):
-            raise DatasetError(f"kraken compiled {len(texts)} lines for {side} where {position} are staged")
+            raise DatasetError(f"kraken compiled {counted(len(texts), 'line')} for {side} where {position} are staged")
 
     def _material(self) -> dict[str, Any]:
         return {"train": self._run.live / "train.list", "validation": self._run.live / "validation.list"}
@@ -130,7 +131,7 @@ class Recognition(Stages):
             same = [row["id"] for row in rows] == page["line_ids"]
         if not same:
             raise TrainingError(
-                f"{page['page']}: kraken recognised {len(rows)} lines where {page['lines']} are staged, or others: see {self._run.log}"
+                f"{page['page']}: kraken recognised {counted(len(rows), 'line')} where {page['lines']} are staged, or others: see {self._run.log}"
             )
         write_jsonl(target, [{"line": line.id, "text": row["text"]} for line, row in zip(lines, rows)])
 

@@ -15,6 +15,7 @@ from htr_exp.core import machine
 from htr_exp.core.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
 from htr_exp.core.files import digest_json, read_json, read_jsonl, sha256_file
 from htr_exp.core.task import task_of
+from htr_exp.core.text import and_more
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
@@ -198,7 +199,7 @@ class RunInputs:
             except OSError:
                 problems.append(f"{place['staged']}: the staged page is gone; the same train command stages it again")
         if problems:
-            more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
+            more = list(filter(None, [and_more(len(problems) - 10)]))
             raise DatasetError("the data is not what the run was planned with:", problems[:10] + more)
         for key, named in (("model", "base_model"), ("segmentation_model", "segmentation_model")):
             model = self.facts.get(key)

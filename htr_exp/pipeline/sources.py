@@ -17,6 +17,7 @@ from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import sha256_file
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import SEGMENTATION, Task, task_of
+from htr_exp.core.text import and_more
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.model import Dataset
@@ -94,7 +95,7 @@ class Sources:
             if dataset.errors:
                 shown = [Problem(one.message, where=str(one.file)) for one in dataset.errors[:SHOWN]]
                 if len(dataset.errors) > SHOWN:
-                    more = f"and {len(dataset.errors) - SHOWN} more"
+                    more = and_more(len(dataset.errors) - SHOWN)
                     shown.append(Problem(more, "run `python -m htr_exp check` on the folder to see all"))
                 raise ConfigError("ground truth:", shown)
             return dataset

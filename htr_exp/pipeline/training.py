@@ -14,6 +14,7 @@ from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.core.task import Task
+from htr_exp.core.text import counted
 from htr_exp.kraken.checkpoints import Saved, SavedModels, saved
 from htr_exp.kraken.commands import resume_command, train_command
 from htr_exp.kraken.log import REPLACED, further_of, sanity_checks, validation_of
@@ -166,7 +167,7 @@ def _leg(
     how = ", without the state of its optimiser (a warm restart)" if warm else ""
     if lost:
         hear.note(
-            f"goes on after epoch {done}{how}; {len(lost)} epoch{'s' * (len(lost) != 1)} without a checkpoint must be trained again"
+            f"goes on after epoch {done}{how}; {counted(len(lost), 'epoch')} without a checkpoint must be trained again"
         )
     elif checkpoint is not None and not new_leg:
         hear.note(f"goes on after epoch {done}{how}")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from htr_exp.core.task import TASKS, task_of
-from htr_exp.core.text import percent
+from htr_exp.core.text import counted, percent
 
 
 def show_result(out: Console, row: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ def _show_lines(out: Console, row: dict[str, Any], models: Sequence[tuple[str, s
             counts = [
                 f"{scores[f'lines_{what}']} {what}" for what in ("found", "missed", "invented", "merged", "split")
             ]
-            out.print(Text(f"{side}, {word}: of {scores['lines']} lines {', '.join(counts)}"))
+            out.print(Text(f"{side}, {word}: of {counted(scores['lines'], 'line')} {', '.join(counts)}"))
 
 
 def _show_end_to_end(out: Console, scores: dict[str, Any]) -> None:

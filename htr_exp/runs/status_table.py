@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from htr_exp.core.task import TASKS, Task, task_of
-from htr_exp.core.text import duration
+from htr_exp.core.text import duration, first_of
 
 STAGES = {
     "verify": "verifies data and base model",
@@ -198,7 +198,7 @@ def _reason(reason: str, runs: Sequence[tuple[str, str]]) -> Text:
 
 
 def _several(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} others"
+    return ", ".join(names) if len(names) <= 3 else first_of(names, 1)
 
 
 def _epoch(row: dict[str, Any]) -> str:

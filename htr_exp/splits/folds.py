@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from htr_exp.core.errors import DatasetError
+from htr_exp.core.text import first_of
 from htr_exp.splits.groups import Group, Grouping, SplitPage, in_order, joined, lines_in, related
 from htr_exp.splits.messages import SHOWN, drawn, joins, missing, shared
 from htr_exp.splits.split import NAMES, Split, bound, draw_validation, frozen, strata
@@ -117,7 +118,7 @@ def leave_out(
     known = folds(by)
     if left_out not in known:
         close = difflib.get_close_matches(left_out, known, n=1)
-        shown = ", ".join(known[:FEW]) + f" and {len(known) - FEW} more" * (len(known) > FEW)
+        shown = first_of(known, FEW)
         raise DatasetError(
             f"split.fold={left_out}: there is no such {by.by}{f' (did you mean {close[0]}?)' if close else ''}; "
             f"choose one of {shown}, or all"
@@ -144,7 +145,7 @@ def leave_out(
     notes = missing(stratify, {"train": train, "validation": held})
     if aside:
         names = sorted(aside)
-        shown = ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
+        shown = first_of(names, SHOWN)
         notes.append(
             f"split.fold={left_out}: not used, since pages of test or validation {shared(relatives)} with them: {shown}"
         )

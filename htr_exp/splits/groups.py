@@ -12,6 +12,7 @@ from typing import Protocol
 from htr_exp.config.schema import BUILT_IN
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import sha256_bytes
+from htr_exp.core.text import counted
 from htr_exp.splits.tables import Metadata
 
 
@@ -59,7 +60,7 @@ class Grouping:
 
     def counted(self, number: int) -> str:
         """Return how many groups there are, with the verb."""
-        return f"is 1 {self.single}" if number == 1 else f"are {number} {self.several}"
+        return f"{'is' if number == 1 else 'are'} {counted(number, self.single, self.several)}"
 
     def named(self, page: SplitPage) -> str:
         """Return a page's group as people read it."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from htr_exp.config.schema import Leakage
 from htr_exp.core.problem import Problem
+from htr_exp.core.text import and_more, counted
 from htr_exp.groundtruth.image_hash import BITS, looks
 from htr_exp.splits import near_duplicates, seen_pages
 from htr_exp.splits.seen_pages import Fingerprint, Lineage
@@ -123,7 +124,7 @@ class LeakageReport:
             for leak in found[:_SHOWN]:
                 yield Problem(f"{kind}: {leak}", where="leakage")
             if len(found) > _SHOWN:
-                yield Problem(f"{kind}: and {len(found) - _SHOWN} more", where="leakage")
+                yield Problem(f"{kind}: {and_more(len(found) - _SHOWN)}", where="leakage")
             accept = f"leakage.accept=[{','.join([*self.accept, kind])}]"
             remedy = f"{_REMEDIES[kind]}, or accept it by name, which every table then shows: {accept}"
             yield Problem(kind, remedy, "leakage")
@@ -291,7 +292,7 @@ def guard(
     unseen = [name for name in found.unseen if name in side_of]
     if unseen:
         warnings.append(
-            f"{len(unseen)} images were not compared by their look (first: {unseen[0]}: {found.unseen[unseen[0]]})"
+            f"{counted(len(unseen), 'image')} {'was' if len(unseen) == 1 else 'were'} not compared by their look (first: {unseen[0]}: {found.unseen[unseen[0]]})"
         )
     return LeakageReport(leaks, tuple(settings.accept), tuple(warnings), base, tuple(_seen(sides, pages, found)))
 
@@ -398,7 +399,7 @@ def _repeated_lines(
             name, number = again[0]
             line = pages[name].lines[number]
             yield (
-                f"{len(again)} of {total} lines of {side} occur letter by letter in train "
+                f"{len(again)} of {counted(total, 'line')} of {side} occur letter by letter in train "
                 f"(first: {name}:{line.id}, {line.text.strip()!r}): formulae are easier to read than the rest"
             )
 

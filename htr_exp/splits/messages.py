@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from htr_exp.core.text import and_more, counted, joined
 from htr_exp.splits.groups import Group, Grouping, SplitPage
 
 SHOWN = 5
@@ -37,12 +38,15 @@ def missing(stratify: Grouping | None, placed: Mapping[str, Sequence[SplitPage]]
             of_value = on.setdefault(stratify.of[page.name], {})
             of_value[side] = of_value.get(side, 0) + 1
     found = [
-        f"split.stratify={stratify.by}: {value} ({(many := sum(counts.values()))} page{'s' * (many != 1)}) is not in {' and '.join(absent)}: it is too rare"
+        f"split.stratify={stratify.by}: {value} ({counted(sum(counts.values()), 'page')}) is not in {joined(absent)}: it is too rare"
         for value, counts in sorted(on.items())
         if (absent := [side for side in placed if side not in counts])
     ]
-    more = len(found) - SHOWN
-    return found[:SHOWN] + [f"split.stratify={stratify.by}: and {more} more values are not on all sides"] * (more > 0)
+    left = len(found) - SHOWN
+    if left > 0:
+        more = f"{and_more(left, 'value')} is" if left == 1 else f"{and_more(left, 'values')} are"
+        return [*found[:SHOWN], f"split.stratify={stratify.by}: {more} not on all sides"]
+    return found
 
 
 def joins(groups: Sequence[Group], by: Grouping, relatives: Sequence[Group]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import read_json, sha256_file
+from htr_exp.core.text import and_more, joined
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
@@ -142,7 +143,7 @@ def read_list(path: Path) -> tuple[Fingerprint, ...]:
         raise DatasetError(f"{key}: it cannot be read: {said}") from None
     if not set(columns) & set(_DIGEST_COLUMNS):
         raise DatasetError(
-            f"{key}: it has no column {' or '.join(_DIGEST_COLUMNS)}; its columns are {', '.join(columns) or 'none'}"
+            f"{key}: it has no column {joined(_DIGEST_COLUMNS, 'or')}; its columns are {', '.join(columns) or 'none'}"
         )
     problems: list[str] = []
     found: list[Fingerprint] = []
@@ -168,7 +169,7 @@ def read_list(path: Path) -> tuple[Fingerprint, ...]:
                 )
             )
     if problems:
-        more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
+        more = list(filter(None, [and_more(len(problems) - 10)]))
         raise DatasetError(f"{key}: it cannot be used:", problems[:10] + more)
     if not found:
         raise DatasetError(f"{key}: it names no file that the model was trained on")

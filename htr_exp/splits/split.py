@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import digest_json
+from htr_exp.core.text import counted
 from htr_exp.splits.groups import Group, Grouping, SplitPage, grouped, in_order, joined, lines_in, rank, related
 from htr_exp.splits.messages import drawn, joins, kept, missing
 from htr_exp.splits.subset_sum import nearest, spread
@@ -141,9 +142,9 @@ def first_pages(split: Split, pages: Sequence[SplitPage], *, count: int, seed: i
     by_name = {page.name: page for page in pages}
     train = sorted((by_name[name] for name in split.pages["train"]), key=lambda page: rank(seed, [page]))
     if count > len(train):
-        raise DatasetError(f"split.train_pages={count}: the split has {len(train)} pages to train on")
+        raise DatasetError(f"split.train_pages={count}: the split has {counted(len(train), 'page')} to train on")
     placed = {side: [by_name[name] for name in split.pages[side]] for side in NAMES} | {"train": train[:count]}
-    aside = f"unused: split.train_pages={count} takes {count} of {len(train)} pages to train on"
+    aside = f"unused: split.train_pages={count} takes {count} of {counted(len(train), 'page')} to train on"
     why = split.why | {page.name: aside for page in train[count:]}
     return frozen(pages, placed, why, fold=split.fold, notes=split.notes)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core.signals import bound_to_us
+from htr_exp.core.text import and_more, counted
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import sync
 
@@ -53,10 +54,10 @@ def record_new(runs: Sequence[RunDir], workspace: Path) -> None:
     new = [RunDir(path) for path in sync.due([run.path for run in runs], workspace)]
     if not new:
         return
-    print(f"records {len(new)} run{'s' * (len(new) != 1)} in MLflow", file=sys.stderr, flush=True)
+    print(f"records {counted(len(new), 'run')} in MLflow", file=sys.stderr, flush=True)
     problems = record(new, workspace)
     if problems:
-        more = f" (and {len(problems) - 1} more like it: `python -m htr_exp sync`)" if len(problems) > 1 else ""
+        more = f" ({and_more(len(problems) - 1)} like it: `python -m htr_exp sync`)" if len(problems) > 1 else ""
         print(f"warning: {problems[0]}{more}", file=sys.stderr, flush=True)
 
 

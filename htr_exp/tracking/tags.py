@@ -156,8 +156,19 @@ def _note(
     counted = f", the best is epoch {epoch} (the first is 0)." if epoch is not None else "."
     lines.append(f"{said}. Epochs: {epochs}{counted}")
     lines.append(f"Folder: `{shown}` (below the workspace). The exact kraken commands: `commands.sh`.")
-    lines.append(f"Do it again: `htr-exp rerun {shlex.quote(folder.name)}`")
+    if again := _command_again(provenance):
+        lines.append(f"Do it again, where it was started: `{again}`")
     return "\n\n".join(lines)
+
+
+def _command_again(provenance: Mapping[str, Any]) -> str | None:
+    """The command that made the run, so that it makes another one; of a sweep it makes all runs again."""
+    program, *words = [str(word) for word in provenance.get("command") or ("",)]
+    if not words:
+        return None
+    program = "python -m htr_exp" if program == "htr_exp" else shlex.quote(program)
+    kept = [word for word in words if not word.startswith("again=")]
+    return f"{program} {shlex.join([*kept, 'again=true'])}"
 
 
 def shown_path(folder: Path, workspace: Path) -> str:

@@ -172,7 +172,7 @@ def test_characters_that_are_not_allowed_are_an_error(check: Check, pages: Path,
     assert case.name.startswith("refused:")
     assert "are not in this table" in case.result[0].text
     assert said.code == 2
-    assert "U+A753 (1 times, f01.xml:l1)" in said.out
+    assert "U+A753 (1 time, f01.xml:l1)" in said.out
     assert "1 error: training refuses" in said.out
 
 

@@ -1229,6 +1229,16 @@ def test_words_that_a_training_would_refuse_are_told(workspace: Path, fake_krake
     ]
 
 
+def test_a_segmentation_without_more_words_is_no_error(workspace: Path, fake_kraken: Path) -> None:
+    _, found = next(iter(examination.examine(["task=segmentation"])))
+    assert [(one.state, one.found) for one in found] == [("ok", "task=segmentation: a training takes them")]
+
+
+def test_a_word_of_kraken_that_we_do_not_take_is_told_once(workspace: Path, fake_kraken: Path) -> None:
+    _, found = next(iter(examination.examine(["training.quit=dumb"])))
+    assert [one.state for one in found] == ["error"]
+
+
 def test_what_slurm_lacks_is_told_once(workspace: Path, slurm_site: Site) -> None:
     sections = dict(examination.examine(["slurm=template"]))
     assert {one.state for one in sections["What was asked for"]} == {"ok"}

@@ -81,6 +81,12 @@ def test_an_unknown_verb_is_told_what_was_meant(call: Call) -> None:
     assert said.err.startswith("error: trian: there is no such verb; did you mean train?")
 
 
+def test_an_unknown_verb_like_no_other_is_told_which_there_are(call: Call) -> None:
+    said = call("zzz")
+    assert said.code == 2
+    assert said.err.startswith("error: zzz: there is no such verb; the verbs are train, evaluate, ")
+
+
 def test_an_unknown_flag_is_an_error(call: Call) -> None:
     said = call("train", "--dryrun")
     assert said.code == 2
@@ -179,6 +185,19 @@ def test_bad_words_of_a_sweep_are_said_together(dry: Call) -> None:
         "sead=1,2",
         "split=by_line",
     ]
+
+
+@pytest.mark.parametrize("word", ["seed=glob(*)", "training.lrate=glob([1*,2*],exclude=3*)"])
+def test_glob_is_for_groups_alone(word: str, dry: Call) -> None:
+    said = dry("-m", word)
+    assert said.code == 2
+    assert f"{word}: glob chooses among the choices of a group" in said.err
+
+
+def test_glob_chooses_among_the_choices_of_a_group(dry: Call, workspace: Path) -> None:
+    said = dry("-m", "split=glob(by_p*)", "--json")
+    assert (said.code, said.err) == (0, "")
+    assert len(said.out.splitlines()) >= 1
 
 
 def test_several_values_need_m(dry: Call) -> None:

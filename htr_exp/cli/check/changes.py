@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from htr_exp.cli.check.result import counted, text_digest
+from htr_exp.cli.check.result import text_digest
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_json, sha256_file
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, NotGroundTruth, NotWellFormed
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.runs.run_dir import RunDir

@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from htr_exp import __version__
 from htr_exp.cli.check.junit import where
-from htr_exp.cli.check.result import SEVERITIES, Checked, KindFound, counted
+from htr_exp.cli.check.result import SEVERITIES, Checked, KindFound
 from htr_exp.core.files import utc_now
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.paths import Located
 from htr_exp.groundtruth.pictures import Excerpt, Picture, cut
 

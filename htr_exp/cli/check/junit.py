@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from htr_exp.cli.check.result import Checked, KindFound
+from htr_exp.core.text import and_more
 from htr_exp.groundtruth.model import Problem
 from htr_exp.groundtruth.problem_codes import CODES
 
@@ -66,8 +67,8 @@ def _failure(code: str, told: str, text: str) -> Failure:
 def listed(problems: Sequence[Problem]) -> str:
     """Return problems, one a line."""
     lines = [f"{where(problem)}: {problem.message}" for problem in problems[:LISTED]]
-    if len(problems) > LISTED:
-        lines.append(f"and {len(problems) - LISTED} more: `check --json` lists all")
+    if more := and_more(len(problems) - LISTED):
+        lines.append(f"{more}: `check --json` lists all")
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, Severity
 from htr_exp.groundtruth.problem_codes import CODES
 
@@ -184,8 +185,3 @@ def _beside(page: GroundTruthPage) -> str:
 def text_digest(text: str) -> str:
     """Return what tells a transcription from another of the same line."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-
-
-def counted(number: int, what: str) -> str:
-    """Return e.g. `1 line`, `12 lines`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

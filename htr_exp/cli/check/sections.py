@@ -12,13 +12,14 @@ from htr_exp.audit import alphabet, classes, line_capacity
 from htr_exp.audit.allowed_characters import CharacterTable, read_table
 from htr_exp.audit.alphabet import Form
 from htr_exp.audit.homoglyphs import spelled
-from htr_exp.cli.check.result import Checked, Section, counted
+from htr_exp.cli.check.result import Checked, Section
 from htr_exp.config import conventions
 from htr_exp.config.places import places_of
 from htr_exp.config.schema import Experiment, RecognitionTraining
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import digest_json, read_json, write_json
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
+from htr_exp.core.text import counted, first_of
 from htr_exp.groundtruth.model import Dataset, Problem
 from htr_exp.groundtruth.problem_codes import CODES
 from htr_exp.groundtruth.statistics import Volume, count_dataset
@@ -119,7 +120,7 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
         else ["none: there is no line that can be used"]
     )
     if known is not None:
-        lines = f"{sum(one.count for one in audit.unknown)} times in all" if audit.unknown else ""
+        lines = f"{counted(sum(one.count for one in audit.unknown), 'time')} in all" if audit.unknown else ""
         listed = [f"{spelled(one.text)} ({one.count}, {', '.join(one.examples[:1])})" for one in audit.unknown]
         sentences.append(
             f"{model} lacks {counted(len(audit.unknown), 'character')} of them, {lines}: {_first(listed)}"
@@ -165,8 +166,7 @@ def _signs(found: Any) -> str:
 
 
 def _first(listed: Sequence[str]) -> str:
-    rest = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + rest
+    return first_of(listed, _SHOWN)
 
 
 def twins(

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from htr_exp.cli.check.junit import where
 from htr_exp.cli.check.result import Checked, KindFound, Section
+from htr_exp.core.text import and_more, counted
 
 EXAMPLES = 3
 """Problems of a kind that are shown."""
@@ -58,8 +59,8 @@ def show(out: Console, checked: Checked) -> None:
     out.print(
         Text.assemble(
             (f"{checked.name}: ", "bold"),
-            f"{len(dataset.pages)} pages, {dataset.lines} lines, {dataset.characters} characters can be used "
-            f"(of {dataset.read['pages']} pages, {dataset.read['lines']} lines read)",
+            f"{counted(len(dataset.pages), 'page')}, {counted(dataset.lines, 'line')}, {counted(dataset.characters, 'character')} can be used "
+            f"(of {counted(dataset.read['pages'], 'page')}, {counted(dataset.read['lines'], 'line')} read)",
         ),
         soft_wrap=not out.is_terminal,
     )
@@ -84,8 +85,8 @@ def _kind(out: Console, kind: KindFound) -> None:
         _indented(
             out, Text.assemble((where(problem), "bold" if kind.severity == "error" else ""), f": {problem.message}")
         )
-    if len(kind.problems) > EXAMPLES:
-        _indented(out, Text(f"and {len(kind.problems) - EXAMPLES} more"))
+    if more := and_more(len(kind.problems) - EXAMPLES):
+        _indented(out, Text(more))
     _indented(out, Text.assemble(("-> ", "green"), kind.remedy))
 
 
@@ -102,8 +103,8 @@ def _section(out: Console, section: Section) -> None:
         padded = [cell.rjust(room) for cell, room in zip(figures, rooms[1:])]
         line = "  ".join([name + " " * (rooms[0] - cell_len(name)), *padded])
         out.print(Text(f"  {line}".rstrip(), style="" if number else "dim"), soft_wrap=True)
-    if len(section.rows) > ROWS:
-        _indented(out, Text(f"and {len(section.rows) - ROWS} more; --json and --html have all"))
+    if more := and_more(len(section.rows) - ROWS):
+        _indented(out, Text(f"{more}; --json and --html have all"))
 
 
 def _indented(out: Console, text: Text) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.cli.check import changes, sections
-from htr_exp.cli.check.result import Checked, Section, counted
+from htr_exp.cli.check.result import Checked, Section
 from htr_exp.config.compose import compose_experiment, overlays
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
@@ -18,6 +18,7 @@ from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
 from htr_exp.core.files import write_atomically
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import task_of
+from htr_exp.core.text import and_more, counted
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.splits import leakage
@@ -192,8 +193,8 @@ def _compared(checked: Checked, record: changes.Record) -> Checked:
     for sort in dict.fromkeys(one.partition(":")[0] for one in pages):
         of_sort = [one for one in pages if one.startswith(f"{sort}:")]
         shown += of_sort[:_CHANGES]
-        if len(of_sort) > _CHANGES:
-            shown.append(f"and {len(of_sort) - _CHANGES} more {sort}; --json lists all")
+        if more := and_more(len(of_sort) - _CHANGES, sort):
+            shown.append(f"{more}; --json lists all")
     section = Section("What has changed", (first, *shown))
     return replace(checked, sections=(*checked.sections, section), facts=checked.facts | {"since": found.to_json()})
 
@@ -205,7 +206,7 @@ def _fixed(checked: Checked, folders: Sequence[Path], out: Path) -> Checked:
     section = Section(
         "The clean copy",
         (
-            f"{out} holds {counted(made.pages, 'page')}, {made.lines} lines, {made.characters} characters: "
+            f"{out} holds {counted(made.pages, 'page')}, {counted(made.lines, 'line')}, {counted(made.characters, 'character')}: "
             "no errors, nothing to drop; the originals are as they were",
             f"every change is listed in {out / LIST}",
         ),

@@ -10,6 +10,7 @@ from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, find
 from htr_exp.config import rules
 from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core.files import utc_now
+from htr_exp.core.text import counted, joined
 from htr_exp.pipeline.sources import Sources
 from htr_exp.slurm import cluster, jobs
 from htr_exp.slurm.cluster import Configuration, Partition, Preemption
@@ -64,7 +65,7 @@ def findings(experiment: Experiment) -> Iterator[Finding]:
     yield _accounts(configuration)
     yield ok(
         "limits",
-        f"a sweep may have up to {max(configuration.max_array - 1, 0)} jobs; a job that has to end is killed {configuration.kill_wait_s:g} s later",
+        f"a sweep may have up to {counted(max(configuration.max_array - 1, 0), 'job')}; a job that has to end is killed {configuration.kill_wait_s:g} s later",
     )
 
 
@@ -113,11 +114,11 @@ def _partition(partition: Partition, nodes: Mapping[str, str], *, is_chosen: boo
         else f"jobs of up to {_span(60.0 * partition.max_time_min)}"
     )
     largest = (
-        f"{partition.cpus} CPUs and {partition.mem_gb:g} GB"
+        f"{counted(partition.cpus, 'CPU')} and {partition.mem_gb:g} GB"
         if partition.nodes == 1
-        else f"at most {partition.cpus} CPUs and {partition.mem_gb:g} GB"
+        else f"at most {counted(partition.cpus, 'CPU')} and {partition.mem_gb:g} GB"
     )
-    words = [f"{limit} on {partition.nodes} node{'s' * (partition.nodes != 1)} with {largest}"]
+    words = [f"{limit} on {counted(partition.nodes, 'node')} with {largest}"]
     words += [f"gres {', '.join(partition.gres)}"] if partition.gres else []
     words += [f"features {', '.join(partition.features)}"] if partition.features else []
     name, found = f"partition {partition.name}", "; ".join(words)
@@ -167,7 +168,7 @@ def _preemption(
 
 def _pushed_aside(where: str, rule: Preemption, configuration: Configuration, experiment: Experiment) -> Finding:
     """Say what pre-emption means for a run."""
-    by = f"{where.partition(' ')[0]} {' or '.join(rule.by)}"
+    by = f"{where.partition(' ')[0]} {joined(rule.by, 'or')}"
     found = f"a run in {where} may be pushed aside by a job of {by}"
     if configuration.exempt_s:
         found += f", not in its first {_span(configuration.exempt_s)}"

@@ -15,10 +15,10 @@ from htr_exp.cli.doctor.finding import (
     finding_of,
     ok,
     said_by,
-    size,
     warning,
     within,
 )
+from htr_exp.core.text import size
 from htr_exp.kraken import apptainer
 
 START_S = 30.0

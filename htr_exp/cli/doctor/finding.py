@@ -116,11 +116,3 @@ def said_by(
         process.communicate()
         raise NoAnswer(f"{argv[0]} does not answer within {timeout_s:g} s") from None
     return process.returncode, said.decode("utf-8", "replace")
-
-
-def size(count: float) -> str:
-    """Return a number of bytes in the unit that fits, as disks are sold: 1 GB is 10^9 bytes."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.{1 if count < 10 * factor else 0}f} {unit}"
-    return f"{count:.0f} bytes"

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, said_by, size, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, said_by, warning, within
+from htr_exp.core.text import counted, size
 
 LEAST_BYTES, FEW_BYTES = 1e9, 10e9
 LEAST_FILES, FEW_FILES = 1_000, 20_000
@@ -218,7 +219,11 @@ def _quota(row: Mapping[str, str]) -> Finding:
     for used, soft, hard, what in (("used", "soft", "hard", "bytes"), ("files", "soft_files", "hard_files", "files")):
         have, limit = int(row[used]), int(row[hard]) or int(row[soft])
         if limit:
-            shown = f"{size(have * 1024)} of {size(limit * 1024)}" if what == "bytes" else f"{have} of {limit} files"
+            shown = (
+                f"{size(have * 1024)} of {size(limit * 1024)}"
+                if what == "bytes"
+                else f"{have} of {counted(limit, 'file')}"
+            )
             limits.append((have / limit, shown))
     if not limits:
         return ok("quota", f"none on {row['place']}")

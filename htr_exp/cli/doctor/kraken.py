@@ -12,6 +12,7 @@ from htr_exp.cli.doctor.finding import Finding, NoAnswer, note, ok, within
 from htr_exp.config.schema import Experiment, Runtime
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
+from htr_exp.core.text import joined
 from htr_exp.kraken import apptainer, modules, runtime
 
 PATIENCE_S = 60.0
@@ -68,7 +69,7 @@ def _softened(finding: Finding, others: Sequence[Finding]) -> Finding:
     usable = [one.name for one in others if one.state == "ok" and one.name.startswith("runtime=")]
     if finding.state != "error" or not usable:
         return finding
-    return replace(finding, state="warning", remedy=f"choose {' or '.join(usable)}, or {finding.remedy}")
+    return replace(finding, state="warning", remedy=f"choose {joined(usable, 'or')}, or {finding.remedy}")
 
 
 class _Look:

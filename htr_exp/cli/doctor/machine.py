@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from htr_exp.cli.doctor.finding import Finding, NoAnswer, error, note, ok, said_by, size, warning
+from htr_exp.cli.doctor.finding import Finding, NoAnswer, error, note, ok, said_by, warning
 from htr_exp.core import machine
+from htr_exp.core.text import size
 
 TRAINING_BYTES = 1.5e9
 """What kraken takes to fine-tune a recogniser on the CPU, with some room."""

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, size, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, warning, within
 from htr_exp.config import compose
 from htr_exp.config.schema import Experiment, Model
 from htr_exp.core.errors import ModelError
+from htr_exp.core.text import counted, size
 from htr_exp.kraken import model_store
 from htr_exp.kraken.model_file import read_header
 
@@ -64,7 +65,7 @@ def _read(name: str, file: Path, unusable: str) -> Finding:
         return Finding(name, unusable, str(silent), "see whether its disk answers, or copy it again")
     except ModelError as failure:
         return Finding(name, unusable, failure.one_line, "copy or download it again, or take it out of the folder")
-    alphabet = f", {len(header.alphabet)} characters" if header.alphabet is not None else ""
+    alphabet = f", {counted(len(header.alphabet), 'character')}" if header.alphabet is not None else ""
     return ok(name, f"{header.kind.name}{alphabet}, {size(file.stat().st_size)}, network {_shortened(header.network)}")
 
 

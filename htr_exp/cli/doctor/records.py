@@ -17,6 +17,7 @@ from pathlib import Path
 from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, warning, within
 from htr_exp.config.schema import Tracking
 from htr_exp.core.lock import owner_of
+from htr_exp.core.text import counted
 from htr_exp.tracking import store
 
 SERVER_S = 5.0
@@ -127,13 +128,13 @@ def _database(path: Path) -> Finding:
         )
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):  # SQLite reads it and says nothing
         remedy = "make it writable, or set site.workspace to a place of yours"
-        return warning(name, f"{path} holds {runs} run{'s' * (runs != 1)} and cannot be written (read-only)", remedy)
+        return warning(name, f"{path} holds {counted(runs, 'run')} and cannot be written (read-only)", remedy)
     try:
         store.probe(path)
     except store.StoreTroubleError as trouble:
         found, _, remedy = str(trouble).partition(": ")
         return warning(name, found, remedy)
-    return ok(name, f"{path} holds {runs} run{'s' * (runs != 1)} and can be written")
+    return ok(name, f"{path} holds {counted(runs, 'run')} and can be written")
 
 
 def _schemas() -> list[str]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from htr_exp.core.text import counted
+
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
     from htr_exp.cli.doctor.finding import Finding
 
@@ -44,7 +46,7 @@ def show_findings(out: Console, sections: Iterable[tuple[str, Iterable[Finding]]
                 arrow = Text("-> ".rjust(FINDING_ROOM + 3))
                 _hanging(out, arrow, finding.remedy, FINDING_ROOM + 3, "" if finding.state == "note" else "bold")
     counts = Counter(finding.state for finding in told)
-    words = [f"{counts[state]} {state}{'s' * (counts[state] != 1)}" for state in ("error", "warning", "note")]
+    words = [counted(counts[state], state) for state in ("error", "warning", "note")]
     out.print(Text(f"\n{', '.join(words)}, {counts['ok']} ok"))
     return told
 

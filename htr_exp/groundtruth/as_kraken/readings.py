@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.as_kraken.fast_path import is_usual
 from htr_exp.groundtruth.as_kraken.parsers import PARSERS, Lost, SeenLine
 from htr_exp.groundtruth.as_kraken.values import refused, vanishes
@@ -54,7 +55,7 @@ class Reading:
 
 def _lines(count: int, cause: str = "") -> str:
     verb = ("stands", "stand") if cause == "reach" else ("has", "have")
-    return f"1 line {verb[0]}" if count == 1 else f"{count} lines {verb[1]}"
+    return f"{counted(count, 'line')} {verb[count != 1]}"
 
 
 NOT_XML = Reading(None, "it is not well-formed XML")

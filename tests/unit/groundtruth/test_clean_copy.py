@@ -120,8 +120,8 @@ def test_everything_else_that_changes_is_listed(folder: Path, tmp_path: Path) ->
         ("byte order mark", "there", ""),
         ("DOCTYPE", "there", ""),
         ("not carried over", "Word 2, Metadata 1", ""),
-        ("coordinates", "decimals (1 times)", "whole pixels"),
-        ("coordinates", "a point twice in a row (1 times)", "once"),
+        ("coordinates", "decimals (1 time)", "whole pixels"),
+        ("coordinates", "a point twice in a row (1 time)", "once"),
         ("size", "none", "that of the image"),
         ("image", "", "1.jpg"),
     ]

@@ -176,7 +176,7 @@ def test_unknown_characters_are_listed_with_their_counts(
         written_page(tmp_path / "odd", number, f"ꝑ{number} e\u0303ꝑ")
     (problem,) = problems(f"dataset.path={tmp_path / 'odd'}", "training.resize=fail")
     assert problem.startswith("training.resize=fail: base does not know 2 characters of the training lines: ")
-    assert "U+0303 (1 times), ꝑ U+A751 (2 times)" in problem
+    assert "U+0303 (1 time), ꝑ U+A751 (2 times)" in problem
     assert problem.endswith("use training.resize=union")
     assert planned(f"dataset.path={tmp_path / 'odd'}", "training.resize=union").warnings == ()
 
@@ -186,7 +186,7 @@ def test_characters_are_counted_as_kraken_sees_them(problems: Callable[..., list
         written_page(tmp_path / "odd", number, f"\u00a0e\u0301 {number}")
     assert unicodedata.normalize("NFC", "e\u0301") == "é"
     (problem,) = problems(f"dataset.path={tmp_path / 'odd'}", "training.resize=fail", "training.normalization=NFC")
-    assert "does not know 1 character of the training lines: é U+00E9 (1 times)" in problem
+    assert "does not know 1 character of the training lines: é U+00E9 (1 time)" in problem
 
 
 def test_characters_that_a_resize_deletes_are_warned_of(planned: Planned, tmp_path: Path) -> None:

@@ -165,7 +165,9 @@ def test_a_run_shows_what_its_folder_holds(workspace: Path) -> None:
     assert run.data.metrics["test_gain_points"] == pytest.approx(8)
     assert run.data.tags["htr_exp.model_sha256"] == "f" * 64
     assert run.data.tags["htr_exp.best_model"] == f"runs/{folder.name}/best.mlmodel"
-    assert "20.00% before, **12.00%** after" in run.data.tags["mlflow.note.content"]
+    note = run.data.tags["mlflow.note.content"]
+    assert "20.00% before, **12.00%** after" in note
+    assert "rerun" not in note
     contexts = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
     assert set(contexts) == {"training", "validation", "test"}
     assert {entry.name for entry in contexts.values()} == {"odalricus"}
