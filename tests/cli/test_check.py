@@ -170,7 +170,7 @@ def test_characters_that_are_not_allowed_are_an_error(check: Check, pages: Path,
     said = check(pages, f"dataset.characters={tmp_path / 'table.csv'}", "--junit", "check.xml")
     (case,) = (case for suite in JUnitXml.fromfile("check.xml") for case in suite if case.result)
     assert case.name.startswith("refused:")
-    assert "are not in this table" in case.result[0].text
+    assert "is not in this table" in case.result[0].text
     assert said.code == 2
     assert "U+A753 (1 time, f01.xml:l1)" in said.out
     assert "1 error: training refuses" in said.out
