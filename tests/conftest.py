@@ -16,13 +16,11 @@ from helpers.fake_kraken import Scenario, programs
 from helpers.folders import CHECKOUT
 from helpers.layout_files import layout_words, make_layout_pages
 from helpers.page_files import make_pages
+from helpers.real_data import REAL_DATA
 from htr_exp.config.compose import compose_experiment
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.write import write_run as write
 from htr_exp.runs.run_dir import RunDir
-
-if real := os.environ.get("HTR_EXP_REAL_DATA"):  # tests stand in folders of their own
-    os.environ["HTR_EXP_REAL_DATA"] = str(Path(real).resolve())
 
 # What this machine, its user or a job around the tests has set: none of it may decide a test.
 for name in [name for name in os.environ if re.match(
@@ -45,6 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real ground truth and models, which is not part of this repository."""
+    if REAL_DATA is None:
+        pytest.skip("set HTR_EXP_REAL_DATA to the folder with demo/, dev/, dirty/, models/ and licences/")
+    return REAL_DATA
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from helpers.waiting import TIMEOUT_S, until
 from htr_exp.kraken import apptainer
 from htr_exp.kraken.apptainer import Bind, ImageUnusable, binds, digest, exec_command, outside, read_image
 
-TIMEOUT_S = 120
 NOBODY = 65534
 
 UNDER_WAY = """
@@ -132,13 +132,6 @@ def user(request: pytest.FixtureRequest, public_image: Path, public_folder: Path
         process.wait()
         if process.stdin is not None:
             process.stdin.close()
-
-
-def until(condition: Callable[[], object], what: str = "it") -> None:
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < end, f"waited {TIMEOUT_S} s for {what}"
-        time.sleep(0.02)
 
 
 def alive_in(session: int) -> dict[int, str]:

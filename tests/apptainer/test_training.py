@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from helpers.folders import DEMO
+from helpers.real_pages import demo_pages
+from helpers.real_training import CPU, interrupt, result, run_to_end
+from helpers.waiting import until
 from htr_exp.core.files import read_jsonl
 from htr_exp.runs.run_dir import RunDir
 
-DEMO = Path(__file__).parents[2] / "htr_exp" / "demo"
 FIXED = ("training.quit=fixed", "training.epochs=2")
 
 
@@ -25,10 +23,7 @@ FIXED = ("training.quit=fixed", "training.epochs=2")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with six pages of the demo, shared by the tests of this file; its name is one that users have."""
     folder = tmp_path_factory.mktemp("in image") / "Été, pages [1]"
-    (folder / "pages").mkdir(parents=True)
-    for xml in sorted((DEMO / "pages").glob("*.xml"))[:6]:
-        shutil.copy(xml, folder / "pages")
-        shutil.copy(xml.with_suffix(".jpg"), folder / "pages")
+    demo_pages(folder / "pages")
     return folder
 
 
@@ -39,26 +34,11 @@ def in_image(kraken_image: Path, image_bind: list[str]) -> list[str]:
 
 
 def words(place: Path, verb: str, *more: str) -> list[str]:
-    return [
-        sys.executable, "-m", "htr_exp", verb, f"dataset.path={place / 'pages'}", f"model.path={DEMO / 'base.mlmodel'}",
-        "training.device=cpu", "tracking=none", *more,
-    ]  # fmt: skip
+    return [verb, f"dataset.path={place / 'pages'}", f"model.path={DEMO / 'base.mlmodel'}", *CPU, *more]
 
 
 def run(place: Path, verb: str, *more: str) -> RunDir:
-    said = subprocess.run(
-        [*words(place, verb, *more), "--json"], cwd=place, capture_output=True, text=True, timeout=1200, check=False
-    )
-    assert said.returncode == 0, said.stdout + said.stderr
-    told = json.loads(said.stdout.splitlines()[-1])
-    assert told["state"] == "done", told
-    return RunDir(Path(told["run"]))
-
-
-def result(of: RunDir) -> dict[str, Any]:
-    found = of.result()
-    assert found is not None
-    return found
+    return run_to_end(place, *words(place, verb, *more))
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +77,8 @@ def test_killed_and_terminated_a_run_in_the_image_goes_on_and_leaves_nothing_beh
 ) -> None:
     more = (*in_image, "training.quit=fixed", "training.epochs=5", "seed=3")
     for number, after in ((signal.SIGKILL, 2), (signal.SIGTERM, 3)):
-        process = subprocess.Popen(
-            words(place, "train", *more), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-        )
-        _wait_for_epochs(place, after, process)
-        process.send_signal(number)
-        process.wait(120)
-        _until_nobody_works(place)
+        interrupt(place, number, *words(place, "train", *more), epochs=after)
+        until(lambda: not working_in(place), "kraken in the image to end with us")
     found = run(place, "train", *more)
     assert [record["epoch"] for record in found.epochs()] == list(range(5))
     starts = [start for start in read_jsonl(found.starts) if "leg" in start]
@@ -111,29 +86,14 @@ def test_killed_and_terminated_a_run_in_the_image_goes_on_and_leaves_nothing_beh
     assert starts[2]["lost_epochs"] == 0
 
 
-def _wait_for_epochs(place: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 600
-    while time.monotonic() < end and process.poll() is None:
-        for metrics in (place / "runs").glob("*/metrics.jsonl"):
-            if not (metrics.parent / "results.json").exists() and len(read_jsonl(metrics)) >= count:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the training did not get so far")
-
-
-def _until_nobody_works(place: Path) -> None:
-    """Wait until no process names the workspace any more: kraken in the image ends with us."""
-    end, mine = time.monotonic() + 60, os.getpid()
-    while time.monotonic() < end:
-        left = []
-        for line in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                named = f"{place}/runs/" in line.read_text(errors="replace")
-            except OSError:
-                continue
-            if named and int(line.parent.name) != mine:
-                left.append(line.parent.name)
-        if not left:
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"still at work: {left}")
+def working_in(place: Path) -> list[str]:
+    """Return the processes, beside this one, that name the runs of a workspace."""
+    found = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            named = f"{place}/runs/" in line.read_text(errors="replace")
+        except OSError:
+            continue
+        if named and int(line.parent.name) != os.getpid():
+            found.append(line.parent.name)
+    return found

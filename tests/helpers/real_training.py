@@ -1,112 +1,61 @@
-"""Real pages for the tests that segment with the real kraken: a few, of two formats, the smallest there are."""
+"""Trainings and evaluations with a real kraken, each in a process of its own, also interrupted."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import os
-import shutil
+import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import shapely
-from PIL import Image
+import pytest
 
-from htr_exp.groundtruth.model import Points
-from htr_exp.groundtruth.stage import page_xml
-from htr_exp.groundtruth.xml import read_page
+from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.selection import runs_in
 
-DATA = os.environ.get("HTR_EXP_REAL_DATA")
-PAGE = "dev/page-forais/foral_de_guarda_1250"
-ALTO = "demo/alto-hours-sbb25"
-HEIGHT = 900  # pixels of a strip
+needs_kraken = pytest.mark.skipif(
+    importlib.util.find_spec("kraken") is None, reason="kraken is not installed: `make install`"
+)
 
-
-def copy_pages(of: str, to: Path, count: int) -> Path:
-    """Copy the first pages of a real set, images and all."""
-    to.mkdir(parents=True)
-    source = Path(str(DATA), of)
-    for xml in sorted(source.glob("*.xml"), key=lambda path: (len(path.name), path.name)):
-        image = next(
-            (one for one in source.glob(f"{xml.stem}.*") if one.suffix.lower() in (".jpg", ".jpeg", ".png")), None
-        )
-        if image is not None and len(list(to.glob("*.xml"))) < count:
-            shutil.copy(xml, to)
-            shutil.copy(image, to)
-    return to
+CPU = ("training.device=cpu", "tracking=none")
 
 
-def narrow_pages(of: str, to: Path, count: int) -> Path:
-    """Write strips of the first pages of a real set, 900 pixels high.
-
-    blla scales every page to one height, so that a third of the width costs a third; and the polygons that kraken draws
-    around the lines it finds cost more than the network, and less on a smaller image.
-    """
-    whole = copy_pages(of, to.with_name(f"{to.name}-whole"), count)
-    to.mkdir()
-    for xml in sorted(whole.glob("*.xml")):
-        page = read_page(xml)
-        with Image.open(next(path for path in whole.glob(f"{xml.stem}.*") if path.suffix != ".xml")) as image:
-            scale = HEIGHT / image.height
-            small = image.resize((round(scale * image.width), HEIGHT))
-            left, width = small.width // 4, small.width // 3
-            small.crop((left, 0, left + width, HEIGHT)).save(to / f"{xml.stem}.jpg")
-        frame = (left + 1, 1, left + width - 1, HEIGHT - 1)
-        regions = [
-            replace(one, polygon=_within(shapely.Polygon(one.polygon).buffer(0), scale, frame))
-            for one in page.regions
-            if len(one.polygon) > 2
-        ]
-        lines = [
-            replace(one, baseline=_within(shapely.LineString(one.baseline), scale, frame), polygon=())
-            for one in page.lines
-            if len(one.baseline) > 1
-        ]
-        kept = [
-            one for one in lines if len(one.baseline) > 1 and abs(one.baseline[-1][0] - one.baseline[0][0]) > width / 3
-        ]
-        (to / xml.name).write_bytes(
-            page_xml(f"{xml.stem}.jpg", width, HEIGHT, [one for one in regions if one.polygon], kept)
-        )
-    return to
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "htr_exp", *words]
 
 
-def _within(shape: shapely.Geometry, scale: float, frame: tuple[int, int, int, int]) -> Points:
-    """Return the longest part of a shape, scaled, that is within a frame, as seen from its left edge."""
-    scaled = shapely.transform(shape, lambda points: points * scale)
-    parts = shapely.get_parts(shapely.clip_by_rect(scaled, *frame))
-    part = max(parts, key=lambda one: one.length, default=None)
-    if part is None:
-        return ()
-    outline = part.exterior if isinstance(part, shapely.Polygon) else part
-    return tuple((round(x) - frame[0], round(y)) for x, y in outline.coords)
-
-
-def lists(folder: Path, train: int) -> list[str]:
-    """Return the words of a split: the first pages to train on, then one to validate, one to test."""
-    names = sorted(path.name for path in folder.glob("*.xml"))
-    sides = {"train": names[:train], "validation": names[train : train + 1], "test": names[train + 1 : train + 2]}
-    words = ["split=lists"]
-    for side, of_side in sides.items():
-        path = folder.parent / f"{side}.txt"
-        path.write_text("".join(f"{name}\n" for name in of_side))
-        words.append(f"split.lists.{side}={path}")
-    return words
-
-
-def train(place: Path, *words: str, timeout: float = 1800) -> RunDir:
-    """Run a segmentation to its end."""
+def run_to_end(place: Path, *words: str, timeout: float = 1800) -> RunDir:
+    """Run a verb in a workspace until its run is done."""
     said = subprocess.run(
-        [sys.executable, "-m", "htr_exp", "train", "task=segmentation", "training.device=cpu", "tracking=none", *words, "--json"],
-        cwd=place, capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+        command(*words, "--json"), cwd=place, capture_output=True, text=True, timeout=timeout, check=False
+    )
     assert said.returncode == 0, said.stdout + said.stderr
     told = json.loads(said.stdout.splitlines()[-1])
     assert told["state"] == "done", told
     return RunDir(Path(told["run"]))
+
+
+def interrupt(place: Path, number: signal.Signals, *words: str, epochs: int) -> None:
+    """Start a verb in a workspace, and send it a signal once its run has so many epochs behind it, one of them new."""
+
+    def done() -> int:
+        return max((len(run.epochs()) for run in runs_in(place / "runs") if not run.results.exists()), default=0)
+
+    enough = max(epochs, done() + 1)
+    process = subprocess.Popen(command(*words), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+
+    def far_enough() -> bool:
+        assert process.poll() is None, "the training did not get so far"
+        return done() >= enough
+
+    try:
+        until(far_enough, f"{enough} epochs", timeout=600)
+    finally:
+        process.send_signal(number)
+        process.wait(120)
 
 
 def result(of: RunDir) -> dict[str, Any]:

@@ -39,3 +39,9 @@ def modulefiles() -> Path:
     if modules.system(VARIABLES) is None:
         pytest.skip("there is no module system here: as root, apt-get install environment-modules")
     return folder
+
+
+@pytest.fixture(scope="session")
+def in_module(kraken4: Path, modulefiles: Path) -> list[str]:
+    """The words of a runtime by that module."""
+    return ["runtime=module", f"runtime.modulepath=[{modulefiles}]", "runtime.fallback=false"]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from unit.groundtruth.test_as_kraken import really
-from unit.groundtruth.test_clean_copy import DATA, lines_in, odd_copies, real_copies
+from helpers.clean_copies import odd_copies, real_copies
+from helpers.kraken_reads import lines_in, really
 
 
 def test_kraken_reads_every_copy_as_we_count_it(kraken4: Path, tmp_path: Path) -> None:
@@ -16,7 +14,6 @@ def test_kraken_reads_every_copy_as_we_count_it(kraken4: Path, tmp_path: Path) -
     assert [lines for lines, _, _ in answers] == list(copies.values())
 
 
-@pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
-def test_kraken_reads_real_copies_as_we_count_them(kraken4: Path, tmp_path: Path) -> None:
-    for out, numbers in real_copies(tmp_path).items():
+def test_kraken_reads_real_copies_as_we_count_them(kraken4: Path, real_data: Path, tmp_path: Path) -> None:
+    for out, numbers in real_copies(real_data, tmp_path).items():
         assert lines_in(kraken4 / "bin" / "python", out) == numbers

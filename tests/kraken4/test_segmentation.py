@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from helpers.real_training import ALTO, DATA, lists, narrow_pages, result, train
+from helpers.real_pages import ALTO, lists, narrow_pages
+from helpers.real_training import CPU, result, run_to_end
 from htr_exp.kraken.class_names import known_classes
 from htr_exp.kraken.model_file import read_header
-from kraken4.test_training import MODULE, MODULEFILES
-
-pytestmark = [
-    pytest.mark.kraken4,
-    pytest.mark.skipif(not MODULEFILES, reason="needs kraken 4.3.13: run `make test-kraken4`"),
-    pytest.mark.skipif(DATA is None, reason="real ground truth is not here: set HTR_EXP_REAL_DATA to its folder"),
-]
 
 
-def test_blla_learns_the_types_of_a_book_and_is_scored_beside_what_it_was(tmp_path: Path) -> None:
-    pages = narrow_pages(ALTO, tmp_path / "pages", 3)
+def test_blla_learns_the_types_of_a_book_and_is_scored_beside_what_it_was(
+    in_module: list[str], real_data: Path, tmp_path: Path
+) -> None:
+    pages = narrow_pages(real_data / ALTO, tmp_path / "pages", 3)
     words = [f"dataset.path={pages}", "model=blla", "training.quit=fixed", "training.epochs=1", *lists(pages, 1)]
-    run = train(tmp_path, *MODULE, *words, "classes.lines.*=default", "classes.regions.MainZone=text")
+    run = run_to_end(
+        tmp_path,
+        "train",
+        "task=segmentation",
+        *CPU,
+        *in_module,
+        *words,
+        "classes.lines.*=default",
+        "classes.regions.MainZone=text",
+    )
     found = result(run)
     assert found["kraken"]["version"] == "4.3.13"
     base, best = found["test"]["base"], found["test"]["best"]

@@ -5,62 +5,35 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from helpers.folders import DEMO
+from helpers.real_pages import demo_pages
+from helpers.real_training import CPU, interrupt, result, run_to_end
 from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.model_file import read_header
 from htr_exp.runs.run_dir import RunDir
-
-DEMO = Path(__file__).parents[2] / "htr_exp" / "demo"
-MODULEFILES = os.environ.get("HTR_EXP_MODULEFILES", "")
-ENVIRONMENT = os.environ.get("HTR_EXP_KRAKEN4", "")
-
-pytestmark = [
-    pytest.mark.kraken4,
-    pytest.mark.skipif(not (MODULEFILES and ENVIRONMENT), reason="needs kraken 4.3.13: run `make test-kraken4`"),
-]
-MODULE = ["runtime=module", f"runtime.modulepath=[{MODULEFILES}]", "runtime.fallback=false"]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with six pages of the demo, shared by the tests of this file."""
     folder = tmp_path_factory.mktemp("kraken4")
-    (folder / "pages").mkdir()
-    for xml in sorted((DEMO / "pages").glob("*.xml"))[:6]:
-        shutil.copy(xml, folder / "pages")
-        shutil.copy(xml.with_suffix(".jpg"), folder / "pages")
+    demo_pages(folder / "pages")
     return folder
 
 
 def words(place: Path, verb: str, *more: str) -> list[str]:
-    return [
-        sys.executable, "-m", "htr_exp", verb, f"dataset.path={place / 'pages'}", "training.device=cpu", "tracking=none", *more,
-    ]  # fmt: skip
+    return [verb, f"dataset.path={place / 'pages'}", *CPU, *more]
 
 
 def run(place: Path, verb: str, *more: str) -> RunDir:
-    said = subprocess.run(
-        [*words(place, verb, *more), "--json"], cwd=place, capture_output=True, text=True, timeout=1200, check=False
-    )
-    assert said.returncode == 0, said.stdout + said.stderr
-    told = json.loads(said.stdout.splitlines()[-1])
-    assert told["state"] == "done", told
-    return RunDir(Path(told["run"]))
-
-
-def result(of: RunDir) -> dict[str, Any]:
-    found = of.result()
-    assert found is not None
-    return found
+    return run_to_end(place, *words(place, verb, *more))
 
 
 FIXED = ("training.quit=fixed", "training.epochs=2", f"model.path={DEMO / 'base.mlmodel'}")
@@ -70,8 +43,8 @@ SEEN = "leakage.accept=[base_model]"
 
 
 @pytest.fixture(scope="module")
-def old(place: Path) -> RunDir:
-    return run(place, "train", *MODULE, *FIXED)
+def old(place: Path, in_module: list[str]) -> RunDir:
+    return run(place, "train", *in_module, *FIXED)
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +61,10 @@ def test_a_run_trains_and_gains(old: RunDir) -> None:
     assert found["test"]["best"]["lines"] == len(read_jsonl(old.predictions / "test.jsonl"))
 
 
-def test_cer_raw_is_the_figure_of_ketos_test(old: RunDir) -> None:
+def test_cer_raw_is_the_figure_of_ketos_test(old: RunDir, kraken4: Path) -> None:
     said = subprocess.run(
         [
-            f"{ENVIRONMENT}/bin/ketos", "test", "-d", "cpu", "--workers", "0", "-f", "binary", "-m", str(old.best), "-e", str(old.live / "test.list"),
+            f"{kraken4}/bin/ketos", "test", "-d", "cpu", "--workers", "0", "-f", "binary", "-m", str(old.best), "-e", str(old.live / "test.list"),
         ],
         capture_output=True, text=True, timeout=600, check=False, env=os.environ | {"COLUMNS": "200"},
     )  # fmt: skip
@@ -100,8 +73,8 @@ def test_cer_raw_is_the_figure_of_ketos_test(old: RunDir) -> None:
     assert (best["errors_raw"], best["characters_raw"]) == (errors, characters)
 
 
-def test_the_same_seed_gives_the_same_figures(old: RunDir, place: Path) -> None:
-    second = run(place, "train", *MODULE, *FIXED, "again=true")
+def test_the_same_seed_gives_the_same_figures(old: RunDir, place: Path, in_module: list[str]) -> None:
+    second = run(place, "train", *in_module, *FIXED, "again=true")
     assert [record["errors"] for record in second.epochs()] == [record["errors"] for record in old.epochs()]
     assert {side: result(second)[side] for side in ("test", "validation")} == {
         side: result(old)[side] for side in ("test", "validation")
@@ -115,8 +88,8 @@ def test_the_versions_share_pages_and_compare_marks_them(old: RunDir, new: RunDi
     assert "mixed: these runs used different versions of kraken" in said.stdout
 
 
-def test_a_model_of_the_newer_release_transcribes_in_the_older(new: RunDir, place: Path) -> None:
-    scored = result(run(place, "evaluate", *MODULE, f"model.path={new.best}", SEEN))
+def test_a_model_of_the_newer_release_transcribes_in_the_older(new: RunDir, place: Path, in_module: list[str]) -> None:
+    scored = result(run(place, "evaluate", *in_module, f"model.path={new.best}", SEEN))
     assert scored["kraken"]["version"] == "4.3.13"
     # cut out differently, the same lines score a little otherwise, and are read all the same
     assert scored["test"]["base"]["cer"] < result(new)["test"]["base"]["cer"]
@@ -128,35 +101,22 @@ def test_a_model_of_the_older_release_transcribes_in_the_newer(old: RunDir, plac
     assert scored["test"]["base"]["cer"] < result(old)["test"]["base"]["cer"]
 
 
-def test_a_fine_tune_carries_the_history_of_its_base_and_the_best_is_still_right(old: RunDir, place: Path) -> None:
-    tuned = run(place, "train", *MODULE, *FIXED[:2], f"model.path={old.best}", "seed=2")
+def test_a_fine_tune_carries_the_history_of_its_base_and_the_best_is_still_right(
+    old: RunDir, place: Path, in_module: list[str]
+) -> None:
+    tuned = run(place, "train", *in_module, *FIXED[:2], f"model.path={old.best}", "seed=2")
     history = read_header(tuned.best).metadata["accuracy"]
     assert len(history) > result(tuned)["best_epoch"] + 1
     assert history[-1][1] == pytest.approx(1 - result(tuned)["val_cer_while_training"], abs=1e-5)
 
 
-def test_killed_and_terminated_it_goes_on_by_warm_restarts(place: Path) -> None:
-    more = (*MODULE, f"model.path={DEMO / 'base.mlmodel'}", "training.quit=fixed", "training.epochs=5", "seed=3")
+def test_killed_and_terminated_it_goes_on_by_warm_restarts(place: Path, in_module: list[str]) -> None:
+    more = (*in_module, f"model.path={DEMO / 'base.mlmodel'}", "training.quit=fixed", "training.epochs=5", "seed=3")
     for number, after in ((signal.SIGKILL, 2), (signal.SIGTERM, 3)):
-        process = subprocess.Popen(
-            words(place, "train", *more), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-        )
-        _wait_for_epochs(place, after, process)
-        process.send_signal(number)
-        process.wait(120)
+        interrupt(place, number, *words(place, "train", *more), epochs=after)
     found = run(place, "train", *more)
     assert [record["epoch"] for record in found.epochs()] == list(range(5))
     starts = [start for start in read_jsonl(found.starts) if "leg" in start]
     assert [start["warm_restart"] for start in starts] == [False, True, True]
     assert all(start["lost_epochs"] <= 1 for start in starts)
     assert starts[-1]["resumed_from"].startswith("m_")
-
-
-def _wait_for_epochs(place: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 600
-    while time.monotonic() < end and process.poll() is None:
-        for metrics in (place / "runs").glob("*/metrics.jsonl"):
-            if not (metrics.parent / "results.json").exists() and len(read_jsonl(metrics)) >= count:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the training did not get so far")

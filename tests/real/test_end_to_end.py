@@ -2,58 +2,42 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.folders import TESTS
+from helpers.folders import DEMO
+from helpers.real_pages import demo_pages
+from helpers.real_training import interrupt, needs_kraken, result, run_to_end
 from htr_exp.core.files import read_jsonl, sha256_file
 from htr_exp.runs.run_dir import RunDir
 
-DEMO = TESTS.parent / "htr_exp" / "demo"
-
-pytestmark = [
-    pytest.mark.kraken,
-    pytest.mark.skipif(importlib.util.find_spec("kraken") is None, reason="kraken is not installed: `make install`"),
-]
+pytestmark = [pytest.mark.kraken, needs_kraken]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with six pages of the demo, shared by the tests of this file."""
     folder = tmp_path_factory.mktemp("end-to-end")
-    pages = folder / "pages"
-    pages.mkdir()
-    for xml in sorted((DEMO / "pages").glob("*.xml"))[:6]:
-        shutil.copy(xml, pages)
-        shutil.copy(xml.with_suffix(".jpg"), pages)
+    demo_pages(folder / "pages")
     return folder
 
 
 def words(place: Path, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "htr_exp", "train", f"dataset.path={place / 'pages'}", f"model.path={DEMO / 'base.mlmodel'}",
-        "training.device=cpu", "training.quit=fixed", *more,
+        "train", f"dataset.path={place / 'pages'}", f"model.path={DEMO / 'base.mlmodel'}", "training.device=cpu",
+        "training.quit=fixed", *more,
     ]  # fmt: skip
 
 
 def train(place: Path, *more: str) -> RunDir:
-    said = subprocess.run(
-        [*words(place, *more), "--json"], cwd=place, capture_output=True, text=True, timeout=1200, check=False
-    )
-    assert said.returncode == 0, said.stdout + said.stderr
-    told = json.loads(said.stdout.splitlines()[-1])
-    assert told["state"] == "done", told
-    return RunDir(Path(told["run"]))
+    return run_to_end(place, *words(place, *more))
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +46,7 @@ def first(place: Path) -> RunDir:
 
 
 def scores(run: RunDir) -> dict[str, Any]:
-    result = run.result()
-    assert result is not None
-    return {side: result[side] for side in ("test", "validation")}
+    return {side: result(run)[side] for side in ("test", "validation")}
 
 
 def test_a_run_trains_gains_and_accounts_for_every_line(first: RunDir, place: Path) -> None:
@@ -124,10 +106,7 @@ def test_compiled_bytes_are_the_same_in_another_workspace(first: RunDir, place: 
 def test_killed_and_terminated_a_run_ends_as_one_with_every_epoch_once(place: Path) -> None:
     more = ("training.epochs=6", "training.leg_epochs=4", "tracking=none")
     for number, kill_after in ((signal.SIGKILL, 2), (signal.SIGTERM, 4)):
-        process = subprocess.Popen(words(place, *more), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        _wait_for_epochs(place, kill_after, process)
-        process.send_signal(number)
-        process.wait(120)
+        interrupt(place, number, *words(place, *more), epochs=kill_after)
     run = train(place, *more)
     assert [record["epoch"] for record in run.epochs()] == list(range(6))
     assert len(list((place / "runs").glob(f"*-{run.key[:8]}*"))) == 1
@@ -137,29 +116,14 @@ def test_killed_and_terminated_a_run_ends_as_one_with_every_epoch_once(place: Pa
     assert starts[2]["lost_epochs"] == 0  # SIGTERM: nothing that was finished
 
 
-def _wait_for_epochs(place: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 600
-    while time.monotonic() < end and process.poll() is None:
-        for metrics in (place / "runs").glob("*/metrics.jsonl"):
-            if not (metrics.parent / "results.json").exists() and len(read_jsonl(metrics)) >= count:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the training did not get so far")
-
-
 @pytest.mark.slow
 def test_a_model_from_scratch_records_the_network_that_trained(place: Path) -> None:
     spec = "[1,12,0,1 Cr3,3,8 S1(1x0)1,3]"
-    said = subprocess.run(
-        [
-            sys.executable, "-m", "htr_exp", "train", "--json", f"dataset.path={place / 'pages'}", "model=none", f"architecture.spec={spec}",
-            "training.device=cpu", "training.quit=fixed", "training.epochs=1", "tracking=none",
-        ],
-        cwd=place, capture_output=True, text=True, timeout=1200, check=False,
+    run = run_to_end(
+        place, "train", f"dataset.path={place / 'pages'}", "model=none", f"architecture.spec={spec}",
+        "training.device=cpu", "training.quit=fixed", "training.epochs=1", "tracking=none",
     )  # fmt: skip
-    assert said.returncode == 0, said.stdout + said.stderr
-    result = RunDir(Path(json.loads(said.stdout.splitlines()[-1])["run"])).result()
-    assert result is not None
-    assert result["network"].startswith("[1,12,0,1 Cr{C_0}3,3,8")
-    assert result["test"]["base"] is None
-    assert result["test"]["best"]["lines"] > 0
+    found = result(run)
+    assert found["network"].startswith("[1,12,0,1 Cr{C_0}3,3,8")
+    assert found["test"]["base"] is None
+    assert found["test"]["best"]["lines"] > 0

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from helpers.real_data import only
 from htr_exp.groundtruth.examine import examine_folders, summary
 from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.groundtruth.xml import read_page
-
-DATA = os.environ.get("HTR_EXP_REAL_DATA")
-pytestmark = pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
 
 CLEAN = {
     "demo/alto-hours-sbb25": (17, 237, 5487),
@@ -37,8 +34,8 @@ DIRTY = {
 
 
 @pytest.mark.parametrize("name", CLEAN)
-def test_clean_sets_are_used_whole(name: str) -> None:
-    dataset = examine_folders([Path(DATA or "", name)])
+def test_clean_sets_are_used_whole(name: str, real_data: Path) -> None:
+    dataset = examine_folders([real_data / name])
     assert (len(dataset.pages), dataset.lines, dataset.characters) == CLEAN[name]
     assert not dataset.errors
     assert not dataset.dropped
@@ -46,16 +43,15 @@ def test_clean_sets_are_used_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLEAN)
-def test_staged_pages_of_clean_sets_read_back_the_same(name: str, tmp_path: Path) -> None:
-    for page in examine_folders([Path(DATA or "", name)]).pages:
+def test_staged_pages_of_clean_sets_read_back_the_same(name: str, real_data: Path, tmp_path: Path) -> None:
+    for page in examine_folders([real_data / name]).pages:
         (tmp_path / "staged.xml").write_bytes(staged_xml(page))
         assert read_page(tmp_path / "staged.xml").lines == read_page(page.xml).lines
 
 
 @pytest.mark.parametrize("start", DIRTY)
-def test_defects_of_dirty_sets_are_found(start: str) -> None:
-    (folder,) = Path(DATA or "", "dirty").glob(f"{start}-*")
-    dataset = examine_folders([folder])
+def test_defects_of_dirty_sets_are_found(start: str, real_data: Path) -> None:
+    dataset = examine_folders([only(real_data, f"dirty/{start}-*")])
     pages, used, errors, dropped, warnings = DIRTY[start]
     assert (len(dataset.pages), dataset.lines) == (pages, used)
     assert (summary(dataset.errors), summary(dataset.dropped)) == (errors, dropped)

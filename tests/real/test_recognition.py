@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from htr_exp.runs.run_dir import RunDir
-
-DATA = os.environ.get("HTR_EXP_REAL_DATA")
+from helpers.real_training import needs_kraken, result, run_to_end
 
 pytestmark = [
     pytest.mark.kraken,
-    pytest.mark.skipif(DATA is None, reason="real ground truth is not here: set HTR_EXP_REAL_DATA to its folder"),
-    pytest.mark.skipif(importlib.util.find_spec("kraken") is None, reason="kraken is not installed: `make install`"),
+    needs_kraken,
 ]
 
 SETS = {"demo/alto-hours-sbb25": (17, 237, 5487), "demo/page-foral-santarem-1347": (10, 231, 10782)}
@@ -27,17 +20,12 @@ SETS = {"demo/alto-hours-sbb25": (17, 237, 5487), "demo/page-foral-santarem-1347
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # what MLflow's libraries find deprecated in each other
 @pytest.mark.parametrize("name", SETS)
-def test_a_real_set_is_split_trained_scored_and_recorded(name: str, tmp_path: Path) -> None:
-    said = subprocess.run(
-        [
-            sys.executable, "-m", "htr_exp", "train", "--json", f"dataset.path={DATA}/{name}", f"model.path={DATA}/models/medieval_small.mlmodel",
-            "training.quit=fixed", "training.epochs=3", "training.device=cpu",
-        ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=1500, check=False,
+def test_a_real_set_is_split_trained_scored_and_recorded(name: str, real_data: Path, tmp_path: Path) -> None:
+    run = run_to_end(
+        tmp_path, "train", f"dataset.path={real_data}/{name}", f"model.path={real_data}/models/medieval_small.mlmodel",
+        "training.quit=fixed", "training.epochs=3", "training.device=cpu",
     )  # fmt: skip
-    assert said.returncode == 0, said.stdout + said.stderr
-    run = RunDir(Path(json.loads(said.stdout.splitlines()[-1])["run"]))
-    facts, result = run.facts(), run.result()
+    facts, scores = run.facts(), result(run)
     split = json.loads(run.split.read_text(encoding="utf-8"))
     pages, lines, characters = SETS[name]
     assert (facts["dataset"]["pages"], facts["dataset"]["lines"], facts["dataset"]["characters"]) == (
@@ -48,8 +36,7 @@ def test_a_real_set_is_split_trained_scored_and_recorded(name: str, tmp_path: Pa
     sides = [{page["page"] for page in split[side]} for side in ("train", "validation", "test")]
     assert sum(len(side) for side in sides) == len(set.union(*sides)) == pages
     assert sum(page["lines"] for side in split.values() for page in side) == lines
-    assert result is not None
-    assert result["test"]["best"]["cer"] < result["test"]["base"]["cer"]
+    assert scores["test"]["best"]["cer"] < scores["test"]["base"]["cer"]
 
     from mlflow.tracking import MlflowClient
 

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from helpers.real_training import ALTO, DATA, PAGE, copy_pages, lists, narrow_pages, result, train
+from helpers.real_pages import ALTO, PAGE, copy_pages, lists, narrow_pages
+from helpers.real_training import CPU, interrupt, needs_kraken, result, run_to_end
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.kraken.class_names import known_classes
 from htr_exp.kraken.model_file import read_header
-from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
 pytestmark = [
     pytest.mark.kraken,
     pytest.mark.slow,
-    pytest.mark.skipif(DATA is None, reason="real ground truth is not here: set HTR_EXP_REAL_DATA to its folder"),
-    pytest.mark.skipif(importlib.util.find_spec("kraken") is None, reason="kraken is not installed: `make install`"),
+    needs_kraken,
 ]
 
+SEGMENTATION = ("train", "task=segmentation", *CPU)
 
-def test_blla_is_fine_tuned_and_both_models_are_scored_on_the_same_pages(tmp_path: Path) -> None:
-    pages = narrow_pages(PAGE, tmp_path / "pages", 3)
-    words = [f"dataset.path={pages}", "model=blla", "training.quit=fixed", "training.epochs=1", *lists(pages, 1)]
-    run = train(tmp_path, *words)
+
+def test_blla_is_fine_tuned_and_both_models_are_scored_on_the_same_pages(real_data: Path, tmp_path: Path) -> None:
+    pages = narrow_pages(real_data / PAGE, tmp_path / "pages", 3)
+    words = [
+        *SEGMENTATION,
+        f"dataset.path={pages}",
+        "model=blla",
+        "training.quit=fixed",
+        "training.epochs=1",
+        *lists(pages, 1),
+    ]
+    run = run_to_end(tmp_path, *words)
     found = result(run)
     base, best = found["test"]["base"], found["test"]["best"]
     lines = read_json(run.split)["test"][0]["lines"]
@@ -49,30 +53,15 @@ def test_blla_is_fine_tuned_and_both_models_are_scored_on_the_same_pages(tmp_pat
         assert max(drawn.size) <= 1600
 
 
-def test_a_small_network_is_killed_twice_and_every_epoch_is_trained_once(tmp_path: Path) -> None:
-    pages = copy_pages(ALTO, tmp_path / "pages", 5)
+def test_a_small_network_is_killed_twice_and_every_epoch_is_trained_once(real_data: Path, tmp_path: Path) -> None:
+    pages = copy_pages(real_data / ALTO, tmp_path / "pages", 5)
     words = [
-        f"dataset.path={pages}", "model=none", "architecture=small_segmentation", "architecture.spec=[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]",
+        *SEGMENTATION, f"dataset.path={pages}", "model=none", "architecture=small_segmentation", "architecture.spec=[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]",
         "training.lrate=0.01", "training.quit=fixed", "training.epochs=6", *lists(pages, 3),
     ]  # fmt: skip
-    for number in (signal.SIGKILL, signal.SIGTERM):
-        command = [
-            sys.executable,
-            "-m",
-            "htr_exp",
-            "train",
-            "task=segmentation",
-            "training.device=cpu",
-            "tracking=none",
-        ]
-        process = subprocess.Popen([*command, *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
-        before = len(epochs_in(tmp_path))
-        end = time.monotonic() + 600
-        while len(epochs_in(tmp_path)) <= before and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.1)
-        process.send_signal(number)
-        process.wait(120)
-    run = train(tmp_path, *words)
+    for number, epochs in ((signal.SIGKILL, 1), (signal.SIGTERM, 2)):
+        interrupt(tmp_path, number, *words, epochs=epochs)
+    run = run_to_end(tmp_path, *words)
     assert [record["epoch"] for record in run.epochs()] == list(range(6))
     assert len(runs_in(tmp_path / "runs")) == 1
     classes = run.facts()["classes"]["numbers"]
@@ -80,23 +69,18 @@ def test_a_small_network_is_killed_twice_and_every_epoch_is_trained_once(tmp_pat
     assert len(classes["regions"]) > 1
 
 
-def epochs_in(place: Path) -> list[object]:
-    runs = runs_in(place / "runs")
-    return list(RunDir(runs[0].path).epochs()) if runs else []
-
-
 def test_classes_that_are_new_to_the_base_model_are_called_by_their_names(tmp_path: Path) -> None:
     """Red blocks with black lines, blue ones with green lines: kraken 7.1.1 by itself calls them the other way round."""
     pages = coloured_pages(tmp_path / "pages", 6)
     spec = "architecture.spec=[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8 Cr1,1,16 Gn4]"
     words = [
-        f"dataset.path={pages}", "training.lrate=0.01", "training.quit=fixed", "scores.pictures=0",
+        *SEGMENTATION, f"dataset.path={pages}", "training.lrate=0.01", "training.quit=fixed", "scores.pictures=0",
         "leakage.accept=[near_image,base_model]", *lists(pages, 4),
     ]  # fmt: skip
-    base = train(
+    base = run_to_end(
         tmp_path, *words, "model=none", "architecture=small_segmentation", spec, "classes=blla", "training.epochs=2"
     )
-    run = train(tmp_path, *words, f"model.path={base.best}", "training.epochs=25")
+    run = run_to_end(tmp_path, *words, f"model.path={base.best}", "training.epochs=25")
     scores = result(run)["test"]["best"]["classes"]
     assert scores["regions"]["RED"]["iou"] > 0.5
     assert scores["regions"]["BLUE"]["iou"] > 0.5

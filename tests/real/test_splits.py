@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.pipeline.plan import Plan
 from htr_exp.splits.split import NAMES
-
-DATA = os.environ.get("HTR_EXP_REAL_DATA")
-
-pytestmark = pytest.mark.skipif(
-    DATA is None, reason="real ground truth is not here: set HTR_EXP_REAL_DATA to its folder"
-)
 
 FORAIS, SHARED = "dev/page-forais", "dirty/09-shared-images-generic-names"
 
@@ -31,10 +24,10 @@ TWINS = [
 
 
 @pytest.fixture
-def plans(experiment: list[str]):
+def plans(experiment: list[str], real_data: Path):
     def planned(folder: str, *words: str) -> list[Plan]:
         kept = [word for word in experiment if not word.startswith(("split.", "dataset."))]
-        point = compose_experiment([*kept, f"dataset.path={DATA}/{folder}", *words])
+        point = compose_experiment([*kept, f"dataset.path={real_data}/{folder}", *words])
         (made,) = start.planned([point], start.StartRequest("train", words, sweep="s", json=True), fetch=False)
         return made
 

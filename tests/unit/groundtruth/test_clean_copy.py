@@ -13,20 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from helpers import odd_files
+from helpers.clean_copies import odd_copies, real_copies
+from helpers.kraken_reads import lines_in, really
 from helpers.page_files import alto_line, alto_xml, page_line, page_xml, put, write_image
+from helpers.real_data import only
 from helpers.sentences import sentences
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.clean_copy import LIST, Change, Fixed, write_copy
 from htr_exp.groundtruth.examine import examine_folders, summary
-from htr_exp.groundtruth.model import Dataset
 from htr_exp.groundtruth.xml import read_page
-from unit.groundtruth.test_as_kraken import really
-
-DATA = os.environ.get("HTR_EXP_REAL_DATA")
-# Start of the folder's name: pages and lines of the copy.
-COPIES = {"01": (10, 185), "02": (3, 151), "03": (6, 160), "09": (14, 865), "12": (2, 243)}
 
 
 @pytest.fixture
@@ -265,26 +261,6 @@ def test_a_copy_for_segmentation_keeps_lines_without_text(folder: Path, tmp_path
     assert write_copy([folder], dataset, tmp_path / "out").lines == 2
 
 
-# Characters that the Unicode of kraken's Python does not have: 7.1 loses a line of nothing else, 4.3 stops. No copy can
-# mend that without changing what was transcribed.
-UNKNOWN = ("noncharacter", "newer", "no such character")
-
-
-def odd_copies(tmp_path: Path) -> dict[Path, int]:
-    """Return the copy of every odd file that has one, and its number of lines as we report it."""
-    found = {}
-    for number, path in enumerate(odd_files.write(tmp_path / "odd")):
-        folder = tmp_path / f"{number}"
-        write_image(folder / "1.jpg")
-        path.rename(folder / path.name)
-        dataset: Dataset = examine_folders([folder])
-        if dataset.pages and not any(word in path.name for word in UNKNOWN):
-            out = tmp_path / f"{number}-copy"
-            found[out / path.name] = write_copy([folder], dataset, out).lines
-    assert len(found) > 50
-    return found
-
-
 @pytest.mark.kraken
 def test_kraken_reads_every_copy_as_we_count_it(tmp_path: Path) -> None:
     copies = odd_copies(tmp_path)
@@ -292,37 +268,13 @@ def test_kraken_reads_every_copy_as_we_count_it(tmp_path: Path) -> None:
     assert [lines for lines, _, _ in answers] == list(copies.values())
 
 
-def real_copies(tmp_path: Path) -> dict[Path, tuple[int, int]]:
-    """Return the copies of the dirty sets with the pages and lines that they have to hold."""
-    found = {}
-    for start, numbers in COPIES.items():
-        (folder,) = Path(DATA or "", "dirty").glob(f"{start}-*")
-        out = tmp_path / start
-        made = fixed(folder, out)
-        copy = examine_folders([out])
-        assert (summary(copy.errors), summary(copy.dropped)) == ({}, {})
-        assert (made.pages, made.lines) == (len(copy.pages), copy.lines) == numbers
-        found[out] = numbers
-    return found
-
-
-def lines_in(python: Path, folder: Path) -> tuple[int, int]:
-    """Return how many pages and lines the kraken of a Python reads in a folder."""
-    answers = really(python, sorted(folder.rglob("*.xml")))
-    assert not [answer for answer in answers if answer[1]]
-    return len(answers), sum(lines or 0 for lines, _, _ in answers)
-
-
 @pytest.mark.slow
 @pytest.mark.kraken
-@pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
-def test_kraken_reads_real_copies_as_we_count_them(tmp_path: Path) -> None:
-    for out, numbers in real_copies(tmp_path).items():
+def test_kraken_reads_real_copies_as_we_count_them(real_data: Path, tmp_path: Path) -> None:
+    for out, numbers in real_copies(real_data, tmp_path).items():
         assert lines_in(Path(sys.executable), out) == numbers
 
 
-@pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
-def test_without_images_there_is_no_copy(tmp_path: Path) -> None:
-    (folder,) = Path(DATA or "", "dirty").glob("07-*")
+def test_without_images_there_is_no_copy(real_data: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nothing can be written"):
-        fixed(folder, tmp_path / "out")
+        fixed(only(real_data, "dirty/07-*"), tmp_path / "out")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.htr_united import SCHEMA, filled, problems, read
 from htr_exp.groundtruth.model import Dataset
-
-DATA = os.environ.get("HTR_EXP_REAL_DATA")
 
 GOOD = """\
 # ours
@@ -164,11 +161,10 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
     assert read(file) == "title: x"
 
 
-@pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with licences/")
-def test_files_of_the_catalogue_are_taken_and_only_their_counts_change() -> None:
-    files = sorted(Path(DATA or "", "licences").glob("*/htr-united.yml"))
+def test_files_of_the_catalogue_are_taken_and_only_their_counts_change(real_data: Path) -> None:
+    files = sorted((real_data / "licences").glob("*/htr-united.yml"))
     assert len(files) == 5
-    dataset = examine_folders([Path(DATA or "", "demo/alto-hours-sbb25")])
+    dataset = examine_folders([real_data / "demo/alto-hours-sbb25"])
     for file in files:
         text = read(file)
         assert text is not None

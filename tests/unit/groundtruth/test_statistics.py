@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset
 from htr_exp.groundtruth.statistics import count_dataset
-
-DATA = os.environ.get("HTR_EXP_REAL_DATA")
 
 
 @pytest.fixture
@@ -65,8 +62,7 @@ def test_nothing_has_no_sizes() -> None:
     assert (found.total.lines, found.line_width, dict(found.groups)) == (0, {}, {})
 
 
-@pytest.mark.skipif(not DATA, reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
-def test_real_sets_have_the_figures_of_those_who_counted_before() -> None:
-    found = count_dataset(examine_folders([Path(DATA or "", "dev/page-forais")]))
+def test_real_sets_have_the_figures_of_those_who_counted_before(real_data: Path) -> None:
+    found = count_dataset(examine_folders([real_data / "dev/page-forais"]))
     assert (found.total.pages, found.total.lines, found.total.characters, found.total.alphabet) == (48, 1721, 79225, 77)
     assert len(found.groups) == 8

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -177,15 +176,9 @@ def test_damaged_bytes_never_raise_anything_else(tmp_path: Path) -> None:
                     continue
 
 
-def real_models() -> list[Path]:
-    folder = os.environ.get("HTR_EXP_REAL_DATA")
-    return sorted((Path(folder) / "models").glob("*.*")) if folder else []
-
-
-@pytest.mark.skipif(not real_models(), reason="set HTR_EXP_REAL_DATA to a folder with models/ to read real model files")
-def test_real_models_are_read_or_refused_as_kraken_does() -> None:
+def test_real_models_are_read_or_refused_as_kraken_does(real_data: Path) -> None:
     alphabets = {}
-    for path in real_models():
+    for path in sorted((real_data / "models").glob("*.*")):
         if path.suffix not in (".mlmodel", ".safetensors"):
             refusal(path)
         elif "model_small" in path.name:  # kraken's own fixture, which says of itself that it is for nothing

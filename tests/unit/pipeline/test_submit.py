@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from fakes.fake_sbatch import Sbatch, put_on_path
 from fakes.fake_slurm_site import Site, site
 from helpers.fake_kraken import Scenario
-from helpers.folders import TESTS
+from helpers.folders import SLURM_DATA
 from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import job_problems
@@ -22,7 +22,6 @@ from htr_exp.pipeline.sources import Sources
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
-DATA = TESTS / "data" / "slurm"
 ONE = ["slurm=publicgpu"]
 
 
@@ -39,7 +38,7 @@ Call = Callable[..., Said]
 @pytest.fixture
 def cluster(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     found = site(tmp_path, monkeypatch)
-    found.says("sinfo", (DATA / "sinfo.txt").read_text())
+    found.says("sinfo", (SLURM_DATA / "sinfo.txt").read_text())
     return found
 
 

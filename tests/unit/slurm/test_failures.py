@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from helpers.folders import TESTS
+from helpers.folders import SLURM_DATA
 from htr_exp.slurm.failures import in_words, of_job
 from htr_exp.slurm.jobs import Job
 
-DATA = TESTS / "data" / "slurm"
-LOGS = [json.loads(line) for line in (DATA / "logs.jsonl").read_text().splitlines()]
+LOGS = [json.loads(line) for line in (SLURM_DATA / "logs.jsonl").read_text().splitlines()]
 SETTINGS = {"partition": "publicgpu", "time_min": 300, "mem_gb": 8}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fakes.fake_slurm_site import Site, site, squeue_row
-from helpers.folders import TESTS
+from helpers.folders import SLURM_DATA
 from htr_exp.core import machine
 from htr_exp.slurm import programs, refusals
 from htr_exp.slurm.cluster import (
@@ -27,7 +27,6 @@ from htr_exp.slurm.cluster import (
 from htr_exp.slurm.jobs import Job, _rows_of_queue, accounts, cancel, queue, requeue
 from htr_exp.slurm.programs import SlurmSilent
 
-DATA = TESTS / "data" / "slurm"
 SETTINGS: dict[str, Any] = {
     "partition": "nope", "time_min": 9000, "gres": "gpu:9", "constraint": "none such", "cpus_per_task": 64, "mem_gb": 900,
     "account": "acc", "qos": "fast", "nodelist": "nonode", "mail_type": "XX", "extra": {"frobnicate": 1},
@@ -42,7 +41,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 @pytest.fixture
 def recorded(cluster: Site) -> Site:
     for program in ("squeue", "sacct", "sinfo"):
-        cluster.says(program, (DATA / f"{program}.txt").read_text())
+        cluster.says(program, (SLURM_DATA / f"{program}.txt").read_text())
     return cluster
 
 
@@ -234,7 +233,7 @@ def test_all_that_sbatch_refuses_is_told(cluster: Site) -> None:
     )
 
 
-REFUSALS = [json.loads(line) for line in (DATA / "refusals.jsonl").read_text().splitlines()]
+REFUSALS = [json.loads(line) for line in (SLURM_DATA / "refusals.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: " ".join(refusal["text"].split()[-6:]))
@@ -287,7 +286,7 @@ def test_a_job_with_few_variables_still_has_an_allocation(monkeypatch: pytest.Mo
 
 def configured(cluster: Site, **changes: str) -> str:
     """Let scontrol show the recorded configuration and partitions, changed: `GraceTime="0"`, `PreemptType="preempt/qos"`."""
-    text = (DATA / "scontrol_config.txt").read_text() + (DATA / "scontrol_partitions.txt").read_text()
+    text = (SLURM_DATA / "scontrol_config.txt").read_text() + (SLURM_DATA / "scontrol_partitions.txt").read_text()
     for name, value in changes.items():
         text, count = re.subn(rf"(?m)(^{name}\s*= |\b{name}=)\S+", rf"\g<1>{value}", text)
         assert count, name

@@ -11,13 +11,11 @@ from omegaconf import OmegaConf
 
 from fakes.fake_sbatch import Sbatch, put_on_path
 from fakes.fake_slurm_site import site
-from helpers.folders import TESTS
+from helpers.folders import SLURM_DATA
 from htr_exp.config.compose import conf_dir
 from htr_exp.config.schema import Slurm
 from htr_exp.slurm import sbatch
 from htr_exp.slurm.sbatch import RefusedError, Work
-
-GOLDEN = TESTS / "data" / "slurm"
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +57,7 @@ SCRIPTS = {
 def test_the_script_is_what_it_was(name: str) -> None:
     """After a wanted change, write what is new to tests/data/slurm/ and read the difference."""
     said = sbatch.script(*SCRIPTS[name]).replace(shlex.quote(sys.executable), "PYTHON")
-    assert said == (GOLDEN / f"{name}.sh").read_text(encoding="utf-8")
+    assert said == (SLURM_DATA / f"{name}.sh").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

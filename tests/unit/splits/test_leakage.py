@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import random
 import shutil
 import time
@@ -18,6 +17,7 @@ from PIL import Image
 
 from fakes.scenario import weights
 from helpers.page_files import page_line, page_xml
+from helpers.real_data import only
 from helpers.sentences import sentences
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
@@ -401,13 +401,9 @@ def test_a_base_model_of_unknown_origin_is_recorded_as_that(planned: Callable[..
 
 # real pages
 
-DATA = Path(os.environ.get("HTR_EXP_REAL_DATA") or "/dev/null/nowhere")
-real = pytest.mark.skipif(not DATA.exists(), reason="set HTR_EXP_REAL_DATA to the folder with demo/, dev/ and dirty/")
 
-
-@real
-def test_no_two_pages_of_the_clean_sets_and_the_charters_are_near() -> None:
-    folders = [DATA / "dev", DATA / "demo", next(DATA.glob("dirty/09*"))]
+def test_no_two_pages_of_the_clean_sets_and_the_charters_are_near(real_data: Path) -> None:
+    folders = [real_data / "dev", real_data / "demo", only(real_data, "dirty/09*")]
     pages = [page for folder in folders for page in examine_folders([folder]).pages]
     assert len(pages) > 100
     start = time.process_time()
@@ -415,10 +411,9 @@ def test_no_two_pages_of_the_clean_sets_and_the_charters_are_near() -> None:
     assert time.process_time() - start < 60
 
 
-@real
-def test_a_real_page_transcribed_twice_is_near_itself() -> None:
+def test_a_real_page_transcribed_twice_is_near_itself(real_data: Path) -> None:
     chance = random.Random(1)
-    dataset = examine_folders([DATA / "demo" / "page-foral-santarem-1347"])
+    dataset = examine_folders([real_data / "demo" / "page-foral-santarem-1347"])
     for page in dataset.pages:
         text = "".join(line.text for line in page.lines)
         if len(text) > 200:
