@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from slurm.conftest import SCRIPTS, Cluster
+from helpers.cluster import SCRIPTS, Cluster
 
 NODES = {"gpu1", "gpu2", "gpu3", "cpu1"}
 GPU = ("--partition=publicgpu", "--nodelist=gpu2", "--gres=gpu:1")

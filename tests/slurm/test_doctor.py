@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from helpers.cluster import SCRIPTS, Cluster
 from helpers.command_line import CommandLine, Done
-from slurm.conftest import SCRIPTS, Cluster
 
 Row = dict[str, Any]
 Ask = Callable[..., Done]

@@ -10,12 +10,12 @@ import pytest
 
 import htr_exp as package
 from fakes.scenario import weights
+from helpers.cluster import Cluster
 from helpers.command_line import CommandLine
 from helpers.fake_kraken import Scenario
 from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
-from slurm.conftest import Cluster
 
 DEMO = Path(package.__file__).parent / "demo"
 TRAIN = ["train", "dataset=odalricus", "model=tridis"]

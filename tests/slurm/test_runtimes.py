@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from helpers.cluster import Cluster
 from helpers.command_line import CommandLine
+from helpers.folders import DEMO
+from helpers.real_pages import demo_pages
+from helpers.slurm_runs import after_epochs, done_whole, ends_as, legs, restarted, submit
 from helpers.waiting import until
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.runs.run_dir import RunDir
-from slurm.conftest import Cluster
-from slurm.test_survival import after_epochs, done_whole, ends_as, legs, restarted, submit
 
-DEMO = Path(__file__).parents[2] / "htr_exp" / "demo"
 MODULEFILES = os.environ.get("HTR_EXP_MODULEFILES")
 IMAGE = os.environ.get("HTR_EXP_IMAGE")
 BIND = os.environ.get("HTR_EXP_IMAGE_BIND")
@@ -31,10 +31,7 @@ JOB = ["slurm=publicgpu", "slurm.nodelist=gpu1", "training.quit=fixed"]
 @pytest.fixture
 def demo(tmp_path: Path, cluster: Cluster) -> CommandLine:
     """The command line with an experiment on six pages of the demo."""
-    (tmp_path / "pages").mkdir()
-    for xml in sorted((DEMO / "pages").glob("*.xml"))[:6]:
-        shutil.copy(xml, tmp_path / "pages")
-        shutil.copy(xml.with_suffix(".jpg"), tmp_path / "pages")
+    demo_pages(tmp_path / "pages")
     words = [f"dataset.path={tmp_path / 'pages'}", f"model.path={DEMO / 'base.mlmodel'}", "tracking=none"]
     return CommandLine(words, tmp_path)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from helpers.cluster import Cluster
 from helpers.command_line import CommandLine
+from helpers.real_pages import demo_pages
+from helpers.slurm_runs import ON_GPU1, after_epochs, ends_as, job_of, legs, restarted, submit
 from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.class_names import known_classes
 from htr_exp.kraken.model_file import read_header
-from slurm.conftest import Cluster
-from slurm.test_survival import DEMO, ON_GPU1, after_epochs, ends_as, job_of, legs, restarted, submit
 
 EPOCHS = 8
 TINY = "architecture.spec=[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]"
@@ -20,11 +20,7 @@ TINY = "architecture.spec=[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8
 
 @pytest.mark.kraken
 def test_a_segmentation_that_is_pre_empted_goes_on_from_its_checkpoint(tmp_path: Path, cluster: Cluster) -> None:
-    pages = tmp_path / "pages"
-    pages.mkdir()
-    for xml in sorted((DEMO / "pages").glob("*.xml"))[:6]:
-        shutil.copy(xml, pages)
-        shutil.copy(xml.with_suffix(".jpg"), pages)
+    pages = demo_pages(tmp_path / "pages")
     htr_exp = CommandLine(
         [
             f"dataset.path={pages}", "task=segmentation", "model=none", "architecture=small_segmentation", TINY, "tracking=none",

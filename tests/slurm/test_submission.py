@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from helpers.cluster import Cluster
 from helpers.command_line import CommandLine, Done
 from helpers.fake_kraken import Scenario
 from helpers.sentences import sentences
@@ -21,7 +22,6 @@ from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_jsonl
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.runs.run_dir import RunDir
-from slurm.conftest import Cluster
 
 HELD = ["slurm=publicgpu", "slurm.extra.hold=true"]
 REPOSITORY = Path(__file__).parents[2]

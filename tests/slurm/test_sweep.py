@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from helpers.cluster import Cluster
 from helpers.command_line import CommandLine
 from helpers.fake_kraken import Scenario
 from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
-from slurm.conftest import Cluster
 
 TWELVE = "seed=range(1,13)"
 

@@ -5,35 +5,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import platform
 import shutil
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from helpers.apptainer_image import CODE, HERE, in_image, sif
 from htr_exp.kraken import apptainer
 from htr_exp.kraken.apptainer import Bind, Image, ImageUnusable, binds, digest, exec_command, outside, read_image
-
-HERE = apptainer.MACHINES.get(platform.machine(), platform.machine())
-CODE = {name: code for code, name in apptainer.PROCESSORS.items()}
-
-
-def sif(architecture: bytes = CODE[HERE], *, data: int = 5000, magic: bytes = b"SIF_MAGIC\0") -> bytes:
-    """Return a SIF file made by hand, laid out as Apptainer 1.4 writes them: header, room for 48 descriptors, two objects."""
-    first, each, room = 4096, 585, 48
-    begin = first + room * each
-    descriptors = [(0x4001, True, 1, 0xF0000001, 0, begin, 35), (0x4004, True, 3, 0xF0000001, 0, begin + 35, data)]
-    header = apptainer.HEADER.pack(
-        b"#!/usr/bin/env run-singularity\n", magic, b"01\0", architecture + b"\0", bytes(16),
-        1795478363, 1795478363, room - len(descriptors), room, first, room * each, begin, 35 + data,
-    )  # fmt: skip
-    rows = b"".join(apptainer.DESCRIPTOR.pack(*row).ljust(each, b"\0") for row in descriptors)
-    return header.ljust(first, b"\0") + rows.ljust(room * each, b"\0") + bytes(35 + data)
 
 
 @pytest.fixture
@@ -264,11 +246,6 @@ def test_thousands_of_pages_are_looked_at_quickly(tree: Path) -> None:
     assert time.process_time() - begin < 5
 
 
-def in_image(line: list[str]) -> list[str]:
-    """Return what a command line of `exec_command` runs in the image."""
-    return line[next(number for number, word in enumerate(line) if word.endswith(".sif")) + 1 :]
-
-
 def test_the_command_line_shows_the_program_nothing_but_the_binds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apptainer, "program", lambda: "/usr/bin/apptainer")
     line = exec_command(
@@ -352,121 +329,3 @@ def test_the_mount_helpers_that_are_here_begin_deaf(tmp_path: Path) -> None:
 def test_a_machine_without_mount_helpers_gets_none(tmp_path: Path) -> None:
     apptainer.shielded({"PATH": "/dev/null/nowhere"}, tmp_path / "ours")
     assert not (tmp_path / "ours").exists()
-
-
-SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a program in a session of its own; what is left of it is ended after the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(words: list[str]) -> subprocess.Popen[str]:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        started.append(subprocess.Popen(words, **pipes, text=True, start_new_session=True))  # type: ignore[call-overload]
-        return started[-1]
-
-    yield begin
-    for process in started:
-        apptainer.kill(process.pid)
-        process.wait()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        process.stdout.close()
-
-
-def as_in_an_image(shell: str, *argv: str, leashed: bool) -> list[str]:
-    """Return what the image's shell would be given, for a shell of ours."""
-    line = exec_command(
-        Path("/k.sif"), argv, binds=[], environment={"A": "b"}, folder=Path("/"), gpu=False, leashed=leashed
-    )
-    words = in_image(line)
-    assert words[0] == "sh"
-    return [*(["busybox", "sh"] if shell == "busybox" else [shell]), *words[1:]]
-
-
-def alive_in(session: int) -> list[int]:
-    """Return the processes of a session that have not ended."""
-    found = []
-    for state in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = state.read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] not in (b"Z", b"X"):
-            found.append(int(state.parent.name))
-    return found
-
-
-def none_left_in(session: int) -> bool:
-    end = time.monotonic() + 30
-    while alive_in(session) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not alive_in(session)
-
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="Apptainer, and what it is given, runs on Linux alone")
-
-
-@linux
-@pytest.mark.parametrize("leashed", [False, True])
-@pytest.mark.parametrize("shell", SHELLS)
-def test_the_program_is_what_the_shell_becomes_and_does_not_hear_usr2(
-    shell: str, leashed: bool, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    words = 'echo "$$ $A"; kill -USR2 $$; echo still here; exit 7'
-    process = start(as_in_an_image(shell, "sh", "-c", words, leashed=leashed))
-    assert process.stdout.read() == f"{process.pid} b\nstill here\n"  # type: ignore[union-attr]
-    assert process.wait(30) == 7
-    process.stdin.close()  # type: ignore[union-attr]
-    assert none_left_in(process.pid)
-
-
-@linux
-@pytest.mark.parametrize("shell", SHELLS)
-def test_a_leashed_program_ends_with_its_standard_input(
-    shell: str, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    words = ["sh", "-c", 'read x; echo "read nothing: $?"; exec sleep 60']
-    process = start(as_in_an_image(shell, *words, leashed=True))
-    assert process.stdout.readline() == "read nothing: 1\n"  # type: ignore[union-attr]
-    os.killpg(process.pid, signal.SIGUSR2)
-    time.sleep(0.2)
-    assert process.poll() is None
-    process.stdin.close()  # type: ignore[union-attr]
-    assert process.wait(30) == -signal.SIGKILL
-    assert process.stdout.read() == ""  # type: ignore[union-attr]
-    assert none_left_in(process.pid)
-
-
-@linux
-@pytest.mark.parametrize("shell", SHELLS)
-def test_the_leash_holds_while_the_program_ends_in_its_own_time(
-    shell: str, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    script = (
-        "import os, signal, time\n"  # os.write, since the signal may come while print is at work
-        "def end(number, frame):\n    os.write(1, b'ending\\n')\n    time.sleep(60)\n"
-        "signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\ntime.sleep(60)\n"
-    )
-    process = start(as_in_an_image(shell, sys.executable, "-c", script, leashed=True))
-    assert process.stdout.readline() == "up\n"  # type: ignore[union-attr]
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.stdout.readline() == "ending\n"  # type: ignore[union-attr]
-    process.stdin.close()  # type: ignore[union-attr]
-    assert process.wait(30) == -signal.SIGKILL
-    assert none_left_in(process.pid)
-
-
-@linux
-def test_a_session_is_ended_with_the_groups_that_left_it(start: Callable[..., subprocess.Popen[str]]) -> None:
-    script = "import os, time\nif os.fork() == 0:\n    os.setpgid(0, 0)\n    print('up', flush=True)\ntime.sleep(60)\n"
-    process = start([sys.executable, "-c", script])
-    assert process.stdout.readline() == "up\n"  # type: ignore[union-attr]
-    assert len(alive_in(process.pid)) == 2
-    apptainer.kill(process.pid)
-    assert process.wait(30) == -signal.SIGKILL
-    assert none_left_in(process.pid)
-    apptainer.kill(process.pid)  # again is no fault

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from helpers.trainer import Trainer, value
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.task import RECOGNITION
 from htr_exp.kraken.checkpoints import SavedModels
 from htr_exp.kraken.model_file import read_header
 from htr_exp.pipeline import training
-from unit.pipeline.test_training import Trainer, value
 
 
 @pytest.fixture

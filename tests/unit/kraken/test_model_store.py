@@ -13,11 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from helpers.model_bytes import kraken_coreml
 from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
 from htr_exp.kraken import model_store
 from htr_exp.kraken.model_store import fetch, locate, obtain
-from unit.kraken.test_model_file import kraken_coreml
 
 # sickle, which htrmopo asks the repository with, is older than the warning.
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from helpers.apptainer_image import sif
 from helpers.command_line import CommandLine
 from helpers.fake_kraken import programs
 from helpers.folders import FAKES
@@ -20,7 +21,6 @@ from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.kraken.runtime import provide
 from htr_exp.runs.run_dir import RunDir
-from unit.kraken.test_apptainer import sif
 
 
 @dataclass

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from fakes.scenario import BLLA, segmentation_weights
+from helpers.whole_runs import do
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.pipeline.plan import make_plan
@@ -17,7 +18,6 @@ from htr_exp.pipeline.write import write_run as write
 from htr_exp.runs import run_table, table
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
-from unit.pipeline.test_run import do
 
 Evaluated = Callable[..., RunDir]
 

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.whole_runs import Quiet, do, staged
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
@@ -22,38 +22,7 @@ from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs import table
 from htr_exp.runs.provenance import code_digest
-from htr_exp.runs.run_dir import RunDir, State
-
-
-class Quiet:
-    """Hears and says nothing; asks for a stop once so many epochs are validated."""
-
-    def __init__(self, stop: Stop | None = None, at_epoch: int = -1, word: str = "user") -> None:
-        self.stages: list[str] = []
-        self._stop, self._at, self._word = stop, at_epoch, word
-
-    def stage(self, name: str) -> None:
-        self.stages.append(name)
-
-    def advance(self, done: int, total: int) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
-        if self._stop is not None and record["epoch"] + 1 >= self._at:
-            self._stop.asked = self._word
-
-
-def do(run: RunDir, *, word: str | None = None, at_epoch: int = 2) -> State:
-    """Do what is left of a run; with a word, ask for a stop after so many epochs."""
-    stop = Stop()
-    return run_stages(run, stop=stop, hear=Quiet(stop if word else None, at_epoch, word or ""))
-
-
-def staged(run: RunDir, side: str) -> list[Path]:
-    return [Path(line) for line in (run.live / f"{side}.pages").read_text().splitlines()]
+from htr_exp.runs.run_dir import RunDir
 
 
 def test_run_is_done_and_everything_is_in_its_folder(planned: Callable[..., RunDir], scenario) -> None:
@@ -209,62 +178,6 @@ def test_page_that_kraken_could_not_recognise_is_named(planned: Callable[..., Ru
     assert len(scenario.calls("train")) == 1
 
 
-def test_base_model_that_changed_since_the_plan_stops_the_run(
-    planned: Callable[..., RunDir], scenario, base_model: Path
-) -> None:
-    run = planned()
-    base_model.write_bytes(base_model.read_bytes() + b"\0")
-    state = do(run)
-    assert (state.state, state.stage) == ("failed", "verify")
-    assert f"{base_model}: the base model was changed since the run was planned" in state.reason
-    assert not scenario.calls("compile")
-
-
-def test_base_model_that_is_gone_stops_the_run(planned: Callable[..., RunDir], base_model: Path) -> None:
-    run = planned()
-    base_model.unlink()
-    assert do(run).reason == f"{base_model}: the base model is gone"
-
-
-def test_changed_and_missing_images_are_all_named(planned: Callable[..., RunDir], scenario, pages: Path) -> None:
-    run = planned()
-    (pages / "f02.png").write_bytes((pages / "f02.png").read_bytes() + b"\0")
-    (pages / "f03.png").unlink()
-    reason = do(run).reason
-    assert reason.startswith("the data is not what the run was planned with")
-    assert f"{pages / 'f02.png'}: the image was changed since the run was planned" in reason
-    assert f"{pages / 'f03.png'}: No such file or directory" in reason
-    assert not scenario.calls("compile")
-
-
-@pytest.mark.parametrize("name", ["experiment.yaml", "split.json", "provenance.json", "commands.sh"])
-def test_edited_record_stops_the_run(planned: Callable[..., RunDir], name: str) -> None:
-    run = planned()
-    with open(run.path / name, "a") as file:
-        file.write("\n")
-    state = do(run)
-    assert state.state == "failed"
-    assert state.reason == f"{run.path}: changed since it was written: {name}; start anew with again=true"
-
-
-def test_staged_page_that_is_gone_is_staged_again_by_the_same_command(planned: Callable[..., RunDir]) -> None:
-    run = planned()
-    page = staged(run, "train")[0]
-    page.unlink()
-    assert f"{page}: the staged page is gone; the same train command stages it again" in do(run).reason
-    assert planned().path == run.path
-    assert do(run).state == "done"
-
-
-def test_staged_page_that_was_edited_stops_the_run(planned: Callable[..., RunDir]) -> None:
-    run = planned()
-    page = staged(run, "test")[0]
-    page.write_text(page.read_text().replace("principio", "principia"))
-    assert f"{page}: the staged page was changed" in do(run).reason
-    assert planned().path == run.path
-    assert do(run).state == "done"
-
-
 def test_two_that_write_one_experiment_at_once_get_one_run(experiment: list[str], workspace: Path, monkeypatch) -> None:
     made = make_plan(compose_experiment(experiment))
     meet = threading.Barrier(2)
@@ -298,81 +211,6 @@ def test_two_runs_over_one_split_compile_it_once(planned: Callable[..., RunDir],
     assert first.path != second.path
     assert do(first).state == do(second).state == "done"
     assert len(scenario.calls("compile")) == 3
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, str], Path]]:
-    """Mount a file system of its own size; it takes root."""
-    mounted: list[Path] = []
-
-    def mount(folder: Path, options: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o {options} none {folder} 2>/dev/null"):
-            pytest.skip("mounting a small file system takes root")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        os.system(f"umount -l {folder}")
-
-
-@pytest.mark.parametrize("place", ["cache", "runs"])
-def test_full_disk_is_told_in_plain_words_and_the_same_command_finishes(
-    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path, place: str
-) -> None:
-    folder = small_disk(workspace / place, "size=600k")
-    ballast = folder / "ballast"
-    scenario.play(checkpoint_kb=1)
-    try:
-        with open(ballast, "wb", buffering=0) as file:
-            while file.write(bytes(4096)):
-                pass
-    except OSError:
-        pass
-    full = htr_exp.train()
-    assert full.code in (1, 2)
-    said = full.stdout + full.stderr
-    assert "the disk or the quota is full" in said
-    assert "Traceback" not in said
-    ballast.unlink()
-    assert htr_exp.train().code == 0
-    (run,) = htr_exp.runs
-    assert run.state().state == "done"
-    assert run.results.exists()
-
-
-@pytest.mark.parametrize("free_kb", [70, 120, 200])
-def test_disk_that_fills_up_while_training(
-    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path, free_kb: int
-) -> None:
-    folder = small_disk(workspace / "runs", "size=600k")
-    (folder / "ballast").write_bytes(bytes(1024 * (600 - free_kb)))
-    scenario.play(checkpoint_kb=40)
-    full = htr_exp.train("training.epochs=6")
-    assert full.code in (1, 2)
-    assert "Traceback" not in full.stderr
-    (folder / "ballast").unlink()
-    again = htr_exp.train("training.epochs=6")
-    assert (again.code, again.stderr) == (0, ""), again.stdout
-    (run,) = htr_exp.runs
-    assert [record["epoch"] for record in run.epochs()] == list(range(6))
-    assert [json.loads(line)["epoch"] for line in run.metrics.read_text().splitlines()] == list(range(6))
-
-
-def test_run_folder_that_cannot_be_written_is_told_in_plain_words(
-    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path
-) -> None:
-    folder = small_disk(workspace / "runs", "size=2m")
-    scenario.play(fail="train")
-    assert htr_exp.train().code == 1
-    scenario.play()
-    os.system(f"mount -o remount,ro {folder}")
-    done = htr_exp.train()
-    assert done.code == 2
-    assert "cannot be written (Read-only file system)" in done.stderr
-    assert "site.workspace=FOLDER" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_program_that_kraken_started_ends_with_it(planned: Callable[..., RunDir], scenario) -> None:

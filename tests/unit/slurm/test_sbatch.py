@@ -73,7 +73,7 @@ def test_script_and_submission_need_no_srun_on_this_machine(
     (tmp_path / "alone").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "alone"))
     said = sbatch.script(work(), 1)
-    assert said.replace(shlex.quote(sys.executable), "PYTHON") == (GOLDEN / "one.sh").read_text(encoding="utf-8")
+    assert said.replace(shlex.quote(sys.executable), "PYTHON") == (SLURM_DATA / "one.sh").read_text(encoding="utf-8")
     (tmp_path / "alone" / "sbatch").symlink_to(programs.folder / "bin" / "sbatch")
     asked = work(folder=tmp_path / "jobs")
     assert sbatch.submit(asked, print, [("one",)]) == ["101"]

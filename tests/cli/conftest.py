@@ -1,0 +1,34 @@
+"""Fixtures of the tests of verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpers.checks import Check, Said
+from helpers.page_files import page_line, page_xml, put, write_image
+from htr_exp.cli.main import main
+
+
+@pytest.fixture
+def check(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Run `check` in this process."""
+
+    def run(*words: object) -> Said:
+        code = main(["check", *map(str, words)])
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def dirty(pages: Path) -> Path:
+    """Six good pages, and some that are not."""
+    lines = page_line(1, " liber \u200bprimus") + page_line(2, None) + page_line(3, None) + page_line(4, baseline=None)
+    for number in range(5):
+        write_image(pages / f"bad{number}.png", shade=90 + number)
+        put(pages, page_xml(lines, image=f"bad{number}.png"), f"bad{number}.xml")
+    (pages / "f01.png").unlink()
+    return pages

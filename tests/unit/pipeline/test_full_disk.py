@@ -1,0 +1,85 @@
+"""Disks that are full or closed are told in plain words."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, str], Path]]:
+    """Mount a file system of its own size; it takes root."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, options: str) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o {options} none {folder} 2>/dev/null"):
+            pytest.skip("mounting a small file system takes root")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        os.system(f"umount -l {folder}")
+
+
+@pytest.mark.parametrize("place", ["cache", "runs"])
+def test_full_disk_is_told_in_plain_words_and_the_same_command_finishes(
+    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path, place: str
+) -> None:
+    folder = small_disk(workspace / place, "size=600k")
+    ballast = folder / "ballast"
+    scenario.play(checkpoint_kb=1)
+    try:
+        with open(ballast, "wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+    except OSError:
+        pass
+    full = htr_exp.train()
+    assert full.code in (1, 2)
+    said = full.stdout + full.stderr
+    assert "the disk or the quota is full" in said
+    assert "Traceback" not in said
+    ballast.unlink()
+    assert htr_exp.train().code == 0
+    (run,) = htr_exp.runs
+    assert run.state().state == "done"
+    assert run.results.exists()
+
+
+@pytest.mark.parametrize("free_kb", [70, 120, 200])
+def test_disk_that_fills_up_while_training(
+    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path, free_kb: int
+) -> None:
+    folder = small_disk(workspace / "runs", "size=600k")
+    (folder / "ballast").write_bytes(bytes(1024 * (600 - free_kb)))
+    scenario.play(checkpoint_kb=40)
+    full = htr_exp.train("training.epochs=6")
+    assert full.code in (1, 2)
+    assert "Traceback" not in full.stderr
+    (folder / "ballast").unlink()
+    again = htr_exp.train("training.epochs=6")
+    assert (again.code, again.stderr) == (0, ""), again.stdout
+    (run,) = htr_exp.runs
+    assert [record["epoch"] for record in run.epochs()] == list(range(6))
+    assert [json.loads(line)["epoch"] for line in run.metrics.read_text().splitlines()] == list(range(6))
+
+
+def test_run_folder_that_cannot_be_written_is_told_in_plain_words(
+    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path
+) -> None:
+    folder = small_disk(workspace / "runs", "size=2m")
+    scenario.play(fail="train")
+    assert htr_exp.train().code == 1
+    scenario.play()
+    os.system(f"mount -o remount,ro {folder}")
+    done = htr_exp.train()
+    assert done.code == 2
+    assert "cannot be written (Read-only file system)" in done.stderr
+    assert "site.workspace=FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr

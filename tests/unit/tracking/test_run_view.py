@@ -1,0 +1,105 @@
+"""What of a run MLflow shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from helpers.recorded_runs import client_of, make_run, only, state_of
+from htr_exp.core import files
+from htr_exp.tracking import run_view
+from htr_exp.tracking.sync import sync_runs
+
+pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("queued", "SCHEDULED"),
+        ("running", "RUNNING"),
+        ("failed", "FAILED"),
+        ("cancelled", "KILLED"),
+        ("timed_out", "KILLED"),
+    ],
+)
+def test_every_state_has_a_status(place: Path, state: str, status: str) -> None:
+    folder = make_run(place, state=state)
+    run_id = only(sync_runs([folder], workspace=place)).run_id
+    assert client_of(place).get_run(run_id).info.status == status
+
+
+def test_a_reason_that_is_gone_is_not_shown(place: Path) -> None:
+    folder = make_run(place, state="failed")
+    state = state_of("failed") | {"reason": "out of memory"}
+    files.write_json(folder / "live/state.json", state)
+    run_id = only(sync_runs([folder], workspace=place)).run_id
+    assert client_of(place).get_run(run_id).data.tags["htr_exp.reason"] == "out of memory"
+    files.write_json(folder / "live/state.json", state_of("queued"))
+    only(sync_runs([folder], workspace=place))
+    assert "htr_exp.reason" not in client_of(place).get_run(run_id).data.tags
+
+
+def test_every_column_of_the_table_of_scores_exists(place: Path) -> None:
+    layout = make_run(place, "summa-blla-1a2b3c4d")
+    facts = files.read_json(layout / "provenance.json")
+    files.write_json(layout / "provenance.json", facts | {"run": facts["run"] | {"task": "segmentation"}})
+    files.write_json(layout / "results.json", {"test": {"base": {"line_f1": 0.8}, "best": {"line_f1": 0.9}}})
+    client = None
+    there = {"attributes.`Created`", "attributes.`Duration`"}
+    for recorded in sync_runs([make_run(place), layout], workspace=place):
+        client = client_of(place)
+        data = client.get_run(recorded.run_id).data
+        there |= {f"metrics.`{name}`" for name in data.metrics} | {f"params.`{name}`" for name in data.params}
+        there |= {f"tags.`{name}`" for name in data.tags}
+    assert client is not None
+    table = json.loads(client.get_experiment_by_name("default").tags["mlflow.sharedViewState.scores"])
+    assert set(table["selectedColumns"]) <= there
+    assert table["orderByKey"] in table["selectedColumns"]
+
+
+def test_the_params_of_an_experiment_are_its_scalars_under_dotted_keys() -> None:
+    flat = run_view.flat_params({"a": {"b": 1, "c": {}}, "d": None, "e": [1, "é"], "f": True, "g": "1e-3", "h:": 1e-05})
+    assert flat == {"a.b": "1", "e": '[1, "é"]', "f": "true", "g": "1e-3", "h_": "1e-05"}
+    assert all(re.fullmatch(r"[\w.\- /]+", key) for key in flat)
+
+
+def test_what_slurm_adds_is_shown(place: Path) -> None:
+    folder = make_run(place)
+    slurm = {"partition": "publicgpu", "time_min": 600}
+    for job in ("41_3", "57"):
+        files.append_jsonl(folder / "live/jobs.jsonl", {"job": job, "slurm": slurm})
+    files.append_jsonl(folder / "live/requeues.jsonl", {"job": "41_3"})
+    (folder / "live/starts.jsonl").unlink()
+    for number, node in enumerate(["gpu-2", "gpu-2", "gpu-5"]):
+        start = {"start": number, "time": "2026-03-01T10:00:00Z", "host": f"{node}.local", "node": node, "job": "41_3"}
+        files.append_jsonl(folder / "live/starts.jsonl", start)
+        leg = {"leg": "leg-01", "device": "cuda:0", "first_epoch": number, "lost_epochs": number}
+        files.append_jsonl(folder / "live/starts.jsonl", leg)
+    tags = run_view.read(folder, place).tags
+    shown = {key: tags[f"htr_exp.{key}"] for key in ("jobs", "nodes", "partition", "device", "restarts", "requeues")}
+    assert shown == {
+        "jobs": "41_3, 57", "nodes": "gpu-2, gpu-5", "partition": "publicgpu", "device": "cuda:0", "restarts": "2",
+        "requeues": "1",
+    }  # fmt: skip
+    assert tags["htr_exp.lost_epochs"] == "3"
+    before = run_view.fingerprint(folder)
+    files.append_jsonl(folder / "live/requeues.jsonl", {"job": "57"})
+    assert run_view.fingerprint(folder) != before
+
+
+@pytest.mark.parametrize(("job", "status"), [(None, "KILLED"), ("41", "SCHEDULED")])
+def test_a_run_whose_process_was_killed_waits_only_where_slurm_starts_it_again(
+    place: Path, job: str | None, status: str
+) -> None:
+    folder = make_run(place, state="running")
+    files.append_jsonl(folder / "live/starts.jsonl", {"start": 0, "time": "2026-03-01T10:00:00Z", "job": job})
+    at_work = run_view.fingerprint(folder)
+    assert run_view.read(folder, place).status == "RUNNING"
+    shutil.rmtree(folder / "live/claim")
+    assert run_view.read(folder, place).status == status
+    assert run_view.fingerprint(folder) != at_work

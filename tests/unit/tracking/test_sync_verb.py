@@ -1,0 +1,84 @@
+"""The verb `sync`, and verbs that record before they show."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.recorded_runs import EPOCHS, command, free_port, make_run, only, tracked
+from htr_exp.core import files
+from htr_exp.tracking import run_view
+from htr_exp.tracking.sync import MARKS, due, store_of, store_uri, sync_runs
+
+pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
+
+
+def test_every_run_goes_where_its_own_experiment_says(place: Path) -> None:
+    port = free_port()
+    here, away, nowhere = (make_run(place, name) for name in ("here", "away", "nowhere"))
+    tracked(here, "embedded")
+    tracked(away, "server", f"http://me:secret@127.0.0.1:{port}")
+    tracked(nowhere, "none")
+    assert store_of(nowhere, place) is None
+    assert due([here, away, nowhere], place) == [here, away]
+    said = command(place, "sync", "--json")
+    rows = {row["run"]: row for row in json.loads(said.stdout)}
+    assert set(rows) == {"here", "away"}
+    assert (rows["here"]["changed"], rows["here"]["problem"]) == (True, None)
+    assert rows["here"]["store"] == store_uri(place)
+    assert f"the tracking server http://127.0.0.1:{port} does not answer" in rows["away"]["problem"]
+    assert (said.returncode, "secret" in said.stdout + said.stderr) == (1, False)
+    assert due([here, away, nowhere], place) == [away]
+    (named,) = json.loads(command(place, "sync", "--json", "nowhere").stdout)
+    assert (named["changed"], named["store"]) == (True, store_uri(place))
+
+
+def test_marks_of_a_server_are_believed_unless_it_is_to_be_asked(place: Path) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    folder = tracked(make_run(place), "server", uri)
+    mark = {"run_id": "of-the-server", "fingerprint": run_view.fingerprint(folder)}
+    files.write_json(folder / MARKS, {uri: mark})
+    assert due([folder], place) == []
+    assert only(sync_runs([folder], workspace=place, ask=False)).run_id == "of-the-server"
+    assert "does not answer" in str(sync_runs([folder], workspace=place)[0].problem)
+    assert "no runs" not in command(place, "sync").stdout
+
+
+@pytest.mark.parametrize("words", [("compare",), ("status", "--sync")])
+def test_runs_are_recorded_before_they_are_shown(place: Path, words: tuple[str, ...]) -> None:
+    folder = tracked(make_run(place), "embedded")
+    first = command(place, *words, "--json")
+    assert (first.returncode, first.stderr) == (0, "records 1 run in MLflow\n")
+    assert json.loads(first.stdout)[0]["run"] == folder.name
+    assert due([folder], place) == []
+    assert command(place, *words, "--json").stderr == ""
+
+
+def test_a_store_that_fails_is_one_warning_of_compare(place: Path) -> None:
+    runs = [tracked(make_run(place, name), "embedded") for name in ("a", "b")]
+    (place / "mlflow.db").write_bytes(b"no database at all" * 100)
+    said = command(place, "compare", "--json")
+    assert said.returncode == 0
+    assert len(json.loads(said.stdout)) == len(runs)
+    records, warning = said.stderr.splitlines()
+    assert records == "records 2 runs in MLflow"
+    assert warning.startswith("warning: ")
+    assert "is not an SQLite database" in warning
+
+
+def test_two_syncs_at_once_record_twenty_runs_once(place: Path) -> None:
+    runs = [tracked(make_run(place, f"run-{n:02d}"), "embedded") for n in range(20)]
+    argv = [sys.executable, "-m", "htr_exp", "sync", "--json", f"--workspace={place}"]
+    both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    rows = [json.loads(sync.communicate(timeout=300)[0]) for sync in both]
+    assert [row["problem"] for said in rows for row in said] == [None] * 40
+    assert sum(row["changed"] for said in rows for row in said) == len(runs)
+    with sqlite3.connect(place / "mlflow.db") as db:
+        assert db.execute("SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'").fetchone() == (20,)
+        assert db.execute("SELECT count(*) FROM metrics WHERE key = 'val_cer'").fetchone() == (20 * len(EPOCHS),)
+    db.close()
