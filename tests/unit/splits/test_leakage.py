@@ -75,7 +75,7 @@ def test_many_pairs_are_shown_up_to_a_limit() -> None:
     train = [a_page(number, text_of(1), image_digest="one") for number in range(30)]
     problems = sentences(guarded(train, [a_page(99, image_digest="one")]).problems())
     assert len(problems) == 22
-    assert problems[-2] == "same_image: and 10 more"
+    assert problems[-2] == "leakage: same_image: and 10 more"
 
 
 def test_lines_on_two_sides_are_only_warned_of() -> None:
