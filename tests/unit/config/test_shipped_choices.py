@@ -45,7 +45,7 @@ def test_every_choice_composes_and_breaks_no_rule(file: Path, workspace: Path) -
     composed = compose_experiment(["dataset=demo", *model, *task, f"{group}={file.stem}"])
     assert isinstance(composed.experiment, Experiment)
     assert sentences(word_problems(composed.values)) == []
-    user_s = ("split=", "split.by=", "tracking=server needs", "model is not set", "model=none needs", "dataset is not set", "slurm.partition is not set", "slurm.time_min is not set")  # fmt: skip
+    user_s = ("split=", "split.fold: split=", "split.by=", "tracking=server needs", "model is not set", "model=none needs", "dataset is not set", "slurm.partition is not set", "slurm.time_min is not set")  # fmt: skip
     said = sentences(
         problems(
             composed.experiment,
@@ -109,7 +109,11 @@ def test_keys_that_take_words_are_keys_of_the_schema(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "own"), [(RECOGNITION, {"normalization"}), (SEGMENTATION, {"dice_weight", "bl_tol"})], ids=str
+    ("task", "own"),
+    [
+        pytest.param(RECOGNITION, {"normalization"}, id="recognition"),
+        pytest.param(SEGMENTATION, {"dice_weight", "bl_tol"}, id="segmentation"),
+    ],
 )
 def test_no_value_that_kraken_gets_stands_in_the_schema(task: Task, own: set[str]) -> None:
     """A default in code would be a second place to look for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -9,29 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from helpers.disks import small_disk
+
+Disk = Callable[[Path, str], Path]
+
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, str], Path]]:
-    """Mount a file system of its own size; it takes root."""
-    mounted: list[Path] = []
-
-    def mount(folder: Path, options: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o {options} none {folder} 2>/dev/null"):
-            pytest.skip("mounting a small file system takes root")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        os.system(f"umount -l {folder}")
+def disk() -> Iterator[Disk]:
+    """Mount small disks until the test ends."""
+    with contextlib.ExitStack() as mounted:
+        yield lambda folder, options: mounted.enter_context(small_disk(folder, options))
 
 
 @pytest.mark.parametrize("place", ["cache", "runs"])
 def test_full_disk_is_told_in_plain_words_and_the_same_command_finishes(
-    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path, place: str
+    htr_exp, scenario, disk: Disk, workspace: Path, place: str
 ) -> None:
-    folder = small_disk(workspace / place, "size=600k")
+    folder = disk(workspace / place, "size=600k")
     ballast = folder / "ballast"
     scenario.play(checkpoint_kb=1)
     try:
@@ -53,10 +48,8 @@ def test_full_disk_is_told_in_plain_words_and_the_same_command_finishes(
 
 
 @pytest.mark.parametrize("free_kb", [70, 120, 200])
-def test_disk_that_fills_up_while_training(
-    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path, free_kb: int
-) -> None:
-    folder = small_disk(workspace / "runs", "size=600k")
+def test_disk_that_fills_up_while_training(htr_exp, scenario, disk: Disk, workspace: Path, free_kb: int) -> None:
+    folder = disk(workspace / "runs", "size=600k")
     (folder / "ballast").write_bytes(bytes(1024 * (600 - free_kb)))
     scenario.play(checkpoint_kb=40)
     full = htr_exp.train("training.epochs=6")
@@ -71,9 +64,9 @@ def test_disk_that_fills_up_while_training(
 
 
 def test_run_folder_that_cannot_be_written_is_told_in_plain_words(
-    htr_exp, scenario, small_disk: Callable[[Path, str], Path], workspace: Path
+    htr_exp, scenario, disk: Disk, workspace: Path
 ) -> None:
-    folder = small_disk(workspace / "runs", "size=2m")
+    folder = disk(workspace / "runs", "size=2m")
     scenario.play(fail="train")
     assert htr_exp.train().code == 1
     scenario.play()
