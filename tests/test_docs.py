@@ -16,7 +16,8 @@ import pytest
 
 import htr_exp
 from htr_exp.cli.arguments import VERBS, verb_parser
-from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, options
+from htr_exp.config.choices import options
+from htr_exp.config.compose import Composed, compose_experiment, compose_sweep
 from htr_exp.config.schema import CHOICES
 
 ROOT = Path(htr_exp.__file__).parents[1]

@@ -19,7 +19,8 @@ def places_named(args: argparse.Namespace) -> Places:
 
     words = [word for word in args.runs if word.startswith(("site=", "site."))]
     if words:
-        from htr_exp.config.compose import compose_experiment, overlays
+        from htr_exp.config.choices import overlays
+        from htr_exp.config.compose import compose_experiment
         from htr_exp.config.places import places_of
 
         return places_of(compose_experiment(words, overlays(args.config_dir)).experiment)

@@ -8,9 +8,9 @@ import json
 
 def run(args: argparse.Namespace) -> int:
     """List every choice of every group."""
-    from htr_exp.config import compose
+    from htr_exp.config.choices import options, overlays
 
-    groups = compose.options(compose.overlays(args.config_dir))
+    groups = options(overlays(args.config_dir))
     if args.json:
         print(json.dumps(groups, ensure_ascii=False))
         return 0

@@ -11,7 +11,7 @@ from htr_exp.core.errors import ConfigError
 def run(args: argparse.Namespace) -> int:
     """Go on with runs that ended before they were done: here, or as new jobs."""
     from htr_exp.cli import start
-    from htr_exp.config.compose import overlays
+    from htr_exp.config.choices import overlays
 
     words = [word for word in args.runs if word.startswith(("slurm=", "slurm."))]
     args.runs = [word for word in args.runs if word not in words]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, write and run or submit an experiment, or every point of a sweep."""
-    from htr_exp.config.compose import compose_experiment, compose_sweep, overlays
+    from htr_exp.config.choices import overlays
+    from htr_exp.config.compose import compose_experiment, compose_sweep
 
     folders = overlays(args.config_dir)
     if not args.multirun:

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from htr_exp.config.compose import conf_dir
+from htr_exp.config.choices import conf_dir
 from htr_exp.config.schema import Experiment, experiment_of
 from htr_exp.core.task import RECOGNITION, Task
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from htr_exp.audit import classes
 from htr_exp.config import conventions, rules
-from htr_exp.config.compose import Composed, word_problems
+from htr_exp.config.compose import Composed
 from htr_exp.config.defaults import shipped
+from htr_exp.config.overrides import word_problems
 from htr_exp.config.schema import CHOICES
 from htr_exp.core.errors import HtrExpError
 from htr_exp.core.problem import Problem

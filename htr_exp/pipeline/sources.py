@@ -28,8 +28,9 @@ from htr_exp.slurm import refusals, sbatch
 from htr_exp.slurm.cluster import Partition, partitions
 from htr_exp.slurm.programs import SlurmSilent
 from htr_exp.splits import from_config, leakage, seen_pages
-from htr_exp.splits.leakage import LeakageReport, Similar
+from htr_exp.splits.leakage import LeakageReport
 from htr_exp.splits.seen_pages import Lineage
+from htr_exp.splits.similar_pages import Similar, find_similar, together
 from htr_exp.splits.split import Split, everything
 
 Value = TypeVar("Value")
@@ -106,7 +107,7 @@ class Sources:
         """Which pages of a dataset are nearly the same."""
         config = experiment.leakage
         key = ("similar", id(dataset), config.near_image, config.near_text, config.contained_text, config.text_letters)
-        return self._once(key, lambda: leakage.similar(dataset.pages, config, user_cache(), self._progress))
+        return self._once(key, lambda: find_similar(dataset.pages, config, user_cache(), self._progress))
 
     def split(self, experiment: Experiment, dataset: Dataset, *, evaluate: bool) -> Split:
         """The split; in an evaluation all pages are for the test.
@@ -121,7 +122,7 @@ class Sources:
         def made() -> Split:
             # what the guard would refuse is not drawn in the first place
             pairs = (one for one in self.similar_pages(experiment, dataset).pairs if one.kind not in accepted)
-            return from_config.made(experiment, dataset.pages, self._tables, together=leakage.together(pairs))
+            return from_config.made(experiment, dataset.pages, self._tables, together=together(pairs))
 
         table = (experiment.dataset.metadata, experiment.dataset.page_column)
         return self._once(("split", id(dataset), *table, repr(experiment.split), repr(experiment.leakage)), made)

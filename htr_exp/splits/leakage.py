@@ -6,18 +6,17 @@ record of the run and every table then show.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from htr_exp.config.schema import Leakage
 from htr_exp.core.problem import Problem
 from htr_exp.core.text import and_more, counted
-from htr_exp.groundtruth.image_hash import BITS, looks
 from htr_exp.splits import near_duplicates, seen_pages
 from htr_exp.splits.seen_pages import Fingerprint, Lineage
+from htr_exp.splits.similar_pages import GuardedPage, Pair, Similar, bits_of, looks_alike, reads_alike, text_limits
 from htr_exp.splits.split import NAMES
 
 KINDS = {
@@ -31,54 +30,6 @@ KINDS = {
 
 _SHOWN = 20  # leaks of a kind in a message
 _RECORDED = 1000  # leaks of a kind in the record
-_LINE = 15  # letters of a line whose repetition is worth a word; shorter ones are headings and amens
-
-
-class GuardedLine(Protocol):
-    """What the guard needs of a line."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-
-
-class GuardedPage(Protocol):
-    """What the guard needs of a page."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def image(self) -> Path: ...
-    @property
-    def xml_digest(self) -> str: ...
-    @property
-    def image_digest(self) -> str: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def lines(self) -> Sequence[GuardedLine]: ...
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two pages of a dataset that a split must keep on one side."""
-
-    kind: str  # near_image or near_text
-    first: str
-    second: str
-    measure: str  # how near they are, in words
-
-
-@dataclass(frozen=True)
-class Similar:
-    """What the pages of a dataset have in common, whatever the split."""
-
-    pairs: tuple[Pair, ...]
-    looks: Mapping[str, int]  # page name -> its image's look
-    letters: Mapping[str, str]  # page name -> its text as it is compared
-    lines: Mapping[str, tuple[int, ...]]  # page name -> a hash of each line, 0 for short ones; of this process only
-    unseen: Mapping[str, str]  # page name -> why its image was not looked at
 
 
 @dataclass(frozen=True)
@@ -177,87 +128,6 @@ def setting_problems(settings: Leakage) -> Iterator[Problem]:
             f"leakage.text_letters={settings.text_letters}: it must be at least 50, shorter texts are alike by chance"
         )
         yield Problem(what, where="leakage.text_letters")
-
-
-def similar(
-    pages: Sequence[GuardedPage],
-    settings: Leakage,
-    cache: Path | None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Similar:
-    """Find the pages of a dataset that are nearly the same.
-
-    Args:
-        pages: all pages.
-        settings: the thresholds.
-        cache: folder in which the looks of images are remembered; None remembers nothing.
-        progress: called with the number of images looked at anew, and of all such.
-    """
-    letters: dict[str, str] = {}
-    lines: dict[str, tuple[int, ...]] = {}
-    for page in pages:
-        texts = [near_duplicates.letters(line.text) for line in page.lines]
-        letters[page.name] = "".join(texts)
-        lines[page.name] = tuple([hash(text) if len(text) >= _LINE else 0 for text in texts])
-    by_bytes: dict[str, GuardedPage] = {}
-    for page in pages:
-        by_bytes.setdefault(page.image_digest, page)
-    seen = looks([page.image for page in by_bytes.values()], cache, progress)
-    look_of = {digest: seen.known.get(page.image) for digest, page in by_bytes.items()}
-    known = {page.name: look for page in pages if (look := look_of[page.image_digest]) is not None}
-    unseen = {page.name: seen.unseen[page.image] for page in by_bytes.values() if page.image in seen.unseen}
-    pairs = (*_near_images(pages, known, settings), *_near_texts(pages, letters, settings))
-    return Similar(pairs, known, letters, lines, unseen)
-
-
-def _near_images(pages: Sequence[GuardedPage], known: Mapping[str, int], settings: Leakage) -> Iterator[Pair]:
-    seen = [page for page in pages if page.name in known]
-    for near in near_duplicates.near_images([known[page.name] for page in seen], bits=_bits(settings)):
-        first, second = seen[near.first], seen[near.second]
-        if first.image_digest != second.image_digest:
-            yield Pair("near_image", first.name, second.name, _looks_alike(near.bits, settings))
-
-
-def _near_texts(pages: Sequence[GuardedPage], letters: Mapping[str, str], settings: Leakage) -> Iterator[Pair]:
-    for near in near_duplicates.near_texts([letters[page.name] for page in pages], **_text_limits(settings)):
-        first, second = pages[near.first], pages[near.second]
-        if first.digest != second.digest:
-            yield Pair("near_text", first.name, second.name, _reads_alike(near, settings))
-
-
-def _bits(settings: Leakage) -> int:
-    return int(settings.near_image * BITS)
-
-
-def _text_limits(settings: Leakage) -> dict[str, Any]:
-    return {
-        "containment": settings.contained_text,
-        "similarity": settings.near_text,
-        "least": settings.text_letters,
-    }
-
-
-def _looks_alike(bits: int, settings: Leakage) -> str:
-    return f"their images differ in {bits / BITS:.1%} of their look (leakage.near_image={settings.near_image:g})"
-
-
-def _reads_alike(near: near_duplicates.NearTexts, settings: Leakage) -> str:
-    if near.similarity is not None:
-        return f"their texts agree in {near.similarity:.0%} of the letters (leakage.near_text={settings.near_text:g})"
-    return f"{near.containment:.0%} of the shorter text is in the other (leakage.contained_text={settings.contained_text:g})"
-
-
-def together(pairs: Iterable[Pair]) -> list[set[str]]:
-    """Return the sets of pages that a drawn split has to keep on one side, for `splits`."""
-    group_of: dict[str, set[str]] = {}
-    for pair in pairs:
-        first = group_of.setdefault(pair.first, {pair.first})
-        second = group_of.setdefault(pair.second, {pair.second})
-        if first is not second:
-            small, large = sorted((first, second), key=len)
-            large |= small
-            group_of.update(dict.fromkeys(small, large))
-    return list({id(group): group for group in group_of.values()}.values())
 
 
 def guard(
@@ -365,19 +235,19 @@ def _learnt_before(
     looked = [learnt for learnt in every if learnt.look is not None]
     for near in near_duplicates.near_images(
         [found.looks[page.name] for page in looking],
-        bits=_bits(settings),
+        bits=bits_of(settings),
         others=[learnt.look for learnt in looked if learnt.look is not None],
     ):
         if near.second >= len(looking):
-            note(looking[near.first], looked[near.second - len(looking)], _looks_alike(near.bits, settings))
+            note(looking[near.first], looked[near.second - len(looking)], looks_alike(near.bits, settings))
     read = [learnt for learnt in every if learnt.letters]
     for text in near_duplicates.near_texts(
         [found.letters[page.name] for page in held_out],
         others=[learnt.letters for learnt in read],
-        **_text_limits(settings),
+        **text_limits(settings),
     ):
         if text.second >= len(held_out):
-            note(held_out[text.first], read[text.second - len(held_out)], _reads_alike(text, settings))
+            note(held_out[text.first], read[text.second - len(held_out)], reads_alike(text, settings))
     for name in sorted(seen):
         learnt, how = seen[name]
         where = f"{learnt.role} of the base model, {learnt.source}"

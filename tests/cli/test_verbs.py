@@ -14,7 +14,7 @@ from helpers.page_files import make_pages, page_line, page_xml, put, write_image
 from htr_exp import __version__
 from htr_exp.cli.arguments import VERBS
 from htr_exp.cli.main import main
-from htr_exp.config.compose import conf_dir
+from htr_exp.config.choices import conf_dir
 
 
 @dataclass(frozen=True)

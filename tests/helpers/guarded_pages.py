@@ -10,7 +10,7 @@ from typing import Any
 
 from helpers.made_up_texts import page as text_of
 from htr_exp.config.schema import Leakage
-from htr_exp.splits import leakage, seen_pages
+from htr_exp.splits import leakage, seen_pages, similar_pages
 
 SETTINGS = Leakage(near_image=0.15, near_text=0.7, contained_text=0.8, text_letters=120)
 
@@ -57,7 +57,7 @@ def guarded(
     pages = [*train, *validation, *test]
     sides = {"train": train, "validation": validation, "test": test}
     names = {side: [page.name for page in of] for side, of in sides.items()}
-    found = leakage.similar(pages, settings, None)
+    found = similar_pages.find_similar(pages, settings, None)
     return leakage.guard(names, {page.name: page for page in pages}, found, base, settings)
 
 

@@ -26,7 +26,7 @@ from htr_exp.groundtruth.statistics import Volume, count_dataset
 from htr_exp.kraken import model_store
 from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.vgsl import read_network
-from htr_exp.splits import leakage
+from htr_exp.splits import similar_pages
 
 _SHOWN = 12
 """Characters that are shown of a list."""
@@ -187,7 +187,7 @@ def twins(
     file = cache / "alike" / f"{key[:32]}.json" if cache is not None else None
     pairs = _remembered(file)
     if pairs is None:
-        found = leakage.similar(dataset.pages, settings, cache, progress)
+        found = similar_pages.find_similar(dataset.pages, settings, cache, progress)
         pairs = [(pair.first, pair.second, pair.measure) for pair in found.pairs]
         if file is not None and not found.unseen:
             _remember(file, pairs)

@@ -11,7 +11,8 @@ from typing import Any
 
 from htr_exp.cli.check import changes, sections
 from htr_exp.cli.check.result import Checked, Section
-from htr_exp.config.compose import compose_experiment, overlays
+from htr_exp.config.choices import overlays
+from htr_exp.config.compose import compose_experiment
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError

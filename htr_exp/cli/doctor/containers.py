@@ -7,17 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import (
-    TIMEOUT_S,
-    Finding,
-    NoAnswer,
-    error,
-    finding_of,
-    ok,
-    said_by,
-    warning,
-    within,
-)
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, finding_of, ok, said_by, warning, within
 from htr_exp.core.text import size
 from htr_exp.kraken import apptainer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, warning, within
-from htr_exp.config import compose
+from htr_exp.config.choices import conf_dir
 from htr_exp.config.schema import Experiment, Model
 from htr_exp.core.errors import ModelError
 from htr_exp.core.text import counted, size
@@ -102,9 +102,7 @@ def _located(model: Model, folder: Path) -> Path | None:
 def _published(folder: Path, config_dirs: Sequence[Path], shown: set[str]) -> Iterator[Finding]:
     """Yield the choices of the configuration that have a DOI: where they are, or that they are not here yet."""
     choices = {
-        file.stem: file
-        for place in (compose.conf_dir(), *reversed(config_dirs))
-        for file in sorted(place.glob("model/*.yaml"))
+        file.stem: file for place in (conf_dir(), *reversed(config_dirs)) for file in sorted(place.glob("model/*.yaml"))
     }
     for choice, file in sorted(choices.items()):
         name = f"model={choice}"

@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     from htr_exp.cli.doctor import terminal
     from htr_exp.cli.doctor.examination import examine
-    from htr_exp.config.compose import overlays
+    from htr_exp.config.choices import overlays
     from htr_exp.core.console import console
 
     sections = examine(args.overrides, overlays(args.config_dir))

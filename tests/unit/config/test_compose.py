@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from helpers.sentences import sentences
-from htr_exp.config import compose
-from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, overlays, slurm_settings
+from htr_exp.config import choices
+from htr_exp.config.choices import overlays
+from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, slurm_settings
 from htr_exp.core.errors import ConfigError
 
 HOSTILE = [
@@ -204,7 +205,7 @@ def overlay(folder: Path, path: str = "here") -> Path:
 def test_conf_of_the_folder_one_stands_in_is_found(workspace: Path) -> None:
     overlay(workspace / "conf")
     assert compose_experiment(["dataset=mine"], overlays()).experiment.dataset.path == "here"
-    assert compose.options(overlays())["dataset"]["mine"] == "Mine."
+    assert choices.options(overlays())["dataset"]["mine"] == "Mine."
 
 
 def test_a_conf_of_another_hydra_program_is_left_alone(workspace: Path) -> None:
@@ -222,7 +223,7 @@ def test_config_dir_is_stronger_than_conf_and_than_what_is_shipped(workspace: Pa
     folders = overlays(str(given))
     experiment = compose_experiment(["dataset=mine", "architecture=small"], folders).experiment
     assert (experiment.dataset.path, experiment.architecture.name) == ("strong", "ours")
-    said = compose.options(folders)
+    said = choices.options(folders)
     assert (said["architecture"]["small"], said["dataset"]["mine"]) == ("Ours.", "Mine.")
     points = swept("dataset=mine", "architecture=small", "seed=1,2", folders=tuple(folders))
     assert [point.experiment.dataset.path for point in points] == ["strong", "strong"]
@@ -259,7 +260,7 @@ def test_a_file_of_the_user_may_have_a_bom_and_crlf(workspace: Path) -> None:
     file = overlay(workspace / "conf") / "dataset" / "mine.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert compose_experiment(["dataset=mine"], overlays()).experiment.dataset.name == "mine"
-    assert compose.options(overlays())["dataset"]["mine"] == "Mine."
+    assert choices.options(overlays())["dataset"]["mine"] == "Mine."
 
 
 def test_composing_leaves_nothing_behind(workspace: Path) -> None:

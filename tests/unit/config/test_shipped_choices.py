@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from helpers.sentences import sentences
-from htr_exp.config.compose import Composed, compose_experiment, compose_sweep, conf_dir, word_problems
+from htr_exp.config.choices import conf_dir
+from htr_exp.config.compose import Composed, compose_experiment, compose_sweep
 from htr_exp.config.defaults import shipped
+from htr_exp.config.overrides import word_problems
 from htr_exp.config.rules import problems
 from htr_exp.config.schema import CHOICES, SECTIONS, Experiment
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, TASKS, Task, task_of

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from fakes.fake_sbatch import Sbatch, put_on_path
 from fakes.fake_slurm_site import site
 from helpers.folders import SLURM_DATA
-from htr_exp.config.compose import conf_dir
+from htr_exp.config.choices import conf_dir
 from htr_exp.config.schema import Slurm
 from htr_exp.slurm import sbatch
 from htr_exp.slurm.sbatch import RefusedError, Work

@@ -18,7 +18,7 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.pipeline.plan import make_plan
-from htr_exp.splits import leakage
+from htr_exp.splits import leakage, similar_pages
 
 DEMO = sorted((Path(leakage.__file__).parents[1] / "demo" / "pages").glob("*.jpg"))
 
@@ -113,8 +113,8 @@ def test_settings_that_cannot_be_are_refused(words: str, said: str, experiment: 
 
 
 def test_pages_that_belong_together_are_joined() -> None:
-    pairs = [leakage.Pair("near_text", first, second, "") for first, second in ("ab", "cd", "bc", "ef")]
-    assert sorted(map(sorted, leakage.together(pairs))) == [["a", "b", "c", "d"], ["e", "f"]]
+    pairs = [similar_pages.Pair("near_text", first, second, "") for first, second in ("ab", "cd", "bc", "ef")]
+    assert sorted(map(sorted, similar_pages.together(pairs))) == [["a", "b", "c", "d"], ["e", "f"]]
 
 
 # real pages
@@ -125,7 +125,7 @@ def test_no_two_pages_of_the_clean_sets_and_the_charters_are_near(real_data: Pat
     pages = [page for folder in folders for page in examine_folders([folder]).pages]
     assert len(pages) > 100
     start = time.process_time()
-    assert leakage.similar(pages, SETTINGS, None).pairs == ()
+    assert similar_pages.find_similar(pages, SETTINGS, None).pairs == ()
     assert time.process_time() - start < 60
 
 

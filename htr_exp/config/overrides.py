@@ -1,0 +1,215 @@
+"""The words of the command line: what they mean to Hydra, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Transformer
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
+
+from htr_exp.config import kraken_words
+from htr_exp.config.choices import options
+from htr_exp.config.schema import CHOICES, SECTIONS, Experiment, experiment_of, tasks_with
+from htr_exp.core.errors import ConfigError
+from htr_exp.core.problem import Problem
+from htr_exp.core.task import TASKS, Task
+
+CLASS_KEYS = re.compile(r"classes\.(lines|regions)\.(.+)$")
+"""Keys of a dictionary whose own keys are the user's: types of lines and regions."""
+
+
+LITERAL_KEYS = re.compile(
+    r"(dataset\.(path|pattern|exclude|name|characters|metadata|page_column)|(segmentation_)?model\.(path|file|name|doi|trained_on)|architecture\.spec|split\.(lists\.\w+|table|page_column|column|by|stratify|fold)"
+    r"|runtime\.(ketos|kraken|module|image|fallback_kraken)|site\.\w+|tracking\.uri|name|question"
+    r"|slurm\.(partition|gres|constraint|account|qos|mail_type|mail_user|nodelist|exclude|compile_partition|extra\.[\w-]+))$"
+)
+"""Keys whose values are names, paths or VGSL specs: taken as typed, whatever Hydra's grammar makes of their characters."""
+
+
+WHOLE_KEYS = ("architecture.spec", "slurm.mail_type", "slurm.nodelist", "slurm.exclude")
+"""Those of them whose values hold commas: never several values of a sweep."""
+
+
+UNREADABLE = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
+"""What is raised of files and values that make no experiment."""
+
+
+def word_problems(values: dict[str, Any]) -> list[Problem]:
+    """What is wrong with each key that takes one of a few words."""
+    problems = []
+    for key, words in CHOICES.items():
+        value: Any = values
+        for part in key.split("."):
+            value = value.get(part) if value is not None else None  # a task may not have the key
+        if value is not None and value not in words:
+            problems.append(_word_problem(key, value, words))
+    return problems
+
+
+def _word_problem(key: str, value: Any, words: Sequence[str]) -> Problem:
+    if meant := kraken_words.of_value(key, value):
+        return Problem(f"{key}={value}: {meant}", where=key)
+    return Problem(f"{key}={value}", f"choose one of {', '.join(words)}{did_you_mean(str(value), words)}", key)
+
+
+def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
+    groups = options(config_dirs)
+    tasks = tasks_chosen(overrides)
+    values = {task: OmegaConf.structured(experiment_of(task)) for task in TASKS.values()}
+    problems: list[Problem] = []
+    words: list[str] = []
+    for typed in overrides:
+        word = _literal(typed, multirun=multirun)
+        words.append(word)
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            instead = (
+                "write such a type in a file of yours, conf/classes/NAME.yaml"
+                if CLASS_KEYS.match(typed)
+                else "write KEY=VALUE"
+            )
+            problems.append(Problem(f"{typed}: {first_line(error)}", instead, typed.partition("=")[0]))
+            continue
+        key = override.key_or_group
+        if key.startswith(("hydra", "slurm.extra.")) or word.startswith("++classes."):
+            continue
+        if override.type is not None and override.type.name != "CHANGE":
+            problems += key_problem(typed, key, groups, tasks) or [
+                Problem(f"{typed}: keys are neither added nor removed here", f"write {key}=VALUE", key)
+            ]
+        elif override.is_sweep_override() and not multirun:
+            problems.append(Problem(f"{typed}: several values make a sweep", "run `train -m ...`", key))
+        elif isinstance(glob := override.value(), Glob):
+            problems += _glob_problems(typed, key, glob, groups)
+        elif key in groups and "." not in key:
+            for value in map(str, _values(override)):
+                if value not in groups[key] and value != "None":
+                    remedy = f"choose one of {', '.join(groups[key])}{did_you_mean(value, groups[key])}"
+                    problems.append(Problem(f"{key}={value}: there is no such {key}", remedy, key))
+        else:
+            problems += key_problem(typed, key, groups, tasks) or _value_problems(
+                key, _values(override), values[tasks_with(key)[0]]
+            )
+    if problems:
+        raise ConfigError("the command line cannot be used:", problems)
+    return words
+
+
+def tasks_chosen(words: Sequence[str]) -> list[Task]:
+    """Return the tasks that words choose, all if they choose none: a file may choose it, too."""
+    chosen = [name for word in words if word.startswith("task=") for name in word.partition("=")[2].split(",")]
+    return [TASKS[name] for name in chosen if name in TASKS] or list(TASKS.values())
+
+
+def _glob_problems(typed: str, key: str, glob: Glob, groups: dict[str, dict[str, str]]) -> list[Problem]:
+    """Why a pattern chooses nothing: Hydra knows it for groups alone."""
+    if key not in groups:
+        what = f"{typed}: glob chooses among the choices of a group, and {key} is none"
+        return [Problem(what, f"write {key}=A,B", key)]
+    if not glob.filter(list(groups[key])):
+        return [Problem(f"{typed}: no {key} has such a name", f"choose among {', '.join(groups[key])}", key)]
+    return []
+
+
+def _values(override: Any) -> list[Any]:
+    if not override.is_sweep_override():
+        return [override.value()]
+    return [] if override.is_interval_sweep() else list(override.sweep_iterator(Transformer.identity))
+
+
+def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[Problem]:
+    """Which values have another type than the schema's, or are none of the words that the key takes."""
+    problems = []
+    for value in typed:
+        try:
+            OmegaConf.update(values, key, value)
+        except OmegaConfBaseException as error:
+            problems.append(Problem(f"{key}={value}: {first_line(error)}", where=key))
+            continue
+        # words of kraken's are told with all else that whoever types them is used to, by `word_problems`
+        words = () if kraken_words.of_value(key, value) else CHOICES.get(key, ())
+        if words and value is not None and value not in words and "${" not in str(value):
+            problems.append(_word_problem(key, value, words))
+    return problems
+
+
+def key_problem(typed: str, key: str, groups: dict[str, dict[str, str]], tasks: Sequence[Task]) -> list[Problem]:
+    """That no task has a key; where another task has it than the chosen one, composing says so."""
+    task = next(iter(tasks_with(key)), tasks[0])
+    node: Any = Experiment
+    path: list[str] = []
+    for part in key.split("."):
+        names = {field.name: get_type_hints(node)[field.name] for field in fields(node)} if is_dataclass(node) else {}
+        if part not in names:
+            where = ".".join(path)
+            known = list(names) if path else sorted({*names, *groups})
+            if not known:
+                return [Problem(f"{typed}: {where} has no keys of its own", where=key)]
+            what = f"{typed}: there is no key `{part}`{f' in {where}' if where else ''}{did_you_mean(part, known)}"
+            return [Problem(what, f"keys: {', '.join(known)}", key)]
+        path.append(part)
+        node = next((arg for arg in get_args(names[part]) if is_dataclass(arg)), names[part])
+        if len(path) == 1:
+            node = SECTIONS[task].get(part, node)
+    if is_dataclass(node):
+        keys = ", ".join(f"{key}.{field.name}" for field in fields(node))
+        return [Problem(f"{typed}: {key} has keys: {keys}", where=key)]
+    return []
+
+
+def _literal(typed: str, *, multirun: bool) -> str:
+    key, equals, value = typed.partition("=")
+    if equals and (of_type := CLASS_KEYS.match(key)):
+        kind = re.sub(r"([\\,{}:=\s()\[\]])", r"\\\1", of_type[2])
+        return f"++classes.{of_type[1]}={{{kind}: {value if value in ('', 'null') else quoted(value)}}}"
+    if key in ("classes.lines", "classes.regions") and value.startswith("{"):
+        return f"++{typed}"
+    if not equals or not LITERAL_KEYS.match(key) or value in ("", "null") or re.fullmatch(r"(['\"]).*\1", value):
+        return typed
+    if key == "dataset.exclude" and not value.startswith("["):
+        return f"{key}=[{quoted(value)}]"
+    if (
+        key in ("dataset.path", "dataset.exclude")
+        and value.startswith("[")
+        and value.endswith("]")
+        and not Path(value).exists()
+    ):
+        if re.search(r"[\[,]\s*(['\"]).*\1\s*[,\]]", value):
+            return typed  # whoever quotes an item has a comma in it
+        return f"{key}=[{','.join(quoted(item.strip()) for item in value[1:-1].split(','))}]"
+    if key.startswith("slurm.extra."):
+        key = f"++{key}"  # a dictionary: sbatch knows which of its keys there are
+        if value in ("true", "false"):  # an option without a value
+            return f"{key}={value}"
+    if multirun and key not in WHOLE_KEYS and not Path(value).exists():
+        return f"{key}={','.join(quoted(item) for item in value.split(','))}"
+    return f"{key}={quoted(value)}"
+
+
+def quoted(value: str) -> str:
+    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # OmegaConf's escape, which Hydra passes on
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", literal)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return "'" + escaped + "\\" * trailing + "'"
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def first_line(error: BaseException) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem_mark.name}:{error.problem_mark.line + 1}: {error.problem}"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
