@@ -29,9 +29,9 @@ import numpy as np
 
 from htr_exp.groundtruth.model import Line, Page, Points
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.scoring.layout.baseline_points import ticks_of
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.layout.score import score_pages
-from htr_exp.scoring.layout.ticks import ticks_of
 
 LIMIT_S = 60  # CPU seconds a thousand pages
 TO_READING = 5.0  # times what reading the files takes

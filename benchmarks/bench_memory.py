@@ -23,7 +23,7 @@ from htr_exp.config.defaults import shipped
 from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import GroundTruthPage
-from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.groundtruth.xml_for_kraken import staged_xml
 from htr_exp.kraken import runtime
 from htr_exp.kraken.commands import train_command
 

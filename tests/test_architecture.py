@@ -29,7 +29,7 @@ __main__
 FLOOR = {name: number for number, floor in enumerate(ORDER) for name in floor.split()}
 
 ONE_PLACE = {
-    "hydra": {"config.compose", "hydra_plugins"},
+    "hydra": {"config.compose", "config.overrides", "hydra_plugins"},
     "mlflow": {"tracking.writer"},
     "lxml": {"groundtruth"},
     "submitit": {"slurm.sbatch"},

@@ -13,7 +13,7 @@ from htr_exp.config.schema import Classes
 from htr_exp.core.problem import Problem
 from htr_exp.core.text import first_of
 from htr_exp.groundtruth.model import GroundTruthPage
-from htr_exp.groundtruth.stage import type_name
+from htr_exp.groundtruth.xml_for_kraken import type_name
 from htr_exp.kraken.class_names import KINDS, known_classes
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.releases import release

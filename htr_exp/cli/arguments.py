@@ -41,7 +41,7 @@ VERBS: dict[str, Verb] = {
         "resume", "runs", "go on with runs that ended before they were done: resume RUN... [slurm.time_min=600]"
     ),
     "check": Verb(
-        "check.verb", "check", "say everything that is wrong with ground truth: check FOLDER, check dataset=..."
+        "check.command", "check", "say everything that is wrong with ground truth: check FOLDER, check dataset=..."
     ),
     "status": Verb("status", "runs", "say how runs stand: status [RUN...] [--watch]"),
     "logs": Verb("logs", "runs", "show what a run said: logs RUN [-f]"),
@@ -51,7 +51,7 @@ VERBS: dict[str, Verb] = {
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine"),
     "options": Verb("options", "options", "list every choice of every group"),
     "doctor": Verb(
-        "doctor.verb", "doctor", "say what works here and what does not: doctor [slurm=publicgpu runtime=module]"
+        "doctor.command", "doctor", "say what works here and what does not: doctor [slurm=publicgpu runtime=module]"
     ),
 }
 

@@ -11,15 +11,16 @@ from htr_exp.cli.chosen_runs import chosen_runs, record_new
 def run(args: argparse.Namespace) -> int:
     """Put runs side by side, best validation CER first."""
     from htr_exp.core.console import console
-    from htr_exp.runs import run_table, table
+    from htr_exp.runs import compare_table
+    from htr_exp.runs.rows import compared
 
     runs = chosen_runs(args)
     record_new(args, runs)
-    rows, varied = table.compared(runs)
+    rows, varied = compared(runs)
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:
-        run_table.show_table(console(), rows, varied)
+        compare_table.show_table(console(), rows, varied)
     else:
         print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
     return 0

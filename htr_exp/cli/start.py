@@ -23,7 +23,8 @@ from htr_exp.pipeline.plan import Plan, make_plan, points_of
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
-from htr_exp.runs import provenance, run_table, status, status_table, table
+from htr_exp.runs import compare_table, provenance, status, status_table
+from htr_exp.runs.rows import compared, row_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.tracking import subprocesses
 
@@ -252,14 +253,14 @@ def _started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[A
     if submitted and request.wait and stop() is None:
         _wait_for(runs, request)
     found, notes = status.look(runs)
-    rows = [table.row(run, found[run.path]) for run in runs]
+    rows = [row_of(run, found[run.path]) for run in runs]
     _show_end(rows, request, runs, notes, all_submitted=len(submitted) == len({run.path for run in runs}))
     failed = any(
         row["state"] == "failed" and (row["folder"] not in {str(path) for path in submitted} or request.wait)
         for row in rows
     )
     code = 130 if stop() == "user" else 143 if stop() else int(failed)
-    known = {row["folder"]: table.to_minimise(row) for row in rows}
+    known = {row["folder"]: to_minimise(row) for row in rows}
     return code, [known[str(one.run.path)] for one in ready]
 
 
@@ -284,7 +285,7 @@ def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
 
     def look() -> tuple[list[dict[str, Any]], list[str]]:
         found, notes = status.look(runs)
-        return [table.row(run, found[run.path]) for run in runs], notes
+        return [row_of(run, found[run.path]) for run in runs], notes
 
     try:
         status_table.watch_status(console.console(stderr=request.json), look, every_s=LOOK_S)
@@ -314,11 +315,11 @@ def _show_end(
         out.print(f"`python -m htr_exp status{what} --watch` follows it", markup=False)
         return
     if len(rows) > 1:
-        compared, varied = table.compared(runs)
-        run_table.show_table(out, compared, varied)
+        compared, varied = compared(runs)
+        compare_table.show_table(out, compared, varied)
         for row in rows:
             if row["state"] != "done":
-                run_table.show_result(out, row)
+                compare_table.show_result(out, row)
     else:
-        run_table.show_result(out, rows[0])
+        compare_table.show_result(out, rows[0])
     out.print("`python -m htr_exp ui` shows it in MLflow; `python -m htr_exp compare` lists all runs", markup=False)

@@ -16,7 +16,8 @@ def run(args: argparse.Namespace) -> int:
     """Say how runs stand."""
     from htr_exp.core.console import console
     from htr_exp.runs import status as runs_status
-    from htr_exp.runs import status_table, table
+    from htr_exp.runs import status_table
+    from htr_exp.runs.rows import row_of
 
     every_s = _watched(args)
     runs = chosen_runs(args)
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
     def look() -> tuple[list[dict[str, Any]], list[str]]:
         found, notes = runs_status.look(runs)
-        return [table.row(run, found[run.path]) for run in runs], notes
+        return [row_of(run, found[run.path]) for run in runs], notes
 
     if every_s is not None and runs:
         try:

@@ -26,7 +26,7 @@ from lxml import etree
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.task import Task
 from htr_exp.core.text import counted
-from htr_exp.groundtruth import page_scan, rules, stage, text_checks
+from htr_exp.groundtruth import line_rules, page_scan, text_checks, xml_for_kraken
 from htr_exp.groundtruth import xml as groundtruth_xml
 from htr_exp.groundtruth.examine import examine_folders, unusable
 from htr_exp.groundtruth.file_tree import shown
@@ -278,7 +278,7 @@ def _mended(
     taken = {line.id for line in named}
     kept: set[str] = set()
     for original, line in zip(page.lines, named, strict=True):
-        reason = rules.fault(line, task) or rules.outside(page_scan.extent(line, task), *size, task)
+        reason = line_rules.fault(line, task) or line_rules.outside(page_scan.extent(line, task), *size, task)
         text = text_checks.tidy(line.text)
         if reason is None and not text and task.reads_text:
             reason = "line_without_text", "its text has invisible characters only"
@@ -361,7 +361,7 @@ def _put(source: _Source, sheet: _Sheet, folder: Path, names: _Names) -> Iterato
         yield Change(source.label, "", "image", sheet.page.image_name, named)
     width, height = sheet.page.width or source.size[0], sheet.page.height or source.size[1]
     (folder / below).mkdir(parents=True, exist_ok=True)
-    (folder / xml).write_bytes(stage.page_xml(named, width, height, sheet.page.regions, sheet.lines))
+    (folder / xml).write_bytes(xml_for_kraken.page_xml(named, width, height, sheet.page.regions, sheet.lines))
     digest = hashlib.sha256()
     with open(source.image, "rb", opener=open_regular) as original, open(folder / image, "wb") as copy:
         while block := original.read(1 << 20):

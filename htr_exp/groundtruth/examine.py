@@ -16,12 +16,12 @@ from htr_exp.groundtruth import dataset_checks, messages
 from htr_exp.groundtruth.file_tree import Tree, matches, shown
 from htr_exp.groundtruth.folders import Source, prefixes
 from htr_exp.groundtruth.image_header import ImageFacts
+from htr_exp.groundtruth.line_rules import outside
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
 from htr_exp.groundtruth.page_scan import PageFile
 from htr_exp.groundtruth.problem_codes import CODES
-from htr_exp.groundtruth.rules import outside
 from htr_exp.groundtruth.scan import image_files, page_files
-from htr_exp.groundtruth.stage import storable
+from htr_exp.groundtruth.xml_for_kraken import storable
 
 # Modes that kraken can cut lines from and write as PNG, which is what `ketos compile` does.
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA")

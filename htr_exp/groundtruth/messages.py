@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from htr_exp.core.text import counted
 from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.image_header import ImageFacts
+from htr_exp.groundtruth.line_rules import RULES
 from htr_exp.groundtruth.page_scan import PageFile
-from htr_exp.groundtruth.rules import RULES
 
 _OF_LINES = {
     "line_without_id": "without an id, called line_N by the place",

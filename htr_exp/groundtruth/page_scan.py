@@ -19,8 +19,8 @@ from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import counted
 from htr_exp.groundtruth import geometry, text_checks, xml
 from htr_exp.groundtruth.as_kraken.readings import Reading, by_release
+from htr_exp.groundtruth.line_rules import RULES, Box, Fault, fault, shapeless
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
-from htr_exp.groundtruth.rules import RULES, Box, Fault, fault, shapeless
 
 FORM = 3
 """Of what is remembered; raise it whenever a field or a rule changes."""

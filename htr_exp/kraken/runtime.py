@@ -23,7 +23,7 @@ from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import digest_json, read_json, write_json
 from htr_exp.core.problem import Problem
 from htr_exp.kraken import apptainer, releases
-from htr_exp.kraken.modules import ModuleUnavailable, load
+from htr_exp.kraken.environment_modules import ModuleUnavailable, load
 from htr_exp.kraken.process import Process, environment, settings
 from htr_exp.kraken.releases import Release
 

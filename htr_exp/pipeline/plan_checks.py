@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from htr_exp.audit import classes
-from htr_exp.config import conventions, rules
+from htr_exp.config import rules, transcription_conventions
 from htr_exp.config.compose import Composed
 from htr_exp.config.defaults import shipped
 from htr_exp.config.overrides import word_problems
@@ -113,7 +113,7 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     yield from gathered.split.notes if gathered.split else ()
     yield from gathered.leaks.warnings if gathered.leaks else ()
     reads_text = task_of(experiment.task.name).reads_text
-    if reads_text and (said := conventions.warning(experiment, evaluate=gathered.evaluate)):
+    if reads_text and (said := transcription_conventions.warning(experiment, evaluate=gathered.evaluate)):
         yield said
     if gathered.training_data:
         yield from gathered.training_data.warnings(experiment, base.name if base else None)

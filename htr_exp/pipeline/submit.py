@@ -13,7 +13,7 @@ from htr_exp.core import machine
 from htr_exp.core.errors import SubmissionError
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
-from htr_exp.pipeline import node
+from htr_exp.pipeline import slurm_job
 from htr_exp.runs import provenance, status
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.slurm import programs, refusals, sbatch
@@ -109,7 +109,7 @@ def _waiting(wanted: Sequence[RunToSubmit]) -> list[RunToSubmit]:
 
 def _submit(wanted: Sequence[RunToSubmit], settings: Slurm, name: str, cache: Path) -> dict[Path, str]:
     code = provenance.keep_code(cache)
-    terms = node.Terms(str(code), settings.time_min or 0, settings.signal_delay_s or 0, settings.max_requeues or 0)
+    terms = slurm_job.Terms(str(code), settings.time_min or 0, settings.signal_delay_s or 0, settings.max_requeues or 0)
     runs = [RunDir(run.path) for run in wanted]
     for run in runs:
         run.revive()
@@ -120,9 +120,9 @@ def _submit(wanted: Sequence[RunToSubmit], settings: Slurm, name: str, cache: Pa
         work = plan.work
         if plan.compiling is not None:
             groups = [[str(path) for path in group] for group in plan.groups]
-            (compile_job,) = sbatch.submit(plan.compiling, node.compile_data, [(groups, terms)])
+            (compile_job,) = sbatch.submit(plan.compiling, slurm_job.compile_data, [(groups, terms)])
             work = replace(work, after=compile_job)
-        jobs = sbatch.submit(work, node.work, [([str(path) for path in pack], terms) for pack in plan.packs])
+        jobs = sbatch.submit(work, slurm_job.work, [([str(path) for path in pack], terms) for pack in plan.packs])
     except sbatch.RefusedError as error:
         if compile_job is not None:
             with contextlib.suppress(programs.SlurmSilent):  # it compiles then, which harms nobody

@@ -12,16 +12,16 @@ from typing import Any
 
 import yaml
 
-from htr_exp.config import conventions
+from htr_exp.config import transcription_conventions
 from htr_exp.config.schema import Runtime
 from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
 from htr_exp.core.task import task_of
 from htr_exp.groundtruth.model import GroundTruthPage
-from htr_exp.groundtruth.stage import staged_xml
+from htr_exp.groundtruth.xml_for_kraken import staged_xml
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
+from htr_exp.kraken.commands_script import script
 from htr_exp.kraken.options import remarks
-from htr_exp.kraken.script import script
 from htr_exp.pipeline.plan import Plan
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
@@ -138,7 +138,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             "unused": _side_facts(plan, plan.split.unused),
         },
         "model": _model_facts(plan.base),
-        "conventions": conventions.of(plan.experiment),
+        "conventions": transcription_conventions.of(plan.experiment),
         "segmentation_model": _model_facts(plan.segmenter),
         **plan.training_data.facts(),
         "leakage": plan.leaks.record(),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from htr_exp.config import conventions
+from htr_exp.config import transcription_conventions
 from htr_exp.core import files
 from htr_exp.core.task import RECOGNITION, TASKS, Task
 from htr_exp.runs.run_dir import RunDir, State
@@ -85,7 +85,11 @@ def _mismatch(provenance: Mapping[str, Any]) -> str | None:
     """Return both conventions where the base model's is not the dataset's: its score measures them, too."""
     used = provenance.get("conventions") or {}
     dataset, model = used.get("dataset"), used.get("model")
-    return conventions.described(dataset, model) if conventions.differ(dataset, model) else None
+    return (
+        transcription_conventions.described(dataset, model)
+        if transcription_conventions.differ(dataset, model)
+        else None
+    )
 
 
 def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:

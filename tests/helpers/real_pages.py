@@ -11,8 +11,8 @@ from PIL import Image
 
 from helpers.folders import DEMO
 from htr_exp.groundtruth.model import Points
-from htr_exp.groundtruth.stage import page_xml
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.groundtruth.xml_for_kraken import page_xml
 
 PAGE = "dev/page-forais/foral_de_guarda_1250"
 ALTO = "demo/alto-hours-sbb25"

@@ -33,10 +33,10 @@ def kraken4() -> Path:
 @pytest.fixture(scope="session")
 def modulefiles() -> Path:
     """The folder of modulefiles with kraken/4.3.13, on a machine that has a module system."""
-    from htr_exp.kraken import modules
+    from htr_exp.kraken import environment_modules
 
     folder = _named("HTR_EXP_MODULEFILES")
-    if modules.system(VARIABLES) is None:
+    if environment_modules.system(VARIABLES) is None:
         pytest.skip("there is no module system here: as root, apt-get install environment-modules")
     return folder
 

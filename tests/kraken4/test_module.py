@@ -11,8 +11,8 @@ import pytest
 
 from helpers.command_line import CommandLine
 from htr_exp.config.schema import Runtime
-from htr_exp.kraken import modules
-from htr_exp.kraken.modules import ModuleUnavailable
+from htr_exp.kraken import environment_modules
+from htr_exp.kraken.environment_modules import ModuleUnavailable
 from htr_exp.kraken.process import settings
 from htr_exp.kraken.runtime import provide
 
@@ -24,13 +24,13 @@ BARE = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 def shell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shell that asks."""
     if request.param == "sh":
-        monkeypatch.setattr(modules.shutil, "which", lambda name: None)
+        monkeypatch.setattr(environment_modules.shutil, "which", lambda name: None)
 
 
 @pytest.mark.usefixtures("shell")
 @pytest.mark.parametrize("name", ["kraken/4.3.13", "kraken"])
 def test_a_process_with_the_module_has_that_kraken(modulefiles: Path, kraken4: Path, name: str) -> None:
-    loaded = modules.load(name, use=[str(modulefiles)], environment=BARE)
+    loaded = environment_modules.load(name, use=[str(modulefiles)], environment=BARE)
     assert loaded.modules == ("kraken/4.3.13",)
     said = subprocess.run(
         ["ketos", "--version"],
@@ -45,13 +45,13 @@ def test_a_process_with_the_module_has_that_kraken(modulefiles: Path, kraken4: P
 
 @pytest.mark.usefixtures("shell")
 def test_the_module_is_listed(modulefiles: Path) -> None:
-    assert modules.available("kraken", use=[str(modulefiles)], environment=BARE) == ["kraken/4.3.13"]
+    assert environment_modules.available("kraken", use=[str(modulefiles)], environment=BARE) == ["kraken/4.3.13"]
 
 
 @pytest.mark.usefixtures("shell")
 def test_another_version_is_not_there(modulefiles: Path) -> None:
     with pytest.raises(ModuleUnavailable, match=r"^`module load kraken/4\.3\.14` fails: .*kraken/4\.3\.14"):
-        modules.load("kraken/4.3.14", use=[str(modulefiles)], environment=BARE)
+        environment_modules.load("kraken/4.3.14", use=[str(modulefiles)], environment=BARE)
 
 
 def module_of(modulefiles: Path, **changes: object) -> Runtime:

@@ -9,8 +9,8 @@ import pytest
 
 from helpers.real_data import only
 from htr_exp.groundtruth.examine import examine_folders, summary
-from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.groundtruth.xml_for_kraken import staged_xml
 
 CLEAN = {
     "demo/alto-hours-sbb25": (17, 237, 5487),

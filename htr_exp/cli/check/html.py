@@ -17,8 +17,8 @@ from htr_exp.cli.check.junit import where
 from htr_exp.cli.check.result import SEVERITIES, Checked, KindFound
 from htr_exp.core.files import utc_now
 from htr_exp.core.text import counted
+from htr_exp.groundtruth.line_pictures import Excerpt, Picture, cut
 from htr_exp.groundtruth.paths import Located
-from htr_exp.groundtruth.pictures import Excerpt, Picture, cut
 
 PICTURES = 6
 """Pictures of a kind of problem, unless asked otherwise."""

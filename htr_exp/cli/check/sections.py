@@ -13,7 +13,7 @@ from htr_exp.audit.allowed_characters import CharacterTable, read_table
 from htr_exp.audit.alphabet import Form
 from htr_exp.audit.homoglyphs import spelled
 from htr_exp.cli.check.result import Checked, Section
-from htr_exp.config import conventions
+from htr_exp.config import transcription_conventions
 from htr_exp.config.places import places_of
 from htr_exp.config.schema import Experiment, RecognitionTraining
 from htr_exp.core.errors import ConfigError
@@ -136,7 +136,7 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
     said = alphabet.warnings(audit, model=model, normalization=training.normalization, table=table)
     sentences += [*(f"error: {one}" for one in refusals), *(f"warning: {one}" for one in said)]
     if held.header is not None:
-        if convention := conventions.warning(experiment, evaluate=False):
+        if convention := transcription_conventions.warning(experiment, evaluate=False):
             sentences.append(f"warning: {convention}")
         shape = read_network(held.header.network) if held.header.network else None
         if shape is not None:

@@ -13,7 +13,7 @@ from htr_exp.config.schema import Experiment, Runtime
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.text import joined
-from htr_exp.kraken import apptainer, modules, runtime
+from htr_exp.kraken import apptainer, environment_modules, runtime
 
 PATIENCE_S = 60.0
 """How long kraken may take to start: its first start on a machine reads gigabytes."""
@@ -173,7 +173,7 @@ class _Look:
 
     def _system(self) -> Finding:
         try:
-            found = within(MODULES_S, lambda: modules.system(os.environ), "the module system")
+            found = within(MODULES_S, lambda: environment_modules.system(os.environ), "the module system")
         except NoAnswer as silent:
             return Finding("module system", self._missing, str(silent), self._or_on_a_node("ask the administrators"))
         if found is None:
@@ -185,10 +185,10 @@ class _Look:
         try:
             return within(
                 MODULES_S,
-                lambda: modules.available("kraken", use=self._wanted.modulepath, environment=os.environ),
+                lambda: environment_modules.available("kraken", use=self._wanted.modulepath, environment=os.environ),
                 "`module avail`",
             )
-        except (NoAnswer, modules.ModuleUnavailable):
+        except (NoAnswer, environment_modules.ModuleUnavailable):
             return []
 
     def _provided(self, name: str, wanted: Runtime, remedy: str) -> Finding:

@@ -9,8 +9,8 @@ import numpy as np
 import shapely
 
 from htr_exp.groundtruth.model import Points
+from htr_exp.scoring.layout.baseline_points import SPACING, Swarm, Ticks, nearest, ticks_of
 from htr_exp.scoring.layout.model import Booleans, Floats, Integers
-from htr_exp.scoring.layout.ticks import SPACING, Swarm, Ticks, nearest, ticks_of
 from htr_exp.scoring.layout.tolerance import tolerances
 
 NOTHING = 3.0

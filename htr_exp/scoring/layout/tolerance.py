@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
+from htr_exp.scoring.layout.baseline_points import SPACING, Swarm, Ticks, nearest
 from htr_exp.scoring.layout.model import Floats, Integers
-from htr_exp.scoring.layout.ticks import SPACING, Swarm, Ticks, nearest
 
 SHARE = 0.25  # of the distance to the next line (`relTol`)
 FARTHEST = 250  # pixels; a line farther away is no neighbour (`maxD`)

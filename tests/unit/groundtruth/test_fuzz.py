@@ -22,8 +22,8 @@ from htr_exp.groundtruth import xml
 from htr_exp.groundtruth.as_kraken.readings import by_release
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
-from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.groundtruth.xml_for_kraken import staged_xml
 
 EXAMPLES = int(os.environ.get("HTR_EXP_FUZZ", "0"))
 

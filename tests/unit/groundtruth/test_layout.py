@@ -19,8 +19,8 @@ from htr_exp.config.schema import Classes
 from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Page
-from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.groundtruth.xml_for_kraken import staged_xml
 
 BOX = (10, 10, 390, 290)
 

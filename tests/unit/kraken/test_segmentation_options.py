@@ -13,8 +13,8 @@ from helpers.sentences import sentences
 from htr_exp.config import defaults
 from htr_exp.config.schema import SegmentationScores, Training
 from htr_exp.core.task import SEGMENTATION
+from htr_exp.kraken import commands_script as kraken_script
 from htr_exp.kraken import options
-from htr_exp.kraken import script as kraken_script
 from htr_exp.kraken.commands import predict_command, resume_command, segment_command, train_command
 from htr_exp.kraken.log import REPLACED, further_of, validation_of
 from htr_exp.kraken.options import remarks

@@ -15,7 +15,7 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.write import write_run as write
-from htr_exp.runs import run_table, table
+from htr_exp.runs import compare_table, rows
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
 
@@ -89,7 +89,7 @@ def test_without_a_segmenter_there_is_nothing_from_end_to_end(evaluated: Evaluat
     run = evaluated(None)
     assert do(run).state == "done"
     assert "end_to_end" not in read_json(run.results)
-    assert table.row(run)["end_to_end"] is None
+    assert rows.row_of(run)["end_to_end"] is None
 
 
 def test_the_segmenter_is_part_of_the_runs_identity_and_record(evaluated: Evaluated) -> None:
@@ -128,7 +128,7 @@ def test_people_see_both_side_by_side(evaluated: Evaluated, scenario) -> None:
     run = evaluated(0.6)
     found = end_to_end(run)
     out = Console(record=True, width=200, force_terminal=False)
-    run_table.show_result(out, table.row(run))
+    compare_table.show_result(out, rows.row_of(run))
     said = out.export_text()
     for line, key in (
         ("in the lines of the ground truth", "ground_truth_lines"),

@@ -20,8 +20,8 @@ from htr_exp.pipeline import write as write_module
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
-from htr_exp.runs import table
 from htr_exp.runs.provenance import code_digest
+from htr_exp.runs.rows import row_of
 from htr_exp.runs.run_dir import RunDir
 
 
@@ -111,7 +111,7 @@ def test_termination_scores_nothing_and_the_next_start_loses_no_epoch(planned: C
     assert do(run).state == "done"
     last = read_jsonl(run.starts)[-1]
     assert (last["resumed_from"], last["first_epoch"], last["lost_epochs"]) == (Checkpoints.ABORTED, heard, 0)
-    assert table.row(run)["restarts"] == 1
+    assert row_of(run)["restarts"] == 1
 
 
 def test_time_budget_ends_a_run_that_is_done(planned: Callable[..., RunDir], scenario) -> None:
@@ -236,7 +236,7 @@ def test_a_killed_kraken_is_started_again_from_its_newest_checkpoint(planned: Ca
     assert [record["epoch"] for record in run.epochs()] == list(range(5))
     assert len(scenario.calls("train")) == 2
     assert "exit code -9" in run.log.read_text()
-    assert table.row(run)["restarts"] == 0
+    assert row_of(run)["restarts"] == 0
 
 
 def test_a_kraken_that_is_killed_twice_in_one_epoch_fails(planned: Callable[..., RunDir], scenario) -> None:
@@ -294,7 +294,7 @@ def test_data_can_be_compiled_and_the_rest_left_queued(planned: Callable[..., Ru
     assert not scenario.calls("train")
     assert do(run).state == "done"
     assert len(scenario.calls("compile")) == 3
-    assert table.row(run)["restarts"] == 0
+    assert row_of(run)["restarts"] == 0
 
 
 def test_another_kraken_than_the_plans_is_refused_where_it_would_run(

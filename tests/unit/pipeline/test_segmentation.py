@@ -18,7 +18,7 @@ from htr_exp.groundtruth.xml import read_page
 from htr_exp.pipeline import write
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.run_inputs import RunInputs
-from htr_exp.runs import table
+from htr_exp.runs import rows
 
 
 def test_the_weights_that_kraken_leaves_would_be_called_otherwise(planned_layout: Planned, scenario) -> None:
@@ -215,7 +215,7 @@ def test_a_model_is_evaluated_on_all_pages(planned_layout: Planned, scenario, ba
     assert len(list((run.predictions / "overlays").iterdir())) == 6
     assert {path.name[-9:] for path in (run.predictions / "overlays").iterdir()} == {"-base.jpg"}
     assert not (run.path / "classes.yaml").exists()
-    row = table.row(run)
+    row = rows.row_of(run)
     assert (row["metric"], row["test"], row["val"]) == ("line_f1", found["test"]["base"]["line_f1"], None)
 
 

@@ -12,7 +12,7 @@ from helpers.waiting import until
 from helpers.whole_runs import do
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.kraken.checkpoints import Checkpoints
-from htr_exp.runs import table
+from htr_exp.runs import rows
 
 
 @pytest.mark.parametrize("legs", [0, 2])
@@ -29,7 +29,7 @@ def test_a_termination_loses_no_epoch_of_7_1(planned_layout: Planned, scenario, 
     assert [(row["first_epoch"], row["lost_epochs"]) for row in resumed] == [(heard, 0)]
     assert "--config" not in scenario.calls("segtrain")[-1]  # a checkpoint has its numbers
     assert_named(run.best)
-    assert table.row(run)["restarts"] == 1
+    assert rows.row_of(run)["restarts"] == 1
 
 
 @pytest.mark.parametrize("at", [0, 2])

@@ -13,7 +13,8 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import write_json
 from htr_exp.core.task import RECOGNITION, SEGMENTATION
 from htr_exp.pipeline.progress import Progress
-from htr_exp.runs import run_table, status_table, table
+from htr_exp.runs import compare_table, status_table
+from htr_exp.runs.rows import compared, row_of, settings
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.runs.status import RunStatus
 
@@ -90,41 +91,41 @@ DONE = {
 
 
 def test_while_it_trains_a_run_is_judged_by_its_mean_iou(make: Maker) -> None:
-    row = table.row(make("a", figures=(0.3, 0.6, 0.5), state="interrupted"))
+    row = row_of(make("a", figures=(0.3, 0.6, 0.5), state="interrupted"))
     assert [row[key] for key in ("metric", "val", "val_source", "test")] == ["mean_iu", 0.6, "kraken", None]
 
 
 def test_when_it_is_done_a_run_is_judged_by_its_line_f1(make: Maker) -> None:
-    row = table.row(make("a", figures=(0.3, 0.6, 0.5), result=DONE))
+    row = row_of(make("a", figures=(0.3, 0.6, 0.5), result=DONE))
     assert [row[key] for key in ("metric", "val", "val_source", "test", "base_val", "base_test")] == [
         "line_f1", 0.9, "rescored", 0.8, 0.5, 0.4,
     ]  # fmt: skip
 
 
 def test_before_its_first_epoch_a_run_has_no_figure(make: Maker) -> None:
-    row = table.row(make("a", state="queued"))
+    row = row_of(make("a", state="queued"))
     assert [row[key] for key in ("metric", "val", "test", "val_source")] == ["line_f1", None, None, None]
 
 
 def test_a_figure_of_nothing_is_a_figure(make: Maker) -> None:
     none = {"validation": {"base": None, "best": layout_score(0.0)}, "test": {"base": None, "best": layout_score(0.0)}}
-    row = table.row(make("a", figures=(0.0,), result=none))
+    row = row_of(make("a", figures=(0.0,), result=none))
     assert (row["val"], row["test"]) == (0.0, 0.0)
-    assert table.row(make("b", figures=(0.0,), state="interrupted"))["val"] == 0.0
+    assert row_of(make("b", figures=(0.0,), state="interrupted"))["val"] == 0.0
 
 
 def test_the_best_runs_come_first_whether_more_or_less_is_better(make: Maker) -> None:
     runs = [make(f"s{number}", figures=(figure,)) for number, figure in enumerate((0.5, 0.9, 0.7))]
     runs += [make(f"r{number}", "recognition", figures=(figure,)) for number, figure in enumerate((0.5, 0.1, 0.3))]
     runs += [make("s9"), make("r9", "recognition")]
-    rows, _ = table.compared(runs)
+    rows, _ = compared(runs)
     assert [row["run"] for row in rows] == ["r1", "r2", "r0", "r9", "s1", "s2", "s0", "s9"]
 
 
 def test_tasks_stand_in_one_table_with_their_own_figures(make: Maker) -> None:
     recognised = {"validation": {"base": text_score(0.3), "best": text_score(0.2)}, "test": {"base": text_score(0.4), "best": text_score(0.25)}}  # fmt: skip
-    rows, _ = table.compared([make("layout", result=DONE), make("text", "recognition", result=recognised)])
-    head, *lines = shown(run_table.show_table, rows, ["task.name"]).splitlines()
+    rows, _ = compared([make("layout", result=DONE), make("text", "recognition", result=recognised)])
+    head, *lines = shown(compare_table.show_table, rows, ["task.name"]).splitlines()
     for label in ("val CER", "test CER", "test WER", "val line F1", "base test line F1", "test line F1"):
         assert label in head
     (of_text,) = (line for line in lines if line.startswith("text"))
@@ -138,19 +139,19 @@ def test_tasks_stand_in_one_table_with_their_own_figures(make: Maker) -> None:
 def test_what_differs_between_tasks_by_itself_is_no_column_of_their_table(make: Maker) -> None:
     """All defaults of training differ between tasks: sixteen columns that say nothing, and leave no room for the figures."""
     changes = {"training": {"line_width": 4}}
-    _, varied = table.compared([make("layout"), make("wide", changes=changes), make("text", "recognition")])
+    _, varied = compared([make("layout"), make("wide", changes=changes), make("text", "recognition")])
     assert varied == ["task.name", "training.line_width"]
 
 
 def test_one_task_alone_has_no_columns_of_the_other(make: Maker) -> None:
-    rows, varied = table.compared([make("a", result=DONE), make("b", result=DONE)])
-    head = shown(run_table.show_table, rows, varied).splitlines()[0]
+    rows, varied = compared([make("a", result=DONE), make("b", result=DONE)])
+    head = shown(compare_table.show_table, rows, varied).splitlines()[0]
     assert "CER" not in head
     assert varied == []
 
 
 def test_settings_that_a_task_does_not_have_are_no_columns(make: Maker) -> None:
-    rows, varied = table.compared([make("layout"), make("text", "recognition")])
+    rows, varied = compared([make("layout"), make("text", "recognition")])
     assert "task.name" in varied
     by_run = {row["run"]: row["settings"] for row in rows}
     assert "training.batch_size" not in by_run["layout"]
@@ -160,12 +161,12 @@ def test_settings_that_a_task_does_not_have_are_no_columns(make: Maker) -> None:
 
 def test_classes_that_differ_are_columns(make: Maker) -> None:
     changes = {"classes": {"lines": {"HeadingLine": "default"}}}
-    _, varied = table.compared([make("a"), make("b", changes=changes), make("c", changes={"classes": {"lines": {"*": None}}})])  # fmt: skip
+    _, varied = compared([make("a"), make("b", changes=changes), make("c", changes={"classes": {"lines": {"*": None}}})])  # fmt: skip
     assert [key for key in varied if key.startswith("classes.lines")]
 
 
 def test_an_evaluation_is_not_told_apart_by_settings_of_training(make: Maker) -> None:
-    settings = table.settings(make("a", verb="evaluate"))
+    settings = settings(make("a", verb="evaluate"))
     assert not any(key.startswith(("training.", "split.", "architecture.")) for key in settings)
     assert "scores.pictures" in settings
 
@@ -176,7 +177,7 @@ def test_status_says_by_what_each_run_is_judged(make: Maker) -> None:
         make("training", figures=(0.3, 0.6), state="interrupted"),
         make("text", "recognition", figures=(0.25,), state="interrupted"),
     ]
-    said = shown(status_table.show_status, [table.row(run) for run in runs])
+    said = shown(status_table.show_status, [row_of(run) for run in runs])
     head, *lines = said.splitlines()
     cells = {line.split()[0]: line for line in lines if line}
     for run, figures in {
@@ -191,11 +192,11 @@ def test_status_says_by_what_each_run_is_judged(make: Maker) -> None:
 def test_what_is_left_of_a_segmentation_under_way_is_told(make: Maker) -> None:
     run = make("a", changes={"training": {"epochs": 10}})
     run.add_epoch({"epoch": 0, "val_mean_iu": 0.2, "seconds": 30.0})
-    assert table.row(run, RunStatus(State("running")))["training_left_s"] == 270.0
+    assert row_of(run, RunStatus(State("running")))["training_left_s"] == 270.0
 
 
 def test_the_end_of_a_run_says_what_was_gained_and_what_became_of_the_lines(make: Maker) -> None:
-    said = shown(run_table.show_result, table.row(make("a", result=DONE)))
+    said = shown(compare_table.show_result, row_of(make("a", result=DONE)))
     assert "base line F1" in said
     assert "fine-tuned line F1" in said
     assert "fine-tuned region IoU" in said
@@ -206,14 +207,14 @@ def test_the_end_of_a_run_says_what_was_gained_and_what_became_of_the_lines(make
 
 def test_without_regions_there_is_no_figure_of_them(make: Maker) -> None:
     none = {side: {"base": None, "best": layout_score(0.8, region_iou=None)} for side in ("validation", "test")}
-    said = shown(run_table.show_result, table.row(make("a", result=none)))
+    said = shown(compare_table.show_result, row_of(make("a", result=none)))
     assert "0.8000" in said
     assert "None" not in said
 
 
 def test_without_a_test_set_the_lines_of_the_validation_are_told(make: Maker) -> None:
     none = {"validation": DONE["validation"], "test": {"base": None, "best": None}}
-    said = shown(run_table.show_result, table.row(make("a", result=none)))
+    said = shown(compare_table.show_result, row_of(make("a", result=none)))
     assert "validation, fine-tuned: of 5 lines" in said
 
 

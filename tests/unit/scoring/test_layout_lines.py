@@ -15,12 +15,12 @@ import pytest
 import htr_exp
 from htr_exp.groundtruth.model import Line, Points
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.scoring.layout.baseline_points import MOST, ticks_of
 from htr_exp.scoring.layout.coverage import compare_baselines
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.layout.relations import Relations, relate
 from htr_exp.scoring.layout.result import PageScore
 from htr_exp.scoring.layout.score import score_page
-from htr_exp.scoring.layout.ticks import MOST, ticks_of
 from htr_exp.scoring.layout.tolerance import tolerances
 
 ROWS = (200, 300, 400, 500, 600)  # 100 px apart: a tolerance of 25 px

@@ -22,9 +22,9 @@ from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import sha256_file
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.write import write_run
-from htr_exp.runs import table as runs_table
+from htr_exp.runs import rows as runs_table
+from htr_exp.runs.rows import compared
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.runs.table import compared
 
 # whole runs
 
@@ -78,21 +78,21 @@ def test_a_given_split_that_leaks_stops_the_run(words: list[str]) -> None:
 
 def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], capsys: Any) -> None:
     from htr_exp.core.console import console
-    from htr_exp.runs import run_table, status_table
+    from htr_exp.runs import compare_table, status_table
     from htr_exp.tracking import run_view
 
     made = planned_run(words, "leakage.accept=[near_text]")
     run, _ = write_run(made, command=["htr_exp", "train"])
     assert run.facts()["leakage"]["accepted"]["near_text"]["pairs"][0]["page"] == "f0.xml"
-    row = runs_table.row(run)
+    row = runs_table.row_of(run)
     assert row["leakage"] == ["near_text"]
     assert run_view.read(run.path, made.places.workspace).tags["htr_exp.leakage"] == "near_text"
     rows, varied = compared([run])
     status_table.show_status(console(), [row])
     assert "near_text" in capsys.readouterr().out
-    run_table.show_table(console(), rows, varied)
+    compare_table.show_table(console(), rows, varied)
     assert "near_text" in capsys.readouterr().out
-    run_table.show_result(console(), row | {"state": "done", "reason": None})
+    compare_table.show_result(console(), row | {"state": "done", "reason": None})
     assert "leakage accepted: near_text" in capsys.readouterr().out
 
 
@@ -101,8 +101,8 @@ def test_a_clean_run_has_no_mark(planned: Callable[..., RunDir], capsys: Any) ->
     from htr_exp.runs import status_table
 
     run = planned()
-    assert runs_table.row(run)["leakage"] == []
-    status_table.show_status(console(), [runs_table.row(run)])
+    assert runs_table.row_of(run)["leakage"] == []
+    status_table.show_status(console(), [runs_table.row_of(run)])
     assert "leakage" not in capsys.readouterr().out
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import append_jsonl, write_json
-from htr_exp.runs import table
+from htr_exp.runs.rows import compared, row_of
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.runs.status import RunStatus
 
@@ -68,7 +68,7 @@ def test_a_finished_run_shows_its_rescored_figures(make: Maker) -> None:
         "validation": {"base": score(0.3), "best": score(0.11)},
         "test": {"base": score(0.4), "best": score(0.12, wer=0.25)},
     }
-    row = table.row(make("a", curve=(0.3, 0.1, 0.2), result=result))
+    row = row_of(make("a", curve=(0.3, 0.1, 0.2), result=result))
     assert (row["val"], row["val_cer"], row["val_source"]) == (0.11, 0.11, "rescored")
     assert (row["test"], row["test_cer"], row["test_wer"], row["metric"]) == (0.12, 0.12, 0.25, "cer")
     assert (row["base_val_cer"], row["base_test_cer"]) == (0.3, 0.4)
@@ -77,22 +77,22 @@ def test_a_finished_run_shows_its_rescored_figures(make: Maker) -> None:
 
 
 def test_a_run_under_way_shows_krakens_best_figure(make: Maker) -> None:
-    row = table.row(make("a", curve=(0.3, 0.1, 0.2), state="queued"))
+    row = row_of(make("a", curve=(0.3, 0.1, 0.2), state="queued"))
     assert (row["val_cer"], row["val_source"], row["test_cer"], row["epoch"]) == (0.1, "kraken", None, 3)
 
 
 def test_a_run_that_has_not_begun_has_no_figures(make: Maker) -> None:
-    row = table.row(make("a", state="queued", model=None))
+    row = row_of(make("a", state="queued", model=None))
     assert (row["val_cer"], row["val_source"], row["epoch"], row["base_model"]) == (None, None, None, None)
 
 
 def test_a_perfect_score_is_a_score(make: Maker) -> None:
-    row = table.row(make("a", curve=(0.3,), result={"validation": {"best": score(0.0)}, "test": {"best": score(0.0)}}))
+    row = row_of(make("a", curve=(0.3,), result={"validation": {"best": score(0.0)}, "test": {"best": score(0.0)}}))
     assert (row["val_cer"], row["test_cer"], row["val_source"]) == (0.0, 0.0, "rescored")
 
 
 def test_an_evaluated_model_shows_its_own_score(make: Maker) -> None:
-    row = table.row(make("a", result={"test": {"base": score(0.2), "best": None}}))
+    row = row_of(make("a", result={"test": {"base": score(0.2), "best": None}}))
     assert (row["test_cer"], row["base_test_cer"], row["val_cer"]) == (0.2, 0.2, None)
 
 
@@ -100,7 +100,7 @@ def test_restarts_are_starts_after_the_first_and_not_legs(make: Maker) -> None:
     run = make("a")
     for start in ({"lost_epochs": 0}, {"lost_epochs": 0, "new_leg": True}, {"lost_epochs": 2}, {"lost_epochs": 1}):
         append_jsonl(run.starts, start)
-    row = table.row(run)
+    row = row_of(run)
     assert (row["restarts"], row["lost_epochs"]) == (2, 3)
 
 
@@ -108,7 +108,7 @@ def test_rows_of_starts_are_counted_and_rows_of_legs_are_not(make: Maker) -> Non
     run = make("a")
     for row in ({"start": 0}, {"leg": 1, "lost_epochs": 0}, {"start": 1}, {"leg": 2, "lost_epochs": 3}, {"leg": 3, "lost_epochs": 0, "new_leg": True}):  # fmt: skip
         append_jsonl(run.starts, row)
-    row = table.row(run)
+    row = row_of(run)
     assert (row["restarts"], row["lost_epochs"]) == (1, 3)
 
 
@@ -117,32 +117,32 @@ def test_what_is_left_is_told_of_a_run_under_way_alone(make: Maker) -> None:
     for epoch in range(4):
         run.add_epoch({"epoch": epoch, "val_cer": 0.2, "seconds": 30.0})
     under_way = RunStatus(State("running"), job="12", node="gpu1", left_s=60.0, requeued=2, jobs=("11", "12"))
-    row = table.row(run, under_way)
+    row = row_of(run, under_way)
     assert (row["epochs"], row["training_left_s"]) == (10, 180.0)
     assert [row[key] for key in ("jobs", "job", "node", "left_s", "requeued")] == [["11", "12"], "12", "gpu1", 60.0, 2]
-    row = table.row(run)
+    row = row_of(run)
     assert (row["epochs"], row["training_left_s"], row["left_s"], row["jobs"]) == (None, None, None, [])
 
 
 def test_a_time_budget_limits_what_is_left(make: Maker) -> None:
     run = make("a", changes={"training": {"epochs": 100, "time_budget_min": 3}})
-    assert table.row(run, RunStatus(State("running")))["training_left_s"] is None
+    assert row_of(run, RunStatus(State("running")))["training_left_s"] is None
     run.add_epoch({"epoch": 0, "val_cer": 0.2, "seconds": 30.0})
-    assert table.row(run, RunStatus(State("running")))["training_left_s"] == 150.0
+    assert row_of(run, RunStatus(State("running")))["training_left_s"] == 150.0
     for epoch in range(1, 9):
         run.add_epoch({"epoch": epoch, "val_cer": 0.2, "seconds": 30.0})
-    assert table.row(run, RunStatus(State("running")))["training_left_s"] == 0.0
+    assert row_of(run, RunStatus(State("running")))["training_left_s"] == 0.0
 
 
 def test_a_run_says_which_sweeps_it_is_of(make: Maker) -> None:
     run = make("a")
     for sweep in ("one", "two", "one"):
         run.join_sweep(sweep, ["seed=1,2"])
-    assert table.row(run)["sweeps"] == ["one", "two"]
+    assert row_of(run)["sweeps"] == ["one", "two"]
 
 
 def test_reason_and_state_are_shown(make: Maker) -> None:
-    row = table.row(make("a", state="stopped"))
+    row = row_of(make("a", state="stopped"))
     assert (row["state"], row["reason"]) == ("stopped", "it was stopped")
 
 
@@ -161,7 +161,7 @@ def test_a_row_has_the_keys_that_programs_read(make: Maker) -> None:
         "val_cer",
         "test_cer",
     ]
-    assert set(keys) <= set(table.row(make("a")))
+    assert set(keys) <= set(row_of(make("a")))
 
 
 def test_rows_are_sorted_by_validation_and_runs_without_come_last(make: Maker) -> None:
@@ -173,14 +173,14 @@ def test_rows_are_sorted_by_validation_and_runs_without_come_last(make: Maker) -
         make("e", curve=(0.2,)),
         make("f", curve=(0.0,)),
     ]
-    rows, _ = table.compared(runs)
+    rows, _ = compared(runs)
     assert [row["run"] for row in rows] == ["f", "c", "b", "e", "a", "d"]
 
 
 def test_settings_that_differ_are_columns_and_others_are_not(make: Maker) -> None:
     changes = {"training": {"lrate": 0.1}, "seed": 2, "site": {"workspace": "/other"}, "launch": {"jobs": 9}, "name": "x", "again": True,
                "tracking": {"kind": "none"}, "dataset": {"path": "/other"}}  # fmt: skip
-    rows, varied = table.compared([make("a"), make("b", changes=changes)])
+    rows, varied = compared([make("a"), make("b", changes=changes)])
     assert varied == ["seed", "training.lrate"]
     assert {row["run"]: row["settings"]["training.lrate"] for row in rows} == {"a": 0.003, "b": 0.1}
 
@@ -189,9 +189,9 @@ def test_a_setting_that_one_run_lacks_differs(make: Maker) -> None:
     older = make("a")
     text = older.experiment.read_text()
     older.experiment.write_text("\n".join(line for line in text.splitlines() if "warmup" not in line))
-    _, varied = table.compared([older, make("b")])
+    _, varied = compared([older, make("b")])
     assert varied == ["training.warmup"]
 
 
 def test_no_runs_make_no_rows() -> None:
-    assert table.compared([]) == ([], [])
+    assert compared([]) == ([], [])

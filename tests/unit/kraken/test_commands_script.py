@@ -10,7 +10,7 @@ from helpers.folders import TESTS
 from htr_exp.config.defaults import shipped
 from htr_exp.config.schema import RecognitionScores, Training
 from htr_exp.kraken import checkpoints
-from htr_exp.kraken import script as kraken_script
+from htr_exp.kraken import commands_script as kraken_script
 
 SPEC = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
 GOLDEN = TESTS / "data" / "commands"

@@ -13,9 +13,9 @@ from helpers.page_files import BOX, page_line, page_xml, put, write_image
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import GroundTruthPage, Line
-from htr_exp.groundtruth.stage import page_xml as page_xml_of
-from htr_exp.groundtruth.stage import staged_xml
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.groundtruth.xml_for_kraken import page_xml as page_xml_of
+from htr_exp.groundtruth.xml_for_kraken import staged_xml
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ from rich.console import Console
 from helpers.command_line import CommandLine
 from helpers.page_files import page_line, page_xml, put, write_image
 from helpers.sentences import sentences
-from htr_exp.config import conventions
+from htr_exp.config import transcription_conventions
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.sources import Sources
-from htr_exp.runs import run_table, status_table
-from htr_exp.runs import table as runs_table
+from htr_exp.runs import compare_table, status_table
+from htr_exp.runs import rows as runs_table
+from htr_exp.runs.rows import compared
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.runs.table import compared
 from htr_exp.tracking import run_view
 
 MISMATCH = ("dataset.transcription_convention=graphematic", "model.transcription_convention=expanded")
@@ -57,7 +57,10 @@ def made(experiment: list[str]) -> Callable[..., Plan]:
 def test_both_must_be_known_to_differ(
     dataset: str | None, model: str | None, shown: str | None, mismatch: bool
 ) -> None:
-    assert (conventions.described(dataset, model), conventions.differ(dataset, model)) == (shown, mismatch)
+    assert (transcription_conventions.described(dataset, model), transcription_conventions.differ(dataset, model)) == (
+        shown,
+        mismatch,
+    )
 
 
 def test_a_mismatch_is_warned_of_before_training(made: Callable[..., Plan]) -> None:
@@ -106,14 +109,14 @@ def test_a_mismatch_is_in_the_record_and_every_table(planned: Written, workspace
     run, plain = planned(*MISMATCH), planned("seed=2")
     assert run.facts()["conventions"] == {"dataset": "graphematic", "model": "expanded"}
     assert run.facts()["crowded_lines"] == {"count": 0, "certain": []}
-    row = runs_table.row(run)
+    row = runs_table.row_of(run)
     assert (row["conventions"], row["convention_mismatch"]) == ("expanded -> graphematic", True)
     rows, varied = compared([run, plain])
     assert varied == ["seed"]
-    assert "expanded -> graphematic" in shown(lambda out: run_table.show_table(out, rows, varied))
+    assert "expanded -> graphematic" in shown(lambda out: compare_table.show_table(out, rows, varied))
     assert "expanded -> graphematic" in shown(lambda out: status_table.show_status(out, [row]))
     done = row | {"state": "done"}
-    assert "convention expanded -> graphematic: " in shown(lambda out: run_table.show_result(out, done))
+    assert "convention expanded -> graphematic: " in shown(lambda out: compare_table.show_result(out, done))
     tags = run_view.read(run.path, workspace).tags
     assert tags["htr_exp.convention_mismatch"] == "expanded -> graphematic"
     assert tags["htr_exp.model_convention"] == "expanded"
@@ -122,7 +125,7 @@ def test_a_mismatch_is_in_the_record_and_every_table(planned: Written, workspace
 def test_without_a_mismatch_no_table_has_the_column(planned: Written, workspace: Path) -> None:
     run = planned("dataset.transcription_convention=graphematic")
     rows, varied = compared([run])
-    assert "convention" not in shown(lambda out: run_table.show_table(out, rows, varied))
+    assert "convention" not in shown(lambda out: compare_table.show_table(out, rows, varied))
     assert "convention" not in shown(lambda out: status_table.show_status(out, rows))
     assert "htr_exp.convention_mismatch" not in run_view.read(run.path, workspace).tags
 
@@ -132,7 +135,7 @@ def test_runs_from_before_have_no_convention(planned: Written) -> None:
     facts = run.facts()
     del facts["conventions"]
     run.provenance.write_text(json.dumps(facts), encoding="utf-8")
-    row = runs_table.row(RunDir(run.path))
+    row = runs_table.row_of(RunDir(run.path))
     assert (row["conventions"], row["convention_mismatch"]) == (None, False)
 
 

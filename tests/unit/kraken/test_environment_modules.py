@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from helpers.folders import TESTS
-from htr_exp.kraken import modules
-from htr_exp.kraken.modules import Loaded, ModuleUnavailable
+from htr_exp.kraken import environment_modules
+from htr_exp.kraken.environment_modules import Loaded, ModuleUnavailable
 
 FAKE = TESTS / "fakes" / "module_init.sh"
 REAL = {
@@ -33,10 +33,10 @@ class Site:
     folder: Path
 
     def load(self, name: str, *use: str) -> Loaded:
-        return modules.load(name, use=use or [str(self.folder)], environment=self.environment)
+        return environment_modules.load(name, use=use or [str(self.folder)], environment=self.environment)
 
     def available(self, pattern: str) -> list[str]:
-        return modules.available(pattern, use=[str(self.folder)], environment=self.environment)
+        return environment_modules.available(pattern, use=[str(self.folder)], environment=self.environment)
 
     def module(self, name: str, *lines: str, folder: Path | None = None) -> None:
         """Write a modulefile."""
@@ -49,7 +49,7 @@ class Site:
 def shell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The shell that asks: bash, or, where there is none, sh."""
     if request.param == "sh":
-        monkeypatch.setattr(modules.shutil, "which", lambda name: None)
+        monkeypatch.setattr(environment_modules.shutil, "which", lambda name: None)
     elif shutil.which("bash") is None:
         pytest.skip("there is no bash here")
     return str(request.param)
@@ -87,7 +87,7 @@ def test_a_module_is_loaded(any_site: Site) -> None:
 
 def test_the_shells_own_variables_are_not_the_modules(any_site: Site) -> None:
     environment = any_site.environment | {"SHLVL": "7", "PWD": "/somewhere"}
-    loaded = modules.load("kraken/4.3.13", use=[str(any_site.folder)], environment=environment).environment
+    loaded = environment_modules.load("kraken/4.3.13", use=[str(any_site.folder)], environment=environment).environment
     assert (loaded["SHLVL"], loaded["PWD"]) == ("7", "/somewhere")
     assert "_" not in loaded
     assert "OLDPWD" not in loaded
@@ -101,7 +101,7 @@ def test_a_module_is_loaded_without_its_version(any_site: Site) -> None:
 
 def test_a_module_that_is_loaded_already_is_there(any_site: Site) -> None:
     before = any_site.load("kraken/4.3.13").environment
-    again = modules.load("kraken/4.3.13", use=[str(any_site.folder)], environment=before)
+    again = environment_modules.load("kraken/4.3.13", use=[str(any_site.folder)], environment=before)
     assert "kraken/4.3.13" in again.modules
 
 
@@ -124,7 +124,7 @@ def test_a_missing_module_is_told_in_the_systems_own_words(any_site: Site) -> No
 def test_another_version_that_is_loaded_already_is_not_the_one(any_site: Site) -> None:
     before = any_site.load("kraken/4.3.13").environment
     with pytest.raises(ModuleUnavailable, match="kraken/9"):
-        modules.load("kraken/9", use=[str(any_site.folder)], environment=before)
+        environment_modules.load("kraken/9", use=[str(any_site.folder)], environment=before)
 
 
 def test_a_broken_module_is_told_in_the_systems_own_words(any_site: Site) -> None:
@@ -155,7 +155,9 @@ def test_modulefiles_are_found_in_folders_of_any_name(any_site: Site, tmp_path: 
         pytest.skip("this system cannot read modulefiles in such a folder itself")
     any_site.module("outil/1", "setenv OUTIL 1", folder=tmp_path / name)
     environment = any_site.environment | {"LC_ALL": "C.UTF-8"}
-    loaded = modules.load("outil/1", use=[str(any_site.folder), str(tmp_path / name)], environment=environment)
+    loaded = environment_modules.load(
+        "outil/1", use=[str(any_site.folder), str(tmp_path / name)], environment=environment
+    )
     assert loaded.environment["OUTIL"] == "1"
 
 
@@ -198,7 +200,7 @@ VERSIONS = {
 
 
 def test_the_system_says_its_name(any_site: Site) -> None:
-    said = modules.system(any_site.environment)
+    said = environment_modules.system(any_site.environment)
     assert said is not None
     assert re.match(VERSIONS[any_site.system], said)
 
@@ -244,7 +246,7 @@ def test_a_load_without_effect_is_none(tmp_path: Path, shell: str) -> None:
 
 
 def test_a_module_system_that_hangs_is_left(tmp_path: Path, shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modules, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(environment_modules, "TIMEOUT_S", 1.0)
     begin = time.monotonic()
     with pytest.raises(ModuleUnavailable, match=r"^the module system does not answer within 1 s$"):
         site("hung", tmp_path).load("kraken/4.3.13")
@@ -262,20 +264,22 @@ def test_a_shell_that_is_ended_is_told(em5: Site) -> None:
 def nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """No module system at its usual places, whatever this machine has."""
     for place in ("/etc/profile.d", "/usr/share", "/opt"):
-        monkeypatch.setattr(modules, "SCRIPT", modules.SCRIPT.replace(place, "/dev/null/nowhere"))
+        monkeypatch.setattr(
+            environment_modules, "SCRIPT", environment_modules.SCRIPT.replace(place, "/dev/null/nowhere")
+        )
 
 
 @pytest.mark.usefixtures("nothing_here")
 def test_without_a_module_system_it_is_said_where_it_was_looked_for(tmp_path: Path, shell: str) -> None:
     bare = {"PATH": "/usr/bin:/bin"}
     ask: list[Callable[[], object]] = [
-        lambda: modules.load("kraken", environment=bare),
-        lambda: modules.available("kraken", environment=bare),
+        lambda: environment_modules.load("kraken", environment=bare),
+        lambda: environment_modules.available("kraken", environment=bare),
     ]
     for question in ask:
         with pytest.raises(ModuleUnavailable, match=r"^there is no `module` command here: .*MODULESHOME"):
             question()
-    assert modules.system(bare) is None
+    assert environment_modules.system(bare) is None
 
 
 @pytest.mark.usefixtures("nothing_here")
@@ -287,7 +291,9 @@ def test_the_module_system_is_found_by_its_variables(tmp_path: Path, shell: str,
     place = home / "libexec" if variable == "LMOD_DIR" else home
     environment = {name: value for name, value in found.environment.items() if name != "MODULESHOME"}
     environment[variable] = str(place)
-    assert modules.load("kraken", use=[str(found.folder)], environment=environment).modules == ("kraken/4.3.13",)
+    assert environment_modules.load("kraken", use=[str(found.folder)], environment=environment).modules == (
+        "kraken/4.3.13",
+    )
 
 
 def test_the_users_own_function_comes_first(tmp_path: Path) -> None:
@@ -297,12 +303,12 @@ def test_the_users_own_function_comes_first(tmp_path: Path) -> None:
         "PATH": os.environ["PATH"],
         "BASH_FUNC_module%%": "() {  [ $1 = load ] && export LOADEDMODULES=mine/1; :; }",
     }
-    assert modules.load("mine", environment=environment).modules == ("mine/1",)
+    assert environment_modules.load("mine", environment=environment).modules == ("mine/1",)
 
 
 def test_values_of_any_text_are_kept(em5: Site) -> None:
     odd = {"LINES_": "a\nb", "EQUAL": "a=b", "BYTES": "caf\udce9", "EMPTY": ""}
-    loaded = modules.load("kraken", use=[str(em5.folder)], environment=em5.environment | odd).environment
+    loaded = environment_modules.load("kraken", use=[str(em5.folder)], environment=em5.environment | odd).environment
     assert {name: loaded[name] for name in odd} == odd
 
 
@@ -324,4 +330,4 @@ def test_values_of_any_text_are_kept(em5: Site) -> None:
     ],
 )
 def test_the_reason_is_found_in_what_is_said(words: str, reason: str) -> None:
-    assert modules._reason(words) == reason
+    assert environment_modules._reason(words) == reason

@@ -18,8 +18,8 @@ from typing import Protocol
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import xml
 from htr_exp.groundtruth.file_tree import shown
+from htr_exp.groundtruth.line_rules import shapeless
 from htr_exp.groundtruth.model import GroundTruthPage, Line, Points, Region
-from htr_exp.groundtruth.rules import shapeless
 
 _NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from htr_exp.config import conventions
+from htr_exp.config import transcription_conventions
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.runs.run_dir import RunDir
@@ -16,7 +16,7 @@ from htr_exp.runs.status import RunStatus, of_folder
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def row(run: RunDir, standing: RunStatus | None = None) -> dict[str, Any]:
+def row_of(run: RunDir, standing: RunStatus | None = None) -> dict[str, Any]:
     """Return one run's row.
 
     Shares, not percent. `val_cer` is the best model's re-scored validation CER once there is one, before that kraken's own
@@ -56,8 +56,8 @@ def row(run: RunDir, standing: RunStatus | None = None) -> dict[str, Any]:
         "base_model": model["name"] if model else None,
         "leakage": sorted((facts.get("leakage") or {}).get("accepted") or ()),
         "dataset": facts["dataset"]["name"],
-        "conventions": conventions.described(*_conventions(facts)),
-        "convention_mismatch": conventions.differ(*_conventions(facts)),
+        "conventions": transcription_conventions.described(*_conventions(facts)),
+        "convention_mismatch": transcription_conventions.differ(*_conventions(facts)),
         "fold": (facts.get("split") or {}).get("fold"),
         "kraken": found["version"] if found else facts["software"]["kraken"],
         "runtime": _runtime(found) if found else None,
@@ -156,7 +156,7 @@ def to_minimise(row: dict[str, Any]) -> float | None:
 
 def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return rows sorted by task and by what they are judged by, the best first, runs without it last, and the settings in which they differ."""
-    rows = [row(run) | {"settings": settings(run)} for run in runs]
+    rows = [row_of(run) | {"settings": settings(run)} for run in runs]
     rows.sort(
         key=lambda one: (one["task"], one["val"] is None, -one["val"] if _rises(one) else one["val"] or 0.0, one["run"])
     )
