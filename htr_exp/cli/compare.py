@@ -12,11 +12,11 @@ def run(args: argparse.Namespace) -> int:
     """Put runs side by side, best validation CER first."""
     from htr_exp.core.console import console
     from htr_exp.runs import compare_table
-    from htr_exp.runs.rows import compared
+    from htr_exp.runs.rows import compared_rows
 
     runs = chosen_runs(args)
     record_new(args, runs)
-    rows, varied = compared(runs)
+    rows, varied = compared_rows(runs)
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:

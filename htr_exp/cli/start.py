@@ -24,7 +24,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
 from htr_exp.runs import compare_table, provenance, status, status_table
-from htr_exp.runs.rows import compared, row_of, to_minimise
+from htr_exp.runs.rows import compared_rows, row_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.tracking import subprocesses
 
@@ -315,8 +315,8 @@ def _show_end(
         out.print(f"`python -m htr_exp status{what} --watch` follows it", markup=False)
         return
     if len(rows) > 1:
-        compared, varied = compared(runs)
-        compare_table.show_table(out, compared, varied)
+        shown, varied = compared_rows(runs)
+        compare_table.show_table(out, shown, varied)
         for row in rows:
             if row["state"] != "done":
                 compare_table.show_result(out, row)

@@ -126,7 +126,7 @@ def _training(run: RunDir) -> dict[str, Any]:
     return training
 
 
-def settings(run: RunDir) -> dict[str, Any]:
+def settings_of(run: RunDir) -> dict[str, Any]:
     """Return a run's configuration as dotted keys with plain values."""
     values = yaml.load(run.experiment.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
 
@@ -154,9 +154,9 @@ def to_minimise(row: dict[str, Any]) -> float | None:
     return 1.0 - value if value is not None and _rises(row) else value
 
 
-def compared(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
+def compared_rows(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return rows sorted by task and by what they are judged by, the best first, runs without it last, and the settings in which they differ."""
-    rows = [row_of(run) | {"settings": settings(run)} for run in runs]
+    rows = [row_of(run) | {"settings": settings_of(run)} for run in runs]
     rows.sort(
         key=lambda one: (one["task"], one["val"] is None, -one["val"] if _rises(one) else one["val"] or 0.0, one["run"])
     )

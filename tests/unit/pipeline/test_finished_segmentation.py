@@ -23,7 +23,7 @@ from htr_exp.kraken.model_file import read_header
 from htr_exp.pipeline import write
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.run_inputs import RunInputs
-from htr_exp.runs.rows import row_of, settings
+from htr_exp.runs.rows import row_of, settings_of
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
 
@@ -179,9 +179,9 @@ def test_its_row_is_judged_by_the_line_f1(finished: Finished) -> None:
         pytest.approx(0.75), pytest.approx(0.75), pytest.approx(2 * 0.4 / 1.4),
     )  # fmt: skip
     assert [row[key] for key in ("val_cer", "test_cer", "test_wer", "base_val_cer", "base_test_cer")] == [None] * 5
-    settings = settings(finished.run)
-    assert settings["training.line_width"] == 8
-    assert not {"training.batch_size", "training.normalization", "scores.pad"} & settings.keys()
+    known = settings_of(finished.run)
+    assert known["training.line_width"] == 8
+    assert not {"training.batch_size", "training.normalization", "scores.pad"} & known.keys()
 
 
 def test_mlflow_shows_it_without_the_keys_of_recognition(finished: Finished) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import append_jsonl, write_json
-from htr_exp.runs.rows import compared, row_of
+from htr_exp.runs.rows import compared_rows, row_of
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.runs.status import RunStatus
 
@@ -173,14 +173,14 @@ def test_rows_are_sorted_by_validation_and_runs_without_come_last(make: Maker) -
         make("e", curve=(0.2,)),
         make("f", curve=(0.0,)),
     ]
-    rows, _ = compared(runs)
+    rows, _ = compared_rows(runs)
     assert [row["run"] for row in rows] == ["f", "c", "b", "e", "a", "d"]
 
 
 def test_settings_that_differ_are_columns_and_others_are_not(make: Maker) -> None:
     changes = {"training": {"lrate": 0.1}, "seed": 2, "site": {"workspace": "/other"}, "launch": {"jobs": 9}, "name": "x", "again": True,
                "tracking": {"kind": "none"}, "dataset": {"path": "/other"}}  # fmt: skip
-    rows, varied = compared([make("a"), make("b", changes=changes)])
+    rows, varied = compared_rows([make("a"), make("b", changes=changes)])
     assert varied == ["seed", "training.lrate"]
     assert {row["run"]: row["settings"]["training.lrate"] for row in rows} == {"a": 0.003, "b": 0.1}
 
@@ -189,9 +189,9 @@ def test_a_setting_that_one_run_lacks_differs(make: Maker) -> None:
     older = make("a")
     text = older.experiment.read_text()
     older.experiment.write_text("\n".join(line for line in text.splitlines() if "warmup" not in line))
-    _, varied = compared([older, make("b")])
+    _, varied = compared_rows([older, make("b")])
     assert varied == ["training.warmup"]
 
 
 def test_no_runs_make_no_rows() -> None:
-    assert compared([]) == ([], [])
+    assert compared_rows([]) == ([], [])

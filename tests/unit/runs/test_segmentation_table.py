@@ -14,7 +14,7 @@ from htr_exp.core.files import write_json
 from htr_exp.core.task import RECOGNITION, SEGMENTATION
 from htr_exp.pipeline.progress import Progress
 from htr_exp.runs import compare_table, status_table
-from htr_exp.runs.rows import compared, row_of, settings
+from htr_exp.runs.rows import compared_rows, row_of, settings_of
 from htr_exp.runs.run_dir import RunDir, State
 from htr_exp.runs.status import RunStatus
 
@@ -118,13 +118,13 @@ def test_the_best_runs_come_first_whether_more_or_less_is_better(make: Maker) ->
     runs = [make(f"s{number}", figures=(figure,)) for number, figure in enumerate((0.5, 0.9, 0.7))]
     runs += [make(f"r{number}", "recognition", figures=(figure,)) for number, figure in enumerate((0.5, 0.1, 0.3))]
     runs += [make("s9"), make("r9", "recognition")]
-    rows, _ = compared(runs)
+    rows, _ = compared_rows(runs)
     assert [row["run"] for row in rows] == ["r1", "r2", "r0", "r9", "s1", "s2", "s0", "s9"]
 
 
 def test_tasks_stand_in_one_table_with_their_own_figures(make: Maker) -> None:
     recognised = {"validation": {"base": text_score(0.3), "best": text_score(0.2)}, "test": {"base": text_score(0.4), "best": text_score(0.25)}}  # fmt: skip
-    rows, _ = compared([make("layout", result=DONE), make("text", "recognition", result=recognised)])
+    rows, _ = compared_rows([make("layout", result=DONE), make("text", "recognition", result=recognised)])
     head, *lines = shown(compare_table.show_table, rows, ["task.name"]).splitlines()
     for label in ("val CER", "test CER", "test WER", "val line F1", "base test line F1", "test line F1"):
         assert label in head
@@ -139,19 +139,19 @@ def test_tasks_stand_in_one_table_with_their_own_figures(make: Maker) -> None:
 def test_what_differs_between_tasks_by_itself_is_no_column_of_their_table(make: Maker) -> None:
     """All defaults of training differ between tasks: sixteen columns that say nothing, and leave no room for the figures."""
     changes = {"training": {"line_width": 4}}
-    _, varied = compared([make("layout"), make("wide", changes=changes), make("text", "recognition")])
+    _, varied = compared_rows([make("layout"), make("wide", changes=changes), make("text", "recognition")])
     assert varied == ["task.name", "training.line_width"]
 
 
 def test_one_task_alone_has_no_columns_of_the_other(make: Maker) -> None:
-    rows, varied = compared([make("a", result=DONE), make("b", result=DONE)])
+    rows, varied = compared_rows([make("a", result=DONE), make("b", result=DONE)])
     head = shown(compare_table.show_table, rows, varied).splitlines()[0]
     assert "CER" not in head
     assert varied == []
 
 
 def test_settings_that_a_task_does_not_have_are_no_columns(make: Maker) -> None:
-    rows, varied = compared([make("layout"), make("text", "recognition")])
+    rows, varied = compared_rows([make("layout"), make("text", "recognition")])
     assert "task.name" in varied
     by_run = {row["run"]: row["settings"] for row in rows}
     assert "training.batch_size" not in by_run["layout"]
@@ -161,14 +161,14 @@ def test_settings_that_a_task_does_not_have_are_no_columns(make: Maker) -> None:
 
 def test_classes_that_differ_are_columns(make: Maker) -> None:
     changes = {"classes": {"lines": {"HeadingLine": "default"}}}
-    _, varied = compared([make("a"), make("b", changes=changes), make("c", changes={"classes": {"lines": {"*": None}}})])  # fmt: skip
+    _, varied = compared_rows([make("a"), make("b", changes=changes), make("c", changes={"classes": {"lines": {"*": None}}})])  # fmt: skip
     assert [key for key in varied if key.startswith("classes.lines")]
 
 
 def test_an_evaluation_is_not_told_apart_by_settings_of_training(make: Maker) -> None:
-    settings = settings(make("a", verb="evaluate"))
-    assert not any(key.startswith(("training.", "split.", "architecture.")) for key in settings)
-    assert "scores.pictures" in settings
+    known = settings_of(make("a", verb="evaluate"))
+    assert not any(key.startswith(("training.", "split.", "architecture.")) for key in known)
+    assert "scores.pictures" in known
 
 
 def test_status_says_by_what_each_run_is_judged(make: Maker) -> None:

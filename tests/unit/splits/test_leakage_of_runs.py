@@ -23,7 +23,7 @@ from htr_exp.core.files import sha256_file
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.write import write_run
 from htr_exp.runs import rows as runs_table
-from htr_exp.runs.rows import compared
+from htr_exp.runs.rows import compared_rows
 from htr_exp.runs.run_dir import RunDir
 
 # whole runs
@@ -87,7 +87,7 @@ def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], ca
     row = runs_table.row_of(run)
     assert row["leakage"] == ["near_text"]
     assert run_view.read(run.path, made.places.workspace).tags["htr_exp.leakage"] == "near_text"
-    rows, varied = compared([run])
+    rows, varied = compared_rows([run])
     status_table.show_status(console(), [row])
     assert "near_text" in capsys.readouterr().out
     compare_table.show_table(console(), rows, varied)
