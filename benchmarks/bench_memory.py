@@ -20,6 +20,7 @@ import psutil
 
 from htr_exp.audit.memory_estimate import MemoryEstimate
 from htr_exp.config.defaults import shipped
+from htr_exp.config.schema import Runtime
 from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import GroundTruthPage
@@ -83,8 +84,8 @@ def _peak_gb(spec: str, pages: tuple[GroundTruthPage, ...], folder: Path) -> flo
     return peak / 1e9
 
 
-def _wanted() -> runtime.Runtime:
-    return runtime.Runtime(kind="host")
+def _wanted() -> Runtime:
+    return Runtime(kind="host")
 
 
 if __name__ == "__main__":

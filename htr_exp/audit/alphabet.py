@@ -282,7 +282,7 @@ def problems(found: AlphabetAudit, *, model: str | None, table: str | None) -> I
         )
 
 
-def warnings(found: AlphabetAudit, *, model: str | None, normalization: str | None, table: str | None) -> Iterator[str]:
+def warnings(found: AlphabetAudit, *, model: str | None, table: str | None) -> Iterator[str]:
     """Yield what to know of the characters before a training starts."""
     if found.nearest is not None:
         form, unknown = found.nearest

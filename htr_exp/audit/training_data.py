@@ -60,7 +60,6 @@ class Lines:
         yield from alphabet.warnings(
             self.audit,
             model=model,
-            normalization=cast("RecognitionTraining", experiment.training).normalization,
             table=experiment.dataset.characters,
         )
         if said := line_capacity.warning(self.crowded or (), self.lines):

@@ -66,7 +66,7 @@ def tags_of(
         **_slurm_tags(folder),
         "htr_exp.version": code.get("version"),
         "htr_exp.best_model": f"{shown}/best.mlmodel" if (folder / "best.mlmodel").is_file() else None,
-        "mlflow.note.content": _note(folder, shown, provenance, state, results, epochs),
+        "mlflow.note.content": _note(shown, provenance, state, results, epochs),
         "mlflow.source.name": shlex.join(command) or "htr-exp",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": code.get("commit"),
@@ -133,7 +133,6 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _note(
-    folder: Path,
     shown: str,
     provenance: Mapping[str, Any],
     state: State,

@@ -50,7 +50,7 @@ class SweepLauncher(Launcher):
         """Compose all points and launch them; each return value is what the sweeper minimises."""
         composed: dict[tuple[str, ...], DictConfig] = {}
         configs = [self._compose(list(overrides), composed) for overrides in job_overrides]
-        values: Any = self.launch_points(configs)  # type: ignore[arg-type]
+        values: Any = self.launch_points(configs)
         returns = []
         for overrides, config, value in zip(job_overrides, configs, values):
             done = JobReturn(overrides=overrides, cfg=config, status=JobStatus.COMPLETED)

@@ -133,7 +133,7 @@ def characters(checked: Checked, experiment: Experiment, held: Means) -> Checked
                 f"training.resize=new would delete: {_first(list(map(spelled, audit.lost)))}"
             )
     refusals = list(alphabet.problems(audit, model=model, table=table))
-    said = alphabet.warnings(audit, model=model, normalization=training.normalization, table=table)
+    said = alphabet.warnings(audit, model=model, table=table)
     sentences += [*(f"error: {one}" for one in refusals), *(f"warning: {one}" for one in said)]
     if held.header is not None:
         if convention := transcription_conventions.warning(experiment, evaluate=False):

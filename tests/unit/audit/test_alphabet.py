@@ -229,6 +229,6 @@ def test_problems_and_warnings_say_where_and_what_to_do(tmp_path: Path, pages: P
     assert refused[0].startswith("training.resize=fail: m does not know 3 characters of the training lines: ")
     assert refused[1].startswith("dataset.characters=t.csv: 2 characters of the dataset are not in this table: ")
     assert "ꝑ U+A751 (1 time, 1.xml:l1)" in refused[1]
-    said = list(alphabet.warnings(found, model="m", normalization=None, table="t.csv"))
+    said = list(alphabet.warnings(found, model="m", table="t.csv"))
     assert any("composed and decomposed" in one and "training.normalization" in one for one in said)
     assert any("v U+0076 by u U+0075 (1 time, 1.xml:l1)" in one for one in said)

@@ -259,7 +259,7 @@ def test_what_a_job_cannot_ask_for_is_refused_as_typed(words: tuple[str, ...], p
     values = OmegaConf.structured(asks_for_a_gpu())
     for key, _, value in (word.partition("=") for word in words):
         OmegaConf.update(values, key, None if value == "null" else value.strip("'"))
-    experiment = cast(Experiment, OmegaConf.to_object(values))
+    experiment = cast("Experiment", OmegaConf.to_object(values))
     (problem,) = dict.fromkeys(job_problems(experiment) + Sources().slurm_problems(experiment.slurm))
     assert REFUSED[words] in problem
 
