@@ -27,9 +27,10 @@ class Problem:
     @property
     def sentence(self) -> str:
         """What is wrong and where, without the remedy."""
-        return self.what if self.what.startswith(self.where) else f"{self.where}: {self.what}"
+        told = self.where in self.what or self.where in self.remedy
+        return self.what if told else f"{self.where}: {self.what}"
 
     def __str__(self) -> str:
         if not self.remedy:
             return self.sentence
-        return f"{self.sentence}{';' if ':' in self.sentence else ':'} {self.remedy}"
+        return f"{self.sentence}{';' if ': ' in self.sentence else ':'} {self.remedy}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.sentences import sentences
 from htr_exp.audit.memory_estimate import MemoryEstimate, scaled_pixels, values_per_pixel, workers_within
 from htr_exp.groundtruth.model import GroundTruthPage
 
@@ -83,7 +84,7 @@ def problems_of() -> Callable[..., list[str]]:
         try:
             make_plan(compose_experiment([*kept, *changes]))
         except ConfigError as error:
-            return error.problems
+            return sentences(error)
         return []
 
     return found

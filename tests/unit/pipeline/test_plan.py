@@ -242,7 +242,9 @@ def test_a_table_gives_the_split(planned: Planned, workspace: Path) -> None:
 def test_plans_of_one_command_read_data_and_model_once(experiment: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     memory = Sources()
     first = make_plan(compose_experiment([*experiment, "seed=1"]), memory)
-    monkeypatch.setattr("htr_exp.groundtruth.examine", lambda *args, **options: pytest.fail("it reads again"))
-    monkeypatch.setattr("htr_exp.pipeline.plan.sha256_file", lambda path: pytest.fail("it hashes again"))
+    monkeypatch.setattr(
+        "htr_exp.pipeline.sources.examine_folders", lambda *args, **options: pytest.fail("it reads again")
+    )
+    monkeypatch.setattr("htr_exp.pipeline.sources.sha256_file", lambda path: pytest.fail("it hashes again"))
     monkeypatch.setattr("htr_exp.kraken.runtime.provide", lambda *args, **options: pytest.fail("it asks kraken again"))
     assert make_plan(compose_experiment([*experiment, "seed=2"]), memory).split is first.split

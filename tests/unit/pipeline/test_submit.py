@@ -94,7 +94,7 @@ def test_the_code_is_kept_once_by_its_content(call: Call, runs: Runs, workspace:
     call(*ONE)
     call(*ONE, "seed=2")
     (folder,) = (workspace / "cache" / "code").iterdir()
-    assert (folder / "htr_exp" / "node.py").exists()
+    assert (folder / "htr_exp" / "pipeline" / "slurm_job.py").exists()
     assert all(
         f"export PYTHONPATH={folder}$" in script.replace("{PYTHONPATH", "").replace("${", "$")
         for script in programs.scripts
@@ -261,7 +261,7 @@ def test_what_a_job_cannot_ask_for_is_refused_as_typed(words: tuple[str, ...], p
         OmegaConf.update(values, key, None if value == "null" else value.strip("'"))
     experiment = cast("Experiment", OmegaConf.to_object(values))
     (problem,) = dict.fromkeys(job_problems(experiment) + Sources().slurm_problems(experiment.slurm))
-    assert REFUSED[words] in problem
+    assert REFUSED[words] in str(problem)
 
 
 def test_all_that_a_job_cannot_ask_for_is_said_at_once(call: Call, runs: Runs) -> None:

@@ -102,7 +102,7 @@ def test_many_runs_that_wait_for_the_same_say_so_once(cluster: Site, make: Make,
     cluster.queue(*({"JobArrayID": f"12_{number}", "Reason": "Priority"} for number in range(5)))
     out = call("status")[1]
     assert out.count("waits behind") == 1
-    assert "r0 and 4 others" in out
+    assert "r0 and 4 more" in out
 
 
 def test_a_wide_table_is_folded_and_not_cut(

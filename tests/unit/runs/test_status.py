@@ -15,7 +15,6 @@ from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.runs import status
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.slurm import jobs
 from htr_exp.slurm.jobs import Job
 
 ACCOUNTS_OFF = {"err": "Slurm accounting storage is disabled\n", "code": 1}
@@ -248,13 +247,13 @@ def test_a_job_that_ends_while_one_looks_has_the_last_word(
 ) -> None:
     run = submitted("12", "running", stage="score")
     cluster.accounts(ROW.format("COMPLETED", "0:0", utc_now().rstrip("Z")))
-    asked = jobs.queue
+    asked = status.queue
 
     def ends_meanwhile(others: Any) -> dict[str, Job]:
         run.write_state("done")
         return asked(others)
 
-    monkeypatch.setattr(jobs, "queue", ends_meanwhile)
+    monkeypatch.setattr(status, "queue", ends_meanwhile)
     assert stood(run).state.state == "done"
     assert run.state().state == "done"
 
