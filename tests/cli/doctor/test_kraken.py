@@ -66,7 +66,7 @@ def test_without_a_module_command_the_module_is_an_error_and_what_comes_after_it
 ) -> None:
     monkeypatch.delenv("MODULESHOME")
     for place in ("/etc/profile.d", "/usr/share", "/opt"):  # whatever this machine has
-        monkeypatch.setattr(kraken.modules, "SCRIPT", kraken.modules.SCRIPT.replace(place, "/dev/null/nowhere"))
+        monkeypatch.setattr(kraken.environment_modules, "SCRIPT", kraken.environment_modules.SCRIPT.replace(place, "/dev/null/nowhere"))
     found = of_kraken("runtime=module")
     assert (found["module kraken/4.3.13"].state, found["module kraken/4.3.13"].found) == (
         "error",
@@ -90,6 +90,6 @@ def test_a_module_system_that_hangs_is_given_up(
 ) -> None:
     monkeypatch.setenv("FAKE_MODULES", "hung")
     monkeypatch.setattr(kraken, "MODULES_S", 0.5)
-    monkeypatch.setattr(kraken.modules, "TIMEOUT_S", 2.0)
+    monkeypatch.setattr(kraken.environment_modules, "TIMEOUT_S", 2.0)
     found = of_kraken("runtime=module", "runtime.fallback=false", "runtime.image=null", "runtime.fallback_kraken=null")
     assert found["module kraken/4.3.13"].found == "the module system does not answer within 0.5 s"

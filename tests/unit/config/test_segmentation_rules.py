@@ -94,7 +94,7 @@ def test_a_key_of_the_other_task_is_refused_in_a_sweep() -> None:
         compose_sweep([*LAYOUT, "training.batch_size=4,8"], lambda points: [None] * len(points))
     (problem,) = sentences(caught.value)
     assert problem.startswith(
-        "training.batch_size: task=segmentation has no training.batch_size; remove it; keys of training: "
+        "task=segmentation has no training.batch_size: remove it; keys of training: "
     )
 
 
