@@ -16,6 +16,7 @@ from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core import console
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.problem import Problem
+from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Stop
 from htr_exp.core.text import counted
 from htr_exp.pipeline import launch, submit, write
@@ -25,7 +26,7 @@ from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
 from htr_exp.runs import compare_table, provenance, status, status_table
 from htr_exp.runs.rows import compared_rows, row_of, to_minimise
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking import subprocesses
 
 LOOK_S = 10.0
@@ -207,7 +208,7 @@ def _scripts(
         wanted = [
             RunToSubmit(folder, _lacking(point))
             for point, run, folder in members
-            if run is None or run.state().state in submit.TO_SUBMIT
+            if run is None or run.state().state.can_submit
         ]
         if wanted:
             first = members[0][0]
@@ -256,7 +257,7 @@ def _started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[A
     rows = [row_of(run, found[run.path]) for run in runs]
     _show_end(rows, request, runs, notes, all_submitted=len(submitted) == len({run.path for run in runs}))
     failed = any(
-        row["state"] == "failed" and (row["folder"] not in {str(path) for path in submitted} or request.wait)
+        row["state"] is RunState.FAILED and (row["folder"] not in {str(path) for path in submitted} or request.wait)
         for row in rows
     )
     code = 130 if stop() == "user" else 143 if stop() else int(failed)
@@ -267,11 +268,11 @@ def _started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[A
 def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest) -> None:
     workspace = ready[0].workspace
 
-    def ended(run: RunDir, state: State) -> None:
+    def ended(run: RunDir, state: StateRecord) -> None:
         for problem in subprocesses.record_ended(run, workspace):
             console.show_warnings(console.console(stderr=True), [problem])
 
-    runs = list(dict.fromkeys(one.run for one in ready if one.run.state().state != "done"))
+    runs = list(dict.fromkeys(one.run for one in ready if one.run.state().state is not RunState.DONE))
     found, _ = status.look(runs)
     for run in runs:
         if found[run.path].job is None:
@@ -309,7 +310,7 @@ def _show_end(
         return
     out = console.console()
     console.show_warnings(console.console(stderr=True), notes)
-    if all_submitted and any(row["state"] in ("queued", "running") for row in rows):
+    if all_submitted and any(not row["state"].is_ended for row in rows):
         status_table.show_status(out, rows)
         what = f" {request.sweep}" if request.sweep else f" {rows[0]['run']}" if len(rows) == 1 else ""
         out.print(f"`python -m htr_exp status{what} --watch` follows it", markup=False)
@@ -318,7 +319,7 @@ def _show_end(
         shown, varied = compared_rows(runs)
         compare_table.show_table(out, shown, varied)
         for row in rows:
-            if row["state"] != "done":
+            if row["state"] is not RunState.DONE:
                 compare_table.show_result(out, row)
     else:
         compare_table.show_result(out, rows[0])

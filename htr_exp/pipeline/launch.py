@@ -17,7 +17,7 @@ from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
 from htr_exp.pipeline.progress import Progress
 from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking import run_view, subprocesses
 
 
@@ -27,7 +27,7 @@ def launch_runs(
     jobs: int,
     stop: Stop,
     quiet: bool,
-    ended: Callable[[RunDir, State], None],
+    ended: Callable[[RunDir, StateRecord], None],
 ) -> None:
     """Run all, and return when they have ended or were stopped.
 
@@ -49,7 +49,9 @@ def launch_runs(
     side_by_side(runs, jobs=jobs, stop=stop, quiet=quiet, ended=ended)
 
 
-def run_here(run: RunDir, *, stop: Stop, quiet: bool, last_stage: str | None = None, patience_s: float = 0.0) -> State:
+def run_here(
+    run: RunDir, *, stop: Stop, quiet: bool, last_stage: str | None = None, patience_s: float = 0.0
+) -> StateRecord:
     """Do one run in this process; one that another process works in is left to it. For the arguments see `job.run`."""
     out = None if quiet else console()
     if out is not None:
@@ -78,7 +80,7 @@ def side_by_side(
     jobs: int,
     stop: Stop,
     quiet: bool,
-    ended: Callable[[RunDir, State], None],
+    ended: Callable[[RunDir, StateRecord], None],
     last_stage: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Interrupted, Stop
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 from htr_exp.pipeline import training
@@ -20,7 +21,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.segmentation import Segmentation
 from htr_exp.pipeline.stages import Hear, Stages
 from htr_exp.runs.provenance import code_digest
-from htr_exp.runs.run_dir import RunDir, State, plainly
+from htr_exp.runs.run_dir import RunDir, StateRecord, plainly
 from htr_exp.slurm import failures
 
 STAGES: dict[Task, type[Stages]] = {RECOGNITION: Recognition, SEGMENTATION: Segmentation}
@@ -37,7 +38,9 @@ ENDED_BY = {
 """What a word of `stop` means for a run that it ended."""
 
 
-def run_stages(run: RunDir, *, stop: Stop, hear: Hear, last_stage: str | None = None, patience_s: float = 0.0) -> State:
+def run_stages(
+    run: RunDir, *, stop: Stop, hear: Hear, last_stage: str | None = None, patience_s: float = 0.0
+) -> StateRecord:
     """Do all that is left to do in a run.
 
     Args:
@@ -69,9 +72,9 @@ class _Job:
         self._goes_on_after: tuple[str, ...] = ()
         self._inputs = RunInputs(run)
 
-    def do(self) -> State:
+    def do(self) -> StateRecord:
         run = self._run
-        if run.state().state in ("done", "cancelled"):
+        if run.state().state in (RunState.DONE, RunState.CANCELLED):
             return run.state()
         self._begin()
         started = time.monotonic()
@@ -84,35 +87,36 @@ class _Job:
                 if task.prepares:
                     self._stage("compile", task.prepare)
                 if self._last_stage == "compile":
-                    return self._ended("queued", None)
+                    return self._ended(RunState.QUEUED, None)
                 outcome = self._stage("train", task.train)
                 if outcome.ended_by in ("terminated", "make_room", "cancelled"):
                     raise Interrupted
                 if outcome.epochs == 0:
                     return self._ended(
-                        "interrupted", "stopped before the first epoch was validated: there is nothing to score yet"
+                        RunState.INTERRUPTED,
+                        "stopped before the first epoch was validated: there is nothing to score yet",
                     )
                 self._stage("convert", task.convert)
             self._stage("predict", task.predict)
             self._stage("score", lambda: task.score(outcome))
         except (Interrupted, KeyboardInterrupt):
-            return self._ended("interrupted", ENDED_BY[self._stop() or "user"])
+            return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
         except HtrExpError as error:
-            return self._ended("failed", self._why(error))
+            return self._ended(RunState.FAILED, self._why(error))
         except OSError as error:
             wrong = plainly(error, run.path)
             try:
-                return self._ended("failed", wrong.one_line)
+                return self._ended(RunState.FAILED, wrong.one_line)
             except OSError:
                 raise wrong from None
         spent = time.monotonic() - started
         self._hear.note(f"{spent / 60:.1f} minutes")
         if outcome is not None and outcome.ended_by == "user":
             return self._ended(
-                "stopped", "stopped by the user; the best model so far is scored, the same command trains on"
+                RunState.STOPPED, "stopped by the user; the best model so far is scored, the same command trains on"
             )
         training.clear(run, keep=False)
-        return self._ended("done", None)
+        return self._ended(RunState.DONE, None)
 
     def _stop(self) -> str | None:
         """Return what signals, or `cancel` from another process, ask."""
@@ -152,9 +156,9 @@ class _Job:
         known = failures.in_words("\n".join(said), slurm=asdict(self._inputs.experiment.slurm))
         return "; ".join([f"{known.sentence}: {known.remedy}", *said] if known else said)
 
-    def _ended(self, state: str, reason: str | None) -> State:
+    def _ended(self, state: RunState, reason: str | None) -> StateRecord:
         stage = self._run.state().stage
-        self._run.write_state(state, reason=reason, stage=None if state == "done" else stage)
+        self._run.write_state(state, reason=reason, stage=None if state is RunState.DONE else stage)
         self._run.note(f"{state}: {reason}" if reason else state)
         return self._run.state()
 
@@ -162,7 +166,7 @@ class _Job:
         # Ctrl-C before there is a model ends the job; afterwards it means: score what there is
         self._goes_on_after = () if name in ("verify", "compile") else ("user",)
         self._stop_here()
-        self._run.write_state("running", stage=name)
+        self._run.write_state(RunState.RUNNING, stage=name)
         self._run.note(name)
         self._hear.stage(name)
         killed_after: int | None = None

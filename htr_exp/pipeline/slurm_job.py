@@ -12,6 +12,7 @@ from pathlib import Path
 
 from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Stop
 from htr_exp.pipeline import launch
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -56,10 +57,10 @@ def work(paths: Sequence[str], terms: Terms) -> None:
         launch.side_by_side(todo, jobs=len(todo), stop=stop, quiet=False, ended=_told, environment=os.environ | share)
 
     def unfinished(run: RunDir) -> bool:
-        return run.state().state in ("queued", "running", "interrupted")
+        return not run.state().state.is_settled
 
     _survive(runs, terms, start, unfinished)
-    failed = any(run.state().state in ("failed", "timed_out") for run in runs)
+    failed = any(run.state().state.is_failure for run in runs)
     sys.exit(1 if failed or len(runs) < len(paths) else 0)
 
 
@@ -76,16 +77,16 @@ def compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
         launch.side_by_side(todo, jobs=1, stop=stop, quiet=False, ended=_told, last_stage="compile")
 
     def unfinished(run: RunDir) -> bool:
-        return run.state().state != "failed" and bool(RunInputs(run).to_compile())
+        return run.state().state is not RunState.FAILED and bool(RunInputs(run).to_compile())
 
     _survive(runs, terms, start, unfinished)
-    failed = [run for run in runs if run.state().state in ("failed", "timed_out")]
+    failed = [run for run in runs if run.state().state.is_failure]
     for first in failed:
         (group,) = (group for group in groups if str(first.path) in group)
         for path in group:
             if path != str(first.path) and _is_there(path):
                 reason = f"its data could not be compiled: {first.state().reason}"
-                RunDir(Path(path)).write_state("failed", reason=reason, stage="compile")
+                RunDir(Path(path)).write_state(RunState.FAILED, reason=reason, stage="compile")
     # Slurm ends all that waits for this job where it fails: those whose data is there shall begin
     sys.exit(1 if len(failed) == len(runs) else 0)
 
@@ -120,7 +121,7 @@ def _survive(
     for number in (signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     # a submitted run is queued: one that failed did so in this job's earlier start, or in the job that compiles for it
-    todo = [run for run in runs if run.state().state not in ("done", "cancelled", "failed")]
+    todo = [run for run in runs if run.state().state not in (RunState.DONE, RunState.CANCELLED, RunState.FAILED)]
     with stop.listening():
         start(todo, stop)
         left = [run for run in todo if unfinished(run) and run.cancelled() is None]
@@ -136,7 +137,7 @@ def _survive(
         if run.owner() is not None:
             continue  # another process works in it
         run.write_state(
-            "failed",
+            RunState.FAILED,
             reason="its process on the node was killed, most likely for want of memory: resume it with more, slurm.mem_gb=...",
             stage=run.state().stage,
         )
@@ -153,7 +154,7 @@ def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
         if used >= terms.max_requeues:
             for run in runs:
                 run.write_state(
-                    "timed_out",
+                    RunState.TIMED_OUT,
                     reason=f"its time limit of {terms.time_min} minutes was over, after {used} requeues (slurm.max_requeues): "
                     "resume it, with slurm.time_min=... for more at a time",
                     stage=run.state().stage,
@@ -163,7 +164,9 @@ def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
         if near_limit:
             append_jsonl(run.requeues, {"time": utc_now(), "job": job})
         why = "its time limit was near" if near_limit else "it made room for another job"
-        run.write_state("queued", reason=f"requeued, as {why}; goes on from its checkpoint", stage=run.state().stage)
+        run.write_state(
+            RunState.QUEUED, reason=f"requeued, as {why}; goes on from its checkpoint", stage=run.state().stage
+        )
     try:
         refused = jobs.requeue(job)
     except programs.SlurmSilent as silent:

@@ -13,14 +13,12 @@ from htr_exp.core import machine
 from htr_exp.core.errors import SubmissionError
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
+from htr_exp.core.run_state import RunState
 from htr_exp.pipeline import slurm_job
 from htr_exp.runs import provenance, status
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.slurm import programs, refusals, sbatch
 from htr_exp.slurm.jobs import cancel
-
-TO_SUBMIT = ("queued", "failed", "cancelled", "stopped", "timed_out", "interrupted")
-"""States from which a run that no job works for is given to Slurm."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def submit_runs(wanted: Sequence[RunToSubmit], settings: Slurm, *, name: str, ca
 
 def _waiting(wanted: Sequence[RunToSubmit]) -> list[RunToSubmit]:
     found, _ = status.look([RunDir(run.path) for run in wanted])
-    return [run for run in wanted if found[run.path].job is None and found[run.path].state.state in TO_SUBMIT]
+    return [run for run in wanted if found[run.path].job is None and found[run.path].state.can_submit]
 
 
 def _submit(wanted: Sequence[RunToSubmit], settings: Slurm, name: str, cache: Path) -> dict[Path, str]:
@@ -113,7 +111,7 @@ def _submit(wanted: Sequence[RunToSubmit], settings: Slurm, name: str, cache: Pa
     runs = [RunDir(run.path) for run in wanted]
     for run in runs:
         run.revive()
-        run.write_state("queued")  # before the job may start and say otherwise
+        run.write_state(RunState.QUEUED)  # before the job may start and say otherwise
     compile_job: str | None = None
     plan = arrange(wanted, settings, name=name, cache=cache, code=code)
     try:
@@ -129,7 +127,7 @@ def _submit(wanted: Sequence[RunToSubmit], settings: Slurm, name: str, cache: Pa
                 cancel([compile_job])
         why = refusals.meaning(str(error), asdict(settings))
         for run in runs:
-            run.write_state("interrupted", reason=f"not submitted: {why}; the same command tries again")
+            run.write_state(RunState.INTERRUPTED, reason=f"not submitted: {why}; the same command tries again")
         raise SubmissionError("Slurm did not take the runs:", [why]) from None
     given: dict[Path, str] = {}
     for job, pack in zip(jobs, plan.packs):

@@ -16,6 +16,7 @@ from htr_exp.config import transcription_conventions
 from htr_exp.config.schema import Runtime
 from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
+from htr_exp.core.run_state import RunState
 from htr_exp.core.task import task_of
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.groundtruth.xml_for_kraken import staged_xml
@@ -53,7 +54,7 @@ def write_run(plan: Plan, *, command: Sequence[str], again: bool = False) -> tup
         HtrExpError: the folder cannot be written.
     """
     known = find(plan)
-    if known is not None and known.state().state == "done" and not again:
+    if known is not None and known.state().state is RunState.DONE and not again:
         return known, False  # nothing is written: a finished run may lie where nothing can be
     try:
         # of two commands at once for one experiment, the second takes the first one's run
@@ -65,13 +66,13 @@ def write_run(plan: Plan, *, command: Sequence[str], again: bool = False) -> tup
 
 def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, bool]:
     known = find(plan)
-    if known is not None and not (again and known.state().state == "done"):
-        if known.state().state != "done":
+    if known is not None and not (again and known.state().state is RunState.DONE):
+        if known.state().state is not RunState.DONE:
             _place(known, plan)
         return known, False
     run = RunDir(_free_folder(plan))
     _place(run, plan)
-    run.write_state("queued")
+    run.write_state(RunState.QUEUED)
     run.seal(_sealed(plan, run, command))
     return run, True
 

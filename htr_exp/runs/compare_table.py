@@ -9,17 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, task_of
 from htr_exp.core.text import counted, percent
 
 
 def show_result(out: Console, row: dict[str, Any]) -> None:
     """Print the end of one run: what was gained, on what, and where it is."""
-    if row["state"] not in ("done", "stopped"):
+    if not row["state"].has_scores:
         out.print(
             Text(
                 f"{row['run']}: {row['state']}: {row['reason'] or ''}",
-                style="red" if row["state"] == "failed" else "yellow",
+                style="red" if row["state"] is RunState.FAILED else "yellow",
             )
         )
         return

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from htr_exp.core import machine
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.core.run_state import RunState
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.selection import runs_in
-from htr_exp.runs.status import SETTLED, RunStatus, compile_log, look, of_folder, tail
+from htr_exp.runs.status import RunStatus, compile_log, look, of_folder, tail
 from htr_exp.slurm import jobs as slurm_jobs
 from htr_exp.slurm.programs import SlurmSilent
 
@@ -28,7 +29,7 @@ class Cancelled:
     """What `cancel` did to a run."""
 
     run: RunDir
-    state: str
+    state: RunState
     said: str
 
 
@@ -42,7 +43,7 @@ def cancel(runs: Sequence[RunDir]) -> tuple[list[Cancelled], list[str]]:
         OSError: a run folder cannot be written.
     """
     found, notes = look(runs)
-    todo = [run for run in runs if found[run.path].state.state not in SETTLED]
+    todo = [run for run in runs if not found[run.path].state.is_settled]
     for run in todo:
         run.cancel(machine.user())
     jobs = _jobs_to_end(todo, {run: found[run.path].job for run in todo})
@@ -71,7 +72,7 @@ def _jobs_to_end(cancelled: Sequence[RunDir], job_of: dict[RunDir, str | None]) 
         if not records:
             continue
         job, before = records[-1]["job"], records[-1].get("compile_job")
-        needed = run.state().state in ("queued", "running", "interrupted")
+        needed = not run.state().state.is_settled
         wanted[job] = wanted.get(job, False) or needed
         if before:
             compiles[before] = compiles.get(before, False) or needed
@@ -83,25 +84,27 @@ def _jobs_to_end(cancelled: Sequence[RunDir], job_of: dict[RunDir, str | None]) 
 
 def _told(run: RunDir, before: RunStatus, ended: set[str], refused: str | None) -> Cancelled:
     name, job = run.name, before.job
-    if before.state.state in SETTLED:
-        return Cancelled(run, before.state.state, f"{name}: is {before.state.state}: nothing changes")
+    if before.state.is_settled:
+        return Cancelled(run, before.state, f"{name}: is {before.state}: nothing changes")
     if job is not None and job in ended and not refused:
-        return Cancelled(run, "cancelled", f"{name}: cancelled, with its job {job}")
+        return Cancelled(run, RunState.CANCELLED, f"{name}: cancelled, with its job {job}")
     if job is not None:
         shared = "" if refused else ", which goes on with its other runs"
-        return Cancelled(run, "cancelled", f"{name}: cancelled; it ends within seconds in job {job}{shared}")
+        return Cancelled(run, RunState.CANCELLED, f"{name}: cancelled; it ends within seconds in job {job}{shared}")
     owner = run.owner()
     if owner is not None:
         where = "" if owner.host == socket.gethostname() else f" on {owner.host}"
-        return Cancelled(run, "cancelled", f"{name}: cancelled; process {owner.pid}{where} ends it within seconds")
-    return Cancelled(run, "cancelled", f"{name}: cancelled (it was {before.state.state})")
+        return Cancelled(
+            run, RunState.CANCELLED, f"{name}: cancelled; process {owner.pid}{where} ends it within seconds"
+        )
+    return Cancelled(run, RunState.CANCELLED, f"{name}: cancelled (it was {before.state})")
 
 
 def last_lines(run: RunDir, lines: int) -> list[str]:
     """Return the end of a run's log; before it, what Slurm kept of its job where that may tell more."""
-    state, kept = run.state(), _slurms(run)
+    state, kept = run.state().state, _slurms(run)
     said: list[str] = []
-    if kept is not None and (not run.log.exists() or state.state in ("failed", "interrupted", "timed_out")):
+    if kept is not None and (not run.log.exists() or state.is_failure or state is RunState.INTERRUPTED):
         words = _last(kept, lines)
         said += [f"== Slurm's output of the job: {kept}", *words] if words else []
         said += [f"== {run.log}"] if words and run.log.exists() else []
@@ -128,7 +131,7 @@ def _last(path: Path, lines: int) -> list[str]:
         size *= 4
 
 
-def follow(run: RunDir, say: Callable[[str], None], tell: Callable[[str], None], *, lines: int) -> State:
+def follow(run: RunDir, say: Callable[[str], None], tell: Callable[[str], None], *, lines: int) -> StateRecord:
     """Show a run's log as it grows, through restarts, until nothing works in the run or will.
 
     Args:
@@ -142,7 +145,8 @@ def follow(run: RunDir, say: Callable[[str], None], tell: Callable[[str], None],
     for line in shown:
         say(f"{line}\n")
     pieces = _growing(run.log, start)
-    written, asked, told = State(""), 0.0, ""
+    written: StateRecord | None = None
+    asked, told = 0.0, ""
     while True:
         # Slurm is asked now and then, and whenever the folder has something new to tell.
         if (now := run.state()) != written or time.monotonic() - asked > ASK_S:
@@ -153,18 +157,18 @@ def follow(run: RunDir, say: Callable[[str], None], tell: Callable[[str], None],
         if over and not shown:
             for line in last_lines(run, lines) if _size(run.log) == start else []:
                 say(f"{line}\n")
-        words = ": ".join(word for word in (run.name, known.state.state, known.state.reason) if word)
+        words = ": ".join(word for word in (run.name, known.state, known.record.reason) if word)
         if words != told:
             told = words
             tell(words)
         if over:
-            return known.state
+            return known.record
         time.sleep(LOOK_S)
 
 
 def is_active(known: RunStatus) -> bool:
     """Say whether something works in a run, or a job waits to."""
-    return known.state.state == "running" or (known.job is not None and known.state.state not in SETTLED)
+    return known.state is RunState.RUNNING or (known.job is not None and not known.state.is_settled)
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""How runs stand and what they gained, as rows that tables and programs read alike."""
+"""The status and the scores of runs, as rows that tables and programs read alike."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import yaml
 
 from htr_exp.config import transcription_conventions
 from htr_exp.core.files import read_jsonl
+from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.status import RunStatus, of_folder
@@ -16,7 +17,7 @@ from htr_exp.runs.status import RunStatus, of_folder
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def row_of(run: RunDir, standing: RunStatus | None = None) -> dict[str, Any]:
+def row_of(run: RunDir, status: RunStatus | None = None) -> dict[str, Any]:
     """Return one run's row.
 
     Shares, not percent. `val_cer` is the best model's re-scored validation CER once there is one, before that kraken's own
@@ -24,12 +25,12 @@ def row_of(run: RunDir, standing: RunStatus | None = None) -> dict[str, Any]:
 
     Args:
         run: its folder.
-        standing: how it stands, as `standing.look` says; without it the folder alone is asked.
+        status: as `status.look` returns it; without it the folder alone is asked.
     """
-    standing = standing or of_folder(run)
-    facts, state, epochs, result = run.facts(), standing.state, run.epochs(), run.result()
+    status = status or of_folder(run)
+    facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.result()
     starts, found = read_jsonl(run.starts), run.kraken(result)
-    under_way = _training(run) if state.state == "running" else None  # reading YAML costs more than all the rest
+    under_way = _training(run) if state.state is RunState.RUNNING else None  # reading YAML costs more than all the rest
     scores = {side: (result or {}).get(side) or {} for side in ("test", "validation")}
     judged = _judged(task_of(facts["run"]["task"]), scores, epochs)
     model = facts["model"]
@@ -40,15 +41,15 @@ def row_of(run: RunDir, standing: RunStatus | None = None) -> dict[str, Any]:
         "state": state.state,
         "stage": state.stage,
         "reason": state.reason,
-        "jobs": list(standing.jobs),
-        "job": standing.job,
-        "node": standing.node,
-        "left_s": standing.left_s,
+        "jobs": list(status.jobs),
+        "job": status.job,
+        "node": status.node,
+        "left_s": status.left_s,
         "training_left_s": _training_left_s(under_way, epochs) if under_way else None,
         "restarts": _restarts(starts),
-        "requeued": standing.requeued,
+        "requeued": status.requeued,
         "lost_epochs": sum(start.get("lost_epochs", 0) for start in starts),
-        "job_log": str(standing.log) if standing.log else None,
+        "job_log": str(status.log) if status.log else None,
         "epoch": len(epochs) or None,
         "epochs": under_way["epochs"] if under_way else None,
         **judged,

@@ -21,15 +21,16 @@ from htr_exp.core.files import (
     write_jsonl,
 )
 from htr_exp.core.lock import Owner, locked, owner_of
+from htr_exp.core.run_state import RunState
 
 SEALED = ("experiment.yaml", "provenance.json", "split.json", "fingerprints.json", "classes.yaml", "commands.sh", "predict.jinja", "uncommitted.diff")  # fmt: skip
 
 
 @dataclass(frozen=True)
-class State:
-    """How a run stands."""
+class StateRecord:
+    """What a run folder says of the run's state."""
 
-    state: str  # queued, running, done, failed, cancelled, stopped, timed_out, interrupted
+    state: RunState
     reason: str | None = None
     stage: str | None = None  # the stage of the job that it is in or ended in
     since: str = ""
@@ -177,26 +178,30 @@ class RunDir:
     def key(self) -> str:
         return str(self.facts()["run"]["key"])
 
-    def write_state(self, state: str, *, reason: str | None = None, stage: str | None = None) -> None:
-        """Record how the run stands.
+    def write_state(self, state: RunState, *, reason: str | None = None, stage: str | None = None) -> None:
+        """Record the state of the run.
 
         Raises:
             OSError: the folder cannot be written.
         """
         write_json(self.live / "state.json", {"state": state, "reason": reason, "stage": stage, "since": utc_now()})
 
-    def state(self) -> State:
-        """Return how the run stands; one that says it runs, though no process holds it, was interrupted."""
+    def written_state(self) -> StateRecord:
+        """The state as it was last written; queued where that cannot be read."""
         try:
             values = read_json(self.live / "state.json")
-            found = State(values["state"], values["reason"], values["stage"], values["since"])
+            return StateRecord(RunState(values["state"]), values["reason"], values["stage"], values["since"])
         except (OSError, ValueError, KeyError):
-            found = State("queued")
-        if found.state != "done" and (cancelled := self.cancelled()) is not None:
-            return State("cancelled", f"cancelled by {cancelled['by']}", found.stage, cancelled["time"])
-        if found.state == "running" and owner_of(self.claim) is None:
-            return State(
-                "interrupted",
+            return StateRecord(RunState.QUEUED)
+
+    def state(self) -> StateRecord:
+        """The state of the run; one that is written as running, though no process works in it, was interrupted."""
+        found = self.written_state()
+        if found.state is not RunState.DONE and (cancelled := self.cancelled()) is not None:
+            return StateRecord(RunState.CANCELLED, f"cancelled by {cancelled['by']}", found.stage, cancelled["time"])
+        if found.state is RunState.RUNNING and owner_of(self.claim) is None:
+            return StateRecord(
+                RunState.INTERRUPTED,
                 "the process ended without a word (killed, or the machine stopped)",
                 found.stage,
                 found.since,

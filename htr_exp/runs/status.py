@@ -1,4 +1,4 @@
-"""How runs stand: what their folders say, together with what Slurm knows of their jobs."""
+"""The status of runs: what their folders say, together with what Slurm knows of their jobs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from typing import Any
 from htr_exp.core import machine
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.lock import Locked
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.core.run_state import RunState
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.slurm import jobs as slurm_jobs
 from htr_exp.slurm.failures import of_job
 from htr_exp.slurm.jobs import Job, queue
 from htr_exp.slurm.programs import SlurmSilent
 from htr_exp.slurm.waiting import why_waiting
-
-SETTLED = frozenset(("done", "failed", "cancelled", "stopped", "timed_out"))
-"""States that a run's own folder decides, whatever Slurm says of its job."""
 
 SKEW_S = 30.0
 """How far the clocks of a node and of Slurm may be apart."""
@@ -29,9 +27,9 @@ TAIL = 16384  # bytes of a log that are read for its last words
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How a run stands."""
+    """The status of a run: what its folder says, and what Slurm knows of its jobs."""
 
-    state: State
+    record: StateRecord
     job: str | None = None  # that works or waits for it now; None where none does
     node: str | None = None
     left_s: float | None = None  # until the job's time limit
@@ -39,9 +37,13 @@ class RunStatus:
     log: Path | None = None  # what Slurm kept of its newest job's output
     jobs: tuple[str, ...] = ()  # all that it ever had, oldest first
 
+    @property
+    def state(self) -> RunState:
+        return self.record.state
+
 
 def look(runs: Sequence[RunDir]) -> tuple[dict[Path, RunStatus], list[str]]:
-    """Return how runs stand, by folder, and what a reader must know of it.
+    """Return the status of runs, by folder, and what a reader must know of it.
 
     squeue is asked once, sacct at most once, and neither if no run waits for Slurm.
     """
@@ -50,7 +52,7 @@ def look(runs: Sequence[RunDir]) -> tuple[dict[Path, RunStatus], list[str]]:
     for run in runs:
         records = run.jobs
         found[run.path] = _of(run, run.state(), records)
-        if records and found[run.path].state.state not in SETTLED:
+        if records and not found[run.path].state.is_settled:
             open_[run.path] = (run, records[-1])
     if not open_:
         return found, []
@@ -67,11 +69,11 @@ def look(runs: Sequence[RunDir]) -> tuple[dict[Path, RunStatus], list[str]]:
 
 
 def of_folder(run: RunDir) -> RunStatus:
-    """Return how a run stands by its folder alone."""
+    """The status of a run by its folder alone."""
     return _of(run, run.state(), run.jobs)
 
 
-def _of(run: RunDir, state: State, records: Sequence[Mapping[str, Any]]) -> RunStatus:
+def _of(run: RunDir, state: StateRecord, records: Sequence[Mapping[str, Any]]) -> RunStatus:
     if not records:
         return RunStatus(state)
     last = records[-1]
@@ -113,8 +115,8 @@ def _with_slurm(
     job, waited = jobs.get(id), record.get("compile_job")
     if job is not None and not job.ended:
         requeued = max(before.requeued, job.restarts or 0)
-        state = _of_live(run, before.state, job, record)
-        return replace(before, state=state, job=id, node=job.node, left_s=job.left_s, requeued=requeued)
+        state = _of_live(run, before.record, job, record)
+        return replace(before, record=state, job=id, node=job.node, left_s=job.left_s, requeued=requeued)
     remembered = (accounts or {}).get(id)
     if job is None:
         job = remembered
@@ -122,37 +124,39 @@ def _with_slurm(
         job = replace(job, by=remembered.by)
     # The job may have ended between the look into the folder and squeue's answer: only now is its last word there.
     state = run.state()
-    if state.state in SETTLED or _at_work_here(run):
-        return replace(before, state=state)
+    if state.state.is_settled or _at_work_here(run):
+        return replace(before, record=state)
     if job is None and record.get("by") not in (None, machine.user()):  # whose jobs Slurm may hide from us
-        return replace(before, state=state, job=id)
-    if job is None and state.state == "interrupted":
-        return replace(before, state=state)
+        return replace(before, record=state, job=id)
+    if job is None and state.state is RunState.INTERRUPTED:
+        return replace(before, record=state)
     if job is None:
         lost = f"its job {id} is no longer in the queue, and "
         lost += "accounting is off" if accounts is None else "accounting does not know it"
-        return replace(before, state=State("interrupted", f"{lost}: `resume RUN` goes on", state.stage, state.since))
+        return replace(
+            before, record=StateRecord(RunState.INTERRUPTED, f"{lost}: `resume RUN` goes on", state.stage, state.since)
+        )
     if not job.ended:  # accounting is behind the queue
-        return replace(before, state=state, job=id)
+        return replace(before, record=state, job=id)
     if _later(state.since, job.ended_at):  # somebody began or tried something since
-        return replace(before, state=state)
+        return replace(before, record=state)
     compiled = (jobs.get(waited) or (accounts or {}).get(waited)) if waited else None
     log = compile_log(record) if compiled is not None and job.state == "CANCELLED" else before.log
     word, reason = of_job(job, tail(log), settings, compiled)
-    known = State(word, reason, state.stage, job.ended_at or state.since)
+    known = StateRecord(word, reason, state.stage, job.ended_at or state.since)
     requeued = max(before.requeued, job.restarts or 0)
-    return replace(before, state=_written(run, known, state), node=job.node, requeued=requeued)
+    return replace(before, record=_written(run, known, state), node=job.node, requeued=requeued)
 
 
-def _written(run: RunDir, known: State, before: State) -> State:
-    """Write a state learnt from Slurm into the folder, where that can be done; return how the run stands."""
-    if known.state == before.state == "interrupted" and known.reason == before.reason:
+def _written(run: RunDir, known: StateRecord, before: StateRecord) -> StateRecord:
+    """Write a state learnt from Slurm into the folder, where that can be done; return what the folder says then."""
+    if known.state is before.state is RunState.INTERRUPTED and known.reason == before.reason:
         return before
     try:
         # Holding the run asks the file server for the folder's newest state, and keeps out whoever begins the run now.
         with run.held():
             now = run.state()  # who holds the run is ourselves: "running" is what the job that is gone wrote
-            if now.state in SETTLED:
+            if now.state.is_settled:
                 return now
             if now.since == before.since:
                 run.write_state(known.state, reason=known.reason, stage=known.stage)
@@ -162,19 +166,21 @@ def _written(run: RunDir, known: State, before: State) -> State:
         return known
 
 
-def _of_live(run: RunDir, state: State, job: Job, record: Mapping[str, Any]) -> State:
+def _of_live(run: RunDir, state: StateRecord, job: Job, record: Mapping[str, Any]) -> StateRecord:
     """Return the state of a run whose job Slurm still has."""
     if job.state in ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "RESIZING"):
-        reason = state.reason if state.state == "queued" else None
-        return State("running", reason, state.stage, state.since)
+        reason = state.reason if state.state is RunState.QUEUED else None
+        return StateRecord(RunState.RUNNING, reason, state.stage, state.since)
     if job.state in ("SUSPENDED", "STOPPED"):
-        return State("running", f"job {job.id} is suspended: Slurm lets it go on", state.stage, state.since)
+        return StateRecord(
+            RunState.RUNNING, f"job {job.id} is suspended: Slurm lets it go on", state.stage, state.since
+        )
     compiles = record.get("compile_job")
-    if state.state == "running" and compiles and (owner := run.owner()) is not None and owner.job == compiles:
-        return State("running", f"job {compiles} compiles its data", state.stage, state.since)
+    if state.state is RunState.RUNNING and compiles and (owner := run.owner()) is not None and owner.job == compiles:
+        return StateRecord(RunState.RUNNING, f"job {compiles} compiles its data", state.stage, state.since)
     if job.state == "CONFIGURING":
-        return State("queued", "its node is made ready", state.stage, state.since)
-    return State("queued", why_waiting(job, record), state.stage, state.since)
+        return StateRecord(RunState.QUEUED, "its node is made ready", state.stage, state.since)
+    return StateRecord(RunState.QUEUED, why_waiting(job, record), state.stage, state.since)
 
 
 def compile_log(record: Mapping[str, Any]) -> Path | None:

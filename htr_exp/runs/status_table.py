@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.core.text import duration, first_of
 
@@ -71,7 +72,7 @@ def watch_status(
 
 def _is_active(row: dict[str, Any]) -> bool:
     """Say whether something may change without anybody doing anything."""
-    return row["state"] == "running" or bool(row["state"] == "queued" and row["job"])
+    return row["state"] is RunState.RUNNING or bool(row["state"] is RunState.QUEUED and row["job"])
 
 
 def _watched(rows: Sequence[dict[str, Any]], notes: Sequence[str], seen: Mapping[str, str], width: int) -> Group:
@@ -88,7 +89,7 @@ def _watched(rows: Sequence[dict[str, Any]], notes: Sequence[str], seen: Mapping
 
 def _status_line(row: dict[str, Any]) -> str:
     words = [f"{row['run']}: {row['state']}"]
-    if row["stage"] and row["state"] == "running":
+    if row["stage"] and row["state"] is RunState.RUNNING:
         words.append(STAGES.get(row["stage"], row["stage"]))
     task = task_of(row["task"])
     if row["epoch"]:
@@ -111,14 +112,22 @@ def _figure(task: Task, key: str, metric: str) -> Callable[[dict[str, Any]], str
     return cell
 
 
-STATE_STYLES = {"done": "green", "failed": "red", "running": "cyan", "timed_out": "yellow", "interrupted": "yellow"}
+STATE_STYLES = {
+    RunState.DONE: "green",
+    RunState.FAILED: "red",
+    RunState.RUNNING: "cyan",
+    RunState.TIMED_OUT: "yellow",
+    RunState.INTERRUPTED: "yellow",
+}
 
 
 def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
     """Return a table of runs, and below it why they stand so: each reason once, since many runs may wait for the same."""
     columns: dict[str, Callable[[dict[str, Any]], str]] = {
         "run": lambda row: str(row["run"]),
-        "state": lambda row: f"running: {row['stage']}" if row["state"] == "running" and row["stage"] else row["state"],
+        "state": lambda row: (
+            f"running: {row['stage']}" if row["state"] is RunState.RUNNING and row["stage"] else str(row["state"])
+        ),
         "epoch": _epoch,
         **{
             heading: _figure(task, key, metric)

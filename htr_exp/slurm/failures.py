@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from htr_exp.core.run_state import RunState
 from htr_exp.slurm.jobs import Job
 
 Settings = Mapping[str, Any]
@@ -48,7 +49,7 @@ def in_words(text: str, *, slurm: Settings | None = None) -> Failure | None:
     return None
 
 
-def of_job(job: Job, log_tail: str, settings: Settings, compiled: Job | None = None) -> tuple[str, str]:
+def of_job(job: Job, log_tail: str, settings: Settings, compiled: Job | None = None) -> tuple[RunState, str]:
     """Say what a job that Slurm ended means for a run which did not tell so itself.
 
     Args:
@@ -64,36 +65,39 @@ def of_job(job: Job, log_tail: str, settings: Settings, compiled: Job | None = N
     if compiled is not None and compiled.ended and compiled.state != "COMPLETED" and job.state == "CANCELLED":
         if compiled.state == "CANCELLED":
             return (
-                "cancelled",
+                RunState.CANCELLED,
                 f"cancelled{_by(compiled)}: job {compiled.id}, which compiles its data; `resume RUN` begins it again",
             )
         why = str(words) if words else "`logs RUN` shows what it said; `resume RUN` tries again"
-        return "failed", f"the job that compiles its data failed (job {compiled.id}: {plain(compiled.state)}): {why}"
+        return (
+            RunState.FAILED,
+            f"the job that compiles its data failed (job {compiled.id}: {plain(compiled.state)}): {why}",
+        )
     if job.state == "CANCELLED" and job.reason == "DependencyNeverSatisfied" and job.by is None:
         return (
-            "failed",
+            RunState.FAILED,
             f"the job that compiles its data did not end well, so that its job {job.id} never began: `resume RUN` tries again",
         )
     match job.state:
         case "COMPLETED":
-            return "interrupted", f"its job {job.id} ended before the run was done: {GOES_ON}"
+            return RunState.INTERRUPTED, f"its job {job.id} ended before the run was done: {GOES_ON}"
         case "CANCELLED":
-            return "cancelled", f"cancelled{_by(job)} (job {job.id}): {GOES_ON}"
+            return RunState.CANCELLED, f"cancelled{_by(job)} (job {job.id}): {GOES_ON}"
         case "TIMEOUT" | "DEADLINE":
-            return "timed_out", f"its job {job.id} met its time limit{_limit(settings)}: {_longer(settings)}"
+            return RunState.TIMED_OUT, f"its job {job.id} met its time limit{_limit(settings)}: {_longer(settings)}"
         case "OUT_OF_MEMORY":
-            return "failed", str(_memory(f"its job {job.id} needed more memory than it had", settings))
+            return RunState.FAILED, str(_memory(f"its job {job.id} needed more memory than it had", settings))
         case "NODE_FAIL" | "BOOT_FAIL":
             where = f"node {job.node}" if job.node else "the node"
-            return "interrupted", f"{where} of its job {job.id} failed: {GOES_ON}"
+            return RunState.INTERRUPTED, f"{where} of its job {job.id} failed: {GOES_ON}"
         case "PREEMPTED":
-            return "interrupted", (
+            return RunState.INTERRUPTED, (
                 f"its job {job.id} was pre-empted, and this cluster did not requeue it: {GOES_ON}; "
                 "a partition or QOS of higher priority is not pre-empted"
             )
         case "FAILED":
-            return "failed", _of_exit(job, words)
-    return "interrupted", f"its job {job.id} ended ({plain(job.state)}): {GOES_ON}"
+            return RunState.FAILED, _of_exit(job, words)
+    return RunState.INTERRUPTED, f"its job {job.id} ended ({plain(job.state)}): {GOES_ON}"
 
 
 def _of_exit(job: Job, words: Failure | None) -> str:

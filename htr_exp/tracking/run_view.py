@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core import files
+from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
 VIEW = 4  # raise it when the same folder is to be shown differently: every run is then recorded again
@@ -35,17 +36,17 @@ SEALED = ("experiment.yaml", "provenance.json", "split.json", "classes.yaml", "c
 FINAL = ("results.json", "best.mlmodel")
 GROWING = {"metrics.jsonl": "metrics.jsonl", "live/log.txt": "log.txt"}
 
-STATUS = {
-    "queued": "SCHEDULED",
-    "running": "RUNNING",
-    "done": "FINISHED",
-    "failed": "FAILED",
-    "timed_out": "KILLED",
-    "cancelled": "KILLED",
-    "stopped": "KILLED",
-    "interrupted": "KILLED",
+MLFLOW_STATUS = {
+    RunState.QUEUED: "SCHEDULED",
+    RunState.RUNNING: "RUNNING",
+    RunState.DONE: "FINISHED",
+    RunState.FAILED: "FAILED",
+    RunState.TIMED_OUT: "KILLED",
+    RunState.CANCELLED: "KILLED",
+    RunState.STOPPED: "KILLED",
+    RunState.INTERRUPTED: "KILLED",
 }
-ENDED = frozenset(state for state, status in STATUS.items() if status not in ("SCHEDULED", "RUNNING"))
+"""The state of a run -> MLflow's word for it."""
 
 # MLflow's limits (mlflow/utils/validation.py of 3.17).
 PARAM_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 250, 36
@@ -87,7 +88,7 @@ class RunView:
     uuid: str
     name: str
     question: str
-    state: str
+    state: RunState
     started: int  # milliseconds since 1970, UTC
     ended: int | None
     params: Mapping[str, str]
@@ -100,7 +101,7 @@ class RunView:
     @property
     def status(self) -> str:
         """MLflow's word for the state."""
-        return STATUS.get(self.state, "RUNNING")
+        return MLFLOW_STATUS[self.state]
 
 
 def identity(folder: Path) -> str:
@@ -128,7 +129,7 @@ def fingerprint(folder: Path) -> str:
             parts.append([name, None])
     state = _state(folder).state  # not only what the file says: nobody writes there that a process was killed
     parts.append(state)
-    ended = state in ENDED
+    ended = state.is_ended
     for name, path in artifacts(folder).items():
         # A log that still grows is shown as it is; its size is part of the record only once it stands still.
         if name not in GROWING.values() or ended:
@@ -172,7 +173,7 @@ def read(folder: Path, workspace: Path) -> RunView:
     created = _milliseconds(provenance.get("created")) or 0
     started = next((_milliseconds(start.get("time")) for start in files.read_jsonl(folder / "live/starts.jsonl")), None)
     since = _milliseconds(state.since)
-    ended = since or created if state.state in ENDED else None
+    ended = since or created if state.state.is_ended else None
     membership = files.read_jsonl(folder / "live/sweeps.jsonl")
     sweep = None
     if membership and membership[-1].get("sweep"):
@@ -271,17 +272,17 @@ def _datasets(provenance: Mapping[str, Any], split: Mapping[str, Any]) -> Iterat
         yield DatasetView(name[:500], digest[:32], source[:60000], profile, context)
 
 
-def _state(folder: Path) -> State:
-    """Return how a run stands, by its folder alone.
+def _state(folder: Path) -> StateRecord:
+    """Return the state of a run by its folder alone.
 
     A job of Slurm's that was killed without a word is shown as waiting, since Slurm starts it again: KILLED would have an
     end, and RUNNING a process. Where Slurm does not, `status` finds out and writes it into the folder.
     """
     run = RunDir(folder)
     state = run.state()
-    killed = state.state == "interrupted" and _json(folder / "live/state.json").get("state") == "running"
+    killed = state.state is RunState.INTERRUPTED and run.written_state().state is RunState.RUNNING
     if killed and _begun_by_slurm(run):
-        return replace(state, state="queued", reason="its job was killed; Slurm may start it again")
+        return replace(state, state=RunState.QUEUED, reason="its job was killed; Slurm may start it again")
     return state
 
 

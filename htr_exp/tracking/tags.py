@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from htr_exp.config import transcription_conventions
 from htr_exp.core import files
 from htr_exp.core.task import RECOGNITION, TASKS, Task
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, StateRecord
 
 TAG_LENGTH = 8000
 """MLflow's limit (mlflow/utils/validation.py of 3.17)."""
@@ -30,7 +30,7 @@ def tags_of(
     folder: Path,
     workspace: Path,
     provenance: Mapping[str, Any],
-    state: State,
+    state: StateRecord,
     results: Mapping[str, Any],
     epochs: int,
 ) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _listed(words: Iterable[str]) -> str:
 def _note(
     shown: str,
     provenance: Mapping[str, Any],
-    state: State,
+    state: StateRecord,
     results: Mapping[str, Any],
     epochs: int,
 ) -> str:

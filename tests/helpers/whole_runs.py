@@ -8,7 +8,7 @@ from typing import Any
 from htr_exp.core.signals import Stop
 from htr_exp.core.task import Task
 from htr_exp.pipeline.run import run_stages
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, StateRecord
 
 
 class Quiet:
@@ -32,7 +32,7 @@ class Quiet:
             self._stop.asked = self._word
 
 
-def do(run: RunDir, *, word: str | None = None, at_epoch: int = 2) -> State:
+def do(run: RunDir, *, word: str | None = None, at_epoch: int = 2) -> StateRecord:
     """Do what is left of a run; with a word, ask for a stop after so many epochs."""
     stop = Stop()
     return run_stages(run, stop=stop, hear=Quiet(stop if word else None, at_epoch, word or ""))

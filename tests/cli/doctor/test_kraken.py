@@ -66,7 +66,9 @@ def test_without_a_module_command_the_module_is_an_error_and_what_comes_after_it
 ) -> None:
     monkeypatch.delenv("MODULESHOME")
     for place in ("/etc/profile.d", "/usr/share", "/opt"):  # whatever this machine has
-        monkeypatch.setattr(kraken.environment_modules, "SCRIPT", kraken.environment_modules.SCRIPT.replace(place, "/dev/null/nowhere"))
+        monkeypatch.setattr(
+            kraken.environment_modules, "SCRIPT", kraken.environment_modules.SCRIPT.replace(place, "/dev/null/nowhere")
+        )
     found = of_kraken("runtime=module")
     assert (found["module kraken/4.3.13"].state, found["module kraken/4.3.13"].found) == (
         "error",

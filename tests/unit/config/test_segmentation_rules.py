@@ -93,9 +93,7 @@ def test_a_key_of_the_other_task_is_refused_in_a_sweep() -> None:
     with pytest.raises(ConfigError) as caught:
         compose_sweep([*LAYOUT, "training.batch_size=4,8"], lambda points: [None] * len(points))
     (problem,) = sentences(caught.value)
-    assert problem.startswith(
-        "task=segmentation has no training.batch_size: remove it; keys of training: "
-    )
+    assert problem.startswith("task=segmentation has no training.batch_size: remove it; keys of training: ")
 
 
 def test_a_file_of_the_users_has_the_keys_of_the_task_without_saying_so(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import append_jsonl, write_json
+from htr_exp.core.run_state import RunState
 from htr_exp.runs.rows import compared_rows, row_of
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.status import RunStatus
 
 
@@ -116,7 +117,9 @@ def test_what_is_left_is_told_of_a_run_under_way_alone(make: Maker) -> None:
     run = make("a", state="done", changes={"training": {"epochs": 10, "time_budget_min": None}})
     for epoch in range(4):
         run.add_epoch({"epoch": epoch, "val_cer": 0.2, "seconds": 30.0})
-    under_way = RunStatus(State("running"), job="12", node="gpu1", left_s=60.0, requeued=2, jobs=("11", "12"))
+    under_way = RunStatus(
+        StateRecord(RunState.RUNNING), job="12", node="gpu1", left_s=60.0, requeued=2, jobs=("11", "12")
+    )
     row = row_of(run, under_way)
     assert (row["epochs"], row["training_left_s"]) == (10, 180.0)
     assert [row[key] for key in ("jobs", "job", "node", "left_s", "requeued")] == [["11", "12"], "12", "gpu1", 60.0, 2]
@@ -126,12 +129,12 @@ def test_what_is_left_is_told_of_a_run_under_way_alone(make: Maker) -> None:
 
 def test_a_time_budget_limits_what_is_left(make: Maker) -> None:
     run = make("a", changes={"training": {"epochs": 100, "time_budget_min": 3}})
-    assert row_of(run, RunStatus(State("running")))["training_left_s"] is None
+    assert row_of(run, RunStatus(StateRecord(RunState.RUNNING)))["training_left_s"] is None
     run.add_epoch({"epoch": 0, "val_cer": 0.2, "seconds": 30.0})
-    assert row_of(run, RunStatus(State("running")))["training_left_s"] == 150.0
+    assert row_of(run, RunStatus(StateRecord(RunState.RUNNING)))["training_left_s"] == 150.0
     for epoch in range(1, 9):
         run.add_epoch({"epoch": epoch, "val_cer": 0.2, "seconds": 30.0})
-    assert row_of(run, RunStatus(State("running")))["training_left_s"] == 0.0
+    assert row_of(run, RunStatus(StateRecord(RunState.RUNNING)))["training_left_s"] == 0.0
 
 
 def test_a_run_says_which_sweeps_it_is_of(make: Maker) -> None:

@@ -11,11 +11,12 @@ from rich.console import Console
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import write_json
+from htr_exp.core.run_state import RunState
 from htr_exp.core.task import RECOGNITION, SEGMENTATION
 from htr_exp.pipeline.progress import Progress
 from htr_exp.runs import compare_table, status_table
 from htr_exp.runs.rows import compared_rows, row_of, settings_of
-from htr_exp.runs.run_dir import RunDir, State
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.status import RunStatus
 
 
@@ -192,7 +193,7 @@ def test_status_says_by_what_each_run_is_judged(make: Maker) -> None:
 def test_what_is_left_of_a_segmentation_under_way_is_told(make: Maker) -> None:
     run = make("a", changes={"training": {"epochs": 10}})
     run.add_epoch({"epoch": 0, "val_mean_iu": 0.2, "seconds": 30.0})
-    assert row_of(run, RunStatus(State("running")))["training_left_s"] == 270.0
+    assert row_of(run, RunStatus(StateRecord(RunState.RUNNING)))["training_left_s"] == 270.0
 
 
 def test_the_end_of_a_run_says_what_was_gained_and_what_became_of_the_lines(make: Maker) -> None:

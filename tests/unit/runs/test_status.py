@@ -13,6 +13,7 @@ import pytest
 from fakes.fake_slurm_site import Site, site
 from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, utc_now, write_json
+from htr_exp.core.run_state import RunState
 from htr_exp.runs import status
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.slurm.jobs import Job
@@ -36,7 +37,7 @@ def submitted(tmp_path: Path) -> Submitted:
         run = RunDir(tmp_path / "runs" / name)
         run.live.mkdir(parents=True)
         write_json(run.manifest, {})
-        run.write_state(state, reason=more.pop("reason", None), stage=more.pop("stage", None))
+        run.write_state(RunState(state), reason=more.pop("reason", None), stage=more.pop("stage", None))
         if job is not None:
             record = {"time": utc_now(), "job": job, "compile_job": None, "log": str(tmp_path / f"{job}.out"), "packed": 1,
                       "by": machine.user(), "slurm": {"partition": "gpus", "time_min": 300, "mem_gb": 8, "array_parallelism": 4}}  # fmt: skip
@@ -63,11 +64,11 @@ def work_in(run: RunDir, *, job: str | None, pid: int | None = None, host: str |
 
 def test_local_runs_and_settled_ones_ask_nobody(cluster: Site, submitted: Submitted) -> None:
     runs = [submitted(None, name="local")]
-    runs += [submitted("12", state, name=state) for state in status.SETTLED]
+    runs += [submitted("12", state, name=state) for state in RunState if state.is_settled]
     found, notes = status.look(runs)
     assert (cluster.calls(), notes) == ([], [])
-    assert {path.name: one.state.state for path, one in found.items()} == {
-        "local": "queued", **{state: state for state in status.SETTLED},
+    assert {path.name: one.state for path, one in found.items()} == {
+        "local": "queued", **{state: state for state in RunState if state.is_settled},
     }  # fmt: skip
     assert all(one.job is None for one in found.values())
     assert found[runs[1].path].jobs == ("12",)
@@ -84,7 +85,7 @@ def test_what_squeue_shows_is_not_asked_of_sacct(cluster: Site, submitted: Submi
         {"JobArrayID": "12", "State": "RUNNING", "NodeList": "gpu1", "TimeLeft": "1:00:00", "RestartCnt": "2"}
     )
     now = stood(submitted("12", "queued"))
-    assert (now.state.state, now.job, now.node, now.left_s, now.requeued) == ("running", "12", "gpu1", 3600, 2)
+    assert (now.state, now.job, now.node, now.left_s, now.requeued) == ("running", "12", "gpu1", 3600, 2)
     assert [call["program"] for call in cluster.calls()] == ["squeue"]
 
 
@@ -118,19 +119,19 @@ WAITING = {
 def test_a_waiting_run_says_why_in_plain_words(cluster: Site, submitted: Submitted, reason: str) -> None:
     cluster.queue({"JobArrayID": "12", "Reason": reason})
     now = stood(submitted("12", compile_job="11"))
-    assert (now.state.state, now.job) == ("queued", "12")
-    assert WAITING[reason] in (now.state.reason or "")
+    assert (now.state, now.job) == ("queued", "12")
+    assert WAITING[reason] in (now.record.reason or "")
 
 
 def test_a_waiting_run_says_when_it_may_begin(cluster: Site, submitted: Submitted) -> None:
     cluster.queue({"JobArrayID": "12", "Reason": "Resources", "StartTime": "2026-11-23T21:25:20"})
-    assert stood(submitted()).state.reason == "waits for a free node; begins about 2026-11-23 21:25 UTC"
+    assert stood(submitted()).record.reason == "waits for a free node; begins about 2026-11-23 21:25 UTC"
 
 
 def test_a_suspended_run_is_running_and_says_so(cluster: Site, submitted: Submitted) -> None:
     cluster.queue({"JobArrayID": "12", "State": "SUSPENDED"})
     now = stood(submitted("12", "running", stage="train"))
-    assert (now.state.state, now.state.stage, "suspended" in (now.state.reason or "")) == ("running", "train", True)
+    assert (now.state, now.record.stage, "suspended" in (now.record.reason or "")) == ("running", "train", True)
 
 
 def test_a_run_whose_data_another_job_compiles_in_it_is_running(cluster: Site, submitted: Submitted) -> None:
@@ -138,7 +139,7 @@ def test_a_run_whose_data_another_job_compiles_in_it_is_running(cluster: Site, s
     run = submitted("12", "running", stage="compile", compile_job="11")
     work_in(run, job="11")
     now = stood(run)
-    assert (now.state.state, now.state.reason, now.job) == ("running", "job 11 compiles its data", "12")
+    assert (now.state, now.record.reason, now.job) == ("running", "job 11 compiles its data", "12")
 
 
 ROW = "12|{}|{}|2026-11-23T20:25:20|{}|gpu1"
@@ -157,16 +158,16 @@ def test_what_slurm_says_of_a_lost_job_is_kept_in_the_folder(
     run = submitted("12", folder, stage="train")
     cluster.accounts(ROW.format(state, exit_code, utc_now().rstrip("Z")))
     now = stood(run)
-    assert (now.state.state, now.state.stage, now.job) == (known, "train", None)
-    assert word in (now.state.reason or "")
-    assert (run.state().state, run.state().reason) == (known, now.state.reason)
+    assert (now.state, now.record.stage, now.job) == (known, "train", None)
+    assert word in (now.record.reason or "")
+    assert (run.state().state, run.state().reason) == (known, now.record.reason)
 
 
 def test_the_last_words_of_the_job_are_heard(cluster: Site, submitted: Submitted, tmp_path: Path) -> None:
     run = submitted()
     (tmp_path / "12.out").write_text("x\n" * 9999 + "torch.OutOfMemoryError: CUDA out of memory.\n")
     cluster.accounts(ROW.format("FAILED", "1:0", utc_now().rstrip("Z")))
-    assert "training.batch_size" in (stood(run).state.reason or "")
+    assert "training.batch_size" in (stood(run).record.reason or "")
 
 
 def test_squeue_still_knows_how_a_job_ended_where_nobody_keeps_accounts(cluster: Site, submitted: Submitted) -> None:
@@ -174,14 +175,14 @@ def test_squeue_still_knows_how_a_job_ended_where_nobody_keeps_accounts(cluster:
     cluster.queue({"JobArrayID": "12", "State": "TIMEOUT", "EndTime": utc_now().rstrip("Z")})
     cluster.says("sacct", **ACCOUNTS_OFF)
     found, notes = status.look([run])
-    assert (found[run.path].state.state, notes) == ("timed_out", [])
+    assert (found[run.path].state, notes) == ("timed_out", [])
 
 
 def test_who_cancelled_is_asked_of_sacct_alone(cluster: Site, submitted: Submitted) -> None:
     run = submitted()
     cluster.queue({"JobArrayID": "12", "State": "CANCELLED", "EndTime": utc_now().rstrip("Z")})
     cluster.accounts(ROW.format("CANCELLED by 0", "0:0", utc_now().rstrip("Z")))
-    assert (stood(run).state.reason or "").startswith("cancelled by root (job 12)")
+    assert (stood(run).record.reason or "").startswith("cancelled by root (job 12)")
 
 
 def test_a_run_that_waited_for_a_job_that_failed_has_failed(
@@ -193,9 +194,9 @@ def test_a_run_that_waited_for_a_job_that_failed_has_failed(
                   {"JobArrayID": "11", "State": "OUT_OF_MEMORY", "EndTime": end})  # fmt: skip
     (tmp_path / "11.out").write_text("OSError: [Errno 122] Disk quota exceeded\n")
     now = stood(run)
-    assert now.state.state == "failed"
-    assert "job 11: out of memory" in (now.state.reason or "")
-    assert "quota" in (now.state.reason or "")
+    assert now.state == "failed"
+    assert "job 11: out of memory" in (now.record.reason or "")
+    assert "quota" in (now.record.reason or "")
 
 
 def test_a_job_that_nobody_remembers_leaves_its_run_interrupted(cluster: Site, submitted: Submitted) -> None:
@@ -203,8 +204,8 @@ def test_a_job_that_nobody_remembers_leaves_its_run_interrupted(cluster: Site, s
     run = submitted()
     found, notes = status.look([run])
     now = found[run.path]
-    assert (now.state.state, now.job) == ("interrupted", None)
-    assert now.state.reason == "its job 12 is no longer in the queue, and accounting is off: `resume RUN` goes on"
+    assert (now.state, now.job) == ("interrupted", None)
+    assert now.record.reason == "its job 12 is no longer in the queue, and accounting is off: `resume RUN` goes on"
     assert notes == ["how ended jobs ended is not known (sacct: Slurm accounting storage is disabled)"]
     assert run.state().state == "queued"  # nobody knows, so that nothing is written
 
@@ -213,7 +214,7 @@ def test_a_silent_slurm_leaves_the_word_to_the_folders(cluster: Site, submitted:
     cluster.says("squeue", err="slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n", code=1)
     run, done = submitted("12", "queued", reason="requeued"), submitted("13", "done", name="b")
     found, notes = status.look([run, done])
-    assert (found[run.path].state.reason, found[run.path].job, found[done.path].job) == ("requeued", "12", None)
+    assert (found[run.path].record.reason, found[run.path].job, found[done.path].job) == ("requeued", "12", None)
     (note,) = notes
     assert note.startswith("Slurm does not answer (squeue: ")
     assert [call["program"] for call in cluster.calls()] == ["squeue"]
@@ -223,7 +224,7 @@ def test_a_run_that_its_user_went_on_with_here_is_running(cluster: Site, submitt
     run = submitted("12", "running", stage="train")
     work_in(run, job=None)
     cluster.accounts(ROW.format("TIMEOUT", "0:0", utc_now().rstrip("Z")))
-    assert stood(run).state.state == "running"
+    assert stood(run).state == "running"
 
 
 def test_a_run_that_was_begun_again_long_after_its_job_stands_as_its_folder_says(
@@ -231,14 +232,14 @@ def test_a_run_that_was_begun_again_long_after_its_job_stands_as_its_folder_says
 ) -> None:
     run = submitted("12", "interrupted", reason="stopped by a signal")
     cluster.accounts(ROW.format("TIMEOUT", "0:0", "2026-01-01T00:00:00"))
-    assert stood(run).state.reason == "stopped by a signal"
+    assert stood(run).record.reason == "stopped by a signal"
 
 
 def test_a_run_whose_job_was_killed_a_moment_ago_is_not_running(cluster: Site, submitted: Submitted) -> None:
     run = submitted("12", "running", stage="train")
     work_in(run, job="12", host="another")  # its heart beat a moment ago
     cluster.accounts(ROW.format("NODE_FAIL", "0:0", utc_now().rstrip("Z")))
-    assert stood(run).state.state == "interrupted"
+    assert stood(run).state == "interrupted"
     assert json.loads((run.live / "state.json").read_text())["state"] == "running"  # it is not ours to write
 
 
@@ -250,11 +251,11 @@ def test_a_job_that_ends_while_one_looks_has_the_last_word(
     asked = status.queue
 
     def ends_meanwhile(others: Any) -> dict[str, Job]:
-        run.write_state("done")
+        run.write_state(RunState.DONE)
         return asked(others)
 
     monkeypatch.setattr(status, "queue", ends_meanwhile)
-    assert stood(run).state.state == "done"
+    assert stood(run).state == "done"
     assert run.state().state == "done"
 
 
@@ -267,7 +268,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(
     run = submitted()
     monkeypatch.setattr(RunDir, "write_state", refuses)
     cluster.accounts(ROW.format("TIMEOUT", "0:0", utc_now().rstrip("Z")))
-    assert stood(run).state.state == "timed_out"
+    assert stood(run).state == "timed_out"
 
 
 def test_the_newest_job_counts(cluster: Site, submitted: Submitted) -> None:
@@ -275,7 +276,7 @@ def test_the_newest_job_counts(cluster: Site, submitted: Submitted) -> None:
     run.add_submission({"time": utc_now(), "job": "13", "compile_job": None, "log": "x", "packed": 1, "slurm": {}})
     cluster.queue({"JobArrayID": "13", "Reason": "Priority"}, {"JobArrayID": "12", "State": "TIMEOUT"})
     now = stood(run)
-    assert (now.state.state, now.job, now.jobs) == ("queued", "13", ("12", "13"))
+    assert (now.state, now.job, now.jobs) == ("queued", "13", ("12", "13"))
 
 
 def test_requeues_of_the_newest_job_are_counted(cluster: Site, submitted: Submitted) -> None:
@@ -288,20 +289,20 @@ def test_requeues_of_the_newest_job_are_counted(cluster: Site, submitted: Submit
 
 def test_a_run_that_another_user_submitted_is_not_given_up(cluster: Site, submitted: Submitted) -> None:
     now = stood(submitted("12", by="somebody-else"))
-    assert (now.state.state, now.job) == ("queued", "12")
+    assert (now.state, now.job) == ("queued", "12")
 
 
 def test_accounting_that_is_behind_does_not_end_a_run(cluster: Site, submitted: Submitted) -> None:
     cluster.accounts("12|RUNNING|0:0|2026-11-23T20:25:20|Unknown|gpu1")
     now = stood(submitted("12", "queued"))
-    assert (now.state.state, now.job) == ("queued", "12")
+    assert (now.state, now.job) == ("queued", "12")
 
 
 def test_a_cancelled_mark_outlives_the_job(cluster: Site, submitted: Submitted) -> None:
     run = submitted()
     run.cancel("ada")
     cluster.queue({"JobArrayID": "12", "Reason": "Priority"})
-    assert (stood(run).state.state, stood(run).state.reason) == ("cancelled", "cancelled by ada")
+    assert (stood(run).state, stood(run).record.reason) == ("cancelled", "cancelled by ada")
 
 
 def test_looking_at_a_thousand_runs_is_quick(cluster: Site, submitted: Submitted) -> None:
