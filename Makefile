@@ -26,6 +26,7 @@ $(VENV)/.installed: requirements/all.txt requirements/uv.txt pyproject.toml
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync -q --require-hashes requirements/all.txt requirements/uv.txt
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install -q --no-deps --no-build-isolation -e .
+	@printf '%s\n' "#!/bin/sh" "# htr-exp of this checkout, without activating its environment; made by make install." "HTR_EXP_LAUNCHER=\$$0 exec '$(CURDIR)/$(BIN)/htr-exp' \"\$$@\"" > htr-exp && chmod +x htr-exp
 	@touch $@
 
 demo: install ## fine-tune the demo model on the synthetic demo pages, and show what was gained
@@ -95,4 +96,4 @@ release-check: install ## build wheel and sdist, and try the wheel in an environ
 	.ci/release-check
 
 clean: ## remove .venv and the demo's workspace
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) htr-exp

@@ -298,7 +298,7 @@ def warnings(found: AlphabetAudit, *, model: str | None, table: str | None) -> I
             f"{', '.join(one.described() for one in mixed)}; set training.normalization"
         )
     if others := [one for one in found.twins if one.twin.why != "normal form"]:
-        yield f"like other characters, and perhaps slips: {_characters_in(others)}: {'; '.join(one.described() for one in others)}"
+        yield f"may be typing mistakes, each looks like another character: {_characters_in(others)}: {'; '.join(one.described() for one in others)}"
     if found.replaced:
         shown = ", ".join(
             f"{spelled(one.text)} by {spelled(one.instead) if one.instead else 'nothing'} ({counted(one.count, 'time')}, "

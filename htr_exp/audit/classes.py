@@ -244,7 +244,7 @@ class ClassAudit:
         new = [f"{_listed(names)} ({sort})" for sort, names in self.new.items() if names]
         absent = [f"{_listed(names)} ({sort})" for sort, names in self.absent.items() if names]
         if new:
-            yield f"{model} has not learnt {', '.join(new)}: begun anew (classes.lines.TYPE=CLASS, classes=blla give it a class of the model)"
+            yield f"{model} does not know {', '.join(new)}: learned from zero (classes.lines.TYPE=CLASS, classes=blla give it a class of the model)"
         if absent and self.resize == "new":
             yield f"training.resize=new deletes what {model} has learnt of {', '.join(absent)}: no training page has it"
         if absent and self.resize == "union":

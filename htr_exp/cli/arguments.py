@@ -8,6 +8,7 @@ from typing import Any
 
 from htr_exp import __version__
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.own_command import own_command
 
 LOOK_EVERY_S = 10.0
 """How often `status --watch` looks, seconds."""
@@ -43,7 +44,7 @@ VERBS: dict[str, Verb] = {
     "check": Verb(
         "check.command", "check", "say everything that is wrong with ground truth: check FOLDER, check dataset=..."
     ),
-    "status": Verb("status", "runs", "say how runs stand: status [RUN...] [--watch]"),
+    "status": Verb("status", "runs", "show the status of runs: status [RUN...] [--watch]"),
     "logs": Verb("logs", "runs", "show what a run said: logs RUN [-f]"),
     "cancel": Verb("cancel", "runs", "end runs: cancel RUN... or a sweep"),
     "compare": Verb("compare", "runs", "put runs side by side: compare [RUN or SWEEP ...]"),
@@ -60,10 +61,10 @@ def parser() -> argparse.ArgumentParser:
     """The arguments before there is a verb: `--help`, `--version`."""
     verbs = "\n".join(f"  {name:10} {verb.sentence}" for name, verb in VERBS.items())
     found = argparse.ArgumentParser(
-        prog="python -m htr_exp",
-        usage="python -m htr_exp VERB [KEY=VALUE ...] [options]",
+        prog=own_command(),
+        usage=f"{own_command()} VERB [KEY=VALUE ...] [options]",
         description="Fine-tune kraken models for medieval manuscripts, and prove what you publish.",
-        epilog=f"verbs:\n{verbs}\n\n`python -m htr_exp VERB --help` tells more; `python -m htr_exp options` lists what there is to choose.",
+        epilog=f"verbs:\n{verbs}\n\n`{own_command('VERB --help')}` tells more; `{own_command('options')}` shows what there is to choose.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument("--version", action="version", version=f"htr_exp {__version__}")
@@ -90,7 +91,7 @@ class _UnknownVerb(argparse.Action):
 def verb_parser(verb: str) -> argparse.ArgumentParser:
     """The arguments of one verb."""
     family = VERBS[verb].family
-    parser = argparse.ArgumentParser(prog=f"python -m htr_exp {verb}", description=VERBS[verb].sentence)
+    parser = argparse.ArgumentParser(prog=own_command(verb), description=VERBS[verb].sentence)
     parser.set_defaults(verb=verb, multirun=False, dry_run=False)
     parser.add_argument("--json", action="store_true", help="print for programs, not for people")
     parser.add_argument(
@@ -136,7 +137,7 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "runs", nargs="*", metavar="RUN", help="names, prefixes of names, sweeps, or `last`; default: all"
         )
-        parser.add_argument("--workspace", default=".", metavar="FOLDER", help="default: the folder one stands in")
+        parser.add_argument("--workspace", default=".", metavar="FOLDER", help="default: the current directory")
     if verb == "status":
         parser.add_argument(
             "--watch",

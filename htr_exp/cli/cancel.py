@@ -8,6 +8,7 @@ import sys
 
 from htr_exp.cli.chosen_runs import chosen_runs
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.own_command import own_command
 
 
 def run(args: argparse.Namespace) -> int:
@@ -16,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
     from htr_exp.runs.run_dir import plainly
 
     if not [word for word in args.runs if not word.startswith(("site=", "site."))]:
-        raise ConfigError("cancel which runs? Name them, or a sweep; `python -m htr_exp status` lists them")
+        raise ConfigError(f"cancel which runs? Name them, or a sweep; `{own_command('status')}` lists them")
     runs = chosen_runs(args)
     try:
         done, problems = runs_logs.cancel(runs)

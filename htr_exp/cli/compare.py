@@ -6,6 +6,7 @@ import argparse
 import json
 
 from htr_exp.cli.chosen_runs import chosen_runs, record_new
+from htr_exp.core.own_command import own_command
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,5 +23,5 @@ def run(args: argparse.Namespace) -> int:
     elif rows:
         compare_table.show_table(console(), rows, varied)
     else:
-        print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
+        print(f"there are no runs here yet: `{own_command('train dataset=... model=...')}` makes one")
     return 0

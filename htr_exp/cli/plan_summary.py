@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from htr_exp.core.console import show_warnings
+from htr_exp.core.own_command import own_command
 from htr_exp.core.text import counted, duration
 from htr_exp.splits.split import NAMES
 
@@ -31,7 +32,7 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
     ]
     if dataset.dropped:
         rows.append(
-            ("left out", f"{counted(len(dataset.dropped), 'item')}; `python -m htr_exp check` says which and why")
+            ("left out", f"{counted(len(dataset.dropped), 'item')}; `{own_command('check')}` says which and why")
         )
     if plan.split.fold:
         rows.append(("split", plan.split.fold))

@@ -15,6 +15,7 @@ from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core import console
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Stop
@@ -79,7 +80,7 @@ def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, 
     plans = [one for of_point in by_point for one in of_point]
     if not request.json:
         console.show_warnings(console.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
-    command = ["htr_exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
+    command = ["htr-exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
     ready = []
     for point in plans:
         run, _ = write.write_run(point, command=command, again=point.experiment.again)
@@ -291,7 +292,7 @@ def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
     try:
         status_table.watch_status(console.console(stderr=request.json), look, every_s=LOOK_S)
     except KeyboardInterrupt:
-        print("the jobs go on without us: `python -m htr_exp status --watch` follows them", file=sys.stderr)
+        print(f"The jobs go on: `{own_command('status --watch')}` follows them", file=sys.stderr)
         raise
 
 
@@ -313,7 +314,7 @@ def _show_end(
     if all_submitted and any(not row["state"].is_ended for row in rows):
         status_table.show_status(out, rows)
         what = f" {request.sweep}" if request.sweep else f" {rows[0]['run']}" if len(rows) == 1 else ""
-        out.print(f"`python -m htr_exp status{what} --watch` follows it", markup=False)
+        out.print(f"`{own_command(f'status{what} --watch')}` follows it", markup=False)
         return
     if len(rows) > 1:
         shown, varied = compared_rows(runs)
@@ -323,4 +324,4 @@ def _show_end(
                 compare_table.show_result(out, row)
     else:
         compare_table.show_result(out, rows[0])
-    out.print("`python -m htr_exp ui` shows it in MLflow; `python -m htr_exp compare` lists all runs", markup=False)
+    out.print(f"`{own_command('ui')}` shows it in MLflow; `{own_command('compare')}` lists all runs", markup=False)

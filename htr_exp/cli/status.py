@@ -10,6 +10,7 @@ from typing import Any
 from htr_exp.cli.arguments import LOOK_EVERY_S
 from htr_exp.cli.chosen_runs import chosen_runs, record_new
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.own_command import own_command
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     elif rows:
         status_table.show_status(console(), rows)
     else:
-        print("no runs here yet: `python -m htr_exp train dataset=... model=...` makes one")
+        print(f"there are no runs here yet: `{own_command('train dataset=... model=...')}` makes one")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return 0

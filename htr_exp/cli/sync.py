@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         for store in dict.fromkeys(one.store for one in done):
             there = [one for one in done if one.store == store]
-            print(f"{counted(len(there), 'run')}, {sum(one.changed for one in there)} changed in {store}")
+            changed = sum(one.changed for one in there)
+            news = f"{changed} new or changed" if changed else "nothing new"
+            print(f"{counted(len(there), 'run')} recorded, {news}: {store}")
         if not done:
             print("no runs to record")
         if aside := len(runs) - len(paths):

@@ -23,7 +23,7 @@ def conf_dir() -> Path:
 
 
 def overlays(config_dir: str | None = None) -> list[Path]:
-    """Return the user's config folders, strongest first: --config-dir, then conf/ of the folder one stands in.
+    """Return the user's config folders, strongest first: --config-dir, then conf/ of the current directory.
 
     A conf/ that has a config.yaml of its own belongs to another Hydra program and is left alone.
 

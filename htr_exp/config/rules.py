@@ -18,6 +18,7 @@ from htr_exp.config.schema import (
     Slurm,
 )
 from htr_exp.core.machine import usable_cpus
+from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 
@@ -80,7 +81,11 @@ def _no_effect(key: str, value: object, choice: str, remedy: str = "remove it") 
 
 def _choices(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
     if experiment.dataset.path is None:
-        yield Problem("dataset is not set", "choose one of `options`, or name a folder: dataset.path=FOLDER", "dataset")
+        yield Problem(
+            "dataset is not set",
+            f"run `{own_command('options')}` to see the choices, or name a folder: dataset.path=FOLDER",
+            "dataset",
+        )
     yield from _scratch(experiment, evaluate) if experiment.model.name == "none" else _base_model(experiment)
     if experiment.tracking.kind == "server" and not experiment.tracking.uri:
         yield Problem("tracking=server needs an address", "tracking.uri=http://HOST:PORT", "tracking")
@@ -92,7 +97,7 @@ def _choices(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
 def _base_model(experiment: Experiment) -> Iterator[Problem]:
     model, architecture = experiment.model, experiment.architecture
     if model.path is None and model.doi is None:
-        remedy = "choose one of `options`, name a file: model.path=FILE, or train from scratch: model=none"
+        remedy = f"run `{own_command('options')}` to see the choices, name a file: model.path=FILE, or train from scratch: model=none"
         yield Problem("model is not set", remedy, "model")
     if architecture.spec is not None:
         what = f"architecture={architecture.name or architecture.spec}: a base model keeps its own network and kraken would ignore this one"
@@ -111,7 +116,11 @@ def _scratch(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
     if model.transcription_convention != "unknown":
         yield _no_effect("model.transcription_convention", model.transcription_convention, "model=none")
     if architecture.spec is None:
-        yield Problem("model=none needs a network", "choose one of `options`, architecture=...", "architecture")
+        yield Problem(
+            "model=none needs a network",
+            f"run `{own_command('options')}` to see the choices of architecture=...",
+            "architecture",
+        )
     elif architecture.task not in (None, task):
         networks = ", ".join(f"architecture={name}" for name in NETWORKS[task_of(task)])
         what = f"architecture={architecture.name}: it is a network for {architecture.task}"

@@ -21,7 +21,7 @@ _EXPORT = "export it again from where it was transcribed"
 CODES: dict[str, Kind] = {
     # what a run refuses
     "no_pages": Kind("error", "folders without a page", "name the folder that holds PAGE or ALTO files beside their images"),
-    "folder_unreadable": Kind("error", "folders that cannot be read", "let yourself read them (chmod), or move them away"),
+    "folder_unreadable": Kind("error", "folders that cannot be read", "change their permissions (chmod), or move them away"),
     "not_well_formed": Kind("error", "files that cannot be read as XML", f"{_EXPORT}, or leave it aside with dataset.exclude"),
     "image_claimed_twice": Kind("error", "several XML files of one image", "choose by dataset.pattern or dataset.exclude; `check --fix` keeps the one with the most lines"),
     "image_missing": Kind("error", "images that are not there", "put the image beside the XML, under the name that it gives"),
@@ -51,7 +51,7 @@ CODES: dict[str, Kind] = {
     "byte_order_mark": Kind("warning", "files that begin with a byte order mark", "nothing here; `check --fix` writes them without"),
     "doctype": Kind("warning", "files with a DOCTYPE", "nothing here; `check --fix` writes them without"),
     "file_name_unusual": Kind("warning", "file names that other tools trip over", "rename them, if other tools are to read them"),
-    "kraken_reads_otherwise": Kind("warning", "files that kraken by itself would read otherwise", "nothing here: kraken is given copies that hold exactly the lines counted; `check --fix` writes such copies"),
+    "kraken_reads_otherwise": Kind("warning", "kraken alone would read these files differently", "nothing here: kraken is given copies that hold exactly the lines counted; `check --fix` writes such copies"),
     "line_without_id": Kind("warning", "lines without an id", "nothing here: they are called line_N; `check --fix` writes it"),
     "line_without_type": Kind("warning", "lines without a type", "give them one, if types matter to you"),
     "region_without_type": Kind("warning", "regions without a type", "give them one, if types matter to you"),
@@ -62,7 +62,7 @@ CODES: dict[str, Kind] = {
     "text_with_odd_space": Kind("warning", "texts with white space that is no blank", "`check --fix` writes blanks"),
     "text_with_double_space": Kind("warning", "texts with several blanks in a row", "`check --fix` writes single blanks"),
     "text_with_invisible": Kind("warning", "texts with invisible characters", "`check --fix` takes them away"),
-    "text_with_private_use": Kind("warning", "texts with characters for private use", "nothing, if they are MUFI's and meant: a model learns them like any other"),
+    "text_with_private_use": Kind("warning", "texts with characters for private use", "nothing to do if you typed these MUFI signs on purpose: a model learns them like any other"),
     "text_with_unknown": Kind("warning", "texts with characters that stand for nothing", "write what the manuscript has: something was lost on the way"),
     "text_in_no_normal_form": Kind("warning", "texts in no Unicode normal form", "nothing: training.normalization brings them into one"),
     "text_forms_mixed": Kind("warning", "texts in different Unicode normal forms", "set training.normalization (NFC or NFD), or every accented letter is learnt twice"),

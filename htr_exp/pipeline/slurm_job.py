@@ -138,7 +138,7 @@ def _survive(
             continue  # another process works in it
         run.write_state(
             RunState.FAILED,
-            reason="its process on the node was killed, most likely for want of memory: resume it with more, slurm.mem_gb=...",
+            reason="its process on the node was killed, probably out of memory: resume it with more, slurm.mem_gb=...",
             stage=run.state().stage,
         )
 

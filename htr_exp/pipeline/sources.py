@@ -15,6 +15,7 @@ from htr_exp.config.schema import Experiment, Model, Runtime, Slurm
 from htr_exp.core import machine
 from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import sha256_file
+from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import SEGMENTATION, Task, task_of
 from htr_exp.core.text import and_more
@@ -97,7 +98,7 @@ class Sources:
                 shown = [Problem(one.message, where=str(one.file)) for one in dataset.errors[:SHOWN]]
                 if len(dataset.errors) > SHOWN:
                     more = and_more(len(dataset.errors) - SHOWN)
-                    shown.append(Problem(more, "run `python -m htr_exp check` on the folder to see all"))
+                    shown.append(Problem(more, f"run `{own_command('check FOLDER')}` to see all"))
                 raise ConfigError("ground truth:", shown)
             return dataset
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from htr_exp.core.own_command import own_command
 from htr_exp.core.signals import bound_to_us
 from htr_exp.core.text import and_more, counted
 from htr_exp.runs.run_dir import RunDir
@@ -29,7 +30,9 @@ SYNC_S = 600.0
 FILE = "sqlite:"
 """How a store begins that one process at a time writes, on one machine."""
 
-LATER = "`python -m htr_exp sync` records it"
+
+def _later() -> str:
+    return f"`{own_command('sync')}` records it"
 
 
 def record(runs: Sequence[RunDir], workspace: Path) -> list[str]:
@@ -45,7 +48,7 @@ def record(runs: Sequence[RunDir], workspace: Path) -> list[str]:
         )
         rows = _rows(said.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        return [f"not recorded in MLflow: {error}; `python -m htr_exp sync` tries again"]
+        return [f"not recorded in MLflow: {error}; `{own_command('sync')}` tries again"]
     return list(dict.fromkeys(row["problem"] for row in rows if row.get("problem")))
 
 
@@ -54,10 +57,10 @@ def record_new(runs: Sequence[RunDir], workspace: Path) -> None:
     new = [RunDir(path) for path in sync.due([run.path for run in runs], workspace)]
     if not new:
         return
-    print(f"records {counted(len(new), 'run')} in MLflow", file=sys.stderr, flush=True)
+    print(f"Recording {counted(len(new), 'run')} in MLflow", file=sys.stderr, flush=True)
     problems = record(new, workspace)
     if problems:
-        more = f" ({and_more(len(problems) - 1)} like it: `python -m htr_exp sync`)" if len(problems) > 1 else ""
+        more = f" ({and_more(len(problems) - 1)} like it: `{own_command('sync')}`)" if len(problems) > 1 else ""
         print(f"warning: {problems[0]}{more}", file=sys.stderr, flush=True)
 
 
@@ -69,7 +72,9 @@ def record_ended(run: RunDir, workspace: Path) -> list[str]:
     if store.startswith(FILE):
         return record([run], workspace)
     # it was accompanied to its end; if that did not do, trying again now would make the next run wait
-    return [f"{run.name} is not wholly in MLflow (see {run.log}): {LATER}"] if sync.due([run.path], workspace) else []
+    return (
+        [f"{run.name} is not wholly in MLflow (see {run.log}): {_later()}"] if sync.due([run.path], workspace) else []
+    )
 
 
 @contextmanager
@@ -99,7 +104,7 @@ def reporting(run: RunDir, workspace: Path, uri: str | None) -> Iterator[None]:
 def note(run: RunDir, why: str) -> None:
     """Say in the run's log that it is not reported; a log that cannot be written either is no reason to fail."""
     with contextlib.suppress(OSError):
-        run.note(f"not reported live: {why.partition('; the run folders')[0]}; {LATER}")
+        run.note(f"not reported live: {why.partition('; the run folders')[0]}; {_later()}")
 
 
 def _reporter(run: RunDir, workspace: Path, uri: str) -> subprocess.Popen[bytes]:

@@ -169,9 +169,8 @@ def _command_again(provenance: Mapping[str, Any]) -> str | None:
     program, *words = [str(word) for word in provenance.get("command") or ("",)]
     if not words:
         return None
-    program = "python -m htr_exp" if program == "htr_exp" else shlex.quote(program)
     kept = [word for word in words if not word.startswith("again=")]
-    return f"{program} {shlex.join([*kept, 'again=true'])}"
+    return f"{shlex.quote(program)} {shlex.join([*kept, 'again=true'])}"
 
 
 def shown_path(folder: Path, workspace: Path) -> str:

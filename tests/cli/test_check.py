@@ -37,7 +37,7 @@ def test_each_kind_is_told_once_the_gravest_first_with_what_to_do(check: Check, 
     for kind in ("image_missing", "line_without_text"):
         assert f"  -> {CODES[kind].remedy}\n" in said.out
     assert "10 pages, 20 lines, " in said.out
-    assert "1 error: training refuses this ground truth until they are mended" in said.out
+    assert "1 error: training will not start until these errors are corrected" in said.out
     assert max(map(len, said.out.splitlines())) < 400
 
 

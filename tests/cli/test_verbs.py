@@ -250,7 +250,7 @@ def test_a_sweep_answers_programs_with_a_list_and_leaves_no_litter(htr_exp: Comm
 
 def test_no_runs_are_no_error(call: Call) -> None:
     assert (call("status").code, call("status", "--json").json, call("compare", "--json").json) == (0, [], [])
-    assert "no runs here yet" in call("status").out
+    assert "there are no runs here yet" in call("status").out
 
 
 def test_an_unknown_run_is_told_which_there_are(call: Call) -> None:

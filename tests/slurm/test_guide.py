@@ -42,7 +42,7 @@ def fill(workspace: Path) -> Fill:
 
 @pytest.fixture
 def scripted(workspace: Path, fake_kraken: Path, scenario: Scenario) -> Scenario:
-    """A kraken that plays, without a word of the command line: by a conf/ in the folder one stands in."""
+    """A kraken that plays, without a word of the command line: by a conf/ in the current directory."""
     mine = workspace / "conf" / "runtime" / "host.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_text(f"# The kraken of this folder.\nkind: host\nketos: {fake_kraken}\nkraken: 7.1.1\n")

@@ -16,7 +16,7 @@ from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, Severit
 from htr_exp.groundtruth.problem_codes import CODES
 
 SEVERITIES: dict[Severity, str] = {
-    "error": "training refuses the dataset until they are mended",
+    "error": "training will not start until these errors are corrected",
     "dropped": "left out and counted; the rest is used",
     "warning": "used as it is, and worth a look",
 }
@@ -115,7 +115,7 @@ class Checked:
         dataset = self.dataset
         if self.refused:
             number = len(dataset.errors) + len(self.refusals)
-            return f"{counted(number, 'error')}: training refuses this ground truth until they are mended"
+            return f"{counted(number, 'error')}: training will not start until these errors are corrected"
         if not dataset.problems:
             return "nothing is wrong with it"
         lines = sum(problem.count for problem in dataset.dropped if problem.line is not None)

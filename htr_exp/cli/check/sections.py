@@ -89,12 +89,12 @@ def counts(checked: Checked) -> Checked:
     for what, values in (("height", found.line_height), ("width", found.line_width)):
         if values:
             least, middle, most = (f"{values[share]:.0f}" for share in (0.05, 0.5, 0.95))
-            sentences.append(f"line {what}: {middle} pixels in the middle, nine of ten between {least} and {most}")
+            sentences.append(f"line {what}: median {middle} px, 90 % of lines {least} to {most} px")
     if found.types and list(found.types) != ["(none)"]:
         types = [f"{name} {number}" for name, number in found.types.items()]
         sentences.append(f"types of lines: {_first(types)}")
     columns = ("folder", "pages", "lines", "words", "characters", "alphabet")
-    section = Section("How much it is", tuple(sentences), columns, tuple(rows))
+    section = Section("Size", tuple(sentences), columns, tuple(rows))
     return _with(checked, section, "statistics", found.to_json())
 
 

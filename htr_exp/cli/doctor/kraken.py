@@ -12,6 +12,7 @@ from htr_exp.cli.doctor.finding import Finding, NoAnswer, note, ok, within
 from htr_exp.config.schema import Experiment, Runtime
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
+from htr_exp.core.own_command import own_command
 from htr_exp.core.text import joined
 from htr_exp.kraken import apptainer, environment_modules, runtime
 
@@ -61,7 +62,7 @@ def _on_a_node(experiment: Experiment, words: Sequence[str], elsewhere: bool) ->
         if (value := getattr(experiment.slurm, key))
     )  # fmt: skip
     asks += f" --mem={experiment.slurm.mem_gb:g}G" if experiment.slurm.mem_gb else ""
-    return f"a node may have it, and says so itself: `srun {asks} --time=10 python -m htr_exp doctor {' '.join(words)}`"
+    return f"a node may have it, and says so itself: `srun {asks} --time=10 {own_command('doctor')} {' '.join(words)}`"
 
 
 def _softened(finding: Finding, others: Sequence[Finding]) -> Finding:

@@ -12,6 +12,7 @@ from htr_exp.cli.doctor import (
     kraken,
 )
 from htr_exp.cli.doctor.finding import Finding
+from htr_exp.core.own_command import own_command
 
 
 def test_kraken_of_this_machine_is_started(workspace: Path, fake_kraken: Path) -> None:
@@ -83,7 +84,7 @@ def test_what_a_login_node_lacks_is_a_warning_for_a_job_and_says_how_to_ask_the_
 ) -> None:
     found = of_kraken("runtime=module", "slurm=publicgpu")["module kraken/4.3.13"]
     assert found.state == "warning"
-    asks = "`srun --partition=publicgpu --gres=gpu:1 --constraint=gputc --mem=8G --time=10 python -m htr_exp doctor runtime=module slurm=publicgpu`"
+    asks = f"`srun --partition=publicgpu --gres=gpu:1 --constraint=gputc --mem=8G --time=10 {own_command('doctor')} runtime=module slurm=publicgpu`"
     assert asks in str(found.remedy)
 
 

@@ -287,7 +287,7 @@ def test_a_base_model_whose_outputs_7_1_would_confuse_is_refused(tmp_path: Path)
 def test_what_a_resize_costs_the_base_model_is_spelled_out(tmp_path: Path) -> None:
     pages = page("A", regions=("text",))
     said = list(audited(pages, base=header(tmp_path)).warnings("blla"))
-    assert said[0].startswith("blla has not learnt A (lines): begun anew")
+    assert said[0].startswith("blla does not know A (lines): learned from zero")
     assert said[1] == "training.resize=new deletes what blla has learnt of default (lines): no training page has it"
     said = list(audited(pages, base=header(tmp_path), resize="union").warnings("blla"))
     assert said[1].startswith("training.resize=union keeps default (lines) of blla, which no training page has")

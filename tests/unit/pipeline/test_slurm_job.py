@@ -205,7 +205,7 @@ def test_a_killed_process_is_told_as_want_of_memory(planned: Planned, node: Node
     assert (code, run.state().state) == (1, "failed"), said
     assert (
         run.state().reason
-        == "its process on the node was killed, most likely for want of memory: resume it with more, slurm.mem_gb=..."
+        == "its process on the node was killed, probably out of memory: resume it with more, slurm.mem_gb=..."
     )
     until(lambda: not any(psutil.pid_exists(pid) for pid in scenario.pids()), "kraken to end with it")
 

@@ -20,6 +20,7 @@ import pytest
 from helpers.command_line import CommandLine
 from helpers.fake_kraken import Scenario
 from helpers.waiting import until
+from htr_exp.core.own_command import own_command
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import store, writer
 
@@ -174,7 +175,7 @@ def test_server_that_goes_away_in_the_middle_costs_nothing_and_sync_fills_the_ga
     assert len(run.epochs()) == 20
     (said,) = [line for line in run.log.read_text().splitlines() if "not reported live" in line]
     assert f"not reported live: {server.uri}: " in said or f"the tracking server {server.uri} does not answer" in said
-    assert said.endswith("; `python -m htr_exp sync` records it")
+    assert said.endswith(f"; `{own_command('sync')}` records it")
     server.start()
     assert len(server.curve(before)) < 20
     synced = htr_exp("sync", "--json")

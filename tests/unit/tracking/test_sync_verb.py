@@ -53,7 +53,7 @@ def test_marks_of_a_server_are_believed_unless_it_is_to_be_asked(place: Path) ->
 def test_runs_are_recorded_before_they_are_shown(place: Path, words: tuple[str, ...]) -> None:
     folder = tracked(make_run(place), "embedded")
     first = command(place, *words, "--json")
-    assert (first.returncode, first.stderr) == (0, "records 1 run in MLflow\n")
+    assert (first.returncode, first.stderr) == (0, "Recording 1 run in MLflow\n")
     assert json.loads(first.stdout)[0]["run"] == folder.name
     assert due([folder], place) == []
     assert command(place, *words, "--json").stderr == ""
@@ -66,7 +66,7 @@ def test_a_store_that_fails_is_one_warning_of_compare(place: Path) -> None:
     assert said.returncode == 0
     assert len(json.loads(said.stdout)) == len(runs)
     records, warning = said.stderr.splitlines()
-    assert records == "records 2 runs in MLflow"
+    assert records == "Recording 2 runs in MLflow"
     assert warning.startswith("warning: ")
     assert "is not an SQLite database" in warning
 

@@ -10,9 +10,9 @@ from htr_exp.tracking.tags import _command_again
 @pytest.mark.parametrize(
     ("command", "again"),
     [
-        (["htr_exp", "train", "dataset=demo"], "python -m htr_exp train dataset=demo again=true"),
-        (["htr_exp", "train", "-m", "seed=1,2", "again=false"], "python -m htr_exp train -m seed=1,2 again=true"),
-        (["htr_exp", "train", "dataset.path=a b"], "python -m htr_exp train 'dataset.path=a b' again=true"),
+        (["htr-exp", "train", "dataset=demo"], "htr-exp train dataset=demo again=true"),
+        (["htr-exp", "train", "-m", "seed=1,2", "again=false"], "htr-exp train -m seed=1,2 again=true"),
+        (["htr-exp", "train", "dataset.path=a b"], "htr-exp train 'dataset.path=a b' again=true"),
         ([], None),
         (None, None),
     ],
