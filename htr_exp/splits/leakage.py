@@ -73,12 +73,12 @@ class LeakageReport:
         """What stops the run: a problem for each leak, and for each kind what to do."""
         for kind, found in self._by_kind(accepted=False).items():
             for leak in found[:_SHOWN]:
-                yield Problem(f"{kind}: {leak}", where="leakage")
+                yield Problem(f"leakage: {kind}: {leak}", where="leakage")
             if len(found) > _SHOWN:
-                yield Problem(f"{kind}: {and_more(len(found) - _SHOWN)}", where="leakage")
+                yield Problem(f"leakage: {kind}: {and_more(len(found) - _SHOWN)}", where="leakage")
             accept = f"leakage.accept=[{','.join([*self.accept, kind])}]"
             remedy = f"{_REMEDIES[kind]}, or accept it by name, which every table then shows: {accept}"
-            yield Problem(kind, remedy, "leakage")
+            yield Problem(f"leakage: {kind}", remedy, "leakage")
 
     @property
     def accepted(self) -> dict[str, list[Leak]]:

@@ -17,6 +17,7 @@ from helpers.sentences import sentences
 from htr_exp.config import transcription_conventions
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.run_state import RunState
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.sources import Sources
 from htr_exp.runs import compare_table, status_table
@@ -115,7 +116,7 @@ def test_a_mismatch_is_in_the_record_and_every_table(planned: Written, workspace
     assert varied == ["seed"]
     assert "expanded -> graphematic" in shown(lambda out: compare_table.show_table(out, rows, varied))
     assert "expanded -> graphematic" in shown(lambda out: status_table.show_status(out, [row]))
-    done = row | {"state": "done"}
+    done = row | {"state": RunState.DONE}
     assert "convention expanded -> graphematic: " in shown(lambda out: compare_table.show_result(out, done))
     tags = run_view.read(run.path, workspace).tags
     assert tags["htr_exp.convention_mismatch"] == "expanded -> graphematic"

@@ -48,7 +48,7 @@ class Node:
     ) -> subprocess.Popen[str]:
         paths = [str(run.path) for run in runs]
         what = [paths] if call == "compile_data" else paths
-        line = f"from htr_exp.pipeline import node; node.{call}({what!r}, node.Terms({code!r}, {time_min}, 30, {max_requeues}))"
+        line = f"from htr_exp.pipeline import slurm_job; slurm_job.{call}({what!r}, slurm_job.Terms({code!r}, {time_min}, 30, {max_requeues}))"
         process = subprocess.Popen(
             [sys.executable, "-c", line], env=os.environ | JOB | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,

@@ -20,6 +20,7 @@ from helpers.sentences import sentences
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import sha256_file
+from htr_exp.core.run_state import RunState
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.write import write_run
 from htr_exp.runs import rows as runs_table
@@ -92,7 +93,7 @@ def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], ca
     assert "near_text" in capsys.readouterr().out
     compare_table.show_table(console(), rows, varied)
     assert "near_text" in capsys.readouterr().out
-    compare_table.show_result(console(), row | {"state": "done", "reason": None})
+    compare_table.show_result(console(), row | {"state": RunState.DONE, "reason": None})
     assert "leakage accepted: near_text" in capsys.readouterr().out
 
 
