@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import htr_exp
+from helpers.folders import CHECKOUT
 
 PACKAGE = Path(htr_exp.__file__).parent
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "htr_exp_sweep" / "__init__.py"
@@ -50,6 +51,11 @@ ONE_PLACE = {
     "lightning": set(),
 }
 """A third-party library -> the rooms, or modules of rooms, that may import it."""
+
+
+TESTS = CHECKOUT / "tests"
+TEST_SOURCES = sorted(TESTS.glob("**/*.py"))
+TEST_FOLDERS = {folder.name for folder in TESTS.iterdir() if folder.is_dir()} - {"helpers", "fakes"}
 
 
 def name_of(source: Path) -> str:
@@ -109,9 +115,26 @@ def test_no_circle_within_a_room() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize(
+    "source", [*SOURCES, *TEST_SOURCES], ids=lambda source: source.relative_to(CHECKOUT).as_posix()
+)
 def test_a_file_can_be_read_in_one_sitting(source: Path) -> None:
     assert len(source.read_text(encoding="utf-8").splitlines()) <= 420
+
+
+def test_tests_stand_in_rooms_of_the_package() -> None:
+    rooms = {folder.name for folder in (TESTS / "unit").iterdir() if (folder / "__init__.py").exists()}
+    assert rooms <= {source.name for source in PACKAGE.iterdir() if source.is_dir()}
+    assert rooms >= FLOOR.keys() - {"__main__", "demo", "cli"}, "demo's tests are in tests/real, cli's in tests/cli"
+    assert not list((TESTS / "unit").glob("test_*.py")), "a test of a module stands in the module's room"
+
+
+@pytest.mark.parametrize("source", TEST_SOURCES, ids=lambda source: source.relative_to(TESTS).as_posix())
+def test_tests_share_helpers_and_not_each_other(source: Path) -> None:
+    shared = {name for name in imports_of(source) if name.split(".")[0] in TEST_FOLDERS or "conftest" in name}
+    assert not shared, (
+        f"what {source.name} imports from other tests belongs in tests/helpers: {', '.join(sorted(shared))}"
+    )
 
 
 def test_the_plugin_knows_the_configuration_alone() -> None:
