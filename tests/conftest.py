@@ -36,7 +36,14 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+PROGRAMS = {"fake_kraken", "fake_kraken4", "empty_database", "workspace"}
+"""Fixtures of tests that start programs, or compose an experiment anew."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and not PROGRAMS.isdisjoint(item.fixturenames):
+            item.add_marker("seconds")
     if os.environ.get("HTR_EXP_SLOW"):
         return
     reason = "it takes more than a quarter of a minute: `make test-slow` runs it"

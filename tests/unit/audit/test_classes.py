@@ -369,6 +369,7 @@ def test_a_wrong_key_of_classes_is_refused(word: str) -> None:
     assert word in str(caught.value)
 
 
+@pytest.mark.seconds
 def test_the_shipped_choices_name_what_they_say() -> None:
     def naming(choice: str) -> ClassNames:
         return ClassNames(compose_experiment([*FINE, f"classes={choice}"]).experiment.classes)

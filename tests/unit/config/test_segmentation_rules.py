@@ -69,6 +69,7 @@ def refused_by_composing(*words: str, config_dirs: tuple[Path, ...] = ()) -> lis
     return sentences(caught.value)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("key", OTHERS)
 def test_a_key_of_the_other_task_is_refused_with_those_that_there_are(key: str) -> None:
     section, _, name = key.partition(".")
@@ -84,11 +85,13 @@ def test_a_key_of_the_other_task_is_refused_with_those_that_there_are(key: str) 
     assert name not in problem.partition("keys of")[2]
 
 
+@pytest.mark.seconds
 def test_all_keys_of_the_other_task_are_refused_at_once() -> None:
     found = refused_by_composing(*LAYOUT, "training.batch_size=4", "training.lrate=0.1", "scores.pad=9")
     assert [problem.partition(":")[0] for problem in found] == ["training.batch_size=4", "scores.pad=9"]
 
 
+@pytest.mark.seconds
 def test_a_key_of_the_other_task_is_refused_in_a_sweep() -> None:
     with pytest.raises(ConfigError) as caught:
         compose_sweep([*LAYOUT, "training.batch_size=4,8"], lambda points: [None] * len(points))
@@ -96,6 +99,7 @@ def test_a_key_of_the_other_task_is_refused_in_a_sweep() -> None:
     assert problem.startswith("task=segmentation has no training.batch_size: remove it; keys of training: ")
 
 
+@pytest.mark.seconds
 def test_a_file_of_the_users_has_the_keys_of_the_task_without_saying_so(tmp_path: Path) -> None:
     (tmp_path / "training").mkdir()
     (tmp_path / "training" / "mine.yaml").write_text("# Mine.\ndefaults: [recognition]\nbatch_size: 4\n")
@@ -166,6 +170,7 @@ def test_a_network_for_recognition_is_refused_with_those_there_are(network: str,
     )
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("network", NETWORKS[SEGMENTATION])
 def test_a_network_for_segmentation_is_refused_for_recognition(network: str, said: Said) -> None:
     (problem,) = said("dataset=demo", "model=none", f"architecture={network}")
@@ -178,6 +183,7 @@ def test_from_scratch_one_has_to_choose_a_network_for_segmentation(said: Said) -
     assert problem.startswith("architecture=kraken_default: it is a network for recognition")
 
 
+@pytest.mark.seconds
 def test_a_network_of_ones_own_is_taken_for_either_task(said: Said) -> None:
     own = ["model=none", "architecture=base_model", "architecture.spec=[1,600,0,3 Cr7,7,16,2,2]"]
     assert said("dataset=demo", "task=segmentation", *own) == said("dataset=demo", *own) == []
@@ -186,6 +192,7 @@ def test_a_network_of_ones_own_is_taken_for_either_task(said: Said) -> None:
 SEGMENTER = "segmentation_model.path=seg.mlmodel"
 
 
+@pytest.mark.seconds
 def test_a_segmentation_model_is_for_evaluating_a_recogniser_alone(said: Said) -> None:
     assert said(*TEXT, SEGMENTER, evaluate=True) == []
     for words, evaluate in ((TEXT, False), (LAYOUT, False), (LAYOUT, True)):

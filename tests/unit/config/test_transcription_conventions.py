@@ -92,6 +92,7 @@ def test_without_a_model_there_is_no_convention_of_it(made: Callable[..., Plan])
         made(*scratch, MISMATCH[1])
 
 
+@pytest.mark.seconds
 def test_what_ships_says_its_convention() -> None:
     known = {"tridis": "expanded", "catmus_medieval": "graphematic", "demo": "graphematic"}
     for name, convention in known.items():

@@ -98,6 +98,7 @@ def test_signature_cut_short_by_a_kill_does_not_block_for_ever(tmp_path: Path) -
         pass
 
 
+@pytest.mark.seconds
 def test_of_many_that_come_to_an_abandoned_claim_one_at_a_time_gets_in(tmp_path: Path, gone: int) -> None:
     sign(tmp_path / "claim", pid=gone, started=0.0)
     inside, most = [0], [0]

@@ -25,6 +25,8 @@ from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.groundtruth.xml_for_kraken import staged_xml
 
+pytestmark = pytest.mark.seconds
+
 EXAMPLES = int(os.environ.get("HTR_EXP_FUZZ", "0"))
 
 tried = settings(

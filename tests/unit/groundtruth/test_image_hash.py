@@ -110,6 +110,7 @@ def test_what_cannot_be_looked_at_is_told_at_once(tmp_path: Path) -> None:
     assert "regular file" in found.unseen[tmp_path / "fifo.jpg"]
 
 
+@pytest.mark.seconds
 def test_many_images_are_looked_at_in_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = []
     monkeypatch.setattr("htr_exp.groundtruth.parallel.FEW", 30)

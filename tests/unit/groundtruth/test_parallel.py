@@ -12,6 +12,8 @@ import pytest
 from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.groundtruth.examine import examine_folders
 
+pytestmark = pytest.mark.seconds
+
 spread_module = import_module("htr_exp.groundtruth.parallel")  # the module's own `spread` is the function
 
 

@@ -149,6 +149,7 @@ def test_file_cut_anywhere_is_refused(tmp_path: Path, content: bytes) -> None:
         refusal(written(tmp_path, content[:length]))
 
 
+@pytest.mark.seconds
 def test_damaged_bytes_never_raise_anything_else(tmp_path: Path) -> None:
     for content in (kraken_coreml(), safetensors({"uuid": vgsl()})):
         for position in range(0, min(len(content), 700), 3):

@@ -20,7 +20,7 @@ from htr_exp.kraken import model_store
 from htr_exp.kraken.model_store import fetch, locate, obtain
 
 # sickle, which htrmopo asks the repository with, is older than the warning.
-pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence")
+pytestmark = [pytest.mark.seconds, pytest.mark.filterwarnings("ignore:.*invalid escape sequence")]
 
 DOI = "10.5281/zenodo.4711"
 CONCEPT_DOI = "10.5281/zenodo.4710"

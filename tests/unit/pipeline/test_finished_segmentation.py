@@ -27,6 +27,8 @@ from htr_exp.runs.rows import row_of, settings_of
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
 
+pytestmark = pytest.mark.seconds
+
 
 @dataclass(frozen=True)
 class Finished:

@@ -305,6 +305,7 @@ def test_a_cancelled_mark_outlives_the_job(cluster: Site, submitted: Submitted) 
     assert (stood(run).state, stood(run).record.reason) == ("cancelled", "cancelled by ada")
 
 
+@pytest.mark.seconds
 def test_looking_at_a_thousand_runs_is_quick(cluster: Site, submitted: Submitted) -> None:
     runs = [submitted(f"12_{number}", name=f"r{number:04d}") for number in range(1000)]
     cluster.queue(*({"JobArrayID": f"12_{number}", "Reason": "Priority"} for number in range(1000)))

@@ -332,6 +332,7 @@ def test_figures_are_those_of_the_published_scheme_written_out(seed: int) -> Non
     assert found == pytest.approx(plain_score(pages, hypothesis, shortcut=False))
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("path", DEMO[:2], ids=lambda path: path.stem)
 def test_what_is_left_out_of_the_published_tool_is_hardly_seen(path: Path) -> None:
     page = read_page(path)
@@ -341,6 +342,7 @@ def test_what_is_left_out_of_the_published_tool_is_hardly_seen(path: Path) -> No
     assert found == pytest.approx(plain_score(reference, hypothesis, shortcut=True), abs=0.005)
 
 
+@pytest.mark.seconds
 @pytest.mark.kraken
 def test_kraken_says_nearly_the_same_where_lines_are_one_to_one() -> None:
     torch = pytest.importorskip("torch")

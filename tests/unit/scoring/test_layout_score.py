@@ -143,6 +143,7 @@ def test_a_real_page_predicted_as_it_is_has_full_score(path: Path) -> None:
     assert (result["lines_found"], result["order_agreement"]) == (len(page.lines), 1)
 
 
+@pytest.mark.seconds
 def test_processes_change_nothing() -> None:
     pairs = [pair(PAGE, PAGE[: number % 6], f"{number:02}") for number in range(20)]
     assert score_pages(iter(pairs), jobs=2) == score_pages(pairs)
@@ -163,6 +164,7 @@ regions = st.builds(Region, st.just(""), kinds, points)
 layouts = st.builds(Layout, st.lists(lines, max_size=9).map(tuple), st.lists(regions, max_size=4).map(tuple))
 
 
+@pytest.mark.seconds
 @settings(max_examples=100, deadline=None)
 @given(layouts, layouts, st.integers())
 def test_whatever_is_compared_figures_are_shares_and_counts_add_up(
@@ -196,6 +198,7 @@ def test_whatever_is_compared_figures_are_shares_and_counts_add_up(
     assert score_pages(pairs).to_json() == record
 
 
+@pytest.mark.seconds
 @settings(max_examples=60, deadline=None)
 @given(layouts, layouts)
 def test_every_line_with_a_baseline_is_accounted_for_once(reference: Layout, hypothesis: Layout) -> None:

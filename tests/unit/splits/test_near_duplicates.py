@@ -80,6 +80,7 @@ def test_a_formula_on_every_page_makes_none_of_them_near() -> None:
     assert not pairs([formula + page(seed, 40) for seed in range(100)])
 
 
+@pytest.mark.seconds
 def test_many_copies_are_chained_in_linear_time() -> None:
     """Were all pairs compared, these would be eight million."""
     texts = [page(1)] * 4000
@@ -89,6 +90,7 @@ def test_many_copies_are_chained_in_linear_time() -> None:
     assert chained == {(place, place + 1) for place in range(3999)}
 
 
+@pytest.mark.seconds
 def test_copies_among_pages_of_repeated_lines_are_found() -> None:
     lines = [page(seed, 8) for seed in range(200)]
     chosen = random.Random(2)
@@ -97,6 +99,7 @@ def test_copies_among_pages_of_repeated_lines_are_found() -> None:
     assert (20, 500) in pairs(texts)
 
 
+@pytest.mark.seconds
 def test_a_copy_is_found_whose_every_shingle_is_on_many_pages() -> None:
     """Each half stands on 34 pages, no two pages but the copy have both halves in common."""
     begins = ["".join(random.Random(seed).choices("abcdefghiklm01234", k=90)) + "finis" for seed in range(34)]
@@ -105,6 +108,7 @@ def test_a_copy_is_found_whose_every_shingle_is_on_many_pages() -> None:
     assert pairs([*texts, texts[700]]) == {(700, 34 * 34)}
 
 
+@pytest.mark.seconds
 def test_a_huge_text_is_compared_in_bounded_time() -> None:
     """Aligning two texts of a million letters would take minutes."""
     chosen = random.Random(3)

@@ -15,6 +15,8 @@ from htr_exp.splits.folds import folds, k_fold, leave_out
 from htr_exp.splits.groups import Grouping, grouped
 from htr_exp.splits.split import NAMES, Split, draw, first_pages
 
+pytestmark = pytest.mark.seconds
+
 bounded = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 

@@ -16,7 +16,10 @@ from helpers.bounded import PLAIN, codes_of, examined
 from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.groundtruth.examine import examine_folders
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory used is read from /proc")
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory used is read from /proc"),
+]
 
 
 OUTSIDE = {

@@ -12,7 +12,10 @@ import pytest
 from helpers.bounded import PLAIN, codes_of, examined
 from helpers.page_files import put
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory used is read from /proc")
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory used is read from /proc"),
+]
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -12,7 +12,10 @@ import pytest
 from helpers.bounded import PLAIN, codes_of, examined
 from helpers.page_files import BOX, alto_line, alto_xml, page_line, page_xml, put, write_image
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory used is read from /proc")
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory used is read from /proc"),
+]
 
 
 def doctype(declarations: str, text: str = "") -> str:
