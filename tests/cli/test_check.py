@@ -114,7 +114,7 @@ def test_characters_that_are_not_allowed_are_an_error(check: Check, pages: Path,
     assert "is not in this table" in case.result[0].text
     assert said.code == 2
     assert "U+A753 (1 time, f01.xml:l1)" in said.out
-    assert "1 error: training refuses" in said.out
+    assert "1 error: training will not start" in said.out
 
 
 def test_pages_that_are_nearly_the_same_are_warned_of(check: Check, tmp_path: Path) -> None:

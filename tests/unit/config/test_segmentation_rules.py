@@ -242,7 +242,7 @@ def test_a_plan_of_a_segmentation_resolves_everything_and_writes_nothing(
         "lines": {"DefaultLine": 2, "HeadingLine": 3}, "regions": {"MainZone": 4, "MarginTextZone": 5},
     }  # fmt: skip
     assert [warning.partition(":")[0] for warning in made.warnings] == [
-        "base_layout has not learnt DefaultLine, HeadingLine (lines), MainZone, MarginTextZone (regions)",
+        "base_layout does not know DefaultLine, HeadingLine (lines), MainZone, MarginTextZone (regions)",
         "training.resize=new deletes what base_layout has learnt of default (lines), text (regions)",
     ]
     assert list(workspace.iterdir()) == []

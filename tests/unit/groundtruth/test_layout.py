@@ -299,7 +299,7 @@ def test_check_says_what_a_base_model_has_not_learnt(
         "absent": {"lines": ["default"], "regions": ["text"]},
     }
     said = check(layout_pages, f"model.path={base_segmenter}").out
-    assert "base_layout has not learnt DefaultLine, HeadingLine (lines)" in said
+    assert "base_layout does not know DefaultLine, HeadingLine (lines)" in said
 
 
 def test_check_names_the_classes_as_training_would(check: Callable[..., Said], layout_pages: Path) -> None:
