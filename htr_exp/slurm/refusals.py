@@ -37,9 +37,11 @@ def meaning(words: str, settings: Settings) -> Problem:
     for pattern, explain in REFUSALS:
         if found := re.search(pattern, said, re.IGNORECASE):
             what, remedy = explain(settings, found)
-            return Problem(f"{said}: {what}", remedy, "sbatch")
+            return Problem(f"sbatch: {said}: {what}", remedy, "sbatch")
     return Problem(
-        said, "change what it names, with slurm.KEY=VALUE (other options: slurm.extra.OPTION=VALUE)", "sbatch"
+        f"sbatch: {said}",
+        "change what it names, with slurm.KEY=VALUE (other options: slurm.extra.OPTION=VALUE)",
+        "sbatch",
     )
 
 

@@ -26,7 +26,8 @@ def test_at_its_time_limit_a_run_goes_on_in_a_new_job_as_often_as_it_may(
     htr_exp: CommandLine, cluster: Cluster, scenario: Scenario
 ) -> None:
     scenario.play(epoch_seconds=1)
-    words = (*SHARING_GPU1, "slurm.time_min=1", "slurm.signal_delay_s=30", "training.epochs=35")
+    # Slurm looks at time limits every half minute: the training must take longer than that and the limit of a minute
+    words = (*SHARING_GPU1, "slurm.time_min=1", "slurm.signal_delay_s=30", "training.epochs=65")
     patient = submit(htr_exp, *words, "seed=1", "slurm.max_requeues=20")
     once = submit(htr_exp, *words, "seed=2", "slurm.max_requeues=0")
 
@@ -38,13 +39,13 @@ def test_at_its_time_limit_a_run_goes_on_in_a_new_job_as_often_as_it_may(
     said = htr_exp("resume", once.name, "slurm.time_min=5")
     assert said.code == 0, said.stderr
 
-    row = done_whole(patient, 35, htr_exp, cluster)
+    row = done_whole(patient, 65, htr_exp, cluster)
     requeues = read_jsonl(patient.requeues)
     assert len(requeues) == len(begun(patient)) - 1 == row["requeued"] == row["restarts"] >= 1
     assert {requeue["job"] for requeue in requeues} == {job_of(patient)}
     assert sum(leg["lost_epochs"] for leg in legs(patient)) == 0
 
-    row = done_whole(once, 35, htr_exp, cluster)
+    row = done_whole(once, 65, htr_exp, cluster)
     assert len(row["jobs"]) == 2
     assert resumed(once)["first_epoch"] == kept
 
