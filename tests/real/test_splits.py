@@ -88,7 +88,7 @@ def test_a_list_that_separates_shared_images_is_refused(plans, workspace: Path) 
     lists = [f"split.lists.{side}={side}.txt" for side in NAMES]
     with pytest.raises(ConfigError) as caught:
         plans(SHARED, "split=lists", *lists)
-    found = [problem for problem in sentences(caught.value) if problem.startswith("leakage: same_image: ")]
+    found = [problem for problem in sentences(caught.value) if problem.startswith("leakage: same_image")]
     said = [f"{one} (train) and {other} (validation)", f"{third} (train) and {fourth} (test)"]
     assert [all(part in problem for part in pair.split(" and ")) for pair, problem in zip(said, found)] == [True, True]
     assert "leakage.accept=[same_image]" in found[-1]
