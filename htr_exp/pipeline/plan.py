@@ -9,7 +9,6 @@ from typing import Any
 
 from htr_exp.audit.classes import ClassNames
 from htr_exp.audit.training_data import TrainingData
-from htr_exp.config import rules
 from htr_exp.config.compose import Composed
 from htr_exp.config.places import Places, dataset_folders, places_of
 from htr_exp.config.schema import CHOICES, Experiment
@@ -123,10 +122,7 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
     if experiment.task.name not in CHOICES["task.name"]:
         raise ConfigError("the experiment cannot run:", settings)
     places, folders = places_of(experiment), dataset_folders(experiment)
-    segments = rules.segments(experiment)
-    gathered = gather(
-        experiment, sources, settings, places=places, folders=folders, segments=segments, evaluate=evaluate
-    )
+    gathered = gather(experiment, sources, settings, places=places, folders=folders, evaluate=evaluate)
     problems = plan_checks.problems(gathered)
     dataset, split, kraken = gathered.dataset, gathered.split, gathered.kraken
     leaks, data = gathered.leaks, gathered.training_data

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from htr_exp.audit import training_data
 from htr_exp.audit.training_data import TrainingData
+from htr_exp.config import rules
 from htr_exp.config.places import Places, absolute
 from htr_exp.config.schema import Experiment, Model, Runtime, Slurm
 from htr_exp.core import machine
@@ -296,7 +297,6 @@ def gather(
     *,
     places: Places,
     folders: Sequence[Path],
-    segments: bool,
     evaluate: bool,
 ) -> Gathered:
     """Read all that a plan is made from; what depends on something that could not be had is left out.
@@ -307,7 +307,6 @@ def gather(
         settings: what is wrong with the configuration itself: nothing is read by a setting that cannot be used.
         places: of this machine.
         folders: of the dataset.
-        segments: whether a segmentation model is named.
         evaluate: the base model is only scored.
     """
     model, task = experiment.model, task_of(experiment.task.name)
@@ -327,7 +326,7 @@ def gather(
     if named:
         start = f"task={task} starts from"
         found.base = attempt(lambda: sources.base_model(model, task, places, needed_for=start))
-    if evaluate and segments:
+    if evaluate and rules.segments(experiment):
         segmenter = experiment.segmentation_model
         start = "segmentation_model is"
         found.segmenter = attempt(lambda: sources.base_model(segmenter, SEGMENTATION, places, needed_for=start))
