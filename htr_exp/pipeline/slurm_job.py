@@ -21,7 +21,7 @@ from htr_exp.runs.run_dir import RunDir
 from htr_exp.slurm import jobs, programs
 
 LONGEST_GRACE_S = 900.0
-"""How long a job that was told to end waits for Slurm to kill it. It must not end by itself: Slurm requeues a pre-empted
+"""How long a job that was told to end waits for Slurm to kill it. It must not end by itself: Slurm requeues a preempted
 job that it had to kill, and takes one that ended before for failed."""
 
 

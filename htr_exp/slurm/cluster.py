@@ -31,8 +31,8 @@ class Configuration:
     version: str
     preempt_type: str  # none, partition_prio, qos
     preempt_mode: str  # REQUEUE, CANCEL, SUSPEND, OFF: where neither partition nor QOS says another
-    exempt_s: float  # a job is not pre-empted before it has run so long
-    user_signal: bool  # a pre-empted job gets the signal at once that it asked for near its time limit
+    exempt_s: float  # a job is not preempted before it has run so long
+    user_signal: bool  # a preempted job gets the signal at once that it asked for near its time limit
     kill_wait_s: float  # from SIGTERM to SIGKILL
     requeues: bool  # a job that does not say whether it may be started again may
     accounts: bool  # sacct remembers jobs
@@ -109,7 +109,7 @@ def configuration() -> Configuration:
 
 
 def partition_preemption(nodes: Mapping[str, Mapping[str, str]]) -> dict[str, Preemption]:
-    """Return the partitions whose jobs may be pre-empted by those of other partitions, where Slurm goes by partitions.
+    """Return the partitions whose jobs may be preempted by those of other partitions, where Slurm goes by partitions.
 
     Args:
         nodes: of each partition, as `node_states` returns them: only jobs on the same nodes meet.
@@ -137,7 +137,7 @@ def partition_preemption(nodes: Mapping[str, Mapping[str, str]]) -> dict[str, Pr
 
 
 def qos_preemption(default_mode: str) -> dict[str, Preemption]:
-    """Return the QOS whose jobs may be pre-empted by those of other QOS, where Slurm goes by QOS.
+    """Return the QOS whose jobs may be preempted by those of other QOS, where Slurm goes by QOS.
 
     Args:
         default_mode: what becomes of a job whose QOS does not say it.

@@ -92,8 +92,8 @@ def of_job(job: Job, log_tail: str, settings: Settings, compiled: Job | None = N
             return RunState.INTERRUPTED, f"{where} of its job {job.id} failed: {GOES_ON}"
         case "PREEMPTED":
             return RunState.INTERRUPTED, (
-                f"its job {job.id} was pre-empted, and this cluster did not requeue it: {GOES_ON}; "
-                "a partition or QOS of higher priority is not pre-empted"
+                f"its job {job.id} was preempted, and this cluster did not requeue it: {GOES_ON}; "
+                "a partition or QOS of higher priority is not preempted"
             )
         case "FAILED":
             return RunState.FAILED, _of_exit(job, words)
@@ -208,7 +208,7 @@ KNOWN: tuple[tuple[str, Callable[[re.Match[str], Settings], Failure]], ...] = (
      _always("launch", r"Slurm could not start the work on the node (\1)", f"{GOES_ON}, slurm.exclude=NODE on another node")),
     (r"No such file or directory: '?([^'\n]+)", _gone),
     (r"DUE TO TIME LIMIT", lambda found, settings: Failure("time", f"the job met its time limit{_limit(settings)}", _longer(settings))),
-    (r"DUE TO PREEMPTION", _always("preempted", "the job was pre-empted by one of higher priority", GOES_ON)),
+    (r"DUE TO PREEMPTION", _always("preempted", "the job was preempted by one of higher priority", GOES_ON)),
     (r"DUE TO NODE FAILURE", _always("node", "the node failed", GOES_ON)),
 )  # fmt: skip
 """What a log says -> what it means; the first that is found, so that causes come before what follows from them."""

@@ -44,7 +44,7 @@ class Cluster:
         return done.stdout
 
     def signals(self, usersig: bool, grace: int) -> None:
-        """Switch what pre-emption does until the test ends: is the user's signal sent, how many seconds are left."""
+        """Switch what preemption does until the test ends: is the user's signal sent, how many seconds are left."""
         self.switched = True
         self.run(SCRIPTS / "start", HTR_EXP_CLUSTER_USERSIG=str(int(usersig)), HTR_EXP_CLUSTER_GRACE=str(grace))
 

@@ -1,4 +1,4 @@
-"""A segmentation as a job: nothing is compiled, and it goes on from its checkpoint when it is pre-empted."""
+"""A segmentation as a job: nothing is compiled, and it goes on from its checkpoint when it is preempted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that are pre-empted go on, in whatever stage that happens."""
+"""Runs that are preempted go on, in whatever stage that happens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from helpers.waiting import until
 
 
 WAYS = ((True, 10), (False, 10), (False, 0), (True, 0))
-"""What a site may do when it pre-empts: send the signal that the job asked for or not; leave it seconds or none."""
+"""What a site may do when it preempts: send the signal that the job asked for or not; leave it seconds or none."""
 
 EPOCHS = 20
 
@@ -87,7 +87,7 @@ def test_the_demo_gains_with_every_setting_as_it_is(tmp_path: Path, cluster: Clu
     assert row["test_cer"] < row["base_test_cer"]
 
 
-# ---- pre-empted outside training, packed, requeued for nothing ----------------------------------------------------------
+# ---- preempted outside training, packed, requeued for nothing ----------------------------------------------------------
 
 
 def test_a_run_that_is_pre_empted_in_every_stage_does_nothing_twice(

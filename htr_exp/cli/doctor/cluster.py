@@ -140,7 +140,7 @@ def _partition(partition: Partition, nodes: Mapping[str, str], *, is_chosen: boo
 def _preemption(
     experiment: Experiment, configuration: Configuration, nodes: Mapping[str, Mapping[str, str]], chosen: set[str]
 ) -> Iterator[Finding]:
-    name = "pre-emption"
+    name = "preemption"
     if configuration.preempt_type == "none":
         yield ok(name, "no job is pushed aside by another on this cluster")
         return
@@ -167,7 +167,7 @@ def _preemption(
 
 
 def _pushed_aside(where: str, rule: Preemption, configuration: Configuration, experiment: Experiment) -> Finding:
-    """Say what pre-emption means for a run."""
+    """Say what preemption means for a run."""
     by = f"{where.partition(' ')[0]} {joined(rule.by, 'or')}"
     found = f"a run in {where} may be pushed aside by a job of {by}"
     if configuration.exempt_s:
@@ -176,7 +176,7 @@ def _pushed_aside(where: str, rule: Preemption, configuration: Configuration, ex
     values += ", send_user_signal" * configuration.user_signal
     values += ", JobRequeue=0, which our jobs overrule" * (not configuration.requeues and rule.mode == "REQUEUE")
     if rule.mode == "SUSPEND":
-        return ok("pre-emption", f"{found}: it stands still meanwhile and loses nothing ({values})")
+        return ok("preemption", f"{found}: it stands still meanwhile and loses nothing ({values})")
     left = rule.grace_s + configuration.kill_wait_s
     told = "is told at once, " if rule.grace_s or configuration.user_signal else ""
     training = experiment.training
@@ -191,12 +191,12 @@ def _pushed_aside(where: str, rule: Preemption, configuration: Configuration, ex
         found += f": it has {left:g} s to write its state, which may be too few; then it loses {at_most}"
     if rule.mode == "CANCEL":
         return warning(
-            "pre-emption",
+            "preemption",
             f"{found}; Slurm does not start it again ({values})",
             "`resume RUN` goes on; or choose a partition whose jobs are not pushed aside",
         )
     return ok(
-        "pre-emption", f"{found}; Slurm puts it back into the queue, and it goes on from there by itself ({values})"
+        "preemption", f"{found}; Slurm puts it back into the queue, and it goes on from there by itself ({values})"
     )
 
 

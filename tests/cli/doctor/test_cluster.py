@@ -1,4 +1,4 @@
-"""Slurm: its programs, partitions, pre-emption and accounts."""
+"""Slurm: its programs, partitions, preemption and accounts."""
 
 from __future__ import annotations
 
@@ -126,14 +126,14 @@ def test_a_partition_that_is_closed_or_without_nodes_is_a_warning_for_who_chose_
 
 
 def test_what_pre_emption_means_for_a_run_is_told(slurm_site: Site) -> None:
-    found = of_slurm("slurm=publicgpu")["pre-emption"]
+    found = of_slurm("slurm=publicgpu")["preemption"]
     assert found.state == "ok"
     assert found.found == (
         "a run in partition publicgpu may be pushed aside by a job of partition grantgpu: it is told at once, has 15 s to write its "
         "state, and loses at most the epoch under way; Slurm puts it back into the queue, and it goes on from there by itself "
         "(PreemptMode=REQUEUE, GraceTime=10, KillWait=5, send_user_signal)"
     )
-    assert of_slurm("slurm=grantgpu")["pre-emption"].found == "no run in partition grantgpu is pushed aside by another"
+    assert of_slurm("slurm=grantgpu")["preemption"].found == "no run in partition grantgpu is pushed aside by another"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_too_few_seconds_are_told_with_what_they_cost(words: tuple[str, ...], to
     slurm_site.says(
         "scontrol", text + (SLURM_DATA / "scontrol_partitions.txt").read_text().replace("GraceTime=10", "GraceTime=0")
     )
-    found = of_slurm("slurm=publicgpu", *words)["pre-emption"].found
+    found = of_slurm("slurm=publicgpu", *words)["preemption"].found
     assert "it has 5 s to write its state, which may be too few" in found
     assert told in found
 
@@ -161,19 +161,19 @@ def test_too_few_seconds_are_told_with_what_they_cost(words: tuple[str, ...], to
 def test_each_mode_of_pre_emption_means_something_else(mode: str, state: str, told: str, slurm_site: Site) -> None:
     text = (SLURM_DATA / "scontrol_config.txt").read_text() + (SLURM_DATA / "scontrol_partitions.txt").read_text()
     slurm_site.says("scontrol", text.replace("PreemptMode=REQUEUE State", f"PreemptMode={mode} State"))
-    found = of_slurm("slurm=publicgpu")["pre-emption"]
+    found = of_slurm("slurm=publicgpu")["preemption"]
     assert found.state == state
     assert told in found.found
 
 
 def test_a_cluster_that_pre_empts_nobody_says_so(slurm_site: Site) -> None:
     configured(slurm_site, PreemptType="preempt/none")
-    assert of_slurm()["pre-emption"].found == "no job is pushed aside by another on this cluster"
+    assert of_slurm()["preemption"].found == "no job is pushed aside by another on this cluster"
 
 
 def test_time_without_pre_emption_and_a_requeue_that_we_ask_for_are_told(slurm_site: Site) -> None:
     configured(slurm_site, PreemptExemptTime="01:00:00", JobRequeue="0")
-    found = of_slurm("slurm=publicgpu")["pre-emption"].found
+    found = of_slurm("slurm=publicgpu")["preemption"].found
     assert "not in its first 1 hour" in found
     assert "JobRequeue=0, which our jobs overrule" in found
 
@@ -182,12 +182,12 @@ def test_pre_emption_by_qos_is_told(slurm_site: Site) -> None:
     configured(slurm_site, PreemptType="preempt/qos", PreemptMode="CANCEL")
     slurm_site.says("sacctmgr", "normal||cluster|00:00:00\nfree||cluster|00:01:00\npaid|free|cluster|00:00:00\n")
     told = "a run in QOS free may be pushed aside by a job of QOS paid: it is told at once, has 65 s"
-    assert told in of_slurm("slurm=publicgpu")["pre-emption"].found
-    found = of_slurm("slurm=publicgpu", "slurm.qos=free")["pre-emption"]
+    assert told in of_slurm("slurm=publicgpu")["preemption"].found
+    found = of_slurm("slurm=publicgpu", "slurm.qos=free")["preemption"]
     assert (found.state, told in found.found, "Slurm does not start it again" in found.found) == ("warning", True, True)
-    assert of_slurm("slurm=publicgpu", "slurm.qos=paid")["pre-emption"].found == "no run in QOS paid is pushed aside by another"  # fmt: skip
+    assert of_slurm("slurm=publicgpu", "slurm.qos=paid")["preemption"].found == "no run in QOS paid is pushed aside by another"  # fmt: skip
     slurm_site.says("sacctmgr", err="sacctmgr: error: Only 'accounting_storage/slurmdbd' is supported.\n", code=1)
-    found = of_slurm()["pre-emption"]
+    found = of_slurm()["preemption"]
     assert (found.state, "which ones is not known" in found.found) == ("note", True)
 
 

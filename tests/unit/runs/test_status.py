@@ -150,7 +150,7 @@ ROW = "12|{}|{}|2026-11-23T20:25:20|{}|gpu1"
     ("state", "exit_code", "known", "word"),
     [("TIMEOUT", "0:0", "timed_out", "slurm.time_min=600"), ("OUT_OF_MEMORY", "0:125", "failed", "slurm.mem_gb=16"),
      ("NODE_FAIL", "0:0", "interrupted", "gpu1"), ("CANCELLED by 0", "0:0", "cancelled", "cancelled by root"),
-     ("PREEMPTED", "0:0", "interrupted", "pre-empted"), ("FAILED", "0:53", "failed", "could not write")],
+     ("PREEMPTED", "0:0", "interrupted", "preempted"), ("FAILED", "0:53", "failed", "could not write")],
 )  # fmt: skip
 def test_what_slurm_says_of_a_lost_job_is_kept_in_the_folder(
     cluster: Site, submitted: Submitted, folder: str, state: str, exit_code: str, known: str, word: str

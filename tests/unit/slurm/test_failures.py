@@ -49,7 +49,7 @@ ENDS: dict[str, tuple[Job, str, str, str]] = {
     "killed in a shell": (Job("1", "FAILED", exit_code="9:0"), "", "failed", "signal 9"),
     "node failure": (Job("1", "NODE_FAIL", node="gpu1"), "", "interrupted", "node gpu1 of its job 1 failed"),
     "node that did not start": (Job("1", "BOOT_FAIL"), "", "interrupted", "the node of its job 1 failed"),
-    "pre-emption": (Job("1", "PREEMPTED"), "", "interrupted", "pre-empted"),
+    "preemption": (Job("1", "PREEMPTED"), "", "interrupted", "preempted"),
     "scancel": (Job("1", "CANCELLED", by="ada"), "", "cancelled", "cancelled by ada (job 1)"),
     "scancel by who knows": (Job("1", "CANCELLED"), "", "cancelled", "cancelled (job 1)"),
     "scancel of what never could begin": (Job("1", "CANCELLED", reason="DependencyNeverSatisfied", by="ada"), "", "cancelled", "by ada"),
