@@ -34,7 +34,7 @@ def cpu(work: Callable[[], object]) -> float:
 
 def run(kraken: Kraken, argv: list[str], folder: Path) -> None:
     """Run one of kraken's commands to its end, as a job does."""
-    command = kraken.start(argv, threads=1, hear=lambda line: None, folder=folder)
+    command = kraken.start(argv, threads=1, on_line=lambda line: None, folder=folder)
     while command.wait(1.0) is None:
         pass
     if command.poll():

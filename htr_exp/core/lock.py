@@ -26,7 +26,7 @@ GUARD_S = 30.0
 
 
 class Locked(Exception):
-    """Another live process holds the claim."""
+    """Another live process holds the lock."""
 
     def __init__(self, owner: Owner) -> None:
         super().__init__(f"held by process {owner.pid} on {owner.host}")
@@ -35,7 +35,7 @@ class Locked(Exception):
 
 @dataclass(frozen=True)
 class Owner:
-    """Who made a claim."""
+    """Who holds a lock."""
 
     host: str
     pid: int
@@ -57,10 +57,10 @@ class Owner:
             return True
 
 
-def owner_of(claim: Path) -> Owner | None:
-    """Return the live owner of a claim, or None where there is none (no claim, an ended process, a heart that stopped)."""
+def owner_of(lock: Path) -> Owner | None:
+    """The live owner of a lock, or None where there is none (no lock, an ended process, a heartbeat that stopped)."""
     try:
-        values: dict[str, Any] = json.loads((claim / "owner.json").read_text())
+        values: dict[str, Any] = json.loads((lock / "owner.json").read_text())
         owner = Owner(
             str(values["host"]),
             int(values["pid"]),
@@ -68,45 +68,45 @@ def owner_of(claim: Path) -> Owner | None:
             values.get("job"),
             values.get("restart", 0),
         )
-        beat = (claim / "owner.json").stat().st_mtime
+        beat = (lock / "owner.json").stat().st_mtime
     except (FileNotFoundError, ValueError, KeyError):
-        return _owner_about_to_sign(claim)
+        return _owner_about_to_sign(lock)
     except OSError:
         return None
-    if owner.is_gone() or _now_of(claim.parent) - beat > STALE_S:
+    if owner.is_gone() or _now_of(lock.parent) - beat > STALE_S:
         return None
     return owner
 
 
 @contextmanager
-def locked(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
-    """Hold the claim while the body runs.
+def locked(lock: Path, *, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
+    """Hold the lock while the body runs.
 
     Args:
-        claim: the folder that stands for it; its parent must be writable.
+        lock: the folder that stands for it; its parent must be writable.
         wait: asked twice a second while another process holds it, with its owner; False gives up.
 
     Raises:
-        Held: another process holds it, and `wait` gave up.
+        Locked: another process holds it, and `wait` gave up.
         OSError: the parent folder cannot be written.
     """
     given = machine.allocation()
     of_job = (given.raw, given.restarts) if given else ()
     me = Owner(socket.gethostname(), os.getpid(), psutil.Process().create_time(), *of_job)
-    claim.parent.mkdir(parents=True, exist_ok=True)
+    lock.parent.mkdir(parents=True, exist_ok=True)
     while True:
         try:
-            claim.mkdir()
+            lock.mkdir()
             break
         except FileExistsError:
-            owner = owner_of(claim)
+            owner = owner_of(lock)
             if owner is None:
-                _clear(claim)
+                _clear(lock)
             elif not wait(owner):
                 raise Locked(owner) from None
             else:
                 time.sleep(0.5)
-    signed = claim / "owner.json"
+    signed = lock / "owner.json"
     signed.write_text(json.dumps(asdict(me)))
     ended = threading.Event()
     heart = threading.Thread(target=_beat, args=(signed, ended), daemon=True)
@@ -116,7 +116,7 @@ def locked(claim: Path, *, wait: Callable[[Owner], bool] = lambda owner: False) 
     finally:
         ended.set()
         heart.join()
-        shutil.rmtree(claim, ignore_errors=True)
+        shutil.rmtree(lock, ignore_errors=True)
 
 
 def made_once(
@@ -127,17 +127,17 @@ def made_once(
     Args:
         target: what is to be there; it appears whole or not at all.
         make: writes it to the path it is given, beside the target.
-        wait: as for `claimed`.
+        wait: as for `locked`.
 
     Returns:
         Whether this call made it.
 
     Raises:
-        Held: another process is making it, and `wait` gave up.
+        Locked: another process is making it, and `wait` gave up.
     """
     if target.exists():
         return False
-    with locked(target.with_name(f".{target.name}.claim"), wait=wait):
+    with locked(target.with_name(f".{target.name}.lock"), wait=wait):
         if target.exists():
             return False
         for left in target.parent.glob(f".{target.name}.part-*"):  # of a process that was killed
@@ -162,10 +162,10 @@ def _beat(signed: Path, ended: threading.Event) -> None:
             return  # the folder was moved or deleted: whoever works in it will notice
 
 
-def _owner_about_to_sign(claim: Path) -> Owner | None:
-    """A claim without a whole name in it is a moment old, or its maker died in that moment."""
+def _owner_about_to_sign(lock: Path) -> Owner | None:
+    """The owner of a lock that names none yet: it was made a moment ago, or its maker died in that moment."""
     try:
-        age = _now_of(claim.parent) - claim.stat().st_mtime
+        age = _now_of(lock.parent) - lock.stat().st_mtime
     except OSError:
         return None
     return Owner("?", 0, 0.0) if age < 5 else None
@@ -180,29 +180,29 @@ def _now_of(folder: Path) -> float:
         return time.time()
 
 
-def _clear(claim: Path) -> None:
-    """Take an abandoned claim away; of several that try, one at a time looks and acts.
+def _clear(lock: Path) -> None:
+    """Remove an abandoned lock; of several that try, one at a time looks and acts.
 
-    Without that, one that looked early would take away the claim that a quicker one has made since, and let a third in beside it.
+    Without that, one that looked early would remove the lock that a quicker one has made since, and let a third in beside it.
     """
-    guard = claim.with_name(f"{claim.name}.clearing")
+    guard = lock.with_name(f"{lock.name}.clearing")
     try:
         guard.mkdir()
     except FileExistsError:
         with contextlib.suppress(OSError):
-            if _now_of(claim.parent) - guard.stat().st_mtime > GUARD_S:  # whoever made it was killed
+            if _now_of(lock.parent) - guard.stat().st_mtime > GUARD_S:  # whoever made it was killed
                 guard.rmdir()
         time.sleep(0.01)
         return
     except OSError:
         return
     try:
-        if owner_of(claim) is None:
-            aside = claim.with_name(f"{claim.name}.gone-{os.getpid()}-{time.monotonic_ns()}")
-            claim.rename(aside)
+        if owner_of(lock) is None:
+            aside = lock.with_name(f"{lock.name}.gone-{os.getpid()}-{time.monotonic_ns()}")
+            lock.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
     except OSError:
-        pass  # it is gone already, or the folder cannot be written, which making a claim will tell
+        pass  # it is gone already, or the folder cannot be written, which taking a lock will tell
     finally:
         with contextlib.suppress(OSError):
             guard.rmdir()

@@ -15,7 +15,7 @@ class Interrupted(Exception):
     """The job was told to stop at once."""
 
 
-SIGNALS = {signal.SIGINT: "user", signal.SIGTERM: "terminated", signal.SIGUSR2: "make_room"}
+SIGNALS = {signal.SIGINT: "user", signal.SIGTERM: "terminated", signal.SIGUSR2: "preempted"}
 """What each signal asks: stop and score; stop at once; stop at once, since the job's time is up or another needs the node."""
 
 
@@ -32,7 +32,7 @@ class Stop:
     def listening(self) -> Iterator[None]:
         """Turn signals into words while the body runs; a second Ctrl-C ends it by KeyboardInterrupt."""
 
-        def hear(number: int, frame: FrameType | None) -> None:
+        def note(number: int, frame: FrameType | None) -> None:
             if number == signal.SIGINT and self.asked is not None:
                 raise KeyboardInterrupt
             if self.asked in (None, "user"):
@@ -41,7 +41,7 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, hear) for number in SIGNALS}
+        before = {number: signal.signal(number, note) for number in SIGNALS}
         try:
             yield
         finally:

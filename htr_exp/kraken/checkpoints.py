@@ -19,13 +19,13 @@ from htr_exp.kraken.model_file import read_header
 from htr_exp.kraken.releases import release
 
 
-class Saved(Protocol):
+class Checkpoints(Protocol):
     """The files of one training. Epochs count from 0 over all its starts."""
 
     def newest(self, recorded: int) -> tuple[Path | None, int]:
         """Return the file to go on from and how many epochs it has behind it; (None, 0) to begin.
 
-        Never more than are recorded: kraken may have written a file whose validation nobody lived to hear.
+        Never more than are recorded: kraken may have written a file whose validation was never recorded.
         """
 
     def has(self, epoch: int) -> bool:
@@ -46,7 +46,7 @@ class Saved(Protocol):
     def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
         """Delete what nobody will go on from: all but the best and the two newest (the newest may be half-written).
 
-        Files of epochs not heard of yet stay: kraken runs ahead of a process that was suspended.
+        Files of epochs that are not recorded yet stay: kraken runs ahead of a process that was suspended.
 
         Args:
             records: the curve.
@@ -68,12 +68,12 @@ BEST_KEPT = 10
 """Checkpoints that kraken 7.1 keeps of a leg: of the best epochs (`save_top_k` in kraken/ketos/segmentation.py)."""
 
 
-def saved(folder: Path, training: Training, version: str, task: Task) -> Saved:
+def checkpoints_of(folder: Path, training: Training, version: str, task: Task) -> Checkpoints:
     """Return the files of a training by a version of kraken."""
-    return SavedModels(folder, task) if release(version) == "4.3" else Checkpoints(folder, training, task)
+    return EpochModels(folder, task) if release(version) == "4.3" else LegCheckpoints(folder, training, task)
 
 
-class Checkpoints:
+class LegCheckpoints:
     """kraken 7.1: checkpoints with the state of the optimiser, in a folder for each leg; the best ten of a leg, no more."""
 
     ABORTED = "checkpoint_abort.ckpt"
@@ -166,7 +166,7 @@ class Checkpoints:
         return max(found, key=lambda path: path.stat().st_mtime_ns) if found else None
 
 
-class SavedModels:
+class EpochModels:
     """kraken 4.3.13: a model after every epoch and nothing else; each start counts its own from 0.
 
     Every start has a folder of its own, named after the epoch that it begins with.

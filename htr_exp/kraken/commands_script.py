@@ -209,7 +209,7 @@ def _one_training(call: _Call, steps: _Steps) -> list[str]:
         "\n# training: a model after every epoch",
         'mkdir -p "$OUT/train"',
         f'{_shown(command)} | tee "$OUT/train/log.txt"',
-        "# the best of them by the log, whose first validation is a rehearsal; kraken's own choice may be that rehearsal",
+        "# the best of them by the log, whose first validation is a sanity check; kraken's own choice may be that sanity check",
         f"BEST=$(sed -n '{steps.figure}' \"$OUT/train/log.txt\" | tail -n +2 | awk '{{print $1, NR - 1}}' | sort -k1,1{steps.order} -k2,2n | head -n 1 | cut -d ' ' -f 2)",
         'cp "$OUT/train/m_$BEST.mlmodel" "$OUT/best.mlmodel"',
     ]

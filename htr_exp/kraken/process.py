@@ -45,7 +45,7 @@ class Process:
     Args:
         argv: the program and its arguments.
         variables: its environment.
-        hear: gets each line of its output, without the line end.
+        on_line: called with each line of its output, without the line end.
         folder: where it runs.
         in_image: it is apptainer, and the program ends when its standard input does.
     """
@@ -55,11 +55,11 @@ class Process:
         argv: Sequence[str],
         variables: Mapping[str, str],
         *,
-        hear: Callable[[str], None],
+        on_line: Callable[[str], None],
         folder: Path,
         in_image: bool = False,
     ) -> None:
-        self._hear, self._in_image = hear, in_image
+        self._on_line, self._in_image = on_line, in_image
         self._process = subprocess.Popen(
             list(argv),
             stdin=subprocess.PIPE if in_image else subprocess.DEVNULL,  # never written to: it closes when we end
@@ -78,7 +78,7 @@ class Process:
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
         with self._process.stdout as said:
             for raw in said:
-                self._hear(raw.decode("utf-8", "replace").rstrip())
+                self._on_line(raw.decode("utf-8", "replace").rstrip())
 
     def poll(self) -> int | None:
         """Return the exit code once it has ended and been heard to its end, else None."""

@@ -86,20 +86,20 @@ class Kraken:
         seen = (*apptainer.binds(readable, writable), *self.binds)
         return replace(self, binds=seen, scratch=scratch, gpu=gpu)
 
-    def start(self, argv: Sequence[str], *, threads: int, hear: Callable[[str], None], folder: Path) -> Process:
+    def start(self, argv: Sequence[str], *, threads: int, on_line: Callable[[str], None], folder: Path) -> Process:
         """Start one of its commands, as `ketos` builds them.
 
         Args:
             argv: ketos or kraken, and its arguments.
             threads: of its numeric libraries.
-            hear: gets each line of its output, without the line end.
+            on_line: called with each line of its output, without the line end.
             folder: where it runs.
         """
         words, variables = self.command(argv, threads=threads, folder=folder, leashed=True)
         if self.image is not None and self.scratch is not None:
             self.scratch.mkdir(parents=True, exist_ok=True)
             variables = apptainer.shielded(variables, self.scratch / "bin")
-        return Process(words, variables, hear=hear, folder=folder, in_image=self.image is not None)
+        return Process(words, variables, on_line=on_line, folder=folder, in_image=self.image is not None)
 
     def command(
         self, argv: Sequence[str], *, threads: int, folder: Path, leashed: bool = False

@@ -58,10 +58,10 @@ def run_here(
         out.print(f"run {run.path}", markup=False)
     try:
         with Progress(out) as progress, _reported(run, last_stage):
-            return run_stages(run, stop=stop, hear=progress, last_stage=last_stage, patience_s=patience_s)
-    except Locked as held:
+            return run_stages(run, stop=stop, observer=progress, last_stage=last_stage, patience_s=patience_s)
+    except Locked as other:
         if out is not None:
-            out.print(f"  process {held.owner.pid} on {held.owner.host} is working on it", markup=False)
+            out.print(f"  process {other.owner.pid} on {other.owner.host} is working on it", markup=False)
         return run.state()
 
 
@@ -134,7 +134,7 @@ def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str]
 def main() -> int:
     """Do the run named on the command line, in a process of its own."""
     stop = Stop()
-    # after a node failed, the claim of the job's earlier start may have to grow old
+    # after a node failed, the lock of the job's earlier start may have to grow old
     patience_s = STALE_S + 30 if machine.allocation() else 0.0
     with stop.listening():
         run_here(

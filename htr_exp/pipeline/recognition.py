@@ -51,7 +51,7 @@ class Recognition(Stages):
         for side, target in self._inputs.compiled().items():
 
             def make(aside: Path, side: str = side) -> None:
-                self._hear.note(f"compiles {counted(len(self._inputs.split[side]), 'page')} for {side}")
+                self._observer.note(f"compiles {counted(len(self._inputs.split[side]), 'page')} for {side}")
                 self._call(
                     compile_command(
                         self._inputs.kraken.version, pages=str(self._run.live / f"{side}.pages"), output=str(aside),
@@ -92,7 +92,7 @@ class Recognition(Stages):
         if position != len(texts):
             raise DatasetError(f"kraken compiled {counted(len(texts), 'line')} for {side} where {position} are staged")
 
-    def _material(self) -> dict[str, Any]:
+    def _training_inputs(self) -> dict[str, Any]:
         return {"train": self._run.live / "train.list", "validation": self._run.live / "validation.list"}
 
     def _prediction_key(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class Recognition(Stages):
         """Recognise the held-out lines; with a segmentation model also those that it finds, from the images alone."""
         super().predict()
         if self._inputs.segmenter is not None:
-            FoundLines(self._inputs, self._call, self._stop, self._hear).predict()
+            FoundLines(self._inputs, self._call, self._stop, self._observer).predict()
 
     def score(self, outcome: training.Outcome | None) -> None:
         results: dict[str, Any] = {}
@@ -161,7 +161,7 @@ class Recognition(Stages):
             "polygons": "4.3" if self._inputs.kraken.release == "4.3" else "legacy" if legacy else "new",
         }
         if self._inputs.segmenter is not None:
-            found = FoundLines(self._inputs, self._call, self._stop, self._hear)
+            found = FoundLines(self._inputs, self._call, self._stop, self._observer)
             results["end_to_end"] = found.end_to_end(self._rows("test"))
         write_json(self._run.results, results)
 
@@ -188,7 +188,7 @@ class FoundLines(Recognition):
 
     def predict(self) -> None:
         """Read the pages, unless the cache holds it."""
-        self._hear.note("reads whole pages in the lines that the segmentation model finds")
+        self._observer.note("reads whole pages in the lines that the segmentation model finds")
         self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
 
     def _prediction_key(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from htr_exp.pipeline import training
 from htr_exp.pipeline.recognition import Recognition
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.segmentation import Segmentation
-from htr_exp.pipeline.stages import Hear, Stages
+from htr_exp.pipeline.stages import Observer, Stages
 from htr_exp.runs.provenance import code_digest
 from htr_exp.runs.run_dir import RunDir, StateRecord, plainly
 from htr_exp.slurm import failures
@@ -32,21 +32,21 @@ LOOK_S = 2.0  # between two looks whether the run was cancelled
 ENDED_BY = {
     "user": "stopped by a signal; the same command goes on from here",
     "terminated": "stopped by a signal; the same command goes on from here",
-    "make_room": "stopped for its time limit or for another job; goes on from here when it starts again",
+    "preempted": "stopped for its time limit or for another job; goes on from here when it starts again",
     "cancelled": "cancelled",
 }
 """What a word of `stop` means for a run that it ended."""
 
 
 def run_stages(
-    run: RunDir, *, stop: Stop, hear: Hear, last_stage: str | None = None, patience_s: float = 0.0
+    run: RunDir, *, stop: Stop, observer: Observer, last_stage: str | None = None, patience_s: float = 0.0
 ) -> StateRecord:
     """Do all that is left to do in a run.
 
     Args:
         run: a sealed run folder.
         stop: asked between and within stages.
-        hear: shown the progress.
+        observer: shown the progress.
         last_stage: end after this stage, `compile`, and leave the rest queued.
         patience_s: how long to wait for another process that works in the run, seconds.
 
@@ -54,20 +54,20 @@ def run_stages(
         How the run stands afterwards; a failure is told in its reason, not raised.
 
     Raises:
-        Held: another process works in the run.
+        Locked: another process works in the run.
         HtrExpError: the run folder cannot be written.
     """
     until = time.monotonic() + patience_s
     try:
-        with run.held(wait=lambda owner: time.monotonic() < until and stop() is None):
-            return _Job(run, stop, hear, last_stage).do()
+        with run.locked(wait=lambda owner: time.monotonic() < until and stop() is None):
+            return _Job(run, stop, observer, last_stage).do()
     except OSError as error:
         raise plainly(error, run.path) from None
 
 
 class _Job:
-    def __init__(self, run: RunDir, stop: Stop, hear: Hear, last_stage: str | None) -> None:
-        self._run, self._signalled, self._hear, self._last_stage = run, stop, hear, last_stage
+    def __init__(self, run: RunDir, stop: Stop, observer: Observer, last_stage: str | None) -> None:
+        self._run, self._signalled, self._observer, self._last_stage = run, stop, observer, last_stage
         self._looked, self._cancelled = time.monotonic(), False
         self._goes_on_after: tuple[str, ...] = ()
         self._inputs = RunInputs(run)
@@ -79,7 +79,9 @@ class _Job:
         self._begin()
         started = time.monotonic()
         try:
-            task = STAGES[task_of(self._inputs.facts["run"]["task"])](self._inputs, self._call, self._stop, self._hear)
+            task = STAGES[task_of(self._inputs.facts["run"]["task"])](
+                self._inputs, self._call, self._stop, self._observer
+            )
             self._stage("verify", self._inputs.verify)
             self._say_which_kraken()
             outcome = None
@@ -89,7 +91,7 @@ class _Job:
                 if self._last_stage == "compile":
                     return self._ended(RunState.QUEUED, None)
                 outcome = self._stage("train", task.train)
-                if outcome.ended_by in ("terminated", "make_room", "cancelled"):
+                if outcome.ended_by in ("terminated", "preempted", "cancelled"):
                     raise Interrupted
                 if outcome.epochs == 0:
                     return self._ended(
@@ -110,7 +112,7 @@ class _Job:
             except OSError:
                 raise wrong from None
         spent = time.monotonic() - started
-        self._hear.note(f"{spent / 60:.1f} minutes")
+        self._observer.note(f"{spent / 60:.1f} minutes")
         if outcome is not None and outcome.ended_by == "user":
             return self._ended(
                 RunState.STOPPED, "stopped by the user; the best model so far is scored, the same command trains on"
@@ -149,7 +151,7 @@ class _Job:
         if kraken.fallback:
             text = f"{kraken.fallback}: uses kraken {kraken.version} of {kraken.image} instead"
             self._run.note(text)
-            self._hear.note(text)
+            self._observer.note(text)
 
     def _why(self, error: HtrExpError) -> str:
         said = [error.headline, *map(str, error.problems)]
@@ -168,7 +170,7 @@ class _Job:
         self._stop_here()
         self._run.write_state(RunState.RUNNING, stage=name)
         self._run.note(name)
-        self._hear.stage(name)
+        self._observer.stage(name)
         killed_after: int | None = None
         while True:
             try:
@@ -181,7 +183,7 @@ class _Job:
                     raise
                 killed_after = done
                 self._run.note(f"{error.headline}: starts it again")
-                self._hear.note(f"{error.headline}: starts it again")
+                self._observer.note(f"{error.headline}: starts it again")
 
     def _stop_here(self) -> None:
         word = self._stop()
@@ -194,12 +196,12 @@ class _Job:
         with open(self._run.log, "a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(argv)}\n")
 
-            def hear(line: str) -> None:
+            def keep(line: str) -> None:
                 log.write(line + "\n")
                 last[:] = [*last[-20:], line.strip()] if line.strip() else last
 
             command = self._inputs.kraken.start(
-                argv, threads=self._inputs.experiment.training.threads, hear=hear, folder=self._run.path
+                argv, threads=self._inputs.experiment.training.threads, on_line=keep, folder=self._run.path
             )
             try:
                 while (code := command.wait(0.2)) is None:

@@ -46,7 +46,7 @@ class Segmentation(Stages):
     def _by_line_f1(self) -> bool:
         return self._scores.best_by == "line_f1"
 
-    def _material(self) -> dict[str, Any]:
+    def _training_inputs(self) -> dict[str, Any]:
         return {
             "train": self._run.live / "train.pages",
             "validation": self._run.live / "validation.pages",
@@ -76,7 +76,7 @@ class Segmentation(Stages):
             model = folder / f"epoch-{record['epoch']:04d}.mlmodel"
             if not model.exists():
                 self._take_weights(record, model)
-            self._hear.note(f"scores epoch {record['epoch'] + 1} on the validation pages")
+            self._observer.note(f"scores epoch {record['epoch'] + 1} on the validation pages")
             self._predict({"best": model}, pages)
             figure = score_pages(self._pairs(pages, self._inputs.digest(model))).to_json()["line_f1"]
             found.append({"epoch": record["epoch"], "line_f1": figure})
@@ -176,7 +176,7 @@ class Segmentation(Stages):
         worst = scoring_layout_score.worst(score_pages(pairs.values()), count)
         places = {page["page"]: self._inputs.image(page) for page in pages}
         for number, page in enumerate(worst, 1):
-            self._hear.advance(number, len(worst))
+            self._observer.advance(number, len(worst))
             pair = pairs[page]
             with Image.open(places[page]) as image:
                 upright = ImageOps.exif_transpose(image) if self._inputs.kraken.release == "7.1" else image

@@ -126,7 +126,7 @@ def _survive(
         start(todo, stop)
         left = [run for run in todo if unfinished(run) and run.cancelled() is None]
         if left and stop() is not None:
-            if stop() == "make_room":
+            if stop() == "preempted":
                 _requeue(left, terms, began)
             _say("waits for Slurm to end this job")
             until = time.monotonic() + LONGEST_GRACE_S

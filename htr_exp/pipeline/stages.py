@@ -23,7 +23,7 @@ PAGES_PER_COMMAND = 200
 HELD_OUT = ("validation", "test")
 
 
-class Hear(training.Hear, Protocol):
+class Observer(training.Observer, Protocol):
     """Whoever shows a run's progress."""
 
     def stage(self, name: str) -> None:
@@ -46,7 +46,7 @@ class Stages(ABC):
         inputs: the run.
         call: runs kraken's programs.
         stop: asked while something is waited for.
-        hear: shown the progress.
+        observer: shown the progress.
     """
 
     task: Task
@@ -54,8 +54,8 @@ class Stages(ABC):
     suffix: str  # of a page's prediction
     prepares = True  # whether there is anything to do before training
 
-    def __init__(self, inputs: RunInputs, call: Call, stop: Callable[[], str | None], hear: Hear) -> None:
-        self._inputs, self._call, self._stop, self._hear = inputs, call, stop, hear
+    def __init__(self, inputs: RunInputs, call: Call, stop: Callable[[], str | None], observer: Observer) -> None:
+        self._inputs, self._call, self._stop, self._observer = inputs, call, stop, observer
         self._run = inputs.run
 
     def prepare(self) -> None:  # noqa: B027 - segmentation trains on the pages themselves
@@ -66,7 +66,7 @@ class Stages(ABC):
         """Score the predictions; write them down, and results.json."""
 
     @abstractmethod
-    def _material(self) -> dict[str, Any]:
+    def _training_inputs(self) -> dict[str, Any]:
         """Return what a training is made from, as far as it is the task's own."""
 
     @abstractmethod
@@ -98,8 +98,8 @@ class Stages(ABC):
             "spec": None if self._inputs.facts["model"] else experiment.architecture.spec,
             "task": self.task,
         }
-        material = training.Material(**values | self._material())
-        return training.train(self._run, material, stop=self._stop, hear=self._hear)
+        inputs = training.TrainingInputs(**values | self._training_inputs())
+        return training.train(self._run, inputs, stop=self._stop, observer=self._observer)
 
     def convert(self) -> None:
         """Keep the best epoch's weights as best.mlmodel."""
@@ -146,7 +146,7 @@ class Stages(ABC):
                 done += len(batch)
 
     def _advance(self, before: int, total: int, count: int) -> None:
-        self._hear.advance(before + count, total)
+        self._observer.advance(before + count, total)
 
     def _predict_batch(
         self, name: str, model: Path, pages: Sequence[dict[str, Any]], advanced: Callable[[int], None]

@@ -93,7 +93,7 @@ def submit_runs(wanted: Sequence[RunToSubmit], settings: Slurm, *, name: str, ca
     """
     try:
         # of two commands at once, the second sees what the first has submitted
-        with locked(wanted[0].path.parent / ".submission.claim", wait=lambda owner: True):
+        with locked(wanted[0].path.parent / ".submission.lock", wait=lambda owner: True):
             todo = _waiting(wanted)
             return _submit(todo, settings, name, cache) if todo else {}
     except OSError as error:

@@ -15,7 +15,7 @@ from htr_exp.core.errors import KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.core.task import Task
 from htr_exp.core.text import counted
-from htr_exp.kraken.checkpoints import Saved, SavedModels, saved
+from htr_exp.kraken.checkpoints import Checkpoints, EpochModels, checkpoints_of
 from htr_exp.kraken.commands import resume_command, train_command
 from htr_exp.kraken.log import REPLACED, further_of, sanity_checks, validation_of
 from htr_exp.kraken.releases import release
@@ -23,7 +23,7 @@ from htr_exp.kraken.runtime import Kraken
 from htr_exp.runs.run_dir import RunDir
 
 
-class Hear(Protocol):
+class Observer(Protocol):
     """Whoever shows a run's progress."""
 
     def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
@@ -34,7 +34,7 @@ class Hear(Protocol):
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingInputs:
     """What a training is made from."""
 
     training: Training
@@ -60,31 +60,31 @@ class Outcome:
     epochs: int
 
 
-def train(run: RunDir, material: Material, *, stop: Callable[[], str | None], hear: Hear) -> Outcome:
+def train(run: RunDir, inputs: TrainingInputs, *, stop: Callable[[], str | None], observer: Observer) -> Outcome:
     """Train until the experiment's end, from whatever is on disk.
 
     Args:
         run: its folder gets the curve, the checkpoints, the log and a record of every start.
-        material: settings and data.
+        inputs: settings and data.
         stop: asked several times a second; a word (user, terminated) stops kraken cleanly.
-        hear: shown every epoch.
+        observer: shown every epoch.
 
     Raises:
         TrainingError: kraken ended without having finished, with its own last words.
     """
     ended_by, begun = None, False
-    files = saved(run.training, material.training, material.kraken.version, material.task)
+    files = checkpoints_of(run.training, inputs.training, inputs.kraken.version, inputs.task)
     while ended_by is None:
         records = run.epochs()
-        ended_by = _over(records, material)
-        if ended_by is not None and files.has(material.task.best_of(records)["epoch"]):
+        ended_by = _over(records, inputs)
+        if ended_by is not None and files.has(inputs.task.best_of(records)["epoch"]):
             break
-        ended_by = _leg(run, material, files, begun, stop, hear)
+        ended_by = _leg(run, inputs, files, begun, stop, observer)
         begun = True
     records = run.epochs()
     if not records:
         return Outcome(ended_by, -1, 0)
-    outcome = Outcome(ended_by, int(material.task.best_of(records)["epoch"]), len(records))
+    outcome = Outcome(ended_by, int(inputs.task.best_of(records)["epoch"]), len(records))
     write_json(
         run.live / "training.json",
         {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch, "epochs": outcome.epochs},
@@ -99,12 +99,12 @@ def weights_of_best(run: RunDir, training: Training, version: str, task: Task) -
 
 def weights_of(run: RunDir, training: Training, version: str, task: Task, record: dict[str, Any]) -> tuple[Path, bool]:
     """Return the file of an epoch that was kept, and whether it is weights already."""
-    return saved(run.training, training, version, task).best(record)
+    return checkpoints_of(run.training, training, version, task).best(record)
 
 
 def kept_epochs(run: RunDir, training: Training, version: str, task: Task) -> list[dict[str, Any]]:
     """Return the records of the epochs whose weights are there."""
-    kept = saved(run.training, training, version, task).kept()
+    kept = checkpoints_of(run.training, training, version, task).kept()
     return [record for record in run.epochs() if record["epoch"] in kept]
 
 
@@ -120,16 +120,21 @@ def clear(run: RunDir, *, keep: bool) -> None:
 
 
 def _leg(
-    run: RunDir, material: Material, files: Saved, begun: bool, stop: Callable[[], str | None], hear: Hear
+    run: RunDir,
+    inputs: TrainingInputs,
+    files: Checkpoints,
+    begun: bool,
+    stop: Callable[[], str | None],
+    observer: Observer,
 ) -> str | None:
     """Run kraken once. Return why the whole training is over, or None where there is more to do."""
-    training, version = material.training, material.kraken.version
+    training, version = inputs.training, inputs.kraken.version
     records = run.epochs()
     checkpoint, done = files.newest(len(records))
     kept, lost = records[:done], records[done:]
     if records:
         run.write_epochs(kept)  # also without a line that a full disk cut short
-    if kept and (over := _over(kept, material)):
+    if kept and (over := _over(kept, inputs)):
         return over
     files.forget(done)
     leg, until = files.leg(done)
@@ -137,15 +142,15 @@ def _leg(
     warm = checkpoint is not None and release(version) == "4.3"
     # a seed that repeats would repeat the order of lines and the dropout of the first epochs
     common: dict[str, Any] = {
-        "task": material.task, "device": material.device, "workers": str(material.workers), "seed": material.seed + done, "until_epoch": until,
-        "output": str(leg / SavedModels.STEM) if release(version) == "4.3" else str(leg),
+        "task": inputs.task, "device": inputs.device, "workers": str(inputs.workers), "seed": inputs.seed + done, "until_epoch": until,
+        "output": str(leg / EpochModels.STEM) if release(version) == "4.3" else str(leg),
     }  # fmt: skip
     if checkpoint is not None and not warm:
         argv = resume_command(version, training, checkpoint=str(checkpoint), **common)
     else:
         argv = train_command(
-            version, training, train=str(material.train), validation=str(material.validation), base=str(checkpoint) if warm else material.base,
-            spec=material.spec, classes=str(material.classes) if material.classes else None, done=done, **common,
+            version, training, train=str(inputs.train), validation=str(inputs.validation), base=str(checkpoint) if warm else inputs.base,
+            spec=inputs.spec, classes=str(inputs.classes) if inputs.classes else None, done=done, **common,
         )  # fmt: skip
     new_leg = begun and not lost
     append_jsonl(
@@ -154,8 +159,8 @@ def _leg(
             "time": utc_now(),
             "leg": leg.name,
             "kraken": version,
-            "device": material.device,
-            "workers": material.workers,
+            "device": inputs.device,
+            "workers": inputs.workers,
             "new_leg": new_leg,
             "resumed_from": checkpoint.name if checkpoint else None,
             "warm_restart": warm,
@@ -166,14 +171,14 @@ def _leg(
     )
     how = ", without the state of its optimiser (a warm restart)" if warm else ""
     if lost:
-        hear.note(
+        observer.note(
             f"goes on after epoch {done}{how}; {counted(len(lost), 'epoch')} without a checkpoint must be trained again"
         )
     elif checkpoint is not None and not new_leg:
-        hear.note(f"goes on after epoch {done}{how}")
-    over = _Follower(run, material, files, leg, kept, stop, hear).follow(argv)
+        observer.note(f"goes on after epoch {done}{how}")
+    over = _Follower(run, inputs, files, leg, kept, stop, observer).follow(argv)
     if over is None and until is None:
-        return _over(run.epochs(), material) or "early"  # kraken's own word is enough
+        return _over(run.epochs(), inputs) or "early"  # kraken's own word is enough
     if over is None and until is not None and len(run.epochs()) != until:
         raise TrainingError(
             f"kraken ended after {until} epochs, of which only {len(run.epochs())} could be read from what it said: see {run.log}"
@@ -181,12 +186,12 @@ def _leg(
     return over
 
 
-def _over(records: Sequence[dict[str, Any]], material: Material) -> str | None:
+def _over(records: Sequence[dict[str, Any]], inputs: TrainingInputs) -> str | None:
     """Say why no further epoch may be trained, or None."""
-    training = material.training
+    training = inputs.training
     if not records:
         return None
-    if _patience_spent(records, material):
+    if _patience_spent(records, inputs):
         return "early"
     if len(records) >= training.epochs:
         return "epochs"
@@ -198,8 +203,8 @@ def _over(records: Sequence[dict[str, Any]], material: Material) -> str | None:
     return None
 
 
-def _patience_spent(records: Sequence[dict[str, Any]], material: Material) -> bool:
-    training, task = material.training, material.task
+def _patience_spent(records: Sequence[dict[str, Any]], inputs: TrainingInputs) -> bool:
+    training, task = inputs.training, inputs.task
     if training.quit != "early" or not records or len(records) < training.min_epochs:
         return False
     best = task.best_of(records)
@@ -207,33 +212,33 @@ def _patience_spent(records: Sequence[dict[str, Any]], material: Material) -> bo
 
 
 class _Follower:
-    """Hears one kraken training to its end."""
+    """Follows one training of kraken's to its end."""
 
     def __init__(
         self,
         run: RunDir,
-        material: Material,
-        files: Saved,
+        inputs: TrainingInputs,
+        files: Checkpoints,
         leg: Path,
         records: list[dict[str, Any]],
         stop: Callable[[], str | None],
-        hear: Hear,
+        observer: Observer,
     ) -> None:
-        self._run, self._material, self._files, self._leg, self._records = run, material, files, leg, records
-        self._task, self._stop, self._hear = material.task, stop, hear
+        self._run, self._inputs, self._files, self._leg, self._records = run, inputs, files, leg, records
+        self._task, self._stop, self._observer = inputs.task, stop, observer
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._last: list[str] = []
         self._since = time.monotonic()
-        self._rehearsals = sanity_checks(material.kraken.version)
+        self._sanity_checks = sanity_checks(inputs.kraken.version)
 
     def follow(self, argv: Sequence[str]) -> str | None:
         """Run the command; return why the training as a whole is over, or None at the leg's own end."""
-        training = self._material.training
+        training = self._inputs.training
         over: str | None = None
         with open(self._run.log, "a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(argv)}\n")
-            command = self._material.kraken.start(
-                argv, threads=training.threads, hear=self._said.put, folder=self._run.path
+            command = self._inputs.kraken.start(
+                argv, threads=training.threads, on_line=self._said.put, folder=self._run.path
             )
             try:
                 while command.wait(0.2) is None:
@@ -247,8 +252,8 @@ class _Follower:
                 raise
             code = command.poll()
             self._take_in(log)
-        self._files.thin_out(self._records, self._material.keep)
-        if over is None and not self._files.ended(self._leg) and not _over(self._records, self._material):
+        self._files.thin_out(self._records, self._inputs.keep)
+        if over is None and not self._files.ended(self._leg) and not _over(self._records, self._inputs):
             over = self._stop()
             if over is None:
                 kind = KilledError if code is not None and code < 0 else TrainingError
@@ -269,8 +274,8 @@ class _Follower:
                     ],
                 )
             validation = validation_of(line)
-            if validation is not None and self._rehearsals:
-                self._rehearsals -= 1
+            if validation is not None and self._sanity_checks:
+                self._sanity_checks -= 1
             elif validation is not None and not self._complete():
                 self._validated(validation)
             elif self._records and (more := further_of(line)) and not more.keys() <= self._records[-1].keys():
@@ -280,8 +285,8 @@ class _Follower:
 
     def _complete(self) -> bool:
         """Say whether the curve is at its end: kraken may validate once more before it hears that it is over."""
-        training = self._material.training
-        return len(self._records) >= training.epochs or _patience_spent(self._records, self._material)
+        training = self._inputs.training
+        return len(self._records) >= training.epochs or _patience_spent(self._records, self._inputs)
 
     def _validated(self, figures: dict[str, float]) -> None:
         now = time.monotonic()
@@ -294,12 +299,12 @@ class _Follower:
         self._since = now
         self._records.append(record)
         self._run.add_epoch(record)
-        self._files.thin_out(self._records, self._material.keep)
-        self._hear.epoch(self._task, record, self._task.best_of(self._records), self._left())
+        self._files.thin_out(self._records, self._inputs.keep)
+        self._observer.epoch(self._task, record, self._task.best_of(self._records), self._left())
 
     def _left(self) -> float | None:
         """Return the most time that can be left, seconds."""
-        training = self._material.training
+        training = self._inputs.training
         mean = sum(record["seconds"] for record in self._records) / len(self._records)
         left = (training.epochs - len(self._records)) * mean
         if training.time_budget_min is not None:
@@ -308,14 +313,14 @@ class _Follower:
 
     def _cut(self) -> str | None:
         """Say why kraken must be stopped, where it would go on by itself."""
-        training = self._material.training
+        training = self._inputs.training
         if self._records and self._files.has(
             self._task.best_of(self._records)["epoch"]
         ):  # not before it has written that
             if training.quit == "early" and len(self._records) >= training.epochs:
                 return "epochs"
             # where a restart was a warm one, kraken does not know how long there was no better epoch
-            if self._material.kraken.release == "4.3" and _patience_spent(self._records, self._material):
+            if self._inputs.kraken.release == "4.3" and _patience_spent(self._records, self._inputs):
                 return "early"
         if training.time_budget_min is not None:
             used = sum(record["seconds"] for record in self._records) + time.monotonic() - self._since

@@ -58,7 +58,7 @@ def write_run(plan: Plan, *, command: Sequence[str], again: bool = False) -> tup
         return known, False  # nothing is written: a finished run may lie where nothing can be
     try:
         # of two commands at once for one experiment, the second takes the first one's run
-        with locked(plan.places.runs / f".{plan.key[:16]}.claim", wait=lambda owner: True):
+        with locked(plan.places.runs / f".{plan.key[:16]}.lock", wait=lambda owner: True):
             return _written(plan, command, again)
     except OSError as error:
         raise plainly(error, plan.places.runs) from None

@@ -142,8 +142,8 @@ class RunDir:
         return self.live / "requeues.jsonl"
 
     @property
-    def claim(self) -> Path:
-        return self.live / "claim"
+    def lock(self) -> Path:
+        return self.live / "lock"
 
     def seal(self, files: dict[str, str]) -> None:
         """Write the files that say what the run is, and their digests; the manifest comes last and makes it a run.
@@ -199,7 +199,7 @@ class RunDir:
         found = self.written_state()
         if found.state is not RunState.DONE and (cancelled := self.cancelled()) is not None:
             return StateRecord(RunState.CANCELLED, f"cancelled by {cancelled['by']}", found.stage, cancelled["time"])
-        if found.state is RunState.RUNNING and owner_of(self.claim) is None:
+        if found.state is RunState.RUNNING and owner_of(self.lock) is None:
             return StateRecord(
                 RunState.INTERRUPTED,
                 "the process ended without a word (killed, or the machine stopped)",
@@ -230,17 +230,17 @@ class RunDir:
 
     def owner(self) -> Owner | None:
         """Return the process that works in this run, if one does."""
-        return owner_of(self.claim)
+        return owner_of(self.lock)
 
     @contextmanager
-    def held(self, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
-        """Work in this run alone; `wait` as for `claimed`.
+    def locked(self, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
+        """Work in this run alone; `wait` as for `core.lock.locked`.
 
         Raises:
-            Held: another process works in it.
+            Locked: another process works in it.
             OSError: the folder cannot be written.
         """
-        with locked(self.claim, wait=wait):
+        with locked(self.lock, wait=wait):
             yield
 
     def epochs(self) -> list[dict[str, Any]]:

@@ -154,7 +154,7 @@ def _written(run: RunDir, known: StateRecord, before: StateRecord) -> StateRecor
         return before
     try:
         # Holding the run asks the file server for the folder's newest state, and keeps out whoever begins the run now.
-        with run.held():
+        with run.locked():
             now = run.state()  # who holds the run is ourselves: "running" is what the job that is gone wrote
             if now.state.is_settled:
                 return now

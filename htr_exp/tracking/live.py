@@ -78,20 +78,20 @@ def _is_ours(run: RunDir, ended: bool) -> bool:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    sys.exit(1)  # also from within a request: claims are given up on the way
+    sys.exit(1)  # also from within a request: locks are given up on the way
 
 
 def main() -> None:
     """Report the run named on the command line; the server is the first line of standard input."""
     woken, wake = os.pipe()
 
-    def hear(number: int, frame: FrameType | None) -> None:
+    def leave_soon(number: int, frame: FrameType | None) -> None:
         os.write(wake, b".")
         signal.alarm(int(2 * LAST_S))  # Slurm kills soon after
 
     for number in (signal.SIGINT, signal.SIGUSR2, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, hear)
+    signal.signal(signal.SIGTERM, leave_soon)
     signal.signal(signal.SIGALRM, _leave)
     uri = b""
     while not uri.endswith(b"\n"):

@@ -19,7 +19,7 @@ from htr_exp.core.lock import Locked, Owner, locked
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 BUSY_SECONDS = 5.0  # how long another program may hold the database before we say so
-CLAIM_SECONDS = 120.0  # how long to wait for another process of ours, which may have many runs to record
+LOCK_SECONDS = 120.0  # how long to wait for another process of ours, which may have many runs to record
 INSTALL = "install it with `pip install 'htr-exp[mlflow]'`"
 
 # The UI keeps a table's columns in a tag of the experiment and opens it by its name in the address. Without one, it
@@ -77,7 +77,7 @@ def database(uri: str) -> Path | None:
 
 
 def lock(path: Path) -> Path:
-    """Return the claim folder of an SQLite file."""
+    """The lock of an SQLite file, a folder beside it."""
     return path.with_name(f"{path.name}.lock")
 
 
@@ -91,10 +91,10 @@ def local_path(uri: str) -> Path | None:
 
 @contextlib.contextmanager
 def written_alone(database: Path, *, wait: float, say: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the claim on what is written by one process at a time.
+    """Hold the lock on what is written by one process at a time.
 
     Args:
-        database: the store, or the run of a server; its claim lies beside it.
+        database: the store, or the run of a server; its lock lies beside it.
         wait: seconds to wait for another process.
         say: called once with a sentence if there is a wait.
 
@@ -112,16 +112,16 @@ def written_alone(database: Path, *, wait: float, say: Callable[[str], None] | N
         told = True
         return time.monotonic() < until
 
-    with contextlib.ExitStack() as held:
-        claim = lock(database)
+    with contextlib.ExitStack() as stack:
+        folder = lock(database)
         try:
-            held.enter_context(locked(claim, wait=patient))
+            stack.enter_context(locked(folder, wait=patient))
         except Locked as other:
             raise BusyError(
-                f"process {other.owner.pid} on {other.owner.host} is writing it (its claim is {claim}): wait until it ends and sync again"
+                f"process {other.owner.pid} on {other.owner.host} is writing it (its lock is {folder}): wait until it ends and sync again"
             ) from None
         except OSError as error:
-            raise StoreTroubleError(in_words(error, claim.parent)) from error
+            raise StoreTroubleError(in_words(error, folder.parent)) from error
         yield
 
 

@@ -133,7 +133,7 @@ def _end(reporter: subprocess.Popen[bytes], run: RunDir) -> None:
         reporter.wait(END_S)
     except subprocess.TimeoutExpired:
         note(run, f"the server did not take the end of the run within {END_S:.0f} s")
-        reporter.send_signal(signal.SIGALRM)  # it gives up its claim on the run's record
+        reporter.send_signal(signal.SIGALRM)  # it gives up its lock on the run's record
         with contextlib.suppress(subprocess.TimeoutExpired):
             reporter.wait(LEAVE_S)
     finally:

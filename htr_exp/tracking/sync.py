@@ -16,7 +16,7 @@ from typing import Any
 from htr_exp.tracking import run_view
 from htr_exp.tracking import store as tracking_store
 from htr_exp.tracking.store import (
-    CLAIM_SECONDS,
+    LOCK_SECONDS,
     BusyError,
     StoreTroubleError,
     in_words,
@@ -106,7 +106,7 @@ def _sync_store(
                 _reach(target)
             _record(folders, marks, found, workspace, target, progress)
             return
-        with written_alone(database, wait=CLAIM_SECONDS, say=progress):
+        with written_alone(database, wait=LOCK_SECONDS, say=progress):
             probe(database)
             if database.parent == workspace.resolve():
                 relocate(database, workspace)
@@ -162,8 +162,8 @@ def _record(
             continue
         try:
             writer = writer or Writer(target, workspace)
-            # The embedded store is claimed as a whole; on a server, a job and a person may record the same run at once.
-            hold = contextlib.nullcontext() if tracking_store.database(target) else _claim_run(folder, progress)
+            # The embedded store is locked as a whole; on a server, a job and a person may record the same run at once.
+            hold = contextlib.nullcontext() if tracking_store.database(target) else _locked_run(folder, progress)
             with hold, warnings.catch_warnings():
                 # What MLflow's libraries find deprecated in each other is not the user's matter.
                 warnings.simplefilter("ignore")
@@ -186,7 +186,7 @@ def _record(
             progress(f"{number}/{len(folders)} recorded {folder.name}")
 
 
-def _claim_run(folder: Path, progress: Say | None) -> contextlib.AbstractContextManager[Any]:
+def _locked_run(folder: Path, progress: Say | None) -> contextlib.AbstractContextManager[Any]:
     return written_alone(folder / "live/tracking", wait=SERVER_SECONDS, say=progress)
 
 

@@ -18,7 +18,7 @@ from types import FrameType
 
 from htr_exp.core.errors import HtrExpError
 from htr_exp.tracking import store
-from htr_exp.tracking.store import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
+from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
 
 
 def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None, open_browser: bool = False) -> None:
@@ -53,7 +53,7 @@ def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None
         try:
             with contextlib.ExitStack() as starting:  # it makes or opens the database: no sync meanwhile
                 if database:
-                    starting.enter_context(store.written_alone(database, wait=CLAIM_SECONDS, say=print))
+                    starting.enter_context(store.written_alone(database, wait=LOCK_SECONDS, say=print))
                     store.probe(database)
                     if database.parent == workspace.resolve():
                         store.relocate(database, workspace)

@@ -21,7 +21,7 @@ from typing import Any
 
 from htr_exp.core import files, machine
 from htr_exp.tracking import run_view, store
-from htr_exp.tracking.store import CLAIM_SECONDS, INSTALL, StoreTroubleError, store_uri
+from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
 
 MARKS = "live/tracking.json"
 # One log_batch may hold 1000 entities, of which 100 params and 100 tags.
@@ -216,7 +216,7 @@ class Writer:
             if run is None:
                 # the runs of a sweep start at the same moment, and each would make one
                 beside = self.workspace / "cache" / f"mlflow-sweep-{sweep.id}"
-                alone = store.written_alone(beside, wait=CLAIM_SECONDS)
+                alone = store.written_alone(beside, wait=LOCK_SECONDS)
                 with contextlib.nullcontext() if store.database(self.uri) else alone:
                     run = self._find(experiment, "htr_exp.sweep", sweep.id) or self._new_parent(
                         experiment, sweep, started

@@ -3,14 +3,14 @@
 What differs from 7.1's (see fake_ketos.py, with which it shares the scenario):
 
 - --device, --workers and --precision belong to the subcommand; --threads and what came later are unknown;
-- `train -v` first logs a rehearsal on two batches, which counts for nothing but its own choice of the best;
+- `train -v` first logs a sanity check on two batches, which counts for nothing but its own choice of the best;
 - after every validation it writes STEM_N.mlmodel, N from 0 at every start, with the history of the model it began with and its
   own behind it; it keeps no state of the optimiser and deletes nothing;
 - the folder of STEM must be there: without it, it fails after the first epoch;
 - `-q dumb` ends after -N epochs, `-q early` after --lag epochs without improvement; it then copies its own choice to
-  STEM_best.mlmodel, which may be the rehearsal's (epoch 0);
+  STEM_best.mlmodel, which may be the sanity check's (epoch 0);
 - `segtrain` takes no numbers of classes, and names the outputs of its models rightly; the accuracy of their history is the mean
-  IoU. With `--resize union` and a base model that has classes which the pages lack, it fails in its rehearsal.
+  IoU. With `--resize union` and a base model that has classes which the pages lack, it fails in its sanity check.
 """
 
 from __future__ import annotations
@@ -92,8 +92,11 @@ def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     if layout and "replaced_page" in play:
         print("[11/27/26 23:18:40] INFO     Failed. Replacing with sample 1  segmentation.py:172")
-    said(play.get("rehearsal", 0.5), 396, layout)
-    best, best_epoch = play.get("rehearsal", 0.5), 0  # its choice; what stops it early does not hear the rehearsal
+    said(play.get("sanity_check", 0.5), 396, layout)
+    best, best_epoch = (
+        play.get("sanity_check", 0.5),
+        0,
+    )  # its choice; what stops it early does not hear the sanity check
     most, waited, epoch = -1.0, 0, 0
     while not over(args, epoch, waited, most):
         fault(play, begun + epoch)

@@ -13,7 +13,7 @@ from htr_exp.config.defaults import shipped
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.task import RECOGNITION, Task
-from htr_exp.kraken.checkpoints import Checkpoints
+from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import training
 from htr_exp.runs.run_dir import RunDir
@@ -53,7 +53,7 @@ class Trainer:
         self.settings = replace(self.settings, **changes)
         self.heard = heard or Heard()
         live = self.run.live
-        material = training.Material(
+        inputs = training.TrainingInputs(
             self.settings,
             self._kraken,
             "cpu",
@@ -65,7 +65,7 @@ class Trainer:
             live / "validation.list",
             RECOGNITION,
         )
-        return training.train(self.run, material, stop=stop, hear=self.heard)
+        return training.train(self.run, inputs, stop=stop, observer=self.heard)
 
     def killed(self, **changes: Any) -> None:
         """Start, and expect that kraken ends by SIGKILL."""
@@ -85,7 +85,7 @@ class Trainer:
         return read_jsonl(self.run.starts)
 
     def checkpoints(self, leg: str) -> dict[int, Path]:
-        return Checkpoints(self.run.training, self.settings, RECOGNITION)._of(self.run.training / leg)
+        return LegCheckpoints(self.run.training, self.settings, RECOGNITION)._of(self.run.training / leg)
 
     def kept(self, leg: str = "leg-01") -> list[int]:
         return sorted(self.checkpoints(leg))

@@ -35,7 +35,7 @@ class Quiet:
 def do(run: RunDir, *, word: str | None = None, at_epoch: int = 2) -> StateRecord:
     """Do what is left of a run; with a word, ask for a stop after so many epochs."""
     stop = Stop()
-    return run_stages(run, stop=stop, hear=Quiet(stop if word else None, at_epoch, word or ""))
+    return run_stages(run, stop=stop, observer=Quiet(stop if word else None, at_epoch, word or ""))
 
 
 def staged(run: RunDir, side: str) -> list[Path]:

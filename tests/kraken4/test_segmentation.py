@@ -31,7 +31,7 @@ def test_blla_learns_the_types_of_a_book_and_is_scored_beside_what_it_was(
     assert base["lines"] == best["lines"] > 0
     assert base["line_f1"] > 0.3
     assert best["line_f1"] > 0.3
-    (record,) = run.epochs()  # the rehearsal is none
+    (record,) = run.epochs()  # the sanity check is none
     assert 0 < record["val_mean_iu"] < 1
     classes = run.facts()["classes"]
     assert set(classes["numbers"]["regions"]) >= {"text"}

@@ -57,7 +57,7 @@ def test_a_run_trains_and_gains(old: RunDir) -> None:
     assert (found["kraken"]["version"], found["kraken"]["kind"]) == ("4.3.13", "module")
     assert found["kraken"]["module"] == "kraken/4.3.13"
     assert found["test"]["best"]["cer"] < found["test"]["base"]["cer"]
-    assert [record["epoch"] for record in old.epochs()] == [0, 1]  # the rehearsal is none
+    assert [record["epoch"] for record in old.epochs()] == [0, 1]  # the sanity check is none
     assert found["test"]["best"]["lines"] == len(read_jsonl(old.predictions / "test.jsonl"))
 
 

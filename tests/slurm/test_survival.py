@@ -114,7 +114,7 @@ def test_a_run_that_is_pre_empted_in_every_stage_does_nothing_twice(
     assert len(legs(run)) == 2
     cache = run.path.parents[1] / "cache"
     assert len(list(cache.glob("compiled/*.arrow"))) == 3
-    assert not [path for path in cache.rglob(".*") if ".part" in path.name or ".claim" in path.name]
+    assert not [path for path in cache.rglob(".*") if ".part" in path.name or ".lock" in path.name]
 
 
 SLOW_START = """

@@ -113,10 +113,10 @@ def _state(folder: Folder, there: Path) -> Finding:
 
 
 def _write(folder: Path) -> float:
-    """Make, rename and delete what a run makes: a folder, as our claims are, and a file. Return how far the clocks are apart."""
+    """Make, rename and delete what a run makes: a folder, as our locks are, and a file. Return how far the clocks are apart."""
     trial = Path(tempfile.mkdtemp(prefix=".htr_exp-doctor-", dir=folder))
     try:
-        (trial / "claim").mkdir()
+        (trial / "lock").mkdir()
         with open(trial / "aside", "wb") as file:
             file.write(b"htr_exp" * 600)
             file.flush()

@@ -20,7 +20,7 @@ echo "$OUT/test.arrow" > "$OUT/test.list"
 # training: a model after every epoch
 mkdir -p "$OUT/train"
 ketos -v --no-deterministic -s 1 train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/m" -i "$BASE" --resize union -q early --lag 10 --min-epochs 0 -d cpu --workers 0 --precision 32 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --pad 16 --augment --normalize-whitespace | tee "$OUT/train/log.txt"
-# the best of them by the log, whose first validation is a rehearsal; kraken's own choice may be that rehearsal
+# the best of them by the log, whose first validation is a sanity check; kraken's own choice may be that sanity check
 BEST=$(sed -n 's/.*total chars [0-9.]* errors \([0-9.]*\) accuracy.*/\1/p' "$OUT/train/log.txt" | tail -n +2 | awk '{print $1, NR - 1}' | sort -k1,1n -k2,2n | head -n 1 | cut -d ' ' -f 2)
 cp "$OUT/train/m_$BEST.mlmodel" "$OUT/best.mlmodel"
 

@@ -12,7 +12,7 @@ import pytest
 from helpers.trainer import Trainer, value
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.task import RECOGNITION
-from htr_exp.kraken.checkpoints import SavedModels
+from htr_exp.kraken.checkpoints import EpochModels
 from htr_exp.kraken.model_file import read_header
 from htr_exp.pipeline import training
 
@@ -24,7 +24,7 @@ def trainer(tmp_path: Path, workspace: Path, fake_kraken4: Path, base_model: Pat
 
 def models(trainer: Trainer) -> list[int]:
     """Return the epochs whose models are there."""
-    return sorted(SavedModels(trainer.run.training, RECOGNITION)._all())
+    return sorted(EpochModels(trainer.run.training, RECOGNITION)._all())
 
 
 def best_file(trainer: Trainer) -> Path:
@@ -33,8 +33,8 @@ def best_file(trainer: Trainer) -> Path:
     return path
 
 
-def test_the_rehearsal_before_the_first_epoch_counts_for_nothing(trainer: Trainer, scenario) -> None:
-    scenario.play(rehearsal=0.99, errors=[300, 200, 100, 150])
+def test_the_sanity_check_before_the_first_epoch_counts_for_nothing(trainer: Trainer, scenario) -> None:
+    scenario.play(sanity_check=0.99, errors=[300, 200, 100, 150])
     outcome = trainer.start(epochs=4)
     assert outcome == training.Outcome(ended_by="epochs", best_epoch=2, epochs=4)
     assert [record["errors"] for record in trainer.run.epochs()] == [300, 200, 100, 150]
@@ -42,7 +42,7 @@ def test_the_rehearsal_before_the_first_epoch_counts_for_nothing(trainer: Traine
 
 
 def test_its_own_choice_of_the_best_is_not_taken(trainer: Trainer, scenario) -> None:
-    scenario.play(rehearsal=0.99, errors=[300, 200, 250, 260])
+    scenario.play(sanity_check=0.99, errors=[300, 200, 250, 260])
     outcome = trainer.start(quit="early", epochs=50, lag=2)
     assert outcome == training.Outcome(ended_by="early", best_epoch=1, epochs=4)
     assert best_file(trainer).name == "m_1.mlmodel"

@@ -331,6 +331,6 @@ def test_the_script_trains_on_the_runs_pages_and_segments_the_held_out_images(
     assert (tmp_path / "run" / "by hand" / "best.mlmodel").read_text() == "one\n"  # of all legs
 
 
-def test_the_script_of_4_3_13_chooses_by_the_log_without_its_rehearsal(shipped: Training, tmp_path: Path) -> None:
+def test_the_script_of_4_3_13_chooses_by_the_log_without_its_sanity_check(shipped: Training, tmp_path: Path) -> None:
     played(tmp_path / "run", script(replace(shipped, quit="fixed", epochs=3), version=OLD))
     assert (tmp_path / "run" / "by hand" / "best.mlmodel").read_text() == "1\n"

@@ -15,7 +15,7 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
 from htr_exp.core.task import Task
-from htr_exp.kraken.checkpoints import Checkpoints
+from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.pipeline import write as write_module
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.run import run_stages
@@ -95,7 +95,7 @@ def test_stop_before_the_first_epoch_says_that_there_is_nothing_to_score(
             if name == "train":
                 stop.asked = "user"
 
-    state = run_stages(run, stop=stop, hear=Impatient())
+    state = run_stages(run, stop=stop, observer=Impatient())
     assert state.state == "interrupted"
     assert "nothing to score yet" in state.reason
     assert not run.results.exists()
@@ -110,7 +110,7 @@ def test_termination_scores_nothing_and_the_next_start_loses_no_epoch(planned: C
     scenario.play()
     assert do(run).state == "done"
     last = read_jsonl(run.starts)[-1]
-    assert (last["resumed_from"], last["first_epoch"], last["lost_epochs"]) == (Checkpoints.ABORTED, heard, 0)
+    assert (last["resumed_from"], last["first_epoch"], last["lost_epochs"]) == (LegCheckpoints.ABORTED, heard, 0)
     assert row_of(run)["restarts"] == 1
 
 
@@ -222,7 +222,7 @@ def test_program_that_kraken_started_ends_with_it(planned: Callable[..., RunDir]
         def note(self, text: str) -> None:
             stop.asked = "user"
 
-    assert run_stages(run, stop=stop, hear=Impatient()).state == "interrupted"
+    assert run_stages(run, stop=stop, observer=Impatient()).state == "interrupted"
     for pid in scenario.pids():
         with pytest.raises(ProcessLookupError):
             os.kill(pid, signal.SIG_DFL)
@@ -258,9 +258,9 @@ def test_a_run_that_is_cancelled_meanwhile_ends_as_cancelled(planned: Callable[.
             if record["epoch"] == 1:
                 run.cancel("ada")
 
-    state = run_stages(run, stop=Stop(), hear=Cancels())
+    state = run_stages(run, stop=Stop(), observer=Cancels())
     assert (state.state, state.reason) == ("cancelled", "cancelled by ada")
-    assert run_stages(run, stop=Stop(), hear=Quiet()).state == "cancelled"
+    assert run_stages(run, stop=Stop(), observer=Quiet()).state == "cancelled"
     assert len([row for row in read_jsonl(run.starts) if "start" in row]) == 1
     run.revive()
     scenario.play()
@@ -273,7 +273,7 @@ def test_each_start_is_recorded_with_its_code_and_its_job(
 ) -> None:
     scenario.play(epoch_seconds=0.3)
     run = planned("training.epochs=5")
-    do(run, word="make_room")
+    do(run, word="preempted")
     assert run.state().reason.startswith("stopped for its time limit or for another job")
     for name, value in {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3",
                         "SLURM_RESTART_COUNT": "1", "SLURMD_NODENAME": "gpu-07"}.items():  # fmt: skip
@@ -289,7 +289,7 @@ def test_each_start_is_recorded_with_its_code_and_its_job(
 def test_data_can_be_compiled_and_the_rest_left_queued(planned: Callable[..., RunDir], scenario) -> None:
     run = planned()
     assert len(RunInputs(run).to_compile()) == 3
-    assert run_stages(run, stop=Stop(), hear=Quiet(), last_stage="compile").state == "queued"
+    assert run_stages(run, stop=Stop(), observer=Quiet(), last_stage="compile").state == "queued"
     assert RunInputs(run).to_compile() == []
     assert not scenario.calls("train")
     assert do(run).state == "done"

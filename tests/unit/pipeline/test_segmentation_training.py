@@ -11,7 +11,7 @@ from helpers.segmentation_runs import Planned, assert_named, curve, epochs_of, r
 from helpers.waiting import until
 from helpers.whole_runs import do
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
-from htr_exp.kraken.checkpoints import Checkpoints
+from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.runs import rows
 
 
@@ -25,7 +25,7 @@ def test_a_termination_loses_no_epoch_of_7_1(planned_layout: Planned, scenario, 
     scenario.play()
     assert do(run).state == "done"
     assert curve(run) == list(range(5))
-    resumed = [row for row in read_jsonl(run.starts) if row.get("resumed_from") == Checkpoints.ABORTED]
+    resumed = [row for row in read_jsonl(run.starts) if row.get("resumed_from") == LegCheckpoints.ABORTED]
     assert [(row["first_epoch"], row["lost_epochs"]) for row in resumed] == [(heard, 0)]
     assert "--config" not in scenario.calls("segtrain")[-1]  # a checkpoint has its numbers
     assert_named(run.best)

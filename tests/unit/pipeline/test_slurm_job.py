@@ -259,16 +259,16 @@ def test_another_run_compiles_where_the_first_is_gone(planned: Planned, node: No
 def test_a_run_that_another_process_works_in_is_left_to_it(planned: Planned, node: Node, scenario: Scenario) -> None:
     run = planned()
     run.write_state("running", stage="train")
-    run.claim.mkdir()
+    run.lock.mkdir()
     me = psutil.Process()
     owner = {"host": socket.gethostname(), "pid": me.pid, "started": me.create_time(), "job": None, "restart": 0}
-    write_json(run.claim / "owner.json", owner)
+    write_json(run.lock / "owner.json", owner)
     process = node.start(run)
     worker = until(lambda: psutil.Process(process.pid).children(), "its process")[0]
     worker.send_signal(signal.SIGKILL)  # as if its patience were over
     assert node.end(process)[0] == 0
     assert run.state().state == "running"
-    assert json.loads((run.claim / "owner.json").read_text()) == owner
+    assert json.loads((run.lock / "owner.json").read_text()) == owner
 
 
 OWNERS = {
@@ -280,7 +280,7 @@ OWNERS = {
 
 
 @pytest.mark.parametrize("who", OWNERS)
-def test_a_claim_on_another_host_is_void_if_slurm_has_ended_its_process(
+def test_a_lock_on_another_host_is_void_if_slurm_has_ended_its_process(
     who: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "12")
@@ -289,6 +289,6 @@ def test_a_claim_on_another_host_is_void_if_slurm_has_ended_its_process(
     assert owner.is_gone() == gone
 
 
-def test_no_claim_on_another_host_is_void_outside_of_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_lock_on_another_host_is_void_outside_of_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     assert not any(owner.is_gone() for owner, _ in OWNERS.values())

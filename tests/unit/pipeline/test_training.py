@@ -11,7 +11,7 @@ from helpers.sentences import sentences
 from helpers.trainer import Heard, Trainer, value
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.task import RECOGNITION, Task
-from htr_exp.kraken.checkpoints import Checkpoints
+from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.pipeline import training
 
 
@@ -209,7 +209,7 @@ def test_stop_by_signal_loses_no_finished_epoch(trainer: Trainer, scenario, legs
     before = trainer.curve
     scenario.play()
     assert trainer.start() == training.Outcome(ended_by="epochs", best_epoch=5, epochs=6)
-    assert trainer.starts[-2 if legs else -1]["resumed_from"] == Checkpoints.ABORTED
+    assert trainer.starts[-2 if legs else -1]["resumed_from"] == LegCheckpoints.ABORTED
     assert trainer.starts[-2 if legs else -1]["first_epoch"] == len(before)
     assert sum(start["lost_epochs"] for start in trainer.starts) == 0
     assert trainer.curve == list(range(6))
@@ -218,16 +218,16 @@ def test_stop_by_signal_loses_no_finished_epoch(trainer: Trainer, scenario, legs
 def test_state_of_a_stopped_training_is_deleted_once_a_checkpoint_is_newer(trainer: Trainer, scenario) -> None:
     scenario.play(epoch_seconds=0.4)
     trainer.start(stop=trainer.after(1, "terminated"))
-    assert (trainer.run.training / "leg-01" / Checkpoints.ABORTED).exists()
+    assert (trainer.run.training / "leg-01" / LegCheckpoints.ABORTED).exists()
     scenario.play()
     trainer.start()
-    assert not (trainer.run.training / "leg-01" / Checkpoints.ABORTED).exists()
+    assert not (trainer.run.training / "leg-01" / LegCheckpoints.ABORTED).exists()
 
 
 def test_unreadable_state_of_a_stopped_training_is_left_aside(trainer: Trainer, scenario) -> None:
     scenario.play(epoch_seconds=0.4)
     trainer.start(stop=trainer.after(2, "terminated"))
-    (trainer.run.training / "leg-01" / Checkpoints.ABORTED).write_bytes(b"cut short")
+    (trainer.run.training / "leg-01" / LegCheckpoints.ABORTED).write_bytes(b"cut short")
     scenario.play()
     trainer.start()
     assert trainer.starts[1]["resumed_from"].startswith("checkpoint_")
@@ -237,7 +237,7 @@ def test_unreadable_state_of_a_stopped_training_is_left_aside(trainer: Trainer, 
 def test_validation_that_was_stopped_half_way_is_done_again_from_its_epochs_start(trainer: Trainer, scenario) -> None:
     scenario.play(validation_seconds=30)
     trainer.start(stop=lambda: "terminated" if "validates" in trainer.run.log.read_text() else None)
-    assert (trainer.run.training / "leg-01" / Checkpoints.ABORTED).exists()
+    assert (trainer.run.training / "leg-01" / LegCheckpoints.ABORTED).exists()
     scenario.play()
     trainer.start()
     assert [record["characters"] for record in trainer.run.epochs()] == [1000] * 4
@@ -272,7 +272,7 @@ def test_a_checkpoint_that_was_cut_short_is_not_gone_on_from(trainer: Trainer, s
     scenario.play(epoch_seconds=0.3)
     trainer.start(epochs=6, stop=trainer.after(3, "terminated"))
     leg = trainer.run.training / "leg-01"
-    (leg / Checkpoints.ABORTED).unlink(missing_ok=True)
+    (leg / LegCheckpoints.ABORTED).unlink(missing_ok=True)
     newest = max(trainer.kept())
     whole = trainer.checkpoints(leg.name)[newest]
     whole.write_bytes(whole.read_bytes()[:-30])

@@ -384,7 +384,7 @@ def test_cancel_answers_programs(make: Make, call: Call, cluster: Site, workspac
 
 def test_a_process_that_works_in_a_local_run_is_named(make: Make, call: Call) -> None:
     run = make("a", "running", stage="train")
-    with run.held():
+    with run.locked():
         assert call("cancel", "a")[1] == f"a: cancelled; process {os.getpid()} ends it within seconds\n"
 
 

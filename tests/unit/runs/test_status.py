@@ -52,12 +52,12 @@ def stood(run: RunDir) -> status.RunStatus:
 
 
 def work_in(run: RunDir, *, job: str | None, pid: int | None = None, host: str | None = None) -> None:
-    """Leave a claim as a process that works in the run has it."""
+    """Leave a lock as a process that works in the run has it."""
     import psutil
 
     owner = pid or os.getpid()
-    run.claim.mkdir()
-    write_json(run.claim / "owner.json", {
+    run.lock.mkdir()
+    write_json(run.lock / "owner.json", {
         "host": host or socket.gethostname(), "pid": owner, "started": psutil.Process(owner).create_time(), "job": job, "restart": 0,
     })  # fmt: skip
 

@@ -100,6 +100,6 @@ def test_a_run_whose_process_was_killed_waits_only_where_slurm_starts_it_again(
     files.append_jsonl(folder / "live/starts.jsonl", {"start": 0, "time": "2026-03-01T10:00:00Z", "job": job})
     at_work = run_view.fingerprint(folder)
     assert run_view.read(folder, place).status == "RUNNING"
-    shutil.rmtree(folder / "live/claim")
+    shutil.rmtree(folder / "live/lock")
     assert run_view.read(folder, place).status == status
     assert run_view.fingerprint(folder) != at_work
