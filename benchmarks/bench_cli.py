@@ -19,6 +19,7 @@ import yaml
 
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import append_jsonl, write_json, write_jsonl
+from htr_exp.runs.run_dir import RunDir
 
 RUNS = 100
 EPOCHS = 30
@@ -94,12 +95,12 @@ def make_submitted(folder: Path) -> None:
             "log": str(run / "job.out"),
             "packed": 1,
         }
-        append_jsonl(run / "live/jobs.jsonl", record | {"slurm": {"partition": "publicgpu", "time_min": 300}})
+        append_jsonl(RunDir(run).submissions, record | {"slurm": {"partition": "publicgpu", "time_min": 300}})
         state = "running" if number < SUBMITTED_RUNS // 2 else "queued"
         write_json(
-            run / "live/state.json", {"state": state, "reason": None, "stage": "train", "since": "2026-01-02T03:04:05Z"}
+            RunDir(run).state_file, {"state": state, "reason": None, "stage": "train", "since": "2026-01-02T03:04:05Z"}
         )
-        (run / "results.json").unlink()
+        RunDir(run).results.unlink()
 
 
 def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
@@ -110,24 +111,22 @@ def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
         for epoch in range(EPOCHS)
     ]  # fmt: skip
     score = {"cer": 0.05, "cer_raw": 0.06, "wer": 0.2, "errors": 100, "characters": 2000, "lines": 60, "pages": 2}
-    run = folder / f"odalricus-tridis-{number:08x}"
-    run.mkdir(parents=True)
-    (run / "experiment.yaml").write_text(yaml.safe_dump(values | {"seed": number}, sort_keys=False))
-    write_json(run / "provenance.json", {
+    run = RunDir(folder / f"odalricus-tridis-{number:08x}")
+    run.path.mkdir(parents=True)
+    run.experiment.write_text(yaml.safe_dump(values | {"seed": number}, sort_keys=False))
+    write_json(run.provenance, {
         "run": {"uuid": str(number), "key": f"{number:08x}", "name": run.name, "task": "recognition", "question": "q"},
         "created": "2026-01-02T03:04:05Z",
         "software": {"kraken": "7.1.1"},
         "dataset": {"name": "odalricus", "pages": 20},
         "model": {"name": "tridis"},
     })  # fmt: skip
-    write_json(run / "manifest.json", {})
-    write_jsonl(run / "metrics.jsonl", curve)
-    write_json(run / "results.json", {side: {"base": score, "best": score} for side in ("test", "validation")})
-    write_json(
-        run / "live/state.json", {"state": "done", "reason": None, "stage": None, "since": "2026-01-02T03:04:05Z"}
-    )
-    append_jsonl(run / "live/starts.jsonl", {"time": "2026-01-02T03:04:05Z", "lost_epochs": 0})
-    append_jsonl(run / "live/sweeps.jsonl", {"sweep": "0a1b2c3d", "overrides": ["seed=range(100)"]})
+    write_json(run.manifest, {})
+    write_jsonl(run.metrics, curve)
+    write_json(run.results, {side: {"base": score, "best": score} for side in ("test", "validation")})
+    write_json(run.state_file, {"state": "done", "reason": None, "stage": None, "since": "2026-01-02T03:04:05Z"})
+    append_jsonl(run.starts, {"time": "2026-01-02T03:04:05Z", "lost_epochs": 0})
+    append_jsonl(run.sweeps, {"sweep": "0a1b2c3d", "overrides": ["seed=range(100)"]})
 
 
 def main() -> int:

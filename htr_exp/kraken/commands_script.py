@@ -6,7 +6,8 @@ import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Protocol, cast
 
 from htr_exp.config.schema import RecognitionScores, RecognitionTraining, Scores, Training
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task
@@ -20,7 +21,7 @@ HEADER = """\
 {reach}set -eu
 cd "$(dirname "$0")"
 OUT=${{OUT:-by-hand}}
-BASE=${{BASE:-$(cat live/base_model.path 2>/dev/null || true)}}
+BASE=${{BASE:-$(cat {base_model_path} 2>/dev/null || true)}}
 mkdir -p "$OUT"
 export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS={threads} LC_ALL=C.UTF-8
 """
@@ -29,9 +30,41 @@ DEVICE = "DEVICE=${DEVICE:-$(nvidia-smi -L 2>/dev/null | grep -q ^GPU && echo cu
 WORKERS = "WORKERS=${WORKERS:-0} # processes that load lines; with a GPU the run takes one less than its CPUs\n"
 
 
+class RunFiles(Protocol):
+    """The files of a run folder that its commands read, as paths from there."""
+
+    @property
+    def base_model_path(self) -> Path:
+        """Holds the path of the base model."""
+
+    @property
+    def segmentation_model_path(self) -> Path:
+        """Holds the path of the segmentation model."""
+
+    @property
+    def held_out_pages(self) -> Path:
+        """Lists the staged pages of validation and test."""
+
+    @property
+    def held_out_images(self) -> Path:
+        """Lists their images."""
+
+    @property
+    def classes(self) -> Path:
+        """Says which number each class has."""
+
+    @property
+    def template(self) -> Path:
+        """The form in which kraken writes predictions."""
+
+    def page_list(self, side: str) -> Path:
+        """Lists the staged pages of one side of the split."""
+
+
 def script(
     training: Training,
     *,
+    files: RunFiles,
     version: str,
     device: str,
     seed: int,
@@ -47,6 +80,7 @@ def script(
 
     Args:
         training: every setting.
+        files: of the run folder.
         version: of kraken.
         device: as kraken names it, or `auto` where only the machine that runs it knows.
         seed: of training.
@@ -60,6 +94,7 @@ def script(
     """
     header = HEADER.format(
         version=version,
+        base_model_path=files.base_model_path,
         threads=training.threads,
         stopping=_stopping(training, version) if sides else "",
         reach=f"{reach}\n" if reach else "",  # before -u: module systems use variables that may be unset
@@ -72,7 +107,7 @@ def script(
     if sides and workers == "$WORKERS":
         header += WORKERS
     lines = [header]
-    steps = STEPS[task]
+    steps = STEPS[task](files)
     if sides:
         lines += steps.prepare(training, version, sides)
         trained = _one_training if release(version) == "4.3" else _legs
@@ -83,9 +118,10 @@ def script(
         lines += steps.predict(model, name, version, device, training, scores)
     if segmenter:
         lines.append(
-            "\n# whole pages, in the lines that the segmentation model finds\nSEGMENTER=${SEGMENTER:-$(cat live/segmentation_model.path)}"
+            "\n# whole pages, in the lines that the segmentation model finds\nSEGMENTER=${SEGMENTER:-$(cat "
+            f"{files.segmentation_model_path})}}"
         )
-        lines += _recognition("$BASE", "found-lines", version, device, training, scores, segmenter="$SEGMENTER")
+        lines += _recognition(files, "$BASE", "found-lines", version, device, training, scores, segmenter="$SEGMENTER")
     return "\n".join(lines) + "\n"
 
 
@@ -141,6 +177,9 @@ class _Steps(ABC):
     remarks: tuple[str, ...] = ()
     predicted: str
 
+    def __init__(self, files: RunFiles) -> None:
+        self._files = files
+
     @abstractmethod
     def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
         """Return the lines that make of the staged pages what is trained on."""
@@ -162,7 +201,7 @@ class _Recognition(_Steps):
         lines = ["# one compiled file for each side of the split; what the cache holds already is compiled again"]
         for side in sides:
             command = compile_command(
-                version, pages=f"live/{side}.pages", output=f"$OUT/{side}.arrow", legacy_polygons=legacy
+                version, pages=str(self._files.page_list(side)), output=f"$OUT/{side}.arrow", legacy_polygons=legacy
             )
             lines += [_shown(command), f'echo "$OUT/{side}.arrow" > "$OUT/{side}.list"']
         return lines
@@ -170,17 +209,20 @@ class _Recognition(_Steps):
     def predict(
         self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
     ) -> list[str]:
-        return _recognition(model, name, version, device, training, scores)
+        return _recognition(self._files, model, name, version, device, training, scores)
 
 
 class _Segmentation(_Steps):
-    train, validation = "live/train.pages", "live/validation.pages"
-    classes = "classes.yaml"
     figure, order = "s/.*validation run.* mean_iu \\([0-9.e-]*\\) .*/-\\1/p", "g"
     remarks = (
         "# kraken may have given the classes' names to the wrong outputs: the run corrects its own model by classes.yaml",
     )
     predicted = "pages"
+
+    def __init__(self, files: RunFiles) -> None:
+        super().__init__(files)
+        self.train, self.validation = str(files.page_list("train")), str(files.page_list("validation"))
+        self.classes = str(files.classes)
 
     def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
         return []  # kraken trains on the staged pages themselves
@@ -194,12 +236,12 @@ class _Segmentation(_Steps):
         return [
             f'mkdir -p "$OUT/{name}"',
             "set --",
-            f'while read -r image; do set -- "$@" -i "$image" "$OUT/{name}/$(basename "$image").xml"; done < live/held-out.images',
+            f'while read -r image; do set -- "$@" -i "$image" "$OUT/{name}/$(basename "$image").xml"; done < {self._files.held_out_images}',
             _shown(command).replace("-i PAGES PAGES", '"$@"'),
         ]
 
 
-STEPS: dict[Task, _Steps] = {RECOGNITION: _Recognition(), SEGMENTATION: _Segmentation()}
+STEPS: dict[Task, type[_Steps]] = {RECOGNITION: _Recognition, SEGMENTATION: _Segmentation}
 """The commands of each task."""
 
 
@@ -246,13 +288,20 @@ def _legs(call: _Call, steps: _Steps) -> list[str]:
 
 
 def _recognition(
-    model: str, name: str, version: str, device: str, training: Training, scores: Scores, segmenter: str | None = None
+    files: RunFiles,
+    model: str,
+    name: str,
+    version: str,
+    device: str,
+    training: Training,
+    scores: Scores,
+    segmenter: str | None = None,
 ) -> list[str]:
     command = predict_command(
-        version, pages=[("PAGES", "PAGES")], model=model, template="predict.jinja", device=device,
+        version, pages=[("PAGES", "PAGES")], model=model, template=str(files.template), device=device,
         precision=training.precision, threads=training.threads, pad=cast("RecognitionScores", scores).pad, segmenter=segmenter,
     )  # fmt: skip
-    listed = "live/held-out.images" if segmenter else "live/held-out.pages"
+    listed = files.held_out_images if segmenter else files.held_out_pages
     return [
         f'mkdir -p "$OUT/{name}"',
         "set --",

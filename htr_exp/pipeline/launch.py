@@ -119,12 +119,12 @@ def side_by_side(
 
 def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
     run.live.mkdir(exist_ok=True)
-    with open(run.live / "terminal.txt", "ab") as said:
+    with open(run.terminal, "ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "htr_exp.pipeline.launch", str(run.path), *([last_stage] if last_stage else [])],
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us, who pass it on
             preexec_fn=bound_to_us(signal.SIGTERM),  # it hears Slurm itself once it can

@@ -51,13 +51,13 @@ class Preparation(ABC):
         """
         return {}
 
-    def files(self, facts: Mapping[str, Any]) -> dict[str, str]:
-        """Return files of a run folder that kraken trains with: name -> content.
+    def classes(self, facts: Mapping[str, Any]) -> str | None:
+        """The content of the file that gives each class its number; None: there are no classes.
 
         Args:
             facts: the run's provenance.
         """
-        return {}
+        return None
 
 
 class _Recognition(Preparation):
@@ -84,8 +84,8 @@ class _Segmentation(Preparation):
     def form(self, image: Path, digest: str) -> str:
         return f"layout-{digest[:8]}"  # where types are renamed the same page has several forms
 
-    def files(self, facts: Mapping[str, Any]) -> dict[str, str]:
-        return {"classes.yaml": _class_numbers(facts["classes"]["numbers"])}
+    def classes(self, facts: Mapping[str, Any]) -> str:
+        return _class_numbers(facts["classes"]["numbers"])
 
 
 def _class_numbers(numbers: Mapping[str, Mapping[str, int]]) -> str:

@@ -54,7 +54,7 @@ class Recognition(Stages):
                 self._observer.note(f"compiles {counted(len(self._inputs.split[side]), 'page')} for {side}")
                 self._call(
                     compile_command(
-                        self._inputs.kraken.version, pages=str(self._run.live / f"{side}.pages"), output=str(aside),
+                        self._inputs.kraken.version, pages=str(self._run.page_list(side)), output=str(aside),
                         legacy_polygons=self._training.legacy_polygons,
                     ),
                     "compiling",
@@ -68,7 +68,7 @@ class Recognition(Stages):
                 made_once(target, make, wait=lambda owner: self._stop() is None)
             except Locked:
                 raise Interrupted from None
-            (self._run.live / f"{side}.list").write_text(f"{target}\n", encoding="utf-8")
+            self._run.compiled_list(side).write_text(f"{target}\n", encoding="utf-8")
 
     def _compare_lines(self, compiled: Path, side: str) -> None:
         """Stop at the first page whose lines kraken did not take exactly as we staged them."""
@@ -93,7 +93,7 @@ class Recognition(Stages):
             raise DatasetError(f"kraken compiled {counted(len(texts), 'line')} for {side} where {position} are staged")
 
     def _training_inputs(self) -> dict[str, Any]:
-        return {"train": self._run.live / "train.list", "validation": self._run.live / "validation.list"}
+        return {side: self._run.compiled_list(side) for side in ("train", "validation")}
 
     def _prediction_key(self) -> dict[str, Any]:
         return {"pad": self._scores.pad}
@@ -146,7 +146,7 @@ class Recognition(Stages):
         for side in ("test", "validation"):
             rows = self._rows(side)
             if rows:
-                write_jsonl(self._run.predictions / f"{side}.jsonl", rows)
+                write_jsonl(self._run.predictions_of(side), rows)
             results[side] = {
                 name: score(LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows).to_json(
                     per_page=True

@@ -81,7 +81,7 @@ class RunInputs:
         return found.within(
             readable=[*sorted(images), *models],
             writable=[self.run.path, self.cache],
-            scratch=self.run.live / "tmp",
+            scratch=self.run.temporary,
             gpu=not self.device.startswith("cpu"),
         )
 

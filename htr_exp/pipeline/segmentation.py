@@ -26,9 +26,6 @@ from htr_exp.scoring.layout.overlay import draw_overlay
 from htr_exp.scoring.layout.relations import relate
 from htr_exp.scoring.layout.score import score_pages
 
-PICTURES = "overlays"
-"""The folder in predictions/ with pictures of the worst pages."""
-
 
 class Segmentation(Stages):
     """The stages of a segmentation run."""
@@ -48,8 +45,8 @@ class Segmentation(Stages):
 
     def _training_inputs(self) -> dict[str, Any]:
         return {
-            "train": self._run.live / "train.pages",
-            "validation": self._run.live / "validation.pages",
+            "train": self._run.page_list("train"),
+            "validation": self._run.page_list("validation"),
             "classes": self._run.classes,
             "keep": BEST_KEPT if self._by_line_f1 else 1,
         }
@@ -63,12 +60,16 @@ class Segmentation(Stages):
 
     def _choose(self) -> None:
         """Score the epochs that kraken kept on the validation pages, and keep the model of the best; of equals the earlier."""
-        folder = self._run.live / "candidates"
+        folder = self._run.candidates
         folder.mkdir(exist_ok=True)
         settings, version = self._inputs.experiment.training, self._inputs.kraken.version
         records = training.kept_epochs(self._run, settings, version, self.task)
         pages = self._inputs.pages("validation")
-        chosen = read_json(self._chosen) if self._chosen.exists() and self._run.best.exists() else {"candidates": []}
+        chosen = (
+            read_json(self._run.chosen_epoch)
+            if self._run.chosen_epoch.exists() and self._run.best.exists()
+            else {"candidates": []}
+        )
         if [one["epoch"] for one in chosen["candidates"]] == [record["epoch"] for record in records]:
             return
         found = []
@@ -82,16 +83,12 @@ class Segmentation(Stages):
             found.append({"epoch": record["epoch"], "line_f1": figure})
         best = max(found, key=lambda one: (one["line_f1"], -one["epoch"]))
         os.replace(folder / f"epoch-{best['epoch']:04d}.mlmodel", self._run.best)
-        write_json(self._chosen, {"epoch": best["epoch"], "candidates": found})
+        write_json(self._run.chosen_epoch, {"epoch": best["epoch"], "candidates": found})
         shutil.rmtree(folder, ignore_errors=True)
 
-    @property
-    def _chosen(self) -> Path:
-        return self._run.live / "chosen.json"
-
     def _best(self) -> dict[str, Any]:
-        if self._by_line_f1 and self._chosen.exists():
-            epoch = read_json(self._chosen)["epoch"]
+        if self._by_line_f1 and self._run.chosen_epoch.exists():
+            epoch = read_json(self._run.chosen_epoch)["epoch"]
             return next(record for record in self._run.epochs() if record["epoch"] == epoch)
         return super()._best()
 
@@ -130,10 +127,10 @@ class Segmentation(Stages):
                 name: scores[name].to_json(per_page=True) if name in scores else None for name in ("base", "best")
             }
             if pages:
-                write_jsonl(self._run.predictions / f"{side}.jsonl", self._rows(pairs))
+                write_jsonl(self._run.predictions_of(side), self._rows(pairs))
         results |= self._common_results(outcome)
         if outcome is not None and self._by_line_f1:
-            results["candidates"] = read_json(self._chosen)["candidates"]
+            results["candidates"] = read_json(self._run.chosen_epoch)["candidates"]
         self._draw()
         write_json(self._run.results, results)
 
@@ -166,7 +163,7 @@ class Segmentation(Stages):
 
         count = self._scores.pictures
         pages = self._inputs.split["test"] or self._inputs.split["validation"]
-        folder = self._run.predictions / PICTURES
+        folder = self._run.overlays
         shutil.rmtree(folder, ignore_errors=True)
         if not count or not pages:
             return

@@ -151,7 +151,7 @@ class Stages(ABC):
     def _predict_batch(
         self, name: str, model: Path, pages: Sequence[dict[str, Any]], advanced: Callable[[int], None]
     ) -> None:
-        scratch = self._run.live / "predicting"
+        scratch = self._run.new_predictions
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         outputs = {page["page"]: scratch / f"{number}{self.suffix}" for number, page in enumerate(pages)}

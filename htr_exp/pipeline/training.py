@@ -86,7 +86,7 @@ def train(run: RunDir, inputs: TrainingInputs, *, stop: Callable[[], str | None]
         return Outcome(ended_by, -1, 0)
     outcome = Outcome(ended_by, int(inputs.task.best_of(records)["epoch"]), len(records))
     write_json(
-        run.live / "training.json",
+        run.training_outcome,
         {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch, "epochs": outcome.epochs},
     )
     return outcome

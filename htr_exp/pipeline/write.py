@@ -91,6 +91,7 @@ def script_of(plan: Plan) -> str:
         task=task_of(plan.experiment.task.name),
         segmenter=plan.segmenter is not None,
         reach=_reach(plan.experiment.runtime),
+        files=RunDir(Path()),
     )
 
 
@@ -107,7 +108,7 @@ def _reach(wanted: Runtime) -> str | None:
 def _free_folder(plan: Plan) -> Path:
     stem = f"{plan.name}-{plan.key[:8]}"
     folder, number = plan.places.runs / stem, 1
-    while folder.exists() and (folder / "manifest.json").exists():
+    while RunDir(folder).manifest.exists():
         number += 1
         folder = plan.places.runs / f"{stem}-{number}"
     return folder
@@ -153,10 +154,11 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         },
         "warnings": list(plan.warnings),
     }
+    classes = None if plan.evaluate else preparation_of(plan.experiment).classes(facts)
     return {
-        "experiment.yaml": f"# {shlex.join(command)}\n"
+        run.experiment.name: f"# {shlex.join(command)}\n"
         + yaml.safe_dump(plan.composed.values, allow_unicode=True, sort_keys=False, width=200),
-        "split.json": json.dumps(
+        run.split.name: json.dumps(
             {
                 side: [_page_facts(plan, name) for name in names]
                 for side, names in (plan.split.pages | {"unused": plan.split.unused}).items()
@@ -165,12 +167,12 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             indent=1,
         )
         + "\n",
-        "fingerprints.json": json.dumps(plan.leaks.fingerprints(), ensure_ascii=False, indent=1) + "\n",
-        **({} if plan.evaluate else preparation_of(plan.experiment).files(facts)),
-        "commands.sh": script_of(plan),
-        "predict.jinja": PREDICTION_TEMPLATE,
-        "uncommitted.diff": diff,
-        "provenance.json": json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
+        run.fingerprints.name: json.dumps(plan.leaks.fingerprints(), ensure_ascii=False, indent=1) + "\n",
+        **({} if classes is None else {run.classes.name: classes}),
+        run.commands.name: script_of(plan),
+        run.template.name: PREDICTION_TEMPLATE,
+        run.uncommitted_diff.name: diff,
+        run.provenance.name: json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
     }
 
 
@@ -241,16 +243,14 @@ def _place(run: RunDir, plan: Plan) -> None:
             by_side.setdefault(side, []).append(str(staged))
     run.live.mkdir(parents=True, exist_ok=True)
     for side, staged_pages in by_side.items():
-        write_atomically(run.live / f"{side}.pages", "".join(f"{path}\n" for path in staged_pages))
-    write_atomically(
-        run.live / "held-out.pages", "".join(f"{path}\n" for side in NAMES[1:] for path in by_side.get(side, []))
-    )
+        write_atomically(run.page_list(side), "".join(f"{path}\n" for path in staged_pages))
+    write_atomically(run.held_out_pages, "".join(f"{path}\n" for side in NAMES[1:] for path in by_side.get(side, [])))
     if plan.segmenter is not None:
-        write_atomically(run.live / "segmentation_model.path", f"{plan.segmenter.path}\n")
+        write_atomically(run.segmentation_model_path, f"{plan.segmenter.path}\n")
     if preparation_of(plan.experiment).predicts_images or plan.segmenter is not None:
         images = [str(plan.pages[name].image) for side in NAMES[1:] for name in plan.split.pages[side]]
-        write_atomically(run.live / "held-out.images", "".join(f"{path}\n" for path in images))
-    write_atomically(run.live / "base_model.path", f"{plan.base.path}\n" if plan.base else "")
+        write_atomically(run.held_out_images, "".join(f"{path}\n" for path in images))
+    write_atomically(run.base_model_path, f"{plan.base.path}\n" if plan.base else "")
     write_json(
         run.places,
         {

@@ -1,4 +1,4 @@
-"""A run folder and where it stands: what is written once and sealed, what lives, and what each file is called."""
+"""A run folder: what each file is called, what is sealed, the state, and who works in it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from htr_exp.core.files import (
 from htr_exp.core.lock import Owner, locked, owner_of
 from htr_exp.core.run_state import RunState
 
-SEALED = ("experiment.yaml", "provenance.json", "split.json", "fingerprints.json", "classes.yaml", "commands.sh", "predict.jinja", "uncommitted.diff")  # fmt: skip
-
 
 @dataclass(frozen=True)
 class StateRecord:
@@ -38,7 +36,10 @@ class StateRecord:
 
 @dataclass(frozen=True)
 class RunDir:
-    """One run's folder. Properties are its files; nothing else knows their names."""
+    """One run's folder. Properties are its files; nothing else knows their names.
+
+    `RunDir(Path())` gives the names as paths from the folder.
+    """
 
     path: Path
 
@@ -77,7 +78,27 @@ class RunDir:
         return self.path / "classes.yaml"
 
     @property
+    def uncommitted_diff(self) -> Path:
+        """The changes of the code since its commit."""
+        return self.path / "uncommitted.diff"
+
+    @property
+    def sealed(self) -> tuple[Path, ...]:
+        """The files that say what the run is; a run has those that it needs."""
+        return (
+            self.experiment,
+            self.provenance,
+            self.split,
+            self.fingerprints,
+            self.classes,
+            self.commands,
+            self.template,
+            self.uncommitted_diff,
+        )
+
+    @property
     def manifest(self) -> Path:
+        """The digests of the sealed files; a folder that has it is a run."""
         return self.path / "manifest.json"
 
     @property
@@ -92,21 +113,104 @@ class RunDir:
     def predictions(self) -> Path:
         return self.path / "predictions"
 
+    def predictions_of(self, side: str) -> Path:
+        """What was predicted on one side of the split, beside the ground truth."""
+        return self.predictions / f"{side}.jsonl"
+
+    @property
+    def overlays(self) -> Path:
+        """Pictures of the worst pages of a segmentation."""
+        return self.predictions / "overlays"
+
     @property
     def best(self) -> Path:
         return self.path / "best.mlmodel"
 
     @property
     def training(self) -> Path:
+        """The folder of kraken's own files, while it trains."""
         return self.path / "train"
 
     @property
     def live(self) -> Path:
+        """The folder of what changes, or holds on this machine alone."""
         return self.path / "live"
+
+    @property
+    def state_file(self) -> Path:
+        return self.live / "state.json"
+
+    @property
+    def cancellation(self) -> Path:
+        """Who cancelled the run, and when; absent where nobody did."""
+        return self.live / "cancelled.json"
 
     @property
     def log(self) -> Path:
         return self.live / "log.txt"
+
+    @property
+    def terminal(self) -> Path:
+        """What the run's process prints where several run side by side."""
+        return self.live / "terminal.txt"
+
+    @property
+    def tracking_marks(self) -> Path:
+        """What MLflow has of the run, store by store."""
+        return self.live / "tracking.json"
+
+    @property
+    def training_outcome(self) -> Path:
+        """How the training ended."""
+        return self.live / "training.json"
+
+    @property
+    def chosen_epoch(self) -> Path:
+        """The epoch that was chosen by its line F1, and the others that were scored."""
+        return self.live / "chosen.json"
+
+    @property
+    def candidates(self) -> Path:
+        """The folder of the models among which that epoch is chosen, until it is."""
+        return self.live / "candidates"
+
+    @property
+    def new_predictions(self) -> Path:
+        """The folder of predictions that are not examined yet."""
+        return self.live / "predicting"
+
+    @property
+    def temporary(self) -> Path:
+        """The folder of temporary files of a kraken in an image."""
+        return self.live / "tmp"
+
+    def page_list(self, side: str) -> Path:
+        """The staged pages of one side of the split, a path a line."""
+        return self.live / f"{side}.pages"
+
+    def compiled_list(self, side: str) -> Path:
+        """The compiled file of one side of the split, for kraken to read."""
+        return self.live / f"{side}.list"
+
+    @property
+    def held_out_pages(self) -> Path:
+        """The staged pages of validation and test together, a path a line."""
+        return self.live / "held-out.pages"
+
+    @property
+    def held_out_images(self) -> Path:
+        """The images of these pages, where they are predicted from the image alone."""
+        return self.live / "held-out.images"
+
+    @property
+    def base_model_path(self) -> Path:
+        """The path of the base model; empty where there is none."""
+        return self.live / "base_model.path"
+
+    @property
+    def segmentation_model_path(self) -> Path:
+        """The path of the model that finds the lines of an evaluation from end to end."""
+        return self.live / "segmentation_model.path"
 
     @property
     def places(self) -> Path:
@@ -153,16 +257,14 @@ class RunDir:
         """
         for name, content in files.items():
             write_atomically(self.path / name, content)
-        write_json(
-            self.manifest, {name: sha256_file(self.path / name) for name in SEALED if (self.path / name).exists()}
-        )
+        write_json(self.manifest, {path.name: sha256_file(path) for path in self.sealed if path.exists()})
 
     def broken_seals(self) -> list[str]:
         """Return the sealed files that are missing or were changed since."""
         try:
             manifest: dict[str, str] = read_json(self.manifest)
         except (OSError, ValueError):
-            return ["manifest.json"]
+            return [self.manifest.name]
         return [
             name
             for name, digest in manifest.items()
@@ -184,12 +286,12 @@ class RunDir:
         Raises:
             OSError: the folder cannot be written.
         """
-        write_json(self.live / "state.json", {"state": state, "reason": reason, "stage": stage, "since": utc_now()})
+        write_json(self.state_file, {"state": state, "reason": reason, "stage": stage, "since": utc_now()})
 
     def written_state(self) -> StateRecord:
         """The state as it was last written; queued where that cannot be read."""
         try:
-            values = read_json(self.live / "state.json")
+            values = read_json(self.state_file)
             return StateRecord(RunState(values["state"]), values["reason"], values["stage"], values["since"])
         except (OSError, ValueError, KeyError):
             return StateRecord(RunState.QUEUED)
@@ -214,19 +316,19 @@ class RunDir:
         Raises:
             OSError: the folder cannot be written.
         """
-        write_json(self.live / "cancelled.json", {"by": by, "time": utc_now()})
+        write_json(self.cancellation, {"by": by, "time": utc_now()})
 
     def cancelled(self) -> dict[str, Any] | None:
         """Return who cancelled the run and when, or None."""
         try:
-            values: dict[str, Any] = read_json(self.live / "cancelled.json")
+            values: dict[str, Any] = read_json(self.cancellation)
         except (OSError, ValueError):
             return None
         return values
 
     def revive(self) -> None:
         """Take the mark of `cancel` away."""
-        (self.live / "cancelled.json").unlink(missing_ok=True)
+        self.cancellation.unlink(missing_ok=True)
 
     def owner(self) -> Owner | None:
         """Return the process that works in this run, if one does."""

@@ -15,7 +15,7 @@ def runs_in(folder: Path) -> list[RunDir]:
         found = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
     except FileNotFoundError:
         return []
-    return [RunDir(Path(path)) for path in found if os.path.exists(os.path.join(path, "manifest.json"))]
+    return [run for run in map(RunDir, map(Path, found)) if run.manifest.exists()]
 
 
 def named(folder: Path, name: str) -> RunDir:
@@ -27,7 +27,7 @@ def named(folder: Path, name: str) -> RunDir:
     runs = runs_in(folder)
     if name == "last" and runs:
         return max(runs, key=lambda run: run.manifest.stat().st_mtime_ns)
-    if (Path(name) / "manifest.json").exists():
+    if RunDir(Path(name)).manifest.exists():
         return RunDir(Path(name).resolve())
     matches = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
     if len(matches) == 1:

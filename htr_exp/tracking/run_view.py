@@ -19,22 +19,10 @@ from htr_exp.tracking.tags import is_number, score_of, tags_of
 
 VIEW = 4  # raise it when the same folder is to be shown differently: every run is then recorded again
 
-# What the fingerprint reads; all small. The rest is known by its size and time.
-READ = (
-    "experiment.yaml",
-    "provenance.json",
-    "split.json",
-    "results.json",
-    "metrics.jsonl",
-    "live/state.json",
-    "live/sweeps.jsonl",
-    "live/starts.jsonl",
-    "live/jobs.jsonl",
-    "live/requeues.jsonl",
-)
-SEALED = ("experiment.yaml", "provenance.json", "split.json", "classes.yaml", "commands.sh", "uncommitted.diff")
-FINAL = ("results.json", "best.mlmodel")
-GROWING = {"metrics.jsonl": "metrics.jsonl", "live/log.txt": "log.txt"}
+_NAMES = RunDir(Path())
+
+GROWING = frozenset(path.name for path in (_NAMES.metrics, _NAMES.log))
+"""The files that grow while the run is under way, as a store names them."""
 
 MLFLOW_STATUS = {
     RunState.QUEUED: "SCHEDULED",
@@ -50,7 +38,7 @@ MLFLOW_STATUS = {
 
 # MLflow's limits (mlflow/utils/validation.py of 3.17).
 PARAM_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 250, 36
-CUT = " ... (cut; whole in experiment.yaml)"
+CUT = f" ... (cut; whole in {_NAMES.experiment})"
 
 COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "regions",
                     "lines_predicted", "regions_predicted", "bag_errors", "lines_without_baseline", "regions_without_area"})  # fmt: skip
@@ -111,20 +99,21 @@ def identity(folder: Path) -> str:
         NotARunError: the folder has no readable provenance.json.
     """
     try:
-        return str(files.read_json(folder / "provenance.json")["run"]["uuid"])
+        return str(files.read_json(RunDir(folder).provenance)["run"]["uuid"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotARunError(
-            f"{folder / 'provenance.json'} cannot be read ({type(error).__name__}: {error}): "
+            f"{RunDir(folder).provenance} cannot be read ({type(error).__name__}: {error}): "
             "not a run folder, or one that was copied in part; copy it again"
         ) from error
 
 
 def fingerprint(folder: Path) -> str:
-    """Return a digest that changes when what a store shows of the folder would change; reads only small files."""
+    """A digest that changes when what a store shows of the folder would change; reads only small files."""
     parts: list[Any] = [VIEW, folder.name]
-    for name in READ:
+    for path in _fingerprinted(RunDir(folder)):
+        name = path.relative_to(folder).as_posix()
         try:
-            parts.append([name, files.sha256_bytes((folder / name).read_bytes())])
+            parts.append([name, files.sha256_bytes(path.read_bytes())])
         except OSError:
             parts.append([name, None])
     state = _state(folder).state  # not only what the file says: nobody writes there that a process was killed
@@ -132,10 +121,25 @@ def fingerprint(folder: Path) -> str:
     ended = state.is_ended
     for name, path in artifacts(folder).items():
         # A log that still grows is shown as it is; its size is part of the record only once it stands still.
-        if name not in GROWING.values() or ended:
+        if name not in GROWING or ended:
             with contextlib.suppress(OSError):
                 parts.append([name, *stamp(path)])
     return files.digest_json(parts)
+
+
+def _fingerprinted(run: RunDir) -> tuple[Path, ...]:
+    """The files whose content is read for the fingerprint, all small. The rest is known by its size and time."""
+    sealed = (run.experiment, run.provenance, run.split)
+    return (
+        *sealed,
+        run.results,
+        run.metrics,
+        run.state_file,
+        run.sweeps,
+        run.starts,
+        run.submissions,
+        run.requeues,
+    )
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -145,12 +149,12 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def artifacts(folder: Path) -> dict[str, Path]:
-    """Return the files that a store shows, by the path they have there."""
-    found = {name: folder / name for name in (*SEALED, *FINAL)}
-    found |= {shown: folder / name for name, shown in GROWING.items()}
-    predictions = folder / "predictions"
-    found |= {f"predictions/{path.name}": path for path in sorted(predictions.glob("*.jsonl"))}
-    found |= {f"predictions/overlays/{path.name}": path for path in sorted((predictions / "overlays").glob("*.jpg"))}
+    """The files that a store shows, by the path they have there."""
+    run = RunDir(folder)
+    sealed = (run.experiment, run.provenance, run.split, run.classes, run.commands, run.uncommitted_diff)
+    found = {path.name: path for path in (*sealed, run.results, run.best, run.metrics, run.log)}
+    predictions = [*sorted(run.predictions.glob("*.jsonl")), *sorted(run.overlays.glob("*.jpg"))]
+    found |= {path.relative_to(folder).as_posix(): path for path in predictions}
     return {shown: path for shown, path in found.items() if path.is_file()}
 
 
@@ -164,21 +168,21 @@ def read(folder: Path, workspace: Path) -> RunView:
     Raises:
         NotARunError: the folder has no readable provenance.json.
     """
-    uuid = identity(folder)
-    provenance = files.read_json(folder / "provenance.json")
-    experiment = _yaml(folder / "experiment.yaml")
+    run, uuid = RunDir(folder), identity(folder)
+    provenance = files.read_json(run.provenance)
+    experiment = _yaml(run.experiment)
     state = _state(folder)
-    results = _json(folder / "results.json")
-    split = _json(folder / "split.json")
+    results = _json(run.results)
+    split = _json(run.split)
     created = _milliseconds(provenance.get("created")) or 0
-    started = next((_milliseconds(start.get("time")) for start in files.read_jsonl(folder / "live/starts.jsonl")), None)
+    started = next((_milliseconds(start.get("time")) for start in files.read_jsonl(run.starts)), None)
     since = _milliseconds(state.since)
     ended = since or created if state.state.is_ended else None
-    membership = files.read_jsonl(folder / "live/sweeps.jsonl")
+    membership = files.read_jsonl(run.sweeps)
     sweep = None
     if membership and membership[-1].get("sweep"):
         sweep = SweepView(str(membership[-1]["sweep"]), str(membership[-1].get("name") or membership[-1]["sweep"]))
-    epochs = {int(line["epoch"]): line for line in files.read_jsonl(folder / "metrics.jsonl") if "epoch" in line}
+    epochs = {int(line["epoch"]): line for line in files.read_jsonl(run.metrics) if "epoch" in line}
     return RunView(
         folder=folder,
         uuid=uuid,
@@ -202,7 +206,7 @@ def tracked(folder: Path) -> tuple[str, str | None]:
     Reads these few lines alone: parsing a whole experiment takes milliseconds, and a workspace may have thousands of runs.
     """
     try:
-        text = (folder / "experiment.yaml").read_text(encoding="utf-8-sig")
+        text = RunDir(folder).experiment.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         text = ""
     block = re.search(r"^tracking:.*\n(?:[ \t]+.*\n?)*", text, re.MULTILINE)

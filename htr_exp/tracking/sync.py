@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
 from htr_exp.tracking import store as tracking_store
 from htr_exp.tracking.store import (
@@ -25,9 +26,9 @@ from htr_exp.tracking.store import (
     store_uri,
     written_alone,
 )
-from htr_exp.tracking.writer import MARKS, Writer, marked, marks_key
+from htr_exp.tracking.writer import Writer, marked, marks_key
 
-__all__ = ["MARKS", "Recorded", "due", "store_of", "store_uri", "sync_runs"]
+__all__ = ["Recorded", "due", "store_of", "store_uri", "sync_runs"]
 
 SERVER_SECONDS = 5.0  # for a tracking server to answer at all
 
@@ -187,7 +188,7 @@ def _record(
 
 
 def _locked_run(folder: Path, progress: Say | None) -> contextlib.AbstractContextManager[Any]:
-    return written_alone(folder / "live/tracking", wait=SERVER_SECONDS, say=progress)
+    return written_alone(RunDir(folder).tracking_marks, wait=SERVER_SECONDS, say=progress)
 
 
 def _without_password(uri: str) -> str:

@@ -65,7 +65,7 @@ def tags_of(
         "htr_exp.host": (provenance.get("machine") or {}).get("host"),
         **_slurm_tags(folder),
         "htr_exp.version": code.get("version"),
-        "htr_exp.best_model": f"{shown}/best.mlmodel" if (folder / "best.mlmodel").is_file() else None,
+        "htr_exp.best_model": f"{shown}/{best.name}" if (best := RunDir(folder).best).is_file() else None,
         "mlflow.note.content": _note(shown, provenance, state, results, epochs),
         "mlflow.source.name": shlex.join(command) or "htr-exp",
         "mlflow.source.type": "LOCAL",

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core import files, machine
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view, store
 from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
 
-MARKS = "live/tracking.json"
 # One log_batch may hold 1000 entities, of which 100 params and 100 tags.
 PARAMS_A_BATCH, METRICS_A_BATCH = 100, 800
 
@@ -89,7 +89,7 @@ class Writer:
         self._tag(run, view, experiment, mark)
         note = {"run_id": run_id, "fingerprint": mark, "files": sent, "time": files.utc_now()}
         with contextlib.suppress(OSError):  # only a mark: without it the next sync asks the store
-            files.write_json(view.folder / MARKS, {**read_marks(view.folder), self.key: note})
+            files.write_json(RunDir(view.folder).tracking_marks, {**read_marks(view.folder), self.key: note})
         return run_id
 
     def _experiment(self, name: str) -> str:
@@ -186,7 +186,7 @@ class Writer:
             if root is not None:
                 store.place(path, root / shown)
                 continue
-            if shown in run_view.GROWING.values() and view.ended is None:
+            if shown in run_view.GROWING and view.ended is None:
                 continue  # sent once it is whole
             sent[shown] = run_view.stamp(path)
             if list(sent[shown]) != before.get(shown):
@@ -259,7 +259,7 @@ def marked(folder: Path, key: str) -> Mapping[str, Any]:
 def read_marks(folder: Path) -> dict[str, Any]:
     """Return the marks of all stores."""
     try:
-        marks = files.read_json(folder / MARKS)
+        marks = files.read_json(RunDir(folder).tracking_marks)
     except (OSError, ValueError):
         return {}
     return marks if isinstance(marks, dict) else {}

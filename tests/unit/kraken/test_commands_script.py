@@ -11,6 +11,7 @@ from htr_exp.config.defaults import shipped
 from htr_exp.config.schema import RecognitionScores, Training
 from htr_exp.kraken import checkpoints
 from htr_exp.kraken import commands_script as kraken_script
+from htr_exp.runs.run_dir import RunDir
 
 SPEC = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
 GOLDEN = TESTS / "data" / "commands"
@@ -24,6 +25,7 @@ def training() -> Training:
 def script(training: Training, **changes: object) -> str:
     return kraken_script.script(
         training,
+        files=RunDir(Path()),
         **{
             "version": "7.1.1", "device": "cpu", "seed": 1, "base": True, "spec": None,
             "sides": ["train", "validation", "test"], "scores": RecognitionScores(pad=16),

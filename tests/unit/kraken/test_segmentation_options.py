@@ -18,6 +18,7 @@ from htr_exp.kraken import options
 from htr_exp.kraken.commands import predict_command, resume_command, segment_command, train_command
 from htr_exp.kraken.log import REPLACED, further_of, validation_of
 from htr_exp.kraken.options import remarks
+from htr_exp.runs.run_dir import RunDir
 
 OLD, NEW = "4.3.13", "7.1.1"
 
@@ -259,7 +260,7 @@ def script(training: Training, **changes: Any) -> str:
         "scores": SegmentationScores(),
         "task": SEGMENTATION,
     }  # fmt: skip
-    return kraken_script.script(training, **words | changes)
+    return kraken_script.script(training, files=RunDir(Path()), **words | changes)
 
 
 SCRIPTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

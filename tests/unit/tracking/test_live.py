@@ -263,6 +263,6 @@ def test_reporter_ends_by_sigterm_alone_and_the_run_goes_on(
     (run,) = htr_exp.runs
     epochs = len(run.epochs())
     until(lambda: len(run.epochs()) > epochs, "another epoch")
-    assert not (run.live / "tracking.lock").exists()
+    assert not store.lock(run.tracking_marks).exists()
     process.send_signal(signal.SIGINT)
     assert htr_exp.end(process).code == 130

@@ -12,8 +12,9 @@ import pytest
 
 from helpers.recorded_runs import EPOCHS, client_of, dump, epoch_line, make_run, only
 from htr_exp.core import files
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import store
-from htr_exp.tracking.sync import MARKS, sync_runs
+from htr_exp.tracking.sync import sync_runs
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 
@@ -84,7 +85,7 @@ def test_doing_it_again_changes_nothing(place: Path) -> None:
     before = dump(place)
     again = only(sync_runs([folder], workspace=place))
     assert (again.run_id, again.changed) == (first.run_id, False)
-    (folder / MARKS).unlink()
+    RunDir(folder).tracking_marks.unlink()
     assert not only(sync_runs([folder], workspace=place)).changed
     assert dump(place) == before
 

@@ -12,8 +12,9 @@ import pytest
 
 from helpers.recorded_runs import EPOCHS, command, free_port, make_run, only, tracked
 from htr_exp.core import files
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
-from htr_exp.tracking.sync import MARKS, due, store_of, store_uri, sync_runs
+from htr_exp.tracking.sync import due, store_of, store_uri, sync_runs
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 
@@ -42,7 +43,7 @@ def test_marks_of_a_server_are_believed_unless_it_is_to_be_asked(place: Path) ->
     uri = f"http://127.0.0.1:{free_port()}"
     folder = tracked(make_run(place), "server", uri)
     mark = {"run_id": "of-the-server", "fingerprint": run_view.fingerprint(folder)}
-    files.write_json(folder / MARKS, {uri: mark})
+    files.write_json(RunDir(folder).tracking_marks, {uri: mark})
     assert due([folder], place) == []
     assert only(sync_runs([folder], workspace=place, ask=False)).run_id == "of-the-server"
     assert "does not answer" in str(sync_runs([folder], workspace=place)[0].problem)
