@@ -47,6 +47,9 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
         rows.append(("not used", f"{counted(len(plan.split.unused), 'page')}; split.json says why of each"))
     rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
     rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
+    if not plan.evaluate:
+        reason = f" ({plan.default_rate.reason})" if plan.default_rate else ""
+        rows.append(("learning rate", f"{experiment.training.lrate:g}{reason}"))
     rows += plan.training_data.summary()
     device = "CUDA where the node has it, else the CPU" if plan.device == "auto" else plan.device
     for kind, found in plan.leaks.accepted.items():

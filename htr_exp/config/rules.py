@@ -149,6 +149,9 @@ def _segmentation(experiment: Experiment, defaults: Experiment, evaluate: bool) 
     if experiment.dataset.characters is not None:
         yield _no_effect("dataset.characters", experiment.dataset.characters, "task=segmentation")
     training, scores = cast("SegmentationTraining", experiment.training), cast("SegmentationScores", experiment.scores)
+    if training.lrate is None:
+        what = "training.lrate=null: only task=recognition has a default for each size of network"
+        yield Problem(what, "give training.lrate=RATE; the shipped one is 0.0002", "training.lrate")
     yield from _at_least("training.line_width", training.line_width, 1)
     yield from _at_least("training.bl_tol", training.bl_tol, 0)
     yield from _at_least("training.dice_weight", training.dice_weight, 0)
@@ -183,7 +186,7 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
                        ("warmup", 0), ("step_size", 1), ("sched_patience", 1), ("cos_max", 1), ("pad", 0), ("workers", 0), ("threads", 1),
                        ("weight_decay", 0)):  # fmt: skip
         yield from _at_least(f"training.{key}", getattr(training, key), least)
-    if training.lrate <= 0:
+    if training.lrate is not None and training.lrate <= 0:
         yield Problem(f"training.lrate={training.lrate}: it must be above 0", where="training.lrate")
     if training.gradient_clip_val is not None and training.gradient_clip_val < 0:
         what = f"training.gradient_clip_val={training.gradient_clip_val}: it must be at least 0 (0: never clip)"

@@ -76,7 +76,7 @@ class Training:
     leg_epochs: int = (
         MISSING  # quit=fixed: restart kraken every so many epochs, so that each leaves a checkpoint; 0 = never
     )
-    lrate: float = MISSING
+    lrate: float | None = MISSING  # null: by the size of the network (pipeline/learning_rate.py)
     optimizer: str = MISSING
     momentum: float = MISSING  # SGD and RMSprop only
     weight_decay: float = MISSING

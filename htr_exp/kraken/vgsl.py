@@ -19,6 +19,11 @@ _POOLING = re.compile(r"Mp(\d+),(\d+)(?:,(\d+),(\d+))?")
 _RESHAPE = re.compile(r"S(\d+)\(\d+x\d+\)(\d+),(\d+)")
 _SUMMARY = re.compile(r"[LG][frb]xs")
 _SAME_WIDTH = re.compile(r"[LG][frb][xy]|Do|Gn|I|O|A[13]")  # blocks after which there are as many columns as before
+_WEIGHTED = re.compile(
+    r"(?:CT?(?:s|t|r|lr|l|m)(\d+),(\d+),(\d+).*|([LG])([frb])[xy]s?[co]?(\d+)|O\d[lsc]a?(\d+)|(Gn)\d+)"
+)
+_HEIGHT_TO_CHANNELS = re.compile(r"S1\((?:1x\d+|\d+x1)\)1,3")
+_WITHOUT_WEIGHTS = re.compile(r"Do.*|I|Mp.*")
 _WIDTH = 2  # the number of the horizontal dimension in VGSL
 
 
@@ -100,6 +105,58 @@ def read_network(spec: str) -> Network | None:
         elif _SUMMARY.match(block) or not _SAME_WIDTH.match(block):
             return None
     return Network(height, width, tuple(steps))
+
+
+def count_weights(spec: str, outputs: int = 0) -> int | None:
+    """The number of trainable weights of a network, by the formulas of PyTorch's layers.
+
+    A convolution has one weight for each place of its kernel, input channel and output channel, and one bias for each output
+    channel; a gate of an LSTM or GRU has a row for each unit over the inputs and the units, and two biases; a GroupNorm two
+    numbers for each channel.
+
+    Args:
+        spec: VGSL, as an `architecture` or a model file has it.
+        outputs: labels of the last layer, where the specification does not name them.
+
+    Returns:
+        None where a layer is of a kind that is not known, or the height that a reshape folds into the channels is not fixed.
+    """
+    blocks = re.sub(r"\{\w+\}", "", spec.strip().removeprefix("[").removesuffix("]")).split()
+    entry = _INPUT.fullmatch(blocks[0]) if blocks else None
+    if entry is None:
+        return None
+    height, channels, total = int(entry[2]), int(entry[4]), 0
+    if height == 1 and entry[3] == "0" and channels > 3:  # a line's columns are the channels
+        return None
+    if outputs and not blocks[-1].startswith("O"):
+        blocks.append(f"O1c{outputs}")
+    for block in blocks[1:]:
+        if found := _CONVOLUTION.fullmatch(block):
+            step = Step("convolution", int(found[1]), int(found[3] or 1), int(found[5] or 1))
+            height = step.columns(height) if height else 0
+        elif found := _POOLING.fullmatch(block):
+            height = Step("pooling", int(found[1]), int(found[3] or found[1])).columns(height) if height else 0
+        if _HEIGHT_TO_CHANNELS.fullmatch(block):
+            if not height:
+                return None
+            channels, height = channels * height, 1
+        elif found := _WEIGHTED.fullmatch(block):
+            rows, columns, filters, kind, direction, units, labels, norm = found.groups()
+            if filters:
+                total += (int(rows) * int(columns) * channels + 1) * int(filters)
+                channels = int(filters)
+            elif kind:
+                gates, ways, size = {"L": 4, "G": 3}[kind], 1 + (direction == "b"), int(units)
+                total += ways * gates * size * (channels + size + 2)
+                channels = ways * size
+            elif norm:
+                total += 2 * channels
+            else:
+                total += (channels + 1) * int(labels)
+                channels = int(labels)
+        elif not _WITHOUT_WEIGHTS.fullmatch(block):
+            return None
+    return total
 
 
 def columns_needed(text: str, alphabet: Collection[str] = ()) -> int:

@@ -17,6 +17,7 @@ from htr_exp.core.files import digest_json
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import plan_checks
+from htr_exp.pipeline.learning_rate import LearningRate, rate_of, with_rate
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel, Sources, gather, versions_of
 from htr_exp.splits import from_config
@@ -41,6 +42,7 @@ class Plan:
     device: str
     warnings: tuple[str, ...]
     training_data: TrainingData
+    default_rate: LearningRate | None = None  # None: the user gave one
     evaluate: bool = False  # score the base model on all pages, train nothing
 
     @property
@@ -129,8 +131,9 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
     if problems or dataset is None or split is None or kraken is None or leaks is None or data is None:
         raise ConfigError("the experiment cannot run:", problems)
     asked = experiment.training.device
+    rate = rate_of(experiment, gathered.base.header if gathered.base else None)
     return Plan(
-        composed=composed,
+        composed=with_rate(composed, rate) if rate else composed,
         places=places,
         dataset_name=experiment.dataset.name or folders[0].name,
         folders=tuple(folders),
@@ -143,6 +146,7 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         device=asked if experiment.slurm.submit else sources.device(asked),  # `auto` is for the node to say
         warnings=tuple(plan_checks.warnings(gathered, sources)),
         training_data=data,
+        default_rate=rate,
         evaluate=evaluate,
     )
 

@@ -19,7 +19,7 @@ GOLDEN = TESTS / "data" / "commands"
 
 @pytest.fixture(scope="module")
 def training() -> Training:
-    return shipped().training
+    return replace(shipped().training, lrate=0.003)
 
 
 def script(training: Training, **changes: object) -> str:

@@ -21,7 +21,7 @@ OLD, NEW = "4.3.13", "7.1.1"
 
 @pytest.fixture(scope="module")
 def shipped() -> Training:
-    return defaults.shipped().training
+    return replace(defaults.shipped().training, lrate=0.003)
 
 
 def trained(version: str, training: Training, **changes: Any) -> list[str]:

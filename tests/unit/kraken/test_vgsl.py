@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from helpers.folders import CHECKOUT
-from htr_exp.kraken.vgsl import columns_needed, read_network
+from htr_exp.kraken.vgsl import columns_needed, count_weights, read_network
 
 SPECS = {
     "guide": "[1,128,0,1 Cr4,16,32 Do0.1,2 Mp2,2 Cr4,16,32 Mp2,2 Cr3,8,64 Mp2,2 Cr3,8,64 S1(1x0)1,3 Lbx25 O1c10]",
@@ -124,3 +124,19 @@ def test_kraken_itself_leaves_so_many_columns() -> None:
     answers = json.loads(said.stdout.splitlines()[-1])
     ours = {name: {width: of_width(SPECS[name], int(width)) for width in of} for name, of in answers.items()}
     assert ours == answers
+
+
+# architecture -> weights with 60 labels, as PyTorch counted the parameters of kraken 7.1.1's network
+WEIGHTS = {"kraken_default": 4016924, "guide": 5894396, "small": 405660}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_are_counted_as_pytorch_counts_them(name: str) -> None:
+    spec = yaml.safe_load((CHECKOUT / f"conf/architecture/{name}.yaml").read_text())["spec"]
+    assert count_weights(spec, outputs=60) == WEIGHTS[name]
+    assert count_weights(f"{spec[:-1]} O1c60]") == WEIGHTS[name]
+
+
+@pytest.mark.parametrize("spec", ["", "[1,48,0,1 Zz3]", "[1,0,0,1 Cr3,3,16 S1(1x0)1,3 Lbx100 O1c5]", "wav2vec"])
+def test_weights_of_an_unknown_network_are_not_guessed(spec: str) -> None:
+    assert count_weights(spec) is None

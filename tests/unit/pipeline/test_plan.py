@@ -73,6 +73,15 @@ def test_where_a_run_is_and_what_it_is_called_is_not_its_identity(planned: Plann
     assert {" ".join(words): planned(*words).key for words in SAME} == {" ".join(words): key for words in SAME}
 
 
+def test_the_rate_of_the_networks_size_is_the_same_as_when_it_is_typed(planned: Planned) -> None:
+    plan = planned("model=none", "model.path=null", "architecture=small")
+    assert plan.default_rate is not None
+    assert plan.experiment.training.lrate == 0.003
+    typed = planned("model=none", "model.path=null", "architecture=small", "training.lrate=0.003")
+    assert typed.default_rate is None
+    assert typed.key == plan.key
+
+
 OTHER = [
     ["seed=2"],
     ["training.lrate=0.002"],

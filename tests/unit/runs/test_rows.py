@@ -183,7 +183,7 @@ def test_rows_are_sorted_by_validation_and_runs_without_come_last(make: Maker) -
 def test_settings_that_differ_are_columns_and_others_are_not(make: Maker) -> None:
     changes = {"training": {"lrate": 0.1}, "seed": 2, "site": {"workspace": "/other"}, "launch": {"jobs": 9}, "name": "x", "again": True,
                "tracking": {"kind": "none"}, "dataset": {"path": "/other"}}  # fmt: skip
-    rows, varied = compared_rows([make("a"), make("b", changes=changes)])
+    rows, varied = compared_rows([make("a", changes={"training": {"lrate": 0.003}}), make("b", changes=changes)])
     assert varied == ["seed", "training.lrate"]
     assert {row["run"]: row["settings"]["training.lrate"] for row in rows} == {"a": 0.003, "b": 0.1}
 
