@@ -5,8 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
+
+from htr_exp.core.errors import RuntimeUnavailableError
+from htr_exp.core.problem import Problem
+from htr_exp.core.program import NoAnswer, ask
+
+GPU_TIMEOUT_S = 60.0
+"""How long the driver may take to say what GPUs there are; where it is loaded for each question, that is many seconds."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Allocation:
 
 
 def allocation() -> Allocation | None:
-    """Return the job that this process runs in, or None."""
+    """The job that this process runs in; None outside Slurm."""
     get = os.environ.get
     raw = get("SLURM_JOB_ID")
     if not raw:
@@ -38,7 +44,7 @@ def allocation() -> Allocation | None:
 
 
 def user() -> str:
-    """Return the name of who runs this, or, where they have none, their number: a container may know no names."""
+    """The name of who runs this, or, where they have none, their number: a container may know no names."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -46,23 +52,39 @@ def user() -> str:
 
 
 def usable_cpus() -> int:
-    """Return the CPUs that the system lets this process use."""
+    """How many CPUs the system lets this process use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux alone
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def gpus() -> list[str]:
+    """The GPUs of this machine, and their MIG instances, as the lines of `nvidia-smi -L`.
+
+    Raises:
+        NoAnswer: nvidia-smi is here and does not answer.
+    """
+    smi = shutil.which("nvidia-smi")
+    lines = ask([smi, "-L"], timeout_s=GPU_TIMEOUT_S, name="nvidia-smi").output.splitlines() if smi else []
+    return [line for line in lines if line.lstrip().startswith(("GPU", "MIG"))]
+
+
 def device(asked: str) -> str:
-    """Return the device that `training.device` means on this machine: `auto` is CUDA where there is one, else the CPU."""
+    """The device that `training.device` means on this machine: `auto` is CUDA where there is one, else the CPU.
+
+    Raises:
+        RuntimeUnavailableError: `auto`, and nvidia-smi does not answer: a training must not go to the CPU unseen.
+    """
     if asked != "auto":
         return asked
-    smi = shutil.which("nvidia-smi")
-    if smi and subprocess.run([smi, "-L"], capture_output=True, text=True).stdout.startswith("GPU"):
-        return "cuda:0"
-    return "cpu"
+    try:
+        return "cuda:0" if gpus() else "cpu"
+    except NoAnswer as silent:
+        said = Problem(str(silent), "set training.device=cpu or training.device=cuda:0", where="training.device=auto")
+        raise RuntimeUnavailableError("it is not known whether there is a GPU", [said]) from None
 
 
 def workers(asked: int | None, device: str) -> int:
-    """Return how many processes load lines for a training.
+    """How many processes load lines for a training.
 
     On the CPU they cost 2 to 11 times the time of the training itself; a GPU waits for them. More than eight were never of use.
 
@@ -76,7 +98,7 @@ def workers(asked: int | None, device: str) -> int:
 
 
 def _cpus() -> int:
-    """Return the CPUs that this process may use: those of its Slurm job, where it is in one."""
+    """How many CPUs this process may use: those of its Slurm job, where it is in one."""
     given = os.environ.get("SLURM_CPUS_PER_TASK", "")
     allowed = usable_cpus()
     return min(int(given), allowed) if given.isdigit() else allowed

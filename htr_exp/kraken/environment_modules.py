@@ -6,11 +6,11 @@ import os
 import re
 import secrets
 import shutil
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from htr_exp.core.program import NoAnswer, ask
 
 TIMEOUT_S = 60.0
 """How long the module system may take; a file system that has gone makes it wait for ever."""
@@ -123,46 +123,33 @@ def _ask(what: str, word: str, use: Sequence[str], environment: Mapping[str, str
         raise ModuleUnavailable(f"there is no folder {missing[0]} of modulefiles here")
     shell = shutil.which("bash") or "/bin/sh"
     mark = f"htr-exp-{secrets.token_hex(8)}"
-    said, printed = _run([shell, "-c", SCRIPT, "sh", mark, what, word, *folders], environment)
-    _, _, answer = said.partition(f"{mark} ")
+    try:
+        said = ask(
+            [shell, "-c", SCRIPT, "sh", mark, what, word, *folders],
+            timeout_s=TIMEOUT_S,
+            name="the module system",
+            environment=environment,
+            undecodable="surrogateescape",  # as os.environ keeps them
+        )
+    except NoAnswer as silent:
+        raise ModuleUnavailable(str(silent)) from None
+    _, _, answer = said.output.partition(f"{mark} ")
     if answer == "none":
         raise ModuleUnavailable(
             "there is no `module` command here: Lmod and Environment Modules were looked for by $LMOD_PKG, $MODULESHOME, "
             "in /etc/profile.d and in /usr/share"
         )
     code, _, variables = answer.partition("\0")
-    before, _, after = printed.partition(f"{mark}\n")
-    words = after if before != printed else printed  # without the mark, its shell did not come that far
+    before, _, after = said.errors.partition(f"{mark}\n")
+    words = after if before != said.errors else said.errors  # without the mark, its shell did not come that far
     if not code.isdigit():
         raise ModuleUnavailable(f"`module {what} {word}`".rstrip() + f" ends its shell: {_reason(words)}")
     found = dict(pair.split("=", 1) for pair in variables.split("\0") if "=" in pair)
-    for name in ("_", "SHLVL", "PWD", "OLDPWD"):  # the shell's, not the module's
+    for name in ("_", "SHLVL", "PWD", "OLDPWD", "LC_ALL"):  # of asking in a shell, not of the module
         found.pop(name, None)
         if name in environment:
             found[name] = environment[name]
     return _Answer(int(code), words, found)
-
-
-def _run(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[str, str]:
-    """Return what a program prints on its two outputs; bytes that are no UTF-8 are kept as os.environ keeps them."""
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(environment),
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ModuleUnavailable(f"{argv[0]} does not start: {error.strerror}") from None
-    try:
-        said, printed = process.communicate(timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise ModuleUnavailable(f"the module system does not answer within {TIMEOUT_S:.0f} s") from None
-    return os.fsdecode(said), os.fsdecode(printed)
 
 
 def _names(environment: Mapping[str, str]) -> tuple[str, ...]:

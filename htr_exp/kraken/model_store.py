@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import uuid
@@ -24,6 +23,7 @@ import platformdirs
 
 from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
+from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken.model_file import read_header
 
 SUFFIXES = (".mlmodel", ".safetensors")  # in this order: every supported kraken loads the first
@@ -131,22 +131,13 @@ def _download(doi: str, folder: Path, timeout_s: float) -> str | None:
     python_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": python_path, "PYTHONUTF8": "1"}
     try:
-        child = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        child = ask(command, timeout_s=timeout_s, environment=environment)
+    except NoAnswer:  # a Python always starts
         return f"it took longer than model.fetch_timeout_s={timeout_s:g} seconds"
-    if child.returncode == 0:
-        problem: str | None = json.loads(child.stdout.splitlines()[-1])["problem"]
+    if child.code == 0:
+        problem: str | None = json.loads(child.output.splitlines()[-1])["problem"]
         return problem
-    lines = child.stderr.strip().splitlines() or [f"exit code {child.returncode}"]
-    return f"htrmopo stopped with: {lines[-1]}"
+    return f"htrmopo stopped with: {child.last_line}"
 
 
 def _download_here(doi: str, folder: str) -> str | None:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import digest_json, read_json, write_json
 from htr_exp.core.problem import Problem
+from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken import apptainer, releases
 from htr_exp.kraken.environment_modules import ModuleUnavailable, load
 from htr_exp.kraken.process import Process, environment, settings
@@ -341,13 +341,12 @@ def _said_version(kraken: Kraken, name: str) -> str:
             place = Path(scratch).resolve()
             asked = kraken.within(readable=[], writable=[place], scratch=place, gpu=False)
             words, variables = asked.command(["ketos", "--version"], threads=1, folder=place)
-            said = subprocess.run(words, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, env=variables)
-    except subprocess.TimeoutExpired:
-        raise RuntimeUnavailableError(f"{name} does not answer within {PROBE_TIMEOUT_S} s") from None
+            said = ask(words, timeout_s=PROBE_TIMEOUT_S, name=name, environment=variables)
+    except NoAnswer as silent:
+        raise RuntimeUnavailableError(str(silent)) from None
     except OSError as error:
         raise RuntimeUnavailableError(f"{name} does not start: {error.strerror or error}") from None
-    found = re.search(r"version (\S+)", said.stdout)
-    if said.returncode or not found:
-        last = (said.stderr or said.stdout).strip().splitlines()[-1:] or ["it says nothing"]
-        raise RuntimeUnavailableError(f"{name} --version fails: {last[0]}")
+    found = re.search(r"version (\S+)", said.output)
+    if said.code or not found:
+        raise RuntimeUnavailableError(f"{name} --version fails: {said.last_line}")
     return found[1]

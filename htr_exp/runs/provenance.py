@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,27 @@ import psutil
 from htr_exp import __version__
 from htr_exp.core.files import digest_json, sha256_file
 from htr_exp.core.lock import made_once
+from htr_exp.core.machine import gpus
+from htr_exp.core.program import NoAnswer, ask
 
 PACKAGES = ("hydra-core", "omegaconf", "lxml", "rapidfuzz", "regex", "pillow", "mlflow", "mlflow-skinny", "submitit", "kraken", "torch", "torchvision",
             "lightning", "numpy", "pyarrow", "coremltools")  # fmt: skip
 
+
+GIT_TIMEOUT_S = 60.0
+"""How long git may take to say what was changed in a checkout."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @functools.cache
 def code_digest() -> str:
-    """Return the SHA-256 of the running package's source: its Python files, by name and content."""
+    """The SHA-256 of the running package's source: its Python files, by name and content."""
     return digest_json({path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in PACKAGE.rglob("*.py")})
 
 
 def keep_code(cache: Path) -> Path:
-    """Copy the package's source, by content, to where jobs import it from, and return that folder.
+    """Copy the package's source into a folder, named by its content, that jobs import it from.
 
     A job that waits for hours then runs what was submitted, whatever was edited or updated since.
 
@@ -54,7 +58,7 @@ def keep_code(cache: Path) -> Path:
 
 
 def code() -> tuple[dict[str, Any], str]:
-    """Return version, digest, commit and state of the running code, and its uncommitted changes as a diff.
+    """The version, digest, commit and state of the running code, and its uncommitted changes as a diff.
 
     Commit and diff are those of the checkout the package lies in; an installed wheel has its version and digest alone.
     """
@@ -64,19 +68,21 @@ def code() -> tuple[dict[str, Any], str]:
         return found, ""
 
     def git(*words: str) -> str:
-        said = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, errors="replace")
-        return said.stdout if said.returncode == 0 else ""
+        said = ask(["git", "-C", str(folder), *words], timeout_s=GIT_TIMEOUT_S)
+        return said.output if said.code == 0 else ""
 
-    found["commit"] = git("rev-parse", "HEAD").strip() or None
-    diff = git("diff", "HEAD", "--no-color", "--no-ext-diff") if found["commit"] else ""
-    untracked = git("ls-files", "--others", "--exclude-standard", "htr_exp", "hydra_plugins", "conf").split("\n")
-    found["dirty"] = bool(diff or any(untracked))
-    found["untracked"] = [name for name in untracked if name]
-    return found, diff
+    try:
+        commit = git("rev-parse", "HEAD").strip() or None
+        diff = git("diff", "HEAD", "--no-color", "--no-ext-diff") if commit else ""
+        untracked = git("ls-files", "--others", "--exclude-standard", "htr_exp", "hydra_plugins", "conf").split("\n")
+    except NoAnswer:
+        return found, ""  # the digest says which code it is; nothing is claimed of the commit
+    names = [name for name in untracked if name]
+    return found | {"commit": commit, "dirty": bool(diff or names), "untracked": names}, diff
 
 
 def software(kraken_version: str) -> dict[str, Any]:
-    """Return the Python and the versions of the packages that decide results."""
+    """The Python and the versions of the packages that decide results."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -87,16 +93,18 @@ def software(kraken_version: str) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Return host, system, processor, memory (GB) and GPUs."""
-    smi = shutil.which("nvidia-smi")
-    gpus = subprocess.run([smi, "-L"], capture_output=True, text=True).stdout.splitlines() if smi else []
+    """Host, system, processor, memory (GB) and GPUs."""
+    try:
+        cards = gpus()
+    except NoAnswer as silent:
+        cards = [str(silent)]
     return {
         "host": socket.gethostname(),
         "system": platform.platform(),
         "cpu": _processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "gpu": gpus,
+        "gpu": cards,
         "executable": Path(sys.executable).name,
     }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Sequence
+
+from htr_exp.core.program import NoAnswer, ask
 
 TIMEOUT_S = 20.0
 """How long a program of Slurm may take to answer; a busy controller makes its clients wait, a dead one for minutes."""
@@ -16,7 +17,7 @@ class SlurmSilent(Exception):
 
 
 def answer(argv: Sequence[str]) -> str:
-    """Return what a program prints, without its errors unless it prints nothing else.
+    """What a program prints, without its errors unless it prints nothing else.
 
     Raises:
         SlurmSilent: it fails.
@@ -27,8 +28,8 @@ def answer(argv: Sequence[str]) -> str:
     return said
 
 
-def run_program(argv: Sequence[str], *, stdin: str | None = None, errors_apart: bool = False) -> tuple[int, str]:
-    """Return exit code and words of a program of Slurm; with `errors_apart` its errors only where it failed or says nothing.
+def run_program(argv: Sequence[str], *, stdin: str = "", errors_apart: bool = False) -> tuple[int, str]:
+    """Ask a program of Slurm for its exit code and its words; with `errors_apart` its errors only where it failed or says nothing.
 
     Raises:
         SlurmSilent: it is missing, or takes too long.
@@ -36,24 +37,18 @@ def run_program(argv: Sequence[str], *, stdin: str | None = None, errors_apart: 
     # Everyone's own SQUEUE_FORMAT, SACCT_FORMAT and the like would change what is read here.
     own = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SCONTROL_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-    environment |= {"LC_ALL": "C.UTF-8", "TZ": "UTC", "SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
+    environment |= {"TZ": "UTC", "SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
     try:
-        done = subprocess.run(
-            argv, input=stdin or "", capture_output=True, text=True, errors="replace", env=environment, timeout=TIMEOUT_S
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise SlurmSilent(f"{argv[0]}: there is no such program here") from None
-    except OSError as error:
-        raise SlurmSilent(f"{argv[0]}: {error.strerror or error}") from None
-    except subprocess.TimeoutExpired:
-        raise SlurmSilent(f"{argv[0]}: no answer within {TIMEOUT_S:g} s") from None
-    if errors_apart and done.returncode == 0 and done.stdout:
-        return 0, done.stdout
-    return done.returncode, "\n".join(text for text in (done.stdout, done.stderr) if text)
+        said = ask(argv, timeout_s=TIMEOUT_S, environment=environment, stdin=stdin)
+    except NoAnswer as silent:
+        raise SlurmSilent(str(silent)) from None
+    if errors_apart and said.code == 0 and said.output:
+        return 0, said.output
+    return said.code, "\n".join(text for text in (said.output, said.errors) if text)
 
 
 def silence(program: str, said: str) -> str | None:
-    """Return the words of a program whose controller does not answer, or None."""
+    """The words of a program whose controller does not answer, else None."""
     lost = re.search(
         r"unable to contact|socket timed out|zero bytes|connection refused|configuration source", said, re.IGNORECASE
     )
@@ -61,19 +56,19 @@ def silence(program: str, said: str) -> str | None:
 
 
 def last_words(said: str) -> str:
-    """Return the last thing that a program says: what comes before tells of its tries."""
+    """The last thing that a program says: what comes before tells of its tries."""
     return own_words(said).rpartition("; ")[2]
 
 
 def own_words(said: str) -> str:
-    """Return the words of a program without what each line begins with."""
+    """The words of a program without what each line begins with."""
     lines = (re.sub(r"^(?:(?:\w+: )?(?:error|fatal): |s\w+: )+", "", line.strip()) for line in said.splitlines())
     kept = [line for line in dict.fromkeys(lines) if line and not line.startswith('Try "')]
     return "; ".join(kept).rstrip(".")
 
 
 def seconds(text: str) -> float | None:
-    """Return a time as Slurm writes it (`1-02:03:04`, `02:03:04`, `03:04`), or None for `UNLIMITED` and its like."""
+    """Seconds of a time as Slurm writes it (`1-02:03:04`, `02:03:04`, `03:04`), None for `UNLIMITED` and its like."""
     found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text.strip())
     if found is None:
         return None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core.own_command import own_command
+from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.signals import bound_to_us
 from htr_exp.core.text import and_more, counted
 from htr_exp.runs.run_dir import RunDir
@@ -39,15 +40,8 @@ def record(runs: Sequence[RunDir], workspace: Path) -> list[str]:
     """Record runs where their experiments say, by a short process; return what did not work, in plain words."""
     argv = [sys.executable, "-m", "htr_exp", "sync", "--json", f"--workspace={workspace}"]
     try:
-        said = subprocess.run(
-            [*argv, *(str(run.path) for run in runs)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SYNC_S,
-        )
-        rows = _rows(said.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        rows = _rows(ask([*argv, *(str(run.path) for run in runs)], timeout_s=SYNC_S, name="`sync`").output)
+    except (NoAnswer, ValueError) as error:
         return [f"not recorded in MLflow: {error}; `{own_command('sync')}` tries again"]
     return list(dict.fromkeys(row["problem"] for row in rows if row.get("problem")))
 
@@ -142,7 +136,7 @@ def _end(reporter: subprocess.Popen[bytes], run: RunDir) -> None:
 
 
 def _rows(text: str) -> list[dict[str, Any]]:
-    """Return the JSON list that a verb printed as its last line.
+    """The JSON list that a verb printed as its last line.
 
     Raises:
         ValueError: there is none.

@@ -7,7 +7,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, finding_of, ok, said_by, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, finding_of, ok, warning, within
+from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.text import size
 from htr_exp.kraken import apptainer
 
@@ -44,11 +45,11 @@ def program(absent: str) -> Finding:
         remedy = "ask the administrators for it (on some clusters: `module avail apptainer`), or choose another runtime"
         return Finding("Apptainer", absent, "neither apptainer nor singularity is on PATH", remedy)
     try:
-        code, said = said_by([found, "--version"])
+        answer = ask([found, "--version"], timeout_s=TIMEOUT_S)
     except NoAnswer as silent:
         return error("Apptainer", str(silent), ASK)
-    words = " ".join(said.split())
-    return ok("Apptainer", f"{words} ({found})") if code == 0 else error("Apptainer", f"{found}: {words}", ASK)
+    words = " ".join(answer.words.split())
+    return ok("Apptainer", f"{words} ({found})") if answer.code == 0 else error("Apptainer", f"{found}: {words}", ASK)
 
 
 def start(image: Path | None) -> Finding:
@@ -70,7 +71,8 @@ def start(image: Path | None) -> Finding:
                     argv += ["--mount", f"type=bind,source=/{name},destination=/{name},ro"]
             argv += [scratch, "/bin/true"]
         try:
-            code, said = said_by(argv, timeout_s=START_S, environment=apptainer.outside(os.environ))
+            answer = ask(argv, timeout_s=START_S, environment=apptainer.outside(os.environ))
+            code, said = answer.code, answer.words
         except NoAnswer as silent:
             code, said = 1, f"FATAL: {silent}"
     what = f" in {image.name}" if image else ""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from htr_exp.core.problem import Problem
+from htr_exp.core.program import NoAnswer
 
 TIMEOUT_S = 10.0
 """How long anything outside may take to answer."""
@@ -49,10 +47,6 @@ def finding_of(name: str, problem: Problem, remedy: str, state: str = "error") -
     return Finding(name, state, problem.sentence, problem.remedy or remedy)
 
 
-class NoAnswer(Exception):
-    """Something outside did not answer. The text says what, and how long it was waited for."""
-
-
 class _Asked(threading.Thread, Generic[Answer]):
     def __init__(self, question: Callable[[], Answer]) -> None:
         super().__init__(daemon=True)  # at the end of the program nobody waits for it either
@@ -68,7 +62,7 @@ class _Asked(threading.Thread, Generic[Answer]):
 
 
 def within(seconds: float, question: Callable[[], Answer], what: str) -> Answer:
-    """Return the answer to a question, whatever it hangs on: a dead file server, a name that is never resolved.
+    """Wait for the answer to a question, whatever it hangs on: a dead file server, a name that is never resolved.
 
     Args:
         seconds: how long it is waited for.
@@ -86,33 +80,3 @@ def within(seconds: float, question: Callable[[], Answer], what: str) -> Answer:
     if asked.failure is not None:
         raise asked.failure
     return asked.answer
-
-
-def said_by(
-    argv: Sequence[str], *, timeout_s: float | None = None, environment: Mapping[str, str] | None = None
-) -> tuple[int, str]:
-    """Run a program and return its exit code and all that it prints.
-
-    Raises:
-        NoAnswer: it does not start, or takes too long; it is ended with all its children then.
-    """
-    timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
-    variables = dict(os.environ if environment is None else environment) | {"LC_ALL": "C.UTF-8"}
-    try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=variables,
-            start_new_session=True,
-        )
-    except OSError as failure:
-        raise NoAnswer(f"{argv[0]} does not start: {failure.strerror or failure}") from None
-    try:
-        said, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise NoAnswer(f"{argv[0]} does not answer within {timeout_s:g} s") from None
-    return process.returncode, said.decode("utf-8", "replace")

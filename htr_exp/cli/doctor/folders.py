@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, said_by, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning, within
+from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.text import counted, size
 
 LEAST_BYTES, FEW_BYTES = 1e9, 10e9
@@ -193,7 +194,7 @@ def _quotas(folders: Sequence[Path]) -> Iterator[Finding]:
         ]
     for question in questions:
         try:
-            answers[" ".join(question)] = said_by(question)[1]
+            answers[" ".join(question)] = ask(question, timeout_s=TIMEOUT_S).words
         except NoAnswer as failure:
             silent.append(str(failure))
     rows = {row["place"]: row for said in answers.values() for row in quota_rows(said)}

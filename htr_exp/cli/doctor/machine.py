@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from htr_exp.cli.doctor.finding import Finding, NoAnswer, error, note, ok, said_by, warning
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning
 from htr_exp.core import machine
+from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.text import size
 
 TRAINING_BYTES = 1.5e9
@@ -91,7 +92,8 @@ def _gpu(runs_here: bool, device: str) -> Finding:
         return note("GPU", "none that kraken can use here" + ("" if runs_here else ", as is usual on login nodes"))
     query = "--query-gpu=index,name,memory.total,driver_version"
     try:
-        code, said = said_by([smi, query, "--format=csv,noheader"])
+        answer = ask([smi, query, "--format=csv,noheader"], timeout_s=TIMEOUT_S)
+        code, said = answer.code, answer.words
     except NoAnswer as silent:
         code, said = 1, str(silent)
     rows = [line.split(", ") for line in said.splitlines() if re.match(r"\d+, .*, .*, ", line)]

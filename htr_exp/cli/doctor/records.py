@@ -14,9 +14,10 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, NoAnswer, error, note, ok, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning, within
 from htr_exp.config.schema import Tracking
 from htr_exp.core.lock import owner_of
+from htr_exp.core.program import NoAnswer
 from htr_exp.core.text import counted
 from htr_exp.tracking import store
 

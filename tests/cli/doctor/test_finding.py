@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
-from helpers.findings import program
 from htr_exp.cli.doctor import (
     finding,
 )
-from htr_exp.cli.doctor.finding import NoAnswer, within
+from htr_exp.cli.doctor.finding import within
 from htr_exp.core.problem import Problem
+from htr_exp.core.program import NoAnswer
 
 
 def test_what_hangs_is_given_up() -> None:
@@ -25,25 +24,6 @@ def test_what_hangs_is_given_up() -> None:
 def test_what_a_question_raises_is_raised_where_it_was_asked() -> None:
     with pytest.raises(PermissionError):
         within(5, lambda: (_ for _ in ()).throw(PermissionError(13, "no")), "x")
-
-
-def test_a_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
-    hung = program(tmp_path, "hung", f"sleep 600 & echo $! >'{tmp_path}/pid'; wait")
-    with pytest.raises(NoAnswer, match=r"hung does not answer within 0\.5 s"):
-        finding.said_by([str(hung)], timeout_s=0.5)
-    pid = int((tmp_path / "pid").read_text())
-    for _ in range(100):
-        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail("its child is alive")
-
-
-def test_a_program_that_cannot_start_says_why(tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("x")
-    with pytest.raises(NoAnswer, match="text does not start: Permission denied"):
-        finding.said_by([str(tmp_path / "text")])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import pytest
 from helpers.disks import small_disk
 from helpers.findings import named
 from htr_exp.cli.doctor import (
-    finding,
     folders,
 )
 from htr_exp.cli.doctor.finding import Finding
@@ -163,7 +162,7 @@ def test_a_quota_of_lustre_counts_files_too(tmp_path: Path, on_path: Callable[[s
 def test_no_quota_is_no_fault(
     script: str, told: str, tmp_path: Path, on_path: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(folders, "TIMEOUT_S", 0.3)
     on_path("quota", script)
     found = named(folders.findings(written(tmp_path), shared=False))["quota"]
     assert found.state == "note"

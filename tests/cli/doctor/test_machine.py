@@ -11,7 +11,6 @@ import pytest
 
 from helpers.findings import named
 from htr_exp.cli.doctor import (
-    finding,
     machine,
 )
 
@@ -46,7 +45,7 @@ def test_gpus_are_told_with_memory_and_driver(on_path: Callable[[str, str], Path
 def test_a_broken_driver_is_told(
     script: str, told: str, on_path: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(machine, "TIMEOUT_S", 0.3)
     on_path("nvidia-smi", script)
     found = named(machine.findings(runs_here=True, device="auto"))["GPU"]
     assert found.state == "warning"

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from helpers.findings import program
 from htr_exp.runs import provenance
 
 
@@ -35,3 +39,27 @@ def test_the_digest_of_the_code_is_of_names_and_contents(tmp_path: Path) -> None
     module.rename(module.with_name("files_.py"))
     (kept / "htr_exp" / "core" / "files.py").write_text((kept / "htr_exp" / "core" / "files_.py").read_text())
     assert digest() not in (before, edited)
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize(
+    ("says", "state"),
+    [
+        ('case "$*" in *rev-parse*) echo abc;; *diff*) echo changed;; *) echo conf/new.yaml;; esac', ("abc", True, ["conf/new.yaml"])),
+        ('case "$*" in *rev-parse*) echo abc;; esac', ("abc", False, [])),
+        ('case "$*" in *rev-parse*) echo abc;; *) sleep 600;; esac', (None, None, None)),
+    ],
+    ids=["changed", "as committed", "silent"],
+)  # fmt: skip
+def test_nothing_is_claimed_of_a_commit_that_git_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, state: tuple[object, ...]
+) -> None:
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(provenance, "code_digest", lambda: "digest")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "htr_exp")
+    monkeypatch.setattr(provenance, "GIT_TIMEOUT_S", 1.0 if "sleep" in says else 60.0)
+    monkeypatch.setenv("PATH", f"{program(tmp_path / 'bin', 'git', says).parent}:{os.environ['PATH']}")
+    found, diff = provenance.code()
+    assert (found["commit"], found["dirty"], found.get("untracked")) == state
+    assert found["digest"] == "digest"
+    assert diff == ("changed\n" if state[1] else "")
