@@ -26,8 +26,9 @@ from pathlib import Path
 
 from lxml import etree
 
+from htr_exp.core import file_cache
 from htr_exp.core.task import RECOGNITION
-from htr_exp.groundtruth import file_cache, geometry, page_scan, text_checks
+from htr_exp.groundtruth import geometry, page_scan, text_checks
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.image_hash import looks
 from htr_exp.groundtruth.image_header import look_at

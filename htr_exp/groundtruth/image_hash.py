@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageOps, ImageStat
 
-from htr_exp.groundtruth.file_cache import Remembered, Stamp, stamp_of
+from htr_exp.core.file_cache import Remembered, Stamp, stamp_of
 from htr_exp.groundtruth.parallel import spread
 from htr_exp.groundtruth.xml import open_regular
 

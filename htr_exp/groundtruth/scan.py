@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from htr_exp.core.file_cache import Remembered, Stamp, stamp_of
 from htr_exp.core.task import Task
 from htr_exp.groundtruth import image_header, page_scan
-from htr_exp.groundtruth.file_cache import Remembered, Stamp, stamp_of
 from htr_exp.groundtruth.image_header import ImageFacts, look_at
 from htr_exp.groundtruth.page_scan import PageFile, look_into
 from htr_exp.groundtruth.parallel import spread

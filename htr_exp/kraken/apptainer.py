@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.core.files import read_json, sha256_bytes, sha256_file, write_atomically, write_json
+from htr_exp.core.file_cache import fact_of
+from htr_exp.core.files import sha256_file, write_atomically
 from htr_exp.core.problem import Problem
 
 HEADER = struct.Struct("<32s10s3s3s16s8q")
@@ -46,6 +47,10 @@ START = 'trap "" USR2; '
 LEASH = 'exec 3<&0 </dev/null; { trap "" TERM INT; read -r end <&3; kill -9 $$; } >/dev/null 2>&1 & '
 """Kills the program when its standard input ends; Apptainer then takes down what it has set up. The signal that the kernel can
 be asked for at a parent's death gets lost in Apptainer, which goes on from one of its threads to the next."""
+
+
+DIGEST_FORM = 1
+"""Of remembered digests."""
 
 
 class ImageUnusable(Exception):
@@ -117,30 +122,18 @@ def read_image(path: Path) -> Image:
     return Image(path, size, architecture)
 
 
-def digest(image: Image, cache: Path) -> str:
-    """Return the SHA-256 of an image in hexadecimal.
-
-    Gigabytes take their time: it is remembered for the file as it is, by path, size, time of change and inode.
+def digest(image: Image, cache: Path | None = None) -> str:
+    """The SHA-256 of an image in hexadecimal, remembered of the file as it is: to read gigabytes takes its time.
 
     Args:
         image: as `read_image` returns it.
-        cache: the folder of caches; what is remembered lies in its `images`.
+        cache: where it is remembered; None: in this user's cache.
 
     Raises:
         OSError: the image cannot be read.
     """
     path = image.path.resolve()
-    state = path.stat()
-    known = {"path": str(path), "size": state.st_size, "mtime_ns": state.st_mtime_ns, "inode": state.st_ino}
-    note = cache / "images" / f"{sha256_bytes(os.fsencode(path))[:16]}.json"
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        noted = read_json(note)
-        if {name: noted.get(name) for name in known} == known and isinstance(noted.get("sha256"), str):
-            return str(noted["sha256"])
-    found = sha256_file(path)
-    with contextlib.suppress(OSError):  # it only saves time
-        write_json(note, {**known, "sha256": found})
-    return found
+    return str(fact_of(path, "sif", DIGEST_FORM, lambda: sha256_file(path), where=cache))
 
 
 def program() -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import os
 import re
@@ -15,11 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
-from htr_exp.core.files import digest_json, read_json, write_json
+from htr_exp.core.file_cache import fact_of
 from htr_exp.core.problem import Problem
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken import apptainer, releases
@@ -29,6 +26,9 @@ from htr_exp.kraken.releases import Release
 
 PROBE_TIMEOUT_S = 300
 """The first start of kraken on a node reads gigabytes from a file system that all share."""
+
+VERSION_FORM = 1
+"""Of remembered versions."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class Kraken:
         return releases.release(self.version)
 
     def program(self, name: str) -> str:
-        """Return the path of `ketos` or `kraken`."""
+        """The path of `ketos` or `kraken`."""
         return str(self.folder / name)
 
     def within(self, *, readable: Iterable[Path], writable: Iterable[Path], scratch: Path, gpu: bool) -> Kraken:
-        """Return it with what it may see of this machine beside runtime.bind; that matters in an image alone.
+        """The same kraken with what it may see of this machine beside runtime.bind; that matters in an image alone.
 
         Args:
             readable: files and folders that it reads.
@@ -104,7 +104,7 @@ class Kraken:
     def command(
         self, argv: Sequence[str], *, threads: int, folder: Path, leashed: bool = False
     ) -> tuple[list[str], dict[str, str]]:
-        """Return one of its commands as this machine runs it, and the variables that it runs under.
+        """One of its commands as this machine runs it, and the variables that it runs under.
 
         Args:
             argv: ketos or kraken, and its arguments.
@@ -123,7 +123,7 @@ class Kraken:
         return words, apptainer.outside(variables)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the record says of it."""
+        """What the record of a run says of it."""
         return {
             "version": self.version,
             "kind": self.kind,
@@ -169,7 +169,7 @@ def provide(wanted: Runtime, *, prove: bool = True) -> Kraken:
 
 
 def stated(wanted: Runtime) -> Kraken:
-    """Return a kraken that is not here but where the run goes, as the configuration says; the job verifies it.
+    """A kraken that is not here but where the run goes, as the configuration says; the job verifies it.
 
     Args:
         wanted: the runtime group; it states the version. With host the program is the named one, else that beside the
@@ -190,7 +190,7 @@ def stated(wanted: Runtime) -> Kraken:
 
 
 def missing_here(wanted: Runtime) -> list[str]:
-    """Return what of a module or an image this machine does not have, in sentences; cheap: no kraken is started.
+    """What this machine does not have of a module or an image, in sentences; cheap: no kraken is started.
 
     A node may have what a login node lacks, hence nothing is refused for it.
     """
@@ -263,7 +263,7 @@ def _in_image(wanted: Runtime, version: str) -> Kraken:
         )
     try:
         image = apptainer.read_image(path)
-        digest = apptainer.digest(image, _remembered() / "apptainer")
+        digest = apptainer.digest(image)
     except apptainer.ImageUnusable as error:
         raise RuntimeUnavailableError(f"runtime.image={wanted.image}: {error}") from None
     more = tuple(_bind(one) for one in wanted.bind)
@@ -308,31 +308,14 @@ def _installed_version() -> str | None:
         return None
 
 
-def _remembered() -> Path:
-    """Return the folder where this user's machines keep what they learnt of kraken and its images."""
-    return platformdirs.user_cache_path("htr_exp")
-
-
 def _version_of(kraken: Kraken, name: str) -> str:
-    """Return what `ketos --version` says; asked once on a machine for each program or image as it is now."""
+    """What `ketos --version` says; asked once on a machine for each program or image as it is now."""
     asked = kraken.image or Path(kraken.program("ketos"))
+    seen_by = [socket.gethostname(), kraken.kind, str(kraken.module), *map(str, kraken.binds)]
     try:
-        status = asked.stat()
+        return str(fact_of(asked, "kraken", VERSION_FORM, lambda: _said_version(kraken, name), about=" ".join(seen_by)))
     except OSError as error:
         raise RuntimeUnavailableError(f"{name} does not start: {error.strerror}") from None
-    key = digest_json(
-        [
-            socket.gethostname(), str(asked), status.st_size, status.st_mtime_ns, kraken.kind, kraken.module,
-            [str(bind) for bind in kraken.binds],
-        ]
-    )  # fmt: skip
-    known = _remembered() / "kraken" / f"{key[:32]}.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return str(read_json(known)["version"])
-    version = _said_version(kraken, name)
-    with contextlib.suppress(OSError):  # a home that cannot be written costs another start
-        write_json(known, {"version": version, "program": str(asked)})
-    return version
 
 
 def _said_version(kraken: Kraken, name: str) -> str:

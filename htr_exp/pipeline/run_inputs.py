@@ -13,10 +13,10 @@ from htr_exp.audit.memory_estimate import workers_within
 from htr_exp.config.schema import Experiment, experiment_of
 from htr_exp.core import machine
 from htr_exp.core.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
+from htr_exp.core.file_cache import user_cache
 from htr_exp.core.files import digest_json, read_json, read_jsonl, sha256_file
 from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more
-from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
 from htr_exp.pipeline.preparation import preparation_of

@@ -15,13 +15,13 @@ from htr_exp.config.places import Places, absolute
 from htr_exp.config.schema import Experiment, Model, Runtime, Slurm
 from htr_exp.core import machine
 from htr_exp.core.errors import ConfigError, HtrExpError
+from htr_exp.core.file_cache import user_cache
 from htr_exp.core.files import sha256_file
 from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import SEGMENTATION, Task, task_of
 from htr_exp.core.text import and_more
 from htr_exp.groundtruth.examine import examine_folders
-from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.groundtruth.model import Dataset
 from htr_exp.kraken import model_store, runtime
 from htr_exp.kraken.model_file import ModelHeader, read_header

@@ -143,7 +143,11 @@ def _fingerprinted(run: RunDir) -> tuple[Path, ...]:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Return size and modification time (ns) of a file."""
+    """Size and modification time (ns) of a file.
+
+    Not the stamp of `core.file_cache`: a store keeps it, and a workspace that is copied has other inodes and times of
+    status. Nothing in it has to be recorded again then.
+    """
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns
 

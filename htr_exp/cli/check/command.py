@@ -16,12 +16,12 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
+from htr_exp.core.file_cache import user_cache
 from htr_exp.core.files import write_atomically
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more, counted
 from htr_exp.groundtruth.examine import examine_folders
-from htr_exp.groundtruth.file_cache import user_cache
 from htr_exp.splits import leakage
 
 _CHANGES = 5  # pages that have changed, shown on the terminal of each sort

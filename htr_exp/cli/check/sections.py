@@ -199,6 +199,9 @@ def twins(
     return replace(dataset, problems=(*dataset.problems, *problems))
 
 
+# Pairs depend on the contents of all pages, so their file is named by these; `core.file_cache` keeps facts of one file.
+
+
 def _remembered(file: Path | None) -> list[tuple[str, str, str]] | None:
     try:
         return [(first, second, measure) for first, second, measure in read_json(file)] if file is not None else None

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from helpers.page_files import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
+from htr_exp.core import file_cache
 from htr_exp.core.task import SEGMENTATION, TASKS
-from htr_exp.groundtruth import file_cache, page_scan, scan
+from htr_exp.groundtruth import page_scan, scan
 from htr_exp.groundtruth.examine import examine_folders, summary
 from htr_exp.groundtruth.xml import read_page
 

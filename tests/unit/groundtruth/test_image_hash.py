@@ -67,7 +67,7 @@ def test_blank_images_have_no_look(tmp_path: Path) -> None:
 def test_looks_are_remembered_until_the_image_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = tmp_path / "page.jpg"
     image.write_bytes(PAGES[0].read_bytes())
-    monkeypatch.setattr("htr_exp.groundtruth.file_cache.TICK_NS", -1)  # a file written just now is trusted too
+    monkeypatch.setattr("htr_exp.core.file_cache.TICK_NS", -1)  # a file written just now is trusted too
     first = looks([image], tmp_path / "cache").known
     looked: list[str] = []
     original = module._look
@@ -126,7 +126,7 @@ def test_many_images_are_looked_at_in_several_processes(tmp_path: Path, monkeypa
 def test_a_library_that_is_missing_is_no_image_that_cannot_be_seen(
     library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("htr_exp.groundtruth.file_cache.TICK_NS", -1)  # a file written just now is trusted too
+    monkeypatch.setattr("htr_exp.core.file_cache.TICK_NS", -1)  # a file written just now is trusted too
     image = tmp_path / "page.jpg"
     image.write_bytes(PAGES[0].read_bytes())
     with monkeypatch.context() as without:

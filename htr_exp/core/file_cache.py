@@ -12,6 +12,7 @@ import os
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ TICK_NS = 2_000_000_000
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """Return what tells a file from itself after a change: size, times of content and status, inode."""
+    """What tells a file from itself after a change: size, times of content and status, inode."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def user_cache() -> Path:
-    """Return the folder of this user where facts about files are remembered."""
+    """The folder of this user where facts about files are remembered."""
     return platformdirs.user_cache_path("htr_exp") / "files"
 
 
@@ -55,11 +56,11 @@ class Remembered:
 
     @classmethod
     def of_user(cls, kind: str, form: int) -> Remembered:
-        """Return the facts kept in this user's cache folder."""
+        """The facts kept in this user's cache folder."""
         return cls(user_cache(), kind, form)
 
     def get(self, root: str, name: str, stamp: Stamp) -> Any | None:
-        """Return what is known of the file `name` below the folder `root`, or None if that is nothing, or was of another state of it."""
+        """What is known of the file `name` below the folder `root`; None: nothing, or only of another state of it."""
         learnt = self._learnt.get(root, {}).get(name)
         if learnt is None:
             learnt = self._stored(root, name)
@@ -136,6 +137,35 @@ class Remembered:
         if self._where is None:
             return None
         return self._where / f"{self._kind}-{sha256_bytes(os.fsencode(root))[:32]}.zip"
+
+
+def fact_of(
+    path: Path, kind: str, form: int, learn: Callable[[], Any], *, about: str = "", where: Path | None = None
+) -> Any:
+    """One fact of one file, learnt only where it is not remembered of the file as it is now.
+
+    Args:
+        path: the file.
+        kind: what the fact is, as of `Remembered`.
+        form: its form, as of `Remembered`.
+        learn: finds it out, as a JSON value that is not None; what it raises is raised here.
+        about: what else the fact depends on.
+        where: the folder of the archives; None: this user's.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    stamp = stamp_of(path.stat())
+    remembered = Remembered(user_cache() if where is None else where, kind, form)
+    root, name = str(path.parent), f"{path.name} {about}".rstrip()
+    try:
+        value = remembered.get(root, name, stamp)
+        if value is None:
+            value = learn()
+            remembered.put(root, name, stamp, value)
+        return value
+    finally:
+        remembered.save()
 
 
 def _member(name: str) -> str:
