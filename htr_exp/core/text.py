@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def counted(number: int, noun: str, several: str | None = None) -> str:
+def counted(number: float, noun: str, several: str | None = None) -> str:
     """A number with its noun: `1 line`, `2 lines`.
 
     Args:
@@ -32,19 +32,19 @@ def joined(names: Sequence[str], last: str = "and") -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share as percent with two decimals, or a dash."""
+    """A share as percent with two decimals, or a dash."""
     return "-" if share is None else f"{100 * share:.2f} %"
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that fits."""
+    """A time in the unit that fits."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def size(count: float) -> str:
-    """Return a number of bytes in the unit that fits, as disks are sold: 1 GB is 10^9 bytes."""
+    """A number of bytes in the unit that fits, as disks are sold: 1 GB is 10^9 bytes."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= factor:
             return f"{count / factor:.{1 if count < 10 * factor else 0}f} {unit}"

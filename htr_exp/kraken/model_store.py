@@ -23,6 +23,8 @@ import platformdirs
 
 from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
+from htr_exp.core.own_command import own_command
+from htr_exp.core.problem import Problem
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken.model_file import read_header
 
@@ -43,7 +45,7 @@ class Model(Protocol):
 
 
 def obtain(model: Model, folders: Sequence[Path], *, timeout_s: float | None) -> Path:
-    """Return the file of a base model, fetched from its DOI if it is nowhere here.
+    """Find the file of a base model, fetched from its DOI if it is nowhere here.
 
     Args:
         model: the base model of a config.
@@ -63,7 +65,7 @@ def obtain(model: Model, folders: Sequence[Path], *, timeout_s: float | None) ->
 
 
 def locate(model: Model, folders: Sequence[Path]) -> Path | None:
-    """Return the file of a base model if it is on this machine, without network.
+    """Find the file of a base model where it is on this machine, without network.
 
     `path` decides alone where it is set. Else `file` is looked for in the folders, then in what was fetched from `doi`
     before, then among the files that kraken ships.
@@ -125,7 +127,7 @@ def fetch(doi: str, file: str | None, *, timeout_s: float, put_in: Path | None =
 
 
 def _download(doi: str, folder: Path, timeout_s: float) -> str | None:
-    """Download a record's files; return what went wrong."""
+    """Download a record's files in a child process; what went wrong, in words, or None."""
     command = [sys.executable, "-m", "htr_exp.kraken.model_store", doi, str(folder)]
     package_parent = str(Path(__file__).resolve().parents[2])
     python_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))
@@ -141,7 +143,7 @@ def _download(doi: str, folder: Path, timeout_s: float) -> str | None:
 
 
 def _download_here(doi: str, folder: str) -> str | None:
-    """Download a record's files in this process; return what went wrong in words, or None."""
+    """Download a record's files in this process; what went wrong, in words, or None."""
     import requests
     from htrmopo import get_model
     from sickle.oaiexceptions import IdDoesNotExist
@@ -171,7 +173,7 @@ def _download_here(doi: str, folder: str) -> str | None:
 
 
 def _pick(folder: Path, file: str | None) -> Path:
-    """Return the model file of a fetched record.
+    """The model file of a fetched record.
 
     Raises:
         ModelError: the record has not this file, no model, or several.
@@ -193,7 +195,7 @@ def _pick(folder: Path, file: str | None) -> Path:
 
 
 def _stored(doi: str, file: str | None) -> Path | None:
-    """Return the file of a model fetched before; one that an interrupted `kraken get` left unreadable is none."""
+    """The file of a model fetched before; one that an interrupted `kraken get` left unreadable is none."""
     store = _store(doi)
     if not store.is_dir():
         return None
@@ -204,7 +206,7 @@ def _stored(doi: str, file: str | None) -> Path | None:
 
 
 def _store(doi: str) -> Path:
-    """Return the folder where htrmopo keeps a record's files (htrmopo/repo.py, `get_model`)."""
+    """The folder where htrmopo keeps a record's files (htrmopo/repo.py, `get_model`)."""
     return Path(platformdirs.user_data_dir("htrmopo")) / str(uuid.uuid5(uuid.NAMESPACE_DNS, _bare(doi)))
 
 
@@ -212,7 +214,8 @@ def _bare(doi: str) -> str:
     return re.sub(r"^(https?://(dx\.)?doi\.org/|doi:)\s*", "", doi.strip(), flags=re.IGNORECASE)
 
 
-def _missing(model: Model, folders: Sequence[Path]) -> str:
+def _missing(model: Model, folders: Sequence[Path]) -> Problem:
+    """Where a base model was looked for, and what brings it here."""
     searched = ", ".join(map(str, folders)) or "no folder"
     ships_with_kraken = (
         ""
@@ -222,12 +225,20 @@ def _missing(model: Model, folders: Sequence[Path]) -> str:
         )
     )
     if model.path:
-        return f"model.path={model.path}: no such file, neither as typed nor in {searched}{ships_with_kraken}"
+        what = f"model.path={model.path}: no such file, neither as typed nor in {searched}{ships_with_kraken}"
+        return Problem(what, "correct the name, or put the file there")
     if model.doi:
-        return f"it is published as https://doi.org/{_bare(model.doi)}, which was not asked"
+        file = model.file or "the model file"
+        put_in = f"put it into {folders[0]}, or " if folders and model.file else ""
+        return Problem(
+            f"{file} is not in {searched}, nor among the models fetched before; nothing is downloaded here",
+            f"`{own_command('train')}` downloads it, or download it yourself from https://doi.org/{_bare(model.doi)} and "
+            f"{put_in}name it with model.path=FILE",
+        )
     if model.file:
-        return f"model.file={model.file}: no such file in {searched}, nor in kraken{ships_with_kraken}"
-    return "it has no path, no doi and no file: set model.path to a .mlmodel or .safetensors file"
+        what = f"model.file={model.file}: no such file in {searched}, nor in kraken{ships_with_kraken}"
+        return Problem(what, "correct the name, or put the file there")
+    return Problem("it has no path, no doi and no file", "set model.path to a .mlmodel or .safetensors file")
 
 
 def _failure(doi: str, file: str | None, problem: str, put_in: Path | None) -> ModelError:

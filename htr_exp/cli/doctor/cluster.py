@@ -101,7 +101,11 @@ def _chosen(experiment: Experiment) -> Iterator[Finding]:
 
 
 def _asked_for(settings: Slurm) -> str:
-    words = [str(settings.partition), f"{settings.time_min} minutes", f"{settings.cpus_per_task} CPUs"]
+    words = [
+        str(settings.partition),
+        counted(settings.time_min or 0, "minute"),
+        counted(settings.cpus_per_task or 0, "CPU"),
+    ]
     words += [f"{settings.mem_gb:g} GB"] if settings.mem_gb else []
     return ", ".join(
         [*words, *(value for value in (settings.gres, settings.constraint, settings.account, settings.qos) if value)]
@@ -218,8 +222,9 @@ def _accounts(configuration: Configuration) -> Finding:
 
 
 def _span(seconds: float) -> str:
-    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= (2 if unit == "days" else 1) * length:
-            number = f"{seconds / length:.1f}".removesuffix(".0")
-            return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
+    """A time limit in the largest unit that shows it plainly: `24 hours`, `2.5 days`, `1 minute`."""
+    for unit, length, least in (("day", 86400.0, 2), ("hour", 3600.0, 1), ("minute", 60.0, 1)):
+        if seconds >= least * length:
+            number = round(seconds / length, 1)
+            return counted(int(number) if number.is_integer() else number, unit)
     return f"{seconds:g} s"

@@ -84,6 +84,19 @@ def test_the_partition_of_the_choice_comes_first(slurm_site: Site) -> None:
     assert found == ["partition publicgpu", "partition grantgpu", "partition public"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(45, "45 s"), (60, "1 minute"), (90, "1.5 minutes"), (3600, "1 hour"), (86400, "24 hours"), (216000, "2.5 days")],
+)
+def test_a_time_limit_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
+    assert cluster._span(seconds) == said
+
+
+def test_one_minute_on_one_cpu_is_told_as_one() -> None:
+    asked = composed("slurm=publicgpu", "slurm.time_min=1", "slurm.cpus_per_task=1").slurm
+    assert cluster._asked_for(asked).startswith("publicgpu, 1 minute, 1 CPU, ")
+
+
 def test_what_is_asked_for_is_tried_and_nothing_submitted(slurm_site: Site) -> None:
     found = of_slurm("slurm=publicgpu")["slurm=publicgpu"]
     assert found.found == "sbatch takes it: publicgpu, 300 minutes, 4 CPUs, 8 GB, gpu:1, gputc"

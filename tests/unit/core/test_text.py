@@ -12,6 +12,10 @@ def test_a_noun_follows_its_number(number: int, said: str) -> None:
     assert text.counted(number, "page") == said
 
 
+def test_a_number_with_a_fraction_is_more_than_one() -> None:
+    assert text.counted(1.5, "hour") == "1.5 hours"
+
+
 def test_a_noun_may_have_a_plural_of_its_own() -> None:
     assert text.counted(1, "copy", "copies") == "1 copy"
     assert text.counted(2, "copy", "copies") == "2 copies"

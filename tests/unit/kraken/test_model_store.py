@@ -266,8 +266,12 @@ def test_file_put_there_by_hand_is_found_before_the_doi_is_asked(here: Repositor
 
 def test_model_that_is_nowhere_is_fetched_only_when_allowed(here: Repository, tmp_path: Path) -> None:
     model = Config(doi=DOI, file="tridis.mlmodel")
-    with pytest.raises(ModelError, match=f"https://doi.org/{DOI}"):
+    with pytest.raises(ModelError) as refused:
         obtain(model, [tmp_path], timeout_s=None)
+    (problem,) = refused.value.problems
+    assert f"tridis.mlmodel is not in {tmp_path}" in problem.what
+    assert "train` downloads it" in problem.remedy
+    assert f"https://doi.org/{DOI} and put it into {tmp_path}, or name it with model.path=FILE" in problem.remedy
     assert here.requests == []
     assert obtain(model, [tmp_path], timeout_s=60).read_bytes() == MODEL
 
