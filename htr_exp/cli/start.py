@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
 from htr_exp.runs import compare_table, provenance, status, status_table
-from htr_exp.runs.rows import compared_rows, row_of, to_minimise
+from htr_exp.runs.rows import RunRow, compared_rows, row_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking import subprocesses
 
@@ -285,7 +285,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest) -> None
 def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
     """Return when no run is at work or waits for Slurm any more; Ctrl-C ends the waiting alone."""
 
-    def look() -> tuple[list[dict[str, Any]], list[str]]:
+    def look() -> tuple[list[RunRow], list[str]]:
         found, notes = status.look(runs)
         return [row_of(run, found[run.path]) for run in runs], notes
 
@@ -297,7 +297,7 @@ def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
 
 
 def _show_end(
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[RunRow],
     request: StartRequest,
     runs: Sequence[RunDir],
     notes: Sequence[str],
@@ -305,9 +305,8 @@ def _show_end(
     all_submitted: bool,
 ) -> None:
     if request.json:
-        keys = ("state", "reason", "metric", "val", "test", "val_cer", "test_cer", "jobs")
-        said = [{"run": row["folder"], **{key: row[key] for key in keys}} for row in rows]
-        print(json.dumps(said if request.sweep or len(said) > 1 else said[0], ensure_ascii=False))
+        told = [_brief(row) for row in rows]
+        print(json.dumps(told if request.sweep or len(told) > 1 else told[0], ensure_ascii=False))
         return
     out = console.console()
     console.show_warnings(console.console(stderr=True), notes)
@@ -325,3 +324,9 @@ def _show_end(
     else:
         compare_table.show_result(out, rows[0])
     out.print(f"`{own_command('ui')}` shows it in MLflow; `{own_command('compare')}` lists all runs", markup=False)
+
+
+def _brief(row: Mapping[str, object]) -> dict[str, object]:
+    """What `--json` prints of a run that was started."""
+    keys = ("state", "reason", "metric", "val", "test", "val_cer", "test_cer", "jobs")
+    return {"run": row["folder"], **{key: row[key] for key in keys}}

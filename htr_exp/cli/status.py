@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
 
 from htr_exp.cli.arguments import LOOK_EVERY_S
 from htr_exp.cli.chosen_runs import chosen_runs, record_new
@@ -18,14 +17,14 @@ def run(args: argparse.Namespace) -> int:
     from htr_exp.core.console import console
     from htr_exp.runs import status as runs_status
     from htr_exp.runs import status_table
-    from htr_exp.runs.rows import row_of
+    from htr_exp.runs.rows import RunRow, row_of
 
     every_s = _watched(args)
     runs = chosen_runs(args)
     if args.sync:
         record_new(args, runs)
 
-    def look() -> tuple[list[dict[str, Any]], list[str]]:
+    def look() -> tuple[list[RunRow], list[str]]:
         found, notes = runs_status.look(runs)
         return [row_of(run, found[run.path]) for run in runs], notes
 

@@ -44,7 +44,7 @@ class Owner:
     restart: int = 0  # how often Slurm had started that job again
 
     def is_gone(self) -> bool:
-        """Say whether the process has surely ended; False where it cannot be known from here."""
+        """Whether the process has surely ended; False where it cannot be known from here."""
         given = machine.allocation()
         if given is not None and self.job == given.raw and self.restart < given.restarts:
             return True  # Slurm ends a job everywhere before it starts it again
@@ -172,7 +172,7 @@ def _owner_about_to_sign(lock: Path) -> Owner | None:
 
 
 def _now_of(folder: Path) -> float:
-    """Return the present time by the file system's clock, which is another machine's where the folder is shared."""
+    """The present time by the file system's clock, which is another machine's where the folder is shared."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             return os.fstat(probe.fileno()).st_mtime

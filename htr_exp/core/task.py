@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, cast
 
-Record = dict[str, Any]
-"""An epoch of the curve."""
+
+class _Epoch(TypedDict):
+    epoch: int  # from 0
+    seconds: float
+    time: str
+
+
+class Epoch(_Epoch, total=False):
+    """An epoch of the curve, a line of metrics.jsonl; its figures are those of kraken's log (`kraken.log`)."""
+
+    val_cer: float
+    errors: int
+    characters: int
+    val_accuracy: float
+    val_mean_acc: float
+    val_mean_iu: float
+    val_freq_iu: float
+    val_bl_precision: float
+    val_bl_recall: float
+    val_bl_f1: float
 
 
 @dataclass(frozen=True)
@@ -85,44 +103,52 @@ class Task:
         }
 
     def label(self, figure: str) -> str:
-        """Return for people what programs call `figure`: that of an epoch, or the score."""
+        """For people, what programs call `figure`: that of an epoch, or the score."""
         return self.score_label if figure == self.score else self.curve_label
 
-    def loss(self, record: Record) -> float:
-        """Return what kraken makes as small as possible: errors, or what is lacking to a mean IoU of 1."""
+    def figure(self, record: Epoch) -> float:
+        """The figure of an epoch in the curve: the CER, or the mean IoU."""
+        return _figure(record, self.curve_key)
+
+    def loss(self, record: Epoch) -> float:
+        """What kraken makes as small as possible: errors, or what is lacking to a mean IoU of 1."""
         return self._loss(record, self.chosen_by)
 
-    def candidate_loss(self, record: Record) -> float:
-        """Return what decides on the epochs that are kept beside the best one, as small as possible."""
+    def candidate_loss(self, record: Epoch) -> float:
+        """What decides on the epochs that are kept beside the best one, as small as possible."""
         return self._loss(record, self.candidates_by if self.candidates_by in record else self.chosen_by)
 
-    def _loss(self, record: Record, key: str) -> float:
-        value = float(record[key])
+    def _loss(self, record: Epoch, key: str) -> float:
+        value = _figure(record, key)
         return 1.0 - value if self.higher_is_better else value
 
-    def accuracy(self, record: Record) -> float:
-        """Return the figure of an epoch as kraken keeps it in its models: 1 - CER, or the mean IoU."""
-        value = float(record[self.curve_key])
+    def accuracy(self, record: Epoch) -> float:
+        """The figure of an epoch as kraken keeps it in its models: 1 - CER, or the mean IoU."""
+        value = self.figure(record)
         return value if self.higher_is_better else 1.0 - value
 
-    def best_of(self, records: Sequence[Record]) -> Record:
-        """Return the epoch with the smallest loss, the earliest of equals, as kraken chooses."""
+    def best_of(self, records: Sequence[Epoch]) -> Epoch:
+        """The epoch with the smallest loss, the earliest of equals, as kraken chooses."""
         return min(records, key=lambda record: (self.loss(record), record["epoch"]))
 
-    def best_value(self, records: Sequence[Record]) -> float | None:
-        """Return the best figure of a curve; None before its first epoch."""
-        values = [record[self.curve_key] for record in records if self.curve_key in record]
+    def best_value(self, records: Sequence[Epoch]) -> float | None:
+        """The best figure of a curve; None before its first epoch."""
+        values = [self.figure(record) for record in records if self.curve_key in record]
         return (max if self.higher_is_better else min)(values, default=None)
 
     def gain(self, before: float, after: float) -> float:
-        """Return how much better a score became."""
+        """How much better a score became."""
         return after - before if self.higher_is_better else before - after
 
     def shown(self, value: float | None) -> str:
-        """Return a figure for people: error rates in percent, the others as a number below 1."""
+        """A figure for people: error rates in percent, the others as a number below 1."""
         if value is None:
             return "-"
         return f"{value:.4f}" if self.higher_is_better else f"{100 * value:.2f} %"
+
+
+def _figure(record: Epoch, key: str) -> float:
+    return float(cast("dict[str, float]", record)[key])
 
 
 RECOGNITION = Task(
@@ -181,7 +207,7 @@ TASKS: dict[str, Task] = {task.name: task for task in (RECOGNITION, SEGMENTATION
 
 
 def task_of(name: str) -> Task:
-    """Return the task of a name that was checked before.
+    """The task of a name that was checked before.
 
     Raises:
         KeyError: there is no such task.

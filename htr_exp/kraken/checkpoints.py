@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import ModelError, TrainingError
-from htr_exp.core.task import Record, Task
+from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.model_file import read_header
 from htr_exp.kraken.releases import release
 
@@ -23,27 +23,27 @@ class Checkpoints(Protocol):
     """The files of one training. Epochs count from 0 over all its starts."""
 
     def newest(self, recorded: int) -> tuple[Path | None, int]:
-        """Return the file to go on from and how many epochs it has behind it; (None, 0) to begin.
+        """The file to go on from and how many epochs it has behind it; (None, 0) to begin.
 
         Never more than are recorded: kraken may have written a file whose validation was never recorded.
         """
 
     def has(self, epoch: int) -> bool:
-        """Say whether the weights of an epoch are there."""
+        """Whether the weights of an epoch are there."""
 
     def forget(self, done: int) -> None:
         """Delete what is there of epochs that are trained again, all but the first `done`."""
 
     def leg(self, done: int) -> tuple[Path, int | None]:
-        """Return the folder in which the epochs from `done` on are trained, and the count of epochs at which that ends.
+        """The folder in which the epochs from `done` on are trained, and the count of epochs at which that ends.
 
         None: where `training.quit` says.
         """
 
     def ended(self, leg: Path) -> bool:
-        """Say whether kraken came to its own end there."""
+        """Whether kraken came to its own end there."""
 
-    def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
+    def thin_out(self, records: Sequence[Epoch], keep: int = 1) -> None:
         """Delete what nobody will go on from: all but the best and the two newest (the newest may be half-written).
 
         Files of epochs that are not recorded yet stay: kraken runs ahead of a process that was suspended.
@@ -54,10 +54,10 @@ class Checkpoints(Protocol):
         """
 
     def kept(self) -> list[int]:
-        """Return the epochs whose weights are there, in order."""
+        """The epochs whose weights are there, in order."""
 
-    def best(self, record: Record) -> tuple[Path, bool]:
-        """Return the file of the best epoch, given its record, and whether it is weights (else a checkpoint to convert).
+    def best(self, record: Epoch) -> tuple[Path, bool]:
+        """The file of the best epoch, given its record, and whether it is weights (else a checkpoint to convert).
 
         Raises:
             TrainingError: it is gone, or says that it is another's.
@@ -69,7 +69,7 @@ BEST_KEPT = 10
 
 
 def checkpoints_of(folder: Path, training: Training, version: str, task: Task) -> Checkpoints:
-    """Return the files of a training by a version of kraken."""
+    """The files of a training by a version of kraken."""
     return EpochModels(folder, task) if release(version) == "4.3" else LegCheckpoints(folder, training, task)
 
 
@@ -117,7 +117,7 @@ class LegCheckpoints:
     def kept(self) -> list[int]:
         return sorted(epoch for leg, _ in self._legs for epoch in self._of(leg))
 
-    def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
+    def thin_out(self, records: Sequence[Epoch], keep: int = 1) -> None:
         best = _best_epochs(records, keep, self._task)
         for leg, _ in self._legs:
             kept = self._of(leg)
@@ -129,7 +129,7 @@ class LegCheckpoints:
             if kept and aborted.exists() and kept[max(kept)].stat().st_mtime_ns > aborted.stat().st_mtime_ns:
                 aborted.unlink()
 
-    def best(self, record: Record) -> tuple[Path, bool]:
+    def best(self, record: Epoch) -> tuple[Path, bool]:
         epoch = int(record["epoch"])
         leg, _ = self.leg(epoch)
         kept = self._of(leg)
@@ -141,7 +141,7 @@ class LegCheckpoints:
         return kept[epoch], False
 
     def _of(self, leg: Path) -> dict[int, Path]:
-        """Return epoch -> checkpoint; of two for one epoch the newer, as a resumed training left it.
+        """Epoch -> checkpoint; of two for one epoch the newer, as a resumed training left it.
 
         A checkpoint that a kill or a full disk cut short counts as none.
         """
@@ -155,13 +155,13 @@ class LegCheckpoints:
                         found[epoch] = max(found.get(epoch, (0, path)), (written, path))
         return {epoch: path for epoch, (_, path) in found.items()}
 
-    def _is_of(self, weights: Path, record: Record) -> bool:
+    def _is_of(self, weights: Path, record: Epoch) -> bool:
         """Tell whether the weights that kraken wrote at its end are those of an epoch: their score is in their name."""
         match = self._BEST.match(weights.name)
         return match is not None and abs(float(match[1]) - self._task.accuracy(record)) < 1e-4
 
     def _weights(self, leg: Path) -> Path | None:
-        """Return the weights that kraken writes when a leg has come to its own end."""
+        """The weights that kraken writes when a leg has come to its own end."""
         found = [path for path in leg.glob("best_*") if self._BEST.match(path.name)]
         return max(found, key=lambda path: path.stat().st_mtime_ns) if found else None
 
@@ -205,7 +205,7 @@ class EpochModels:
     def kept(self) -> list[int]:
         return sorted(self._all())
 
-    def thin_out(self, records: Sequence[Record], keep: int = 1) -> None:
+    def thin_out(self, records: Sequence[Epoch], keep: int = 1) -> None:
         kept = self._all()
         best = _best_epochs(records, keep, self._task)
         first = max(self._starts(), default=0)  # kraken takes that for its best and copies it at its end
@@ -213,7 +213,7 @@ class EpochModels:
             if epoch < len(records) and epoch not in best | {first}:
                 kept[epoch].unlink(missing_ok=True)
 
-    def best(self, record: Record) -> tuple[Path, bool]:
+    def best(self, record: Epoch) -> tuple[Path, bool]:
         epoch = int(record["epoch"])
         path = self._all().get(epoch)
         if path is None:
@@ -240,8 +240,8 @@ class EpochModels:
         return found
 
 
-def _best_epochs(records: Sequence[Record], count: int, task: Task) -> set[int]:
-    """Return the best epoch, and where more are to be kept those that come nearest to it, or find most lines."""
+def _best_epochs(records: Sequence[Epoch], count: int, task: Task) -> set[int]:
+    """The best epoch, and where more are to be kept those that come nearest to it, or find most lines."""
     if not records:
         return set()
     nearest = sorted(records, key=lambda one: (task.candidate_loss(one), one["epoch"]))[: count if count > 1 else 0]
@@ -255,7 +255,7 @@ def _gone(folder: Path, epoch: int) -> TrainingError:
 
 
 def epochs_behind(aborted: Path) -> int | None:
-    """Return how many epochs a checkpoint has behind it that kraken wrote as it was stopped; None if it cannot be gone on from.
+    """How many epochs a checkpoint has behind it that kraken wrote as it was stopped; None if it cannot be gone on from.
 
     One that was written within a validation run cannot: kraken would validate the rest of the lines alone, and take that
     for the epoch's figure. A checkpoint is a zip archive with a pickle, of which only plain values are taken: nothing in it
@@ -305,7 +305,7 @@ class _PlainValues(pickle.Unpickler):
 
 
 def legs(training: Training) -> list[tuple[str, int | None]]:
-    """Return the legs of a training: a folder's name each, and the count of epochs it ends at (None: kraken stops itself).
+    """The legs of a training: a folder's name each, and the count of epochs it ends at (None: kraken stops itself).
 
     kraken 7 keeps checkpoints of its ten best epochs alone. In a folder of its own, a leg of at most ten leaves one for every
     epoch, and a kill costs no more than the epoch under way. With quit=early one leg is enough: the best epoch is always

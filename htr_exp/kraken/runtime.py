@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
@@ -22,6 +21,7 @@ from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken import apptainer, releases
 from htr_exp.kraken.environment_modules import ModuleUnavailable, load
 from htr_exp.kraken.process import Process, environment, settings
+from htr_exp.kraken.record import KrakenRecord
 from htr_exp.kraken.releases import Release
 
 PROBE_TIMEOUT_S = 300
@@ -122,7 +122,7 @@ class Kraken:
         )
         return words, apptainer.outside(variables)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> KrakenRecord:
         """What the record of a run says of it."""
         return {
             "version": self.version,

@@ -103,7 +103,7 @@ class Plan:
 
 
 def _in_order(classes: dict[str, Any]) -> dict[str, Any]:
-    """Return the classes with the order of their patterns, of which the first that fits counts."""
+    """The classes with the order of their patterns, of which the first that fits counts."""
     return {key: list(value.items()) if isinstance(value, dict) else value for key, value in classes.items()}
 
 

@@ -26,12 +26,12 @@ class Preparation(ABC):
     predicts_images = False
 
     def naming(self, experiment: Experiment) -> ClassNames | None:
-        """Return what the types of lines and regions are called on the staged pages; None: as in the ground truth."""
+        """What the types of lines and regions are called on the staged pages; None: as in the ground truth."""
         return None
 
     @abstractmethod
     def form(self, image: Path, digest: str) -> str:
-        """Return what tells several staged files of one page apart.
+        """What tells several staged files of one page apart.
 
         Args:
             image: of the page.
@@ -41,7 +41,7 @@ class Preparation(ABC):
     def compiled(
         self, experiment: Experiment, cache: Path, kraken: str, pages: Mapping[str, Sequence[str]]
     ) -> dict[str, Path]:
-        """Return where the cache holds, or will hold, what is compiled of each side of the split; empty: nothing is.
+        """Where the cache holds, or will hold, what is compiled of each side of the split; empty: nothing is.
 
         Args:
             experiment: with the settings of the training.
@@ -89,7 +89,7 @@ class _Segmentation(Preparation):
 
 
 def _class_numbers(numbers: Mapping[str, Mapping[str, int]]) -> str:
-    """Return a configuration for `ketos --config` that gives each class its number, and leaves out all others."""
+    """A configuration for `ketos --config` that gives each class its number, and leaves out all others."""
     mappings = {
         f"{name}_class_mapping": [[one, number] for one, number in numbers[sort].items()]
         for name, sort in (("line", "lines"), ("region", "regions"))
@@ -103,5 +103,5 @@ _OF_TASK: dict[Task, Preparation] = {RECOGNITION: _Recognition(), SEGMENTATION: 
 
 
 def preparation_of(experiment: Experiment) -> Preparation:
-    """Return what the experiment's task makes ready."""
+    """What the experiment's task makes ready."""
     return _OF_TASK[task_of(experiment.task.name)]

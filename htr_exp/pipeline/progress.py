@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.text import Text
 
-from htr_exp.core.task import Task
+from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted, duration
 from htr_exp.runs.status_table import STAGES
 
@@ -41,9 +39,9 @@ class Progress:
         if self._status is not None:
             self._status.update(f"{self._stage}: {done} of {counted(total, 'page')}")
 
-    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+    def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
         left = f"   at most {duration(left_s)} left" if left_s else ""
-        figure, best_figure = (task.shown(one[task.curve_key]) for one in (record, best))
+        figure, best_figure = (task.shown(task.figure(one)) for one in (record, best))
         mark = "  best" if best["epoch"] == record["epoch"] else f"  best {best_figure} in epoch {best['epoch'] + 1}"
         self._say(
             f"  epoch {record['epoch'] + 1:3d}   validation {task.curve_label} {figure:>8}{mark:22}   {record['seconds']:.0f} s{left}"

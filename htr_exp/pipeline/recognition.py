@@ -19,6 +19,7 @@ from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
 from htr_exp.pipeline import training
 from htr_exp.pipeline.stages import HELD_OUT, Stages
+from htr_exp.runs.records import PageRecord, Results
 from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.lines import LinePair, score
@@ -92,13 +93,13 @@ class Recognition(Stages):
         if position != len(texts):
             raise DatasetError(f"kraken compiled {counted(len(texts), 'line')} for {side} where {position} are staged")
 
-    def _training_inputs(self) -> dict[str, Any]:
-        return {side: self._run.compiled_list(side) for side in ("train", "validation")}
+    def _training_files(self) -> training.TrainingFiles:
+        return {"train": self._run.compiled_list("train"), "validation": self._run.compiled_list("validation")}
 
-    def _prediction_key(self) -> dict[str, Any]:
+    def _prediction_key(self) -> dict[str, str | int]:
         return {"pad": self._scores.pad}
 
-    def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
+    def _prediction_command(self, model: Path, pages: Sequence[tuple[PageRecord, Path]]) -> list[str]:
         return self._command(model, [(str(self._inputs.staged(page)), str(output)) for page, output in pages])
 
     def _command(self, model: Path, pages: Sequence[tuple[str, str]], segmenter: str | None = None) -> list[str]:
@@ -114,14 +115,14 @@ class Recognition(Stages):
             segmenter=segmenter,
         )
 
-    def _said(self, page: dict[str, Any], output: Path) -> list[dict[str, Any]]:
-        """Return what kraken wrote of the lines of a page."""
+    def _said(self, page: PageRecord, output: Path) -> list[dict[str, Any]]:
+        """What kraken wrote of the lines of a page."""
         try:
             return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, ValueError):
             raise TrainingError(f"kraken could not recognise {page['page']}: see {self._run.log}") from None
 
-    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+    def _take_prediction(self, page: PageRecord, output: Path, target: Path) -> None:
         rows = self._said(page, output)
         lines = read_page(self._inputs.staged(page)).lines
         if [row["id"] for row in rows] == [None] * len(lines):  # 4.3.13 forgets ids, and keeps order and baselines
@@ -142,7 +143,7 @@ class Recognition(Stages):
             FoundLines(self._inputs, self._call, self._stop, self._observer).predict()
 
     def score(self, outcome: training.Outcome | None) -> None:
-        results: dict[str, Any] = {}
+        results: Results = {}
         for side in ("test", "validation"):
             rows = self._rows(side)
             if rows:
@@ -174,7 +175,7 @@ class Recognition(Stages):
                 rows.append({"page": page["page"], "line": line.id, "reference": line.text, **texts})
         return rows
 
-    def _texts(self, name: str, page: dict[str, Any]) -> dict[str, str]:
+    def _texts(self, name: str, page: PageRecord) -> dict[str, str]:
         return {row["line"]: row["text"] for row in read_jsonl(self._predicted(self._inputs.digests[name], page))}
 
 
@@ -191,14 +192,14 @@ class FoundLines(Recognition):
         self._observer.note("reads whole pages in the lines that the segmentation model finds")
         self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
 
-    def _prediction_key(self) -> dict[str, Any]:
+    def _prediction_key(self) -> dict[str, str | int]:
         return super()._prediction_key() | {"segmentation_model": self._inputs.digest(self._segmenter)}
 
-    def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
+    def _prediction_command(self, model: Path, pages: Sequence[tuple[PageRecord, Path]]) -> list[str]:
         images = [(str(self._inputs.image(page)), str(output)) for page, output in pages]
         return self._command(model, images, segmenter=str(self._segmenter))
 
-    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+    def _take_prediction(self, page: PageRecord, output: Path, target: Path) -> None:
         write_jsonl(target, [{"baseline": row["baseline"], "text": row["text"]} for row in self._said(page, output)])
 
     def end_to_end(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

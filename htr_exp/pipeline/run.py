@@ -121,7 +121,7 @@ class _Job:
         return self._ended(RunState.DONE, None)
 
     def _stop(self) -> str | None:
-        """Return what signals, or `cancel` from another process, ask."""
+        """What signals, or `cancel` from another process, ask."""
         if not self._cancelled and time.monotonic() - self._looked > LOOK_S:
             self._looked, self._cancelled = time.monotonic(), self._run.cancelled() is not None
         return self._signalled() or ("cancelled" if self._cancelled else None)

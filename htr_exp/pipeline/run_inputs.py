@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from omegaconf import OmegaConf
 
@@ -20,6 +21,7 @@ from htr_exp.core.text import and_more
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
 from htr_exp.pipeline.preparation import preparation_of
+from htr_exp.runs.records import PageRecord, PlacesRecord, Provenance, SplitRecord
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.splits.split import NAMES
 
@@ -38,20 +40,20 @@ class RunInputs:
         return OmegaConf.to_object(values)  # type: ignore[return-value]
 
     @cached_property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Provenance:
         """provenance.json."""
         return self.run.facts()
 
     @cached_property
-    def places(self) -> dict[str, Any]:
+    def places(self) -> PlacesRecord:
         """Where everything is on this machine."""
-        values: dict[str, Any] = read_json(self.run.places)
+        values: PlacesRecord = read_json(self.run.places)
         return values
 
     @cached_property
-    def split(self) -> dict[str, list[dict[str, Any]]]:
+    def split(self) -> SplitRecord:
         """split.json."""
-        values: dict[str, list[dict[str, Any]]] = read_json(self.run.split)
+        values: SplitRecord = read_json(self.run.split)
         return values
 
     @cached_property
@@ -66,7 +68,10 @@ class RunInputs:
         Raises:
             RuntimeUnavailableError: it is not here, or another one than the plan's or than the training began with.
         """
-        found = runtime.provide(replace(self.experiment.runtime, **self._stated()))
+        wanted = self.experiment.runtime
+        if wanted.kind == "host":
+            wanted = replace(wanted, ketos=self.places["ketos"], kraken=self.facts["software"]["kraken"])
+        found = runtime.provide(wanted)
         begun = next((leg["kraken"] for leg in reversed(read_jsonl(self.run.starts)) if leg.get("kraken")), None)
         if begun is not None and begun != found.version and self.run.epochs():
             raise RuntimeUnavailableError(
@@ -76,7 +81,7 @@ class RunInputs:
             )
         pages = [self.places["pages"][page["page"]] for page in self.pages(*NAMES)]
         images = {Path(place["image"]).parent for place in pages}
-        models = [Path(self.places["base_model"])] if self.facts["model"] else []
+        models = [self._model("base_model")] if self.facts["model"] else []
         models += [self.segmenter] if self.segmenter else []
         return found.within(
             readable=[*sorted(images), *models],
@@ -85,10 +90,10 @@ class RunInputs:
             gpu=not self.device.startswith("cpu"),
         )
 
-    def _stated(self) -> dict[str, Any]:
-        if self.experiment.runtime.kind == "host":
-            return {"ketos": self.places["ketos"], "kraken": self.facts["software"]["kraken"]}
-        return {}
+    def _model(self, name: Literal["base_model", "segmentation_model"]) -> Path:
+        path = self.places[name]
+        assert path is not None  # noqa: S101 - asked where provenance.json names such a model
+        return Path(path)
 
     @property
     def kraken_version(self) -> str:
@@ -115,36 +120,36 @@ class RunInputs:
         """The folder that runs share, by content."""
         return Path(self.places["cache"])
 
-    def pages(self, *sides: str) -> list[dict[str, Any]]:
-        """Return the pages of some sides, ordered by content."""
+    def pages(self, *sides: str) -> list[PageRecord]:
+        """The pages of some sides, ordered by content."""
         return sorted((page for side in sides for page in self.split[side]), key=lambda page: str(page["digest"]))
 
     def compiled(self) -> dict[str, Path]:
-        """Return where the cache holds, or will hold, what is compiled of each side of the split."""
+        """The file in which the cache holds, or will hold, what is compiled of each side of the split."""
         digests = {side: [page["digest"] for page in self.pages(side)] for side in NAMES}
         return preparation_of(self.experiment).compiled(self.experiment, self.cache, self.kraken_version, digests)
 
     def to_compile(self) -> list[Path]:
-        """Return the compiled files that training needs and the cache does not hold yet."""
+        """The compiled files that training needs and the cache does not hold yet."""
         return [path for path in self.compiled().values() if not path.exists()] if self.trains else []
 
-    def staged(self, page: dict[str, Any]) -> Path:
-        """Return the page file that kraken sees."""
+    def staged(self, page: PageRecord) -> Path:
+        """The page file that kraken sees."""
         return Path(self.places["pages"][page["page"]]["staged"])
 
-    def image(self, page: dict[str, Any]) -> Path:
-        """Return a page's image on this machine."""
+    def image(self, page: PageRecord) -> Path:
+        """A page's image on this machine."""
         return Path(self.places["pages"][page["page"]]["image"])
 
     def models(self) -> dict[str, Path]:
-        """Return the models that are scored: base where there is one, best where there was a training."""
-        found = {"base": Path(self.places["base_model"])} if self.facts["model"] else {}
+        """The models that are scored: base where there is one, best where there was a training."""
+        found = {"base": self._model("base_model")} if self.facts["model"] else {}
         return found | ({"best": self.run.best} if self.trains else {})
 
     @property
     def segmenter(self) -> Path | None:
         """The segmentation model that finds the lines of an evaluation from end to end; None without one."""
-        return Path(self.places["segmentation_model"]) if self.facts.get("segmentation_model") else None
+        return self._model("segmentation_model") if self.facts.get("segmentation_model") else None
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -152,7 +157,7 @@ class RunInputs:
         return {name: self.digest(path) for name, path in self.models().items()}
 
     def digest(self, model: Path) -> str:
-        """Return the SHA-256 of a model's file, read once as long as it stays the same."""
+        """The SHA-256 of a model's file, read once as long as it stays the same."""
         status = model.stat()
         key = (model, status.st_size, status.st_mtime_ns)
         if key not in self._known_digests:
@@ -163,8 +168,8 @@ class RunInputs:
     def _known_digests(self) -> dict[tuple[Path, int, int], str]:
         return {}
 
-    def prediction(self, key: dict[str, Any], page: dict[str, Any], suffix: str) -> Path:
-        """Return where the cache holds the prediction of a page that was made by all that `key` says."""
+    def prediction(self, key: Mapping[str, str | int], page: PageRecord, suffix: str) -> Path:
+        """The file in which the cache holds the prediction of a page that was made by all that `key` says."""
         return self.cache / "predictions" / digest_json(key)[:32] / f"{page['digest'][:32]}{suffix}"
 
     def verify(self) -> None:
@@ -201,10 +206,10 @@ class RunInputs:
         if problems:
             more = list(filter(None, [and_more(len(problems) - 10)]))
             raise DatasetError("the data is not what the run was planned with:", problems[:10] + more)
-        for key, named in (("model", "base_model"), ("segmentation_model", "segmentation_model")):
-            model = self.facts.get(key)
-            if model is not None:
-                self._verify_model(named.replace("_", " "), Path(self.places[named]), model["sha256"])
+        if (base := self.facts["model"]) is not None:
+            self._verify_model("base model", self._model("base_model"), base["sha256"])
+        if (segmenter := self.facts.get("segmentation_model")) is not None:
+            self._verify_model("segmentation model", self._model("segmentation_model"), segmenter["sha256"])
 
     def _verify_model(self, what: str, path: Path, sha256: str) -> None:
         if not path.is_file():

@@ -13,13 +13,14 @@ from typing import Any, cast
 from htr_exp.config.schema import SegmentationScores
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_json, write_json, write_jsonl
-from htr_exp.core.task import SEGMENTATION
+from htr_exp.core.task import SEGMENTATION, Epoch
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.checkpoints import BEST_KEPT
 from htr_exp.kraken.class_names import relabel
 from htr_exp.kraken.commands import segment_command
 from htr_exp.pipeline import training
 from htr_exp.pipeline.stages import Stages
+from htr_exp.runs.records import PageRecord, Results
 from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.layout.overlay import draw_overlay
@@ -43,7 +44,7 @@ class Segmentation(Stages):
     def _by_line_f1(self) -> bool:
         return self._scores.best_by == "line_f1"
 
-    def _training_inputs(self) -> dict[str, Any]:
+    def _training_files(self) -> training.TrainingFiles:
         return {
             "train": self._run.page_list("train"),
             "validation": self._run.page_list("validation"),
@@ -86,20 +87,20 @@ class Segmentation(Stages):
         write_json(self._run.chosen_epoch, {"epoch": best["epoch"], "candidates": found})
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _best(self) -> dict[str, Any]:
+    def _best(self) -> Epoch:
         if self._by_line_f1 and self._run.chosen_epoch.exists():
             epoch = read_json(self._run.chosen_epoch)["epoch"]
             return next(record for record in self._run.epochs() if record["epoch"] == epoch)
         return super()._best()
 
-    def _mend(self, model: Path) -> None:
+    def _correct(self, model: Path) -> None:
         if self._inputs.kraken.release == "7.1":
             relabel(model, self._inputs.facts["classes"]["numbers"])
 
-    def _prediction_key(self) -> dict[str, Any]:
+    def _prediction_key(self) -> dict[str, str | int]:
         return {"task": self.task.name}
 
-    def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
+    def _prediction_command(self, model: Path, pages: Sequence[tuple[PageRecord, Path]]) -> list[str]:
         return segment_command(
             self._inputs.kraken.version,
             pages=[(str(self._inputs.image(page)), str(output)) for page, output in pages],
@@ -109,7 +110,7 @@ class Segmentation(Stages):
             threads=self._inputs.experiment.training.threads,
         )
 
-    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+    def _take_prediction(self, page: PageRecord, output: Path, target: Path) -> None:
         try:
             read_page(output)
         except DatasetError:
@@ -118,7 +119,7 @@ class Segmentation(Stages):
         os.replace(output, target)
 
     def score(self, outcome: training.Outcome | None) -> None:
-        results: dict[str, Any] = {}
+        results: Results = {}
         for side in ("test", "validation"):
             pages = sorted(self._inputs.split[side], key=lambda page: str(page["page"]))
             pairs = {name: self._pairs(pages, digest) for name, digest in self._inputs.digests.items() if pages}
@@ -134,10 +135,10 @@ class Segmentation(Stages):
         self._draw()
         write_json(self._run.results, results)
 
-    def _pairs(self, pages: Sequence[dict[str, Any]], digest: str) -> list[PagePair]:
+    def _pairs(self, pages: Sequence[PageRecord], digest: str) -> list[PagePair]:
         return [PagePair(page["page"], self._truth(page), _layout(self._predicted(digest, page))) for page in pages]
 
-    def _truth(self, page: dict[str, Any]) -> Layout:
+    def _truth(self, page: PageRecord) -> Layout:
         if page["page"] not in self._truths:
             self._truths[page["page"]] = _layout(self._inputs.staged(page))
         return self._truths[page["page"]]
@@ -147,7 +148,7 @@ class Segmentation(Stages):
         return {}
 
     def _rows(self, pairs: dict[str, list[PagePair]]) -> list[dict[str, Any]]:
-        """Return a row for each page: its layout in the ground truth, and as each model found it."""
+        """A row for each page: its layout in the ground truth, and as each model found it."""
         rows: dict[str, dict[str, Any]] = {}
         for name, of in pairs.items():
             for pair in of:
@@ -183,7 +184,7 @@ class Segmentation(Stages):
 
 
 def _layout(path: Path) -> Layout:
-    """Return the layout that a page file holds; regions without a shape hold lines together and nothing else."""
+    """The layout that a page file holds; regions without a shape hold lines together and nothing else."""
     page = read_page(path)
     return Layout(page.lines, tuple(region for region in page.regions if region.polygon))
 

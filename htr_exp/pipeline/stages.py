@@ -8,14 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from htr_exp.core.files import utc_now
-from htr_exp.core.task import Task
+from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.commands import convert_command
 from htr_exp.kraken.model_file import read_header
 from htr_exp.pipeline import training
 from htr_exp.pipeline.run_inputs import RunInputs
+from htr_exp.runs.records import PageRecord, Results
 
 PAGES_PER_COMMAND = 200
 """Pages in one call of kraken: its start is paid once for them, and the argument list stays within every system's limit."""
@@ -66,19 +67,19 @@ class Stages(ABC):
         """Score the predictions; write them down, and results.json."""
 
     @abstractmethod
-    def _training_inputs(self) -> dict[str, Any]:
-        """Return what a training is made from, as far as it is the task's own."""
+    def _training_files(self) -> training.TrainingFiles:
+        """The files that the task trains on."""
 
     @abstractmethod
-    def _prediction_key(self) -> dict[str, Any]:
-        """Return the settings of this task that decide a prediction, beside model, kraken and device."""
+    def _prediction_key(self) -> dict[str, str | int]:
+        """The settings of this task that decide a prediction, beside model, kraken and device."""
 
     @abstractmethod
-    def _prediction_command(self, model: Path, pages: Sequence[tuple[dict[str, Any], Path]]) -> list[str]:
-        """Return kraken's command that predicts pages, each with its output file."""
+    def _prediction_command(self, model: Path, pages: Sequence[tuple[PageRecord, Path]]) -> list[str]:
+        """Kraken's command that predicts pages, each with its output file."""
 
     @abstractmethod
-    def _take_prediction(self, page: dict[str, Any], output: Path, target: Path) -> None:
+    def _take_prediction(self, page: PageRecord, output: Path, target: Path) -> None:
         """Examine what kraken wrote of a page, and keep it in the cache.
 
         Raises:
@@ -88,28 +89,28 @@ class Stages(ABC):
     def train(self) -> training.Outcome:
         """Train to the end, or until told to stop."""
         experiment = self._inputs.experiment
-        values: dict[str, Any] = {
-            "training": experiment.training,
-            "kraken": self._inputs.kraken,
-            "device": self._inputs.device,
-            "workers": self._inputs.workers,
-            "seed": experiment.seed,
-            "base": self._inputs.places["base_model"],
-            "spec": None if self._inputs.facts["model"] else experiment.architecture.spec,
-            "task": self.task,
-        }
-        inputs = training.TrainingInputs(**values | self._training_inputs())
+        inputs = training.TrainingInputs(
+            training=experiment.training,
+            kraken=self._inputs.kraken,
+            device=self._inputs.device,
+            workers=self._inputs.workers,
+            seed=experiment.seed,
+            base=self._inputs.places["base_model"],
+            spec=None if self._inputs.facts["model"] else experiment.architecture.spec,
+            task=self.task,
+            **self._training_files(),
+        )
         return training.train(self._run, inputs, stop=self._stop, observer=self._observer)
 
     def convert(self) -> None:
         """Keep the best epoch's weights as best.mlmodel."""
         self._take_weights(self._best(), self._run.best)
 
-    def _best(self) -> dict[str, Any]:
-        """Return the record of the best epoch."""
+    def _best(self) -> Epoch:
+        """The record of the best epoch."""
         return training.best_epoch(self._run, self.task)
 
-    def _take_weights(self, record: dict[str, Any], target: Path) -> None:
+    def _take_weights(self, record: Epoch, target: Path) -> None:
         """Make a model, which every supported kraken loads, of what is kept of an epoch."""
         kraken, settings = self._inputs.kraken, self._inputs.experiment.training
         source, is_weights = training.weights_of(self._run, settings, kraken.version, self.task, record)
@@ -122,18 +123,18 @@ class Stages(ABC):
                 convert_command(checkpoint=str(source), output=str(aside)),
                 "converting the best checkpoint",
             )
-        self._mend(aside)
+        self._correct(aside)
         read_header(aside)
         os.replace(aside, target)
 
-    def _mend(self, model: Path) -> None:  # noqa: B027 - recognition needs none
+    def _correct(self, model: Path) -> None:  # noqa: B027 - recognition needs none
         """Correct what kraken writes wrongly into a model."""
 
     def predict(self) -> None:
         """Predict the held-out pages with the base and the best model, unless the cache holds it."""
         self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
 
-    def _predict(self, models: dict[str, Path], pages: Sequence[dict[str, Any]]) -> None:
+    def _predict(self, models: dict[str, Path], pages: Sequence[PageRecord]) -> None:
         wanted = [
             (name, page) for name in models for page in pages if not self._predicted(self._inputs.digest(models[name]), page).exists()
         ]  # fmt: skip
@@ -149,7 +150,7 @@ class Stages(ABC):
         self._observer.advance(before + count, total)
 
     def _predict_batch(
-        self, name: str, model: Path, pages: Sequence[dict[str, Any]], advanced: Callable[[int], None]
+        self, name: str, model: Path, pages: Sequence[PageRecord], advanced: Callable[[int], None]
     ) -> None:
         scratch = self._run.new_predictions
         shutil.rmtree(scratch, ignore_errors=True)
@@ -165,8 +166,8 @@ class Stages(ABC):
             self._take_prediction(page, outputs[page["page"]], self._predicted(digest, page))
         shutil.rmtree(scratch, ignore_errors=True)
 
-    def _predicted(self, model_digest: str, page: dict[str, Any]) -> Path:
-        """Return where the cache holds, or will hold, the prediction of a page."""
+    def _predicted(self, model_digest: str, page: PageRecord) -> Path:
+        """The file in which the cache holds, or will hold, the prediction of a page."""
         key = {
             "model": model_digest,
             "kraken": self._inputs.kraken.version,
@@ -177,18 +178,14 @@ class Stages(ABC):
         }
         return self._inputs.prediction(key, page, self.suffix)
 
-    def _common_results(self, outcome: training.Outcome | None) -> dict[str, Any]:
-        """Return what results.json says beside the scores."""
-        scored = self._run.best if self._inputs.trains else Path(self._inputs.places["base_model"])
-        results: dict[str, Any] = {"network": read_header(scored).network, "models": self._inputs.digests}
+    def _common_results(self, outcome: training.Outcome | None) -> Results:
+        """What results.json says beside the scores."""
+        scored = self._run.best if self._inputs.trains else self._inputs.models()["base"]
+        results: Results = {"network": read_header(scored).network, "models": self._inputs.digests}
         if outcome is not None:
             key, best = self.task.curve_key, self._best()
-            results |= {
-                "best_epoch": best["epoch"],
-                "epochs": outcome.epochs,
-                "ended_by": outcome.ended_by,
-                f"{key}_while_training": best[key],
-            }
+            results |= {"best_epoch": best["epoch"], "epochs": outcome.epochs, "ended_by": outcome.ended_by}
+            results |= cast("Results", {f"{key}_while_training": self.task.figure(best)})
         return results | {
             "val_source": "rescored",
             "device": self._inputs.device,

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from htr_exp.config.schema import Slurm
 from htr_exp.core import machine
@@ -16,6 +15,7 @@ from htr_exp.core.lock import locked
 from htr_exp.core.run_state import RunState
 from htr_exp.pipeline import slurm_job
 from htr_exp.runs import provenance, status
+from htr_exp.runs.records import SubmissionRecord
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.slurm import programs, refusals, sbatch
 from htr_exp.slurm.jobs import cancel
@@ -46,7 +46,7 @@ class Arrangement:
     compiling: sbatch.Work | None
 
     def scripts(self) -> list[str]:
-        """Return the sbatch scripts in the order in which they are sent."""
+        """The sbatch scripts in the order in which they are sent."""
         if self.compiling is None:
             return [sbatch.script(self.work, len(self.packs))]
         waiting = replace(self.work, after="NUMBER_OF_THE_JOB_ABOVE")
@@ -54,7 +54,7 @@ class Arrangement:
 
 
 def arrange(runs: Sequence[RunToSubmit], settings: Slurm, *, name: str, cache: Path, code: Path) -> Arrangement:
-    """Say which jobs runs become; nothing is written.
+    """Arrange runs into jobs; nothing is written.
 
     Args:
         runs: at least one.
@@ -137,7 +137,7 @@ def _submit(wanted: Sequence[RunToSubmit], settings: Slurm, name: str, cache: Pa
     return given
 
 
-def _record(job: str, compile_job: str | None, work: sbatch.Work, packed: int) -> dict[str, Any]:
+def _record(job: str, compile_job: str | None, work: sbatch.Work, packed: int) -> SubmissionRecord:
     settings = {key: value for key, value in asdict(work.slurm).items() if value not in (None, {})}
     return {
         "time": utc_now(),

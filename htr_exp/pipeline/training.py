@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, cast
 
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, utc_now, write_json
-from htr_exp.core.task import Task
+from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted
 from htr_exp.kraken.checkpoints import Checkpoints, EpochModels, checkpoints_of
 from htr_exp.kraken.commands import resume_command, train_command
@@ -26,11 +26,23 @@ from htr_exp.runs.run_dir import RunDir
 class Observer(Protocol):
     """Whoever shows a run's progress."""
 
-    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+    def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
         """An epoch was validated; `left_s` is the most time that can be left, seconds, where that is known."""
 
     def note(self, text: str) -> None:
         """Something worth a line."""
+
+
+class _Lists(TypedDict):
+    train: Path
+    validation: Path
+
+
+class TrainingFiles(_Lists, total=False):
+    """What of `TrainingInputs` is the task's own."""
+
+    classes: Path
+    keep: int
 
 
 @dataclass(frozen=True)
@@ -93,23 +105,23 @@ def train(run: RunDir, inputs: TrainingInputs, *, stop: Callable[[], str | None]
 
 
 def weights_of_best(run: RunDir, training: Training, version: str, task: Task) -> tuple[Path, bool]:
-    """Return the file of the best epoch, and whether it is weights already (else a checkpoint to convert)."""
+    """The file of the best epoch, and whether it is weights already (else a checkpoint to convert)."""
     return weights_of(run, training, version, task, best_epoch(run, task))
 
 
-def weights_of(run: RunDir, training: Training, version: str, task: Task, record: dict[str, Any]) -> tuple[Path, bool]:
-    """Return the file of an epoch that was kept, and whether it is weights already."""
+def weights_of(run: RunDir, training: Training, version: str, task: Task, record: Epoch) -> tuple[Path, bool]:
+    """The file of an epoch that was kept, and whether it is weights already."""
     return checkpoints_of(run.training, training, version, task).best(record)
 
 
-def kept_epochs(run: RunDir, training: Training, version: str, task: Task) -> list[dict[str, Any]]:
-    """Return the records of the epochs whose weights are there."""
+def kept_epochs(run: RunDir, training: Training, version: str, task: Task) -> list[Epoch]:
+    """The records of the epochs whose weights are there."""
     kept = checkpoints_of(run.training, training, version, task).kept()
     return [record for record in run.epochs() if record["epoch"] in kept]
 
 
-def best_epoch(run: RunDir, task: Task) -> dict[str, Any]:
-    """Return the record of the epoch with the best figure of kraken's."""
+def best_epoch(run: RunDir, task: Task) -> Epoch:
+    """The record of the epoch with the best figure of kraken's."""
     return task.best_of(run.epochs())
 
 
@@ -127,7 +139,7 @@ def _leg(
     stop: Callable[[], str | None],
     observer: Observer,
 ) -> str | None:
-    """Run kraken once. Return why the whole training is over, or None where there is more to do."""
+    """Run kraken once. The result says why the whole training is over, or None where there is more to do."""
     training, version = inputs.training, inputs.kraken.version
     records = run.epochs()
     checkpoint, done = files.newest(len(records))
@@ -186,8 +198,8 @@ def _leg(
     return over
 
 
-def _over(records: Sequence[dict[str, Any]], inputs: TrainingInputs) -> str | None:
-    """Say why no further epoch may be trained, or None."""
+def _over(records: Sequence[Epoch], inputs: TrainingInputs) -> str | None:
+    """Why no further epoch may be trained, or None."""
     training = inputs.training
     if not records:
         return None
@@ -203,7 +215,7 @@ def _over(records: Sequence[dict[str, Any]], inputs: TrainingInputs) -> str | No
     return None
 
 
-def _patience_spent(records: Sequence[dict[str, Any]], inputs: TrainingInputs) -> bool:
+def _patience_spent(records: Sequence[Epoch], inputs: TrainingInputs) -> bool:
     training, task = inputs.training, inputs.task
     if training.quit != "early" or not records or len(records) < training.min_epochs:
         return False
@@ -220,7 +232,7 @@ class _Follower:
         inputs: TrainingInputs,
         files: Checkpoints,
         leg: Path,
-        records: list[dict[str, Any]],
+        records: list[Epoch],
         stop: Callable[[], str | None],
         observer: Observer,
     ) -> None:
@@ -279,23 +291,19 @@ class _Follower:
             elif validation is not None and not self._complete():
                 self._validated(validation)
             elif self._records and (more := further_of(line)) and not more.keys() <= self._records[-1].keys():
-                self._records[-1] |= more
+                self._records[-1] |= cast("Epoch", more)
                 self._run.write_epochs(self._records)
         log.flush()
 
     def _complete(self) -> bool:
-        """Say whether the curve is at its end: kraken may validate once more before it hears that it is over."""
+        """Whether the curve is at its end: kraken may validate once more before it hears that it is over."""
         training = self._inputs.training
         return len(self._records) >= training.epochs or _patience_spent(self._records, self._inputs)
 
     def _validated(self, figures: dict[str, float]) -> None:
         now = time.monotonic()
-        record = {
-            "epoch": len(self._records),
-            **figures,
-            "seconds": round(now - self._since, 2),
-            "time": utc_now(),
-        }
+        seconds = round(now - self._since, 2)
+        record = cast("Epoch", {"epoch": len(self._records), **figures, "seconds": seconds, "time": utc_now()})
         self._since = now
         self._records.append(record)
         self._run.add_epoch(record)
@@ -303,7 +311,7 @@ class _Follower:
         self._observer.epoch(self._task, record, self._task.best_of(self._records), self._left())
 
     def _left(self) -> float | None:
-        """Return the most time that can be left, seconds."""
+        """The most time that can be left, seconds."""
         training = self._inputs.training
         mean = sum(record["seconds"] for record in self._records) / len(self._records)
         left = (training.epochs - len(self._records)) * mean
@@ -312,7 +320,7 @@ class _Follower:
         return max(float(left), 0.0)
 
     def _cut(self) -> str | None:
-        """Say why kraken must be stopped, where it would go on by itself."""
+        """Why kraken must be stopped, where it would go on by itself."""
         training = self._inputs.training
         if self._records and self._files.has(
             self._task.best_of(self._records)["epoch"]

@@ -8,7 +8,6 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -27,6 +26,7 @@ from htr_exp.pipeline.plan import Plan
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
 from htr_exp.runs import provenance
+from htr_exp.runs.records import DatasetRecord, ModelRecord, PageRecord
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.runs.selection import runs_in
 from htr_exp.splits.groups import image_name
@@ -34,7 +34,7 @@ from htr_exp.splits.split import NAMES
 
 
 def find(plan: Plan) -> RunDir | None:
-    """Return the newest run of the plan's key, or None."""
+    """The newest run of the plan's key, or None."""
     same = [run for run in runs_in(plan.places.runs) if f"-{plan.key[:8]}" in run.name and run.key == plan.key]
     return max(same, key=lambda run: run.manifest.stat().st_mtime_ns, default=None)
 
@@ -78,7 +78,7 @@ def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, b
 
 
 def script_of(plan: Plan) -> str:
-    """Return the text of the plan's commands.sh."""
+    """The text of the plan's commands.sh."""
     return script(
         plan.experiment.training,
         version=plan.kraken.version,
@@ -96,7 +96,7 @@ def script_of(plan: Plan) -> str:
 
 
 def _reach(wanted: Runtime) -> str | None:
-    """Return the line of commands.sh after which the runtime's kraken can be called by its name."""
+    """The line of commands.sh after which the runtime's kraken can be called by its name."""
     if wanted.kind == "module":
         use = "".join(f"module use {shlex.quote(folder)}; " for folder in wanted.modulepath)
         return f"{use}module load {shlex.quote(str(wanted.module))}"
@@ -176,7 +176,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _dataset_facts(plan: Plan) -> dict[str, Any]:
+def _dataset_facts(plan: Plan) -> DatasetRecord:
     dataset = plan.dataset
     return {
         "name": plan.dataset_name,
@@ -203,7 +203,7 @@ def _side_facts(plan: Plan, names: Sequence[str]) -> dict[str, int]:
     return {"pages": len(pages), "lines": sum(len(page.lines) for page in pages)}
 
 
-def _model_facts(base: BaseModel | None) -> dict[str, Any] | None:
+def _model_facts(base: BaseModel | None) -> ModelRecord | None:
     if base is None:
         return None
     return {
@@ -216,7 +216,7 @@ def _model_facts(base: BaseModel | None) -> dict[str, Any] | None:
     }
 
 
-def _page_facts(plan: Plan, name: str) -> dict[str, Any]:
+def _page_facts(plan: Plan, name: str) -> PageRecord:
     page = plan.pages[name]
     return {
         "page": name,
@@ -232,7 +232,7 @@ def _page_facts(plan: Plan, name: str) -> dict[str, Any]:
 
 
 def _place(run: RunDir, plan: Plan) -> None:
-    """Stage the run's pages in the cache, and say in live/ where everything is on this machine."""
+    """Stage the run's pages in the cache, and write down in live/ where everything is on this machine."""
     pages = {}
     by_side: dict[str, list[str]] = {}
     for side in NAMES:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -12,9 +11,11 @@ from rich.text import Text
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, task_of
 from htr_exp.core.text import counted, percent
+from htr_exp.runs.records import Figures
+from htr_exp.runs.rows import ComparedRow, RunRow, figure
 
 
-def show_result(out: Console, row: dict[str, Any]) -> None:
+def show_result(out: Console, row: RunRow) -> None:
     """Print the end of one run: what was gained, on what, and where it is."""
     if not row["state"].has_scores:
         out.print(
@@ -36,7 +37,7 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
     for name in ("", "lines", *(f"{word} {column.heading}" for column in columns for _, word in models)):
         table.add_column(name, justify="right" if name else "left")
     for side, scores in row["scores"].items():
-        scored = [scores[name] for name, _ in models if scores.get(name)]
+        scored = [one for name, _ in models if (one := scores.get(name))]
         if scored:
             figures = [task.shown((scores.get(name) or {}).get(column.key)) for column in columns for name, _ in models]
             table.add_row(side, str(scored[0]["lines"]), *figures)
@@ -54,8 +55,8 @@ def show_result(out: Console, row: dict[str, Any]) -> None:
     out.print(Text(f"run: {row['folder']}"))
 
 
-def _show_lines(out: Console, row: dict[str, Any], models: Sequence[tuple[str, str]]) -> None:
-    """Say what became of the lines of the pages that stand for a segmentation."""
+def _show_lines(out: Console, row: RunRow, models: Sequence[tuple[str, str]]) -> None:
+    """Print what became of the lines of the pages that stand for a segmentation."""
     side = "test" if row["scores"]["test"].get(models[0][0]) else "validation"
     for name, word in models:
         scores = row["scores"][side].get(name)
@@ -66,8 +67,8 @@ def _show_lines(out: Console, row: dict[str, Any], models: Sequence[tuple[str, s
             out.print(Text(f"{side}, {word}: of {counted(scores['lines'], 'line')} {', '.join(counts)}"))
 
 
-def _show_end_to_end(out: Console, scores: dict[str, Any]) -> None:
-    """Say how much of what is read wrongly is for the segmentation to answer."""
+def _show_end_to_end(out: Console, scores: Mapping[str, Figures]) -> None:
+    """Print how much of the error comes from the segmentation, how much from reading."""
     table = Table(box=None, pad_edge=False)
     for name in ("whole pages", "CER", "WER", "bag-of-words WER"):
         table.add_column(name, justify="right" if name != "whole pages" else "left")
@@ -91,7 +92,7 @@ LEAKY = "leakage accepted: {kinds}: these scores are better than they would be o
 """What stands below every score that rests on an accepted leak."""
 
 
-def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[str]) -> None:
+def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]) -> None:
     """Print runs side by side: the settings in which they differ, and their scores."""
     table = Table(box=None, pad_edge=False)
     mixed = len({row["kraken"] for row in rows}) > 1
@@ -123,7 +124,7 @@ def show_table(out: Console, rows: Sequence[dict[str, Any]], varied: Sequence[st
             "" if row["epoch"] is None else str(row["epoch"]),
         ]
         own = task_of(row["task"])
-        cells += [own.shown(row[column.key]) if task is own else "" for task, column in figures]
+        cells += [own.shown(figure(row, column.key)) if task is own else "" for task, column in figures]
         table.add_row(*(Text(cell) for cell in cells))
     out.print(table)
     if mixed:

@@ -61,7 +61,7 @@ def cancel(runs: Sequence[RunDir]) -> tuple[list[Cancelled], list[str]]:
 
 
 def _jobs_to_end(cancelled: Sequence[RunDir], job_of: dict[RunDir, str | None]) -> set[str]:
-    """Return the jobs whose every run is over, and those that compile for such jobs alone."""
+    """The jobs whose every run is over, and those that compile for such jobs alone."""
     alive = {job for job in job_of.values() if job}
     if not alive:
         return set()
@@ -101,7 +101,7 @@ def _told(run: RunDir, before: RunStatus, ended: set[str], refused: str | None) 
 
 
 def last_lines(run: RunDir, lines: int) -> list[str]:
-    """Return the end of a run's log; before it, what Slurm kept of its job where that may tell more."""
+    """The end of a run's log; before it, what Slurm kept of its job where that may tell more."""
     state, kept = run.state().state, _slurms(run)
     said: list[str] = []
     if kept is not None and (not run.log.exists() or state.is_failure or state is RunState.INTERRUPTED):
@@ -112,7 +112,7 @@ def last_lines(run: RunDir, lines: int) -> list[str]:
 
 
 def _slurms(run: RunDir) -> Path | None:
-    """Return Slurm's output of the newest job; where it never began, of the one that compiles for it."""
+    """Slurm's output of the newest job; where it never began, of the one that compiles for it."""
     records = run.jobs
     if not records:
         return None
@@ -167,7 +167,7 @@ def follow(run: RunDir, say: Callable[[str], None], tell: Callable[[str], None],
 
 
 def is_active(known: RunStatus) -> bool:
-    """Say whether something works in a run, or a job waits to."""
+    """Whether something works in a run, or a job waits to."""
     return known.state is RunState.RUNNING or (known.job is not None and not known.state.is_settled)
 
 

@@ -10,7 +10,6 @@ import shutil
 import socket
 import sys
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -19,6 +18,7 @@ from htr_exp.core.files import digest_json, sha256_file
 from htr_exp.core.lock import made_once
 from htr_exp.core.machine import gpus
 from htr_exp.core.program import NoAnswer, ask
+from htr_exp.runs.records import CodeRecord, MachineRecord, SoftwareRecord
 
 PACKAGES = ("hydra-core", "omegaconf", "lxml", "rapidfuzz", "regex", "pillow", "mlflow", "mlflow-skinny", "submitit", "kraken", "torch", "torchvision",
             "lightning", "numpy", "pyarrow", "coremltools")  # fmt: skip
@@ -57,19 +57,19 @@ def keep_code(cache: Path) -> Path:
     return folder
 
 
-def code() -> tuple[dict[str, Any], str]:
+def code() -> tuple[CodeRecord, str]:
     """The version, digest, commit and state of the running code, and its uncommitted changes as a diff.
 
     Commit and diff are those of the checkout the package lies in; an installed wheel has its version and digest alone.
     """
-    found: dict[str, Any] = {"version": __version__, "digest": code_digest(), "commit": None, "dirty": None}
+    found: CodeRecord = {"version": __version__, "digest": code_digest(), "commit": None, "dirty": None}
     folder = PACKAGE.parent
     if not (folder / ".git").exists() or shutil.which("git") is None:
         return found, ""
 
     def git(*words: str) -> str:
-        said = ask(["git", "-C", str(folder), *words], timeout_s=GIT_TIMEOUT_S)
-        return said.output if said.code == 0 else ""
+        answer = ask(["git", "-C", str(folder), *words], timeout_s=GIT_TIMEOUT_S)
+        return answer.output if answer.code == 0 else ""
 
     try:
         commit = git("rev-parse", "HEAD").strip() or None
@@ -81,7 +81,7 @@ def code() -> tuple[dict[str, Any], str]:
     return found | {"commit": commit, "dirty": bool(diff or names), "untracked": names}, diff
 
 
-def software(kraken_version: str) -> dict[str, Any]:
+def software(kraken_version: str) -> SoftwareRecord:
     """The Python and the versions of the packages that decide results."""
     versions = {}
     for name in PACKAGES:
@@ -92,7 +92,7 @@ def software(kraken_version: str) -> dict[str, Any]:
     return {"python": platform.python_version(), "kraken": kraken_version, "packages": versions}
 
 
-def machine() -> dict[str, Any]:
+def machine() -> MachineRecord:
     """Host, system, processor, memory (GB) and GPUs."""
     try:
         cards = gpus()

@@ -2,26 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, cast
 
 import yaml
 
 from htr_exp.config import transcription_conventions
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.run_state import RunState
-from htr_exp.core.task import TASKS, Task, task_of
+from htr_exp.core.task import TASKS, Epoch, Task, task_of
+from htr_exp.kraken.record import KrakenRecord
+from htr_exp.runs.records import Figures, Provenance, Results, StartRecord
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.status import RunStatus, of_folder
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def row_of(run: RunDir, status: RunStatus | None = None) -> dict[str, Any]:
-    """Return one run's row.
+class Judgement(TypedDict):
+    """What a run is judged by; shares, not percent."""
 
-    Shares, not percent. `val_cer` is the best model's re-scored validation CER once there is one, before that kraken's own
-    figure while training; `val_source` says which. `epochs` and `training_left_s` (at most) are of runs under way.
+    metric: str  # what `val` and `test` are: the task's score, before there is one kraken's figure while training
+    val: float | None
+    test: float | None
+    base_val: float | None
+    base_test: float | None
+    test_wer: float | None
+    # the same of a recognition, by their own names
+    val_cer: float | None
+    test_cer: float | None
+    base_val_cer: float | None
+    base_test_cer: float | None
+
+
+class RunRow(Judgement):
+    """A run as tables and `--json` have it."""
+
+    run: str
+    folder: str
+    task: str
+    state: RunState
+    stage: str | None
+    reason: str | None
+    jobs: list[str]  # oldest first
+    job: str | None  # that works or waits for it now
+    node: str | None
+    left_s: float | None  # until the job's time limit
+    training_left_s: float | None  # at most; of a run under way
+    restarts: int
+    requeued: int
+    lost_epochs: int
+    job_log: str | None
+    epoch: int | None  # how many are trained
+    epochs: int | None  # how many there may be; of a run under way
+    val_source: str | None  # of `val`: rescored (by us, of the best model) or kraken
+    base_model: str | None
+    leakage: list[str]  # the kinds that were accepted
+    dataset: str
+    conventions: str | None
+    convention_mismatch: bool
+    fold: str | None
+    kraken: str
+    runtime: str | None
+    fallback: str | None
+    sweeps: list[str]
+    scores: dict[str, dict[str, Figures | None]]  # test and validation -> base and best
+    end_to_end: dict[str, Figures] | None
+
+
+class ComparedRow(RunRow):
+    """A run among others that it is compared with."""
+
+    settings: dict[str, Any]  # by dotted keys
+
+
+def row_of(run: RunDir, status: RunStatus | None = None) -> RunRow:
+    """The row of one run.
 
     Args:
         run: its folder.
@@ -29,9 +85,11 @@ def row_of(run: RunDir, status: RunStatus | None = None) -> dict[str, Any]:
     """
     status = status or of_folder(run)
     facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.result()
-    starts, found = read_jsonl(run.starts), run.kraken(result)
+    starts: list[StartRecord] = read_jsonl(run.starts)
+    found = run.kraken(result)
     under_way = _training(run) if state.state is RunState.RUNNING else None  # reading YAML costs more than all the rest
-    scores = {side: (result or {}).get(side) or {} for side in ("test", "validation")}
+    given = result or Results()
+    scores = {"test": given.get("test") or {}, "validation": given.get("validation") or {}}
     judged = _judged(task_of(facts["run"]["task"]), scores, epochs)
     model = facts["model"]
     return {
@@ -65,17 +123,22 @@ def row_of(run: RunDir, status: RunStatus | None = None) -> dict[str, Any]:
         "fallback": found["fallback"] if found else None,
         "sweeps": [member["sweep"] for member in read_jsonl(run.sweeps)],
         "scores": scores,
-        "end_to_end": (result or {}).get("end_to_end"),
+        "end_to_end": given.get("end_to_end"),
     }
 
 
-def _shown(scores: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the scores that stand for a run on one side of its split: of its best model, else of the base model."""
+def figure(row: RunRow, key: str) -> float | None:
+    """The figure of a row that a task's table names: a key of `Judgement`."""
+    return cast("dict[str, float | None]", row)[key]
+
+
+def _shown(scores: Mapping[str, Figures | None]) -> Figures | None:
+    """The scores that stand for a run on one side of its split: of its best model, else of the base model."""
     return scores.get("best") or scores.get("base")
 
 
-def _judged(task: Task, scores: dict[str, dict[str, Any]], epochs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a run is judged by: `val` and `test` in its `metric`, and for recognition the same by their own names.
+def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epochs: Sequence[Epoch]) -> Judgement:
+    """What a run is judged by: `val` and `test` in its `metric`, and for recognition the same by their own names.
 
     Before there are scores, `metric` and `val` are kraken's figure while training: of a segmentation its mean IoU.
     """
@@ -90,28 +153,28 @@ def _judged(task: Task, scores: dict[str, dict[str, Any]], epochs: Sequence[dict
     }
     every = {name: None for one in TASKS.values() for name, _ in one.row_names}
     found["test_wer"] = (test or {}).get("wer")
-    return found | every | {name: found[key] for name, key in task.row_names}
+    return cast("Judgement", found | every | {name: found[key] for name, key in task.row_names})
 
 
-def _conventions(facts: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the conventions of a run's dataset and base model; none of runs from before they were recorded."""
+def _conventions(facts: Provenance) -> tuple[str | None, str | None]:
+    """The conventions of a run's dataset and base model; none of runs from before they were recorded."""
     used = facts.get("conventions") or {}
     return used.get("dataset"), used.get("model")
 
 
-def _runtime(kraken: dict[str, Any]) -> str:
-    """Return what kraken was, in a word: host, a module's name or an image's."""
+def _runtime(kraken: KrakenRecord) -> str:
+    """What kraken was, in a word: host, a module's name or an image's."""
     return str(kraken["image"] or kraken["module"] or kraken["kind"])
 
 
-def _restarts(starts: Sequence[dict[str, Any]]) -> int:
-    """Return how often the run was begun again; before rows said so, each training that went on was one."""
+def _restarts(starts: Sequence[StartRecord]) -> int:
+    """How often the run was begun again; before rows said so, each training that went on was one."""
     begun = [start for start in starts if "start" in start]
     return max(len(begun or [start for start in starts if not start.get("new_leg")]) - 1, 0)
 
 
-def _training_left_s(training: dict[str, Any], epochs: Sequence[dict[str, Any]]) -> float | None:
-    """Return how long training may take at most from here, by its curve; None before the first epoch."""
+def _training_left_s(training: dict[str, Any], epochs: Sequence[Epoch]) -> float | None:
+    """How long training may take at most from here, by its curve; None before the first epoch."""
     seconds = [record["seconds"] for record in epochs if record.get("seconds") is not None]
     if not seconds:
         return None
@@ -121,14 +184,14 @@ def _training_left_s(training: dict[str, Any], epochs: Sequence[dict[str, Any]])
 
 
 def _training(run: RunDir) -> dict[str, Any]:
-    """Return the `training` group of a run's configuration."""
+    """The `training` group of a run's configuration."""
     values = yaml.load(run.experiment.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
     training: dict[str, Any] = values["training"]
     return training
 
 
 def settings_of(run: RunDir) -> dict[str, Any]:
-    """Return a run's configuration as dotted keys with plain values."""
+    """The configuration of a run as dotted keys with plain values."""
     values = yaml.load(run.experiment.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
 
     def flat(prefix: str, value: Any) -> dict[str, Any]:
@@ -144,22 +207,27 @@ def settings_of(run: RunDir) -> dict[str, Any]:
     return used
 
 
-def _rises(row: dict[str, Any]) -> bool:
-    """Tell whether more is better of what a row is judged by."""
+def _rises(row: RunRow) -> bool:
+    """Whether more is better of what a row is judged by."""
     return row["val"] is not None and task_of(row["task"]).higher_is_better
 
 
-def to_minimise(row: dict[str, Any]) -> float | None:
-    """Return a run's validation figure so that less is better; None before there is one."""
-    value: float | None = row["val"]
+def to_minimise(row: RunRow) -> float | None:
+    """The validation figure of a run, so that less is better; None before there is one."""
+    value = row["val"]
     return 1.0 - value if value is not None and _rises(row) else value
 
 
-def compared_rows(runs: Sequence[RunDir]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return rows sorted by task and by what they are judged by, the best first, runs without it last, and the settings in which they differ."""
-    rows = [row_of(run) | {"settings": settings_of(run)} for run in runs]
+def compared_rows(runs: Sequence[RunDir]) -> tuple[list[ComparedRow], list[str]]:
+    """Rows sorted by task and by what they are judged by, the best first, runs without it last, and the settings in which they differ."""
+    rows: list[ComparedRow] = [{**row_of(run), "settings": settings_of(run)} for run in runs]
     rows.sort(
-        key=lambda one: (one["task"], one["val"] is None, -one["val"] if _rises(one) else one["val"] or 0.0, one["run"])
+        key=lambda one: (
+            one["task"],
+            one["val"] is None,
+            -(one["val"] or 0.0) if _rises(one) else one["val"] or 0.0,
+            one["run"],
+        )
     )
     everywhere = sorted({key for one in rows for key in one["settings"]})
     ignored = (

@@ -22,6 +22,9 @@ from htr_exp.core.files import (
 )
 from htr_exp.core.lock import Owner, locked, owner_of
 from htr_exp.core.run_state import RunState
+from htr_exp.core.task import Epoch
+from htr_exp.kraken.record import KrakenRecord
+from htr_exp.runs.records import CancellationRecord, Provenance, Results, SubmissionRecord
 
 
 @dataclass(frozen=True)
@@ -226,10 +229,10 @@ class RunDir:
         """One record for each start: the kraken that it found."""
         return self.live / "krakens.jsonl"
 
-    def kraken(self, result: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """Return the kraken that made a result, before there is one that of the last start; None before a start has found it."""
-        found = (result or {}).get("kraken") or next(reversed(read_jsonl(self.krakens)), None)
-        return dict(found) if found else None
+    def kraken(self, result: Mapping[str, Any] | None) -> KrakenRecord | None:
+        """The kraken that made a result, before there is one that of the last start; None before a start has found it."""
+        made: KrakenRecord | None = result.get("kraken") if result else None
+        return made or next(reversed(read_jsonl(self.krakens)), None)
 
     @property
     def sweeps(self) -> Path:
@@ -260,7 +263,7 @@ class RunDir:
         write_json(self.manifest, {path.name: sha256_file(path) for path in self.sealed if path.exists()})
 
     def broken_seals(self) -> list[str]:
-        """Return the sealed files that are missing or were changed since."""
+        """The names of the sealed files that are missing or were changed since."""
         try:
             manifest: dict[str, str] = read_json(self.manifest)
         except (OSError, ValueError):
@@ -271,9 +274,9 @@ class RunDir:
             if not (self.path / name).is_file() or sha256_file(self.path / name) != digest
         ]
 
-    def facts(self) -> dict[str, Any]:
-        """Return provenance.json."""
-        values: dict[str, Any] = read_json(self.provenance)
+    def facts(self) -> Provenance:
+        """The content of provenance.json."""
+        values: Provenance = read_json(self.provenance)
         return values
 
     @property
@@ -318,20 +321,20 @@ class RunDir:
         """
         write_json(self.cancellation, {"by": by, "time": utc_now()})
 
-    def cancelled(self) -> dict[str, Any] | None:
-        """Return who cancelled the run and when, or None."""
+    def cancelled(self) -> CancellationRecord | None:
+        """Who cancelled the run and when, or None."""
         try:
-            values: dict[str, Any] = read_json(self.cancellation)
+            values: CancellationRecord = read_json(self.cancellation)
         except (OSError, ValueError):
             return None
         return values
 
     def revive(self) -> None:
-        """Take the mark of `cancel` away."""
+        """Remove the mark of `cancel`."""
         self.cancellation.unlink(missing_ok=True)
 
     def owner(self) -> Owner | None:
-        """Return the process that works in this run, if one does."""
+        """The process that works in this run, if one does."""
         return owner_of(self.lock)
 
     @contextmanager
@@ -345,15 +348,15 @@ class RunDir:
         with locked(self.lock, wait=wait):
             yield
 
-    def epochs(self) -> list[dict[str, Any]]:
-        """Return the curve: one record an epoch, in order."""
+    def epochs(self) -> list[Epoch]:
+        """The curve: one record an epoch, in order."""
         return read_jsonl(self.metrics)
 
-    def write_epochs(self, records: Sequence[dict[str, Any]]) -> None:
+    def write_epochs(self, records: Sequence[Epoch]) -> None:
         """Replace the curve, as a restart does with epochs that it has to train again."""
         write_jsonl(self.metrics, records)
 
-    def add_epoch(self, record: dict[str, Any]) -> None:
+    def add_epoch(self, record: Epoch) -> None:
         append_jsonl(self.metrics, record)
 
     def note(self, text: str) -> None:
@@ -365,21 +368,20 @@ class RunDir:
         with open(self.log, "a", encoding="utf-8") as log:
             log.write(f"# {utc_now()} {text}\n")
 
-    def result(self) -> dict[str, Any] | None:
-        """Return results.json, or None before there is one."""
+    def result(self) -> Results | None:
+        """The content of results.json, or None before there is one."""
         try:
-            values: dict[str, Any] = read_json(self.results)
+            values: Results = read_json(self.results)
         except (OSError, ValueError):
             return None
         return values
 
-    def add_submission(self, record: dict[str, Any]) -> None:
-        """Record that the run was given to Slurm: `job` (as squeue shows it: 123 or 123_4), `compile_job` (which it waits for, or
-        null), `log` (Slurm's own output file), `time`, and `slurm`, the settings."""
+    def add_submission(self, record: SubmissionRecord) -> None:
+        """Record that the run was given to Slurm."""
         append_jsonl(self.submissions, record)
 
     @property
-    def jobs(self) -> list[dict[str, Any]]:
+    def jobs(self) -> list[SubmissionRecord]:
         """The records of `add_submission`, oldest first."""
         return read_jsonl(self.submissions)
 
@@ -390,13 +392,13 @@ class RunDir:
 
 
 def compiled_file(cache: Path, page_digests: Sequence[str], *, kraken: str, legacy_polygons: bool) -> Path:
-    """Return where the cache holds the compiled lines of some pages, in this order, for a version of kraken."""
+    """The file in which the cache holds the compiled lines of some pages, in this order, for a version of kraken."""
     key = digest_json({"pages": list(page_digests), "kraken": kraken, "legacy_polygons": legacy_polygons})
     return cache / "compiled" / f"{key[:32]}.arrow"
 
 
 def plainly(error: OSError, folder: Path) -> HtrExpError:
-    """Say what a failed write in a run folder means to its user."""
+    """The error that tells a user what a failed write in a run folder means."""
     if error.errno in (28, 122):  # ENOSPC, EDQUOT
         return HtrExpError(
             f"{folder}: the disk or the quota is full",
@@ -405,6 +407,6 @@ def plainly(error: OSError, folder: Path) -> HtrExpError:
     if error.errno in (1, 13, 30):  # EPERM, EACCES, EROFS
         return HtrExpError(
             f"{folder}: cannot be written ({error.strerror})",
-            ["choose another place with site.workspace=FOLDER, or mend the permissions"],
+            ["choose another place with site.workspace=FOLDER, or correct the permissions"],
         )
     return HtrExpError(f"{error.filename or folder}: {error.strerror or error}")

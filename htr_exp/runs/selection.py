@@ -10,7 +10,7 @@ from htr_exp.runs.run_dir import RunDir
 
 
 def runs_in(folder: Path) -> list[RunDir]:
-    """Return the runs of a workspace, in the order of their names."""
+    """The runs of a workspace, in the order of their names."""
     try:
         found = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
     except FileNotFoundError:
@@ -19,7 +19,7 @@ def runs_in(folder: Path) -> list[RunDir]:
 
 
 def named(folder: Path, name: str) -> RunDir:
-    """Return the run that a user means: its folder's name, a unique prefix of it, a path, or `last` (the newest).
+    """The run that a user means: its folder's name, a unique prefix of it, a path, or `last` (the newest).
 
     Raises:
         ConfigError: there is none, or several begin so.

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from htr_exp.core import machine
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.lock import Locked
 from htr_exp.core.run_state import RunState
+from htr_exp.runs.records import SubmissionRecord
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.slurm import jobs as slurm_jobs
 from htr_exp.slurm.failures import of_job
@@ -43,12 +43,12 @@ class RunStatus:
 
 
 def look(runs: Sequence[RunDir]) -> tuple[dict[Path, RunStatus], list[str]]:
-    """Return the status of runs, by folder, and what a reader must know of it.
+    """The status of runs, by folder, and what a reader must know of it.
 
     squeue is asked once, sacct at most once, and neither if no run waits for Slurm.
     """
     found: dict[Path, RunStatus] = {}
-    open_: dict[Path, tuple[RunDir, dict[str, Any]]] = {}
+    open_: dict[Path, tuple[RunDir, SubmissionRecord]] = {}
     for run in runs:
         records = run.jobs
         found[run.path] = _of(run, run.state(), records)
@@ -73,7 +73,7 @@ def of_folder(run: RunDir) -> RunStatus:
     return _of(run, run.state(), run.jobs)
 
 
-def _of(run: RunDir, state: StateRecord, records: Sequence[Mapping[str, Any]]) -> RunStatus:
+def _of(run: RunDir, state: StateRecord, records: Sequence[SubmissionRecord]) -> RunStatus:
     if not records:
         return RunStatus(state)
     last = records[-1]
@@ -86,7 +86,7 @@ def _of(run: RunDir, state: StateRecord, records: Sequence[Mapping[str, Any]]) -
     )
 
 
-def _accounts(records: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job], notes: list[str]) -> dict[str, Job] | None:
+def _accounts(records: Sequence[SubmissionRecord], jobs: Mapping[str, Job], notes: list[str]) -> dict[str, Job] | None:
     """Ask sacct for jobs that squeue does not show, or does not say by whom they were cancelled; None if it cannot say."""
     wanted = [
         record
@@ -107,7 +107,7 @@ def _accounts(records: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job], not
 def _with_slurm(
     run: RunDir,
     before: RunStatus,
-    record: Mapping[str, Any],
+    record: SubmissionRecord,
     jobs: Mapping[str, Job],
     accounts: Mapping[str, Job] | None,
 ) -> RunStatus:
@@ -166,8 +166,8 @@ def _written(run: RunDir, known: StateRecord, before: StateRecord) -> StateRecor
         return known
 
 
-def _of_live(run: RunDir, state: StateRecord, job: Job, record: Mapping[str, Any]) -> StateRecord:
-    """Return the state of a run whose job Slurm still has."""
+def _of_live(run: RunDir, state: StateRecord, job: Job, record: SubmissionRecord) -> StateRecord:
+    """The state of a run whose job Slurm still has."""
     if job.state in ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "RESIZING"):
         reason = state.reason if state.state is RunState.QUEUED else None
         return StateRecord(RunState.RUNNING, reason, state.stage, state.since)
@@ -183,14 +183,14 @@ def _of_live(run: RunDir, state: StateRecord, job: Job, record: Mapping[str, Any
     return StateRecord(RunState.QUEUED, why_waiting(job, record), state.stage, state.since)
 
 
-def compile_log(record: Mapping[str, Any]) -> Path | None:
-    """Return Slurm's output file of the job that compiles for a submission: it stands beside the submission's own."""
+def compile_log(record: SubmissionRecord) -> Path | None:
+    """Slurm's output file of the job that compiles for a submission: it stands beside the submission's own."""
     before, log = record.get("compile_job"), record.get("log")
     return Path(log).with_name(Path(log).name.replace(record["job"], before, 1)) if before and log else None
 
 
 def tail(log: Path | None, size: int = TAIL) -> str:
-    """Return the end of a log, "" where there is none."""
+    """The end of a log, "" where there is none."""
     if log is None:
         return ""
     try:
@@ -202,7 +202,7 @@ def tail(log: Path | None, size: int = TAIL) -> str:
 
 
 def _at_work_here(run: RunDir) -> bool:
-    """Say whether a process that is no job's works in the run: its user went on without Slurm."""
+    """Whether a process that is no job's works in the run: its user went on without Slurm."""
     owner = run.owner()
     return owner is not None and owner.job is None
 

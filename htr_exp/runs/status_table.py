@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,6 +18,7 @@ from rich.text import Text
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.core.text import duration, first_of
+from htr_exp.runs.rows import RunRow, figure
 
 STAGES = {
     "verify": "verifies data and base model",
@@ -30,14 +30,14 @@ STAGES = {
 }
 
 
-def show_status(out: Console, rows: Sequence[dict[str, Any]]) -> None:
+def show_status(out: Console, rows: Sequence[RunRow]) -> None:
     """Print how runs stand."""
     out.print(_status(rows, out.width))
 
 
 def watch_status(
     out: Console,
-    look: Callable[[], tuple[Sequence[dict[str, Any]], Sequence[str]]],
+    look: Callable[[], tuple[Sequence[RunRow], Sequence[str]]],
     *,
     every_s: float,
 ) -> None:
@@ -70,13 +70,13 @@ def watch_status(
             time.sleep(every_s)
 
 
-def _is_active(row: dict[str, Any]) -> bool:
-    """Say whether something may change without anybody doing anything."""
+def _is_active(row: RunRow) -> bool:
+    """Whether something may change without anybody doing anything."""
     return row["state"] is RunState.RUNNING or bool(row["state"] is RunState.QUEUED and row["job"])
 
 
-def _watched(rows: Sequence[dict[str, Any]], notes: Sequence[str], seen: Mapping[str, str], width: int) -> Group:
-    """Return the runs at work and those that ended while one watched, and how many there are of each kind."""
+def _watched(rows: Sequence[RunRow], notes: Sequence[str], seen: Mapping[str, str], width: int) -> Group:
+    """The runs at work and those that ended while one watched, and how many there are of each kind."""
     shown = [row for row in rows if _is_active(row) or row["run"] in seen] or rows
     counts = Counter(row["state"] for row in rows)
     summary = ", ".join(f"{number} {state}" for state, number in counts.most_common())
@@ -87,7 +87,7 @@ def _watched(rows: Sequence[dict[str, Any]], notes: Sequence[str], seen: Mapping
     )
 
 
-def _status_line(row: dict[str, Any]) -> str:
+def _status_line(row: RunRow) -> str:
     words = [f"{row['run']}: {row['state']}"]
     if row["stage"] and row["state"] is RunState.RUNNING:
         words.append(STAGES.get(row["stage"], row["stage"]))
@@ -101,13 +101,14 @@ def _status_line(row: dict[str, Any]) -> str:
     return ", ".join([*words, *([row["reason"]] if row["reason"] else [])])
 
 
-def _figure(task: Task, key: str, metric: str) -> Callable[[dict[str, Any]], str]:
-    """Return a cell: a figure of a run of this task that is judged by it."""
+def _figure(task: Task, key: str, metric: str) -> Callable[[RunRow], str]:
+    """A cell: a figure of a run of this task that is judged by it."""
 
-    def cell(row: dict[str, Any]) -> str:
+    def cell(row: RunRow) -> str:
         if row["task"] != task.name or row["metric"] != metric:
             return ""
-        return task.shown(row[key]) if row[key] is not None or task.always_in_status else ""
+        value = figure(row, key)
+        return task.shown(value) if value is not None or task.always_in_status else ""
 
     return cell
 
@@ -121,9 +122,9 @@ STATE_STYLES = {
 }
 
 
-def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
-    """Return a table of runs, and below it why they stand so: each reason once, since many runs may wait for the same."""
-    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+def _status(rows: Sequence[RunRow], width: int) -> Group:
+    """A table of runs, and below it why they stand so: each reason once, since many runs may wait for the same."""
+    columns: dict[str, Callable[[RunRow], str]] = {
         "run": lambda row: str(row["run"]),
         "state": lambda row: (
             f"running: {row['stage']}" if row["state"] is RunState.RUNNING and row["stage"] else str(row["state"])
@@ -139,7 +140,7 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
         "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
         "restarts": lambda row: str(max(row["restarts"], row["requeued"]) or ""),
         "leakage": lambda row: ", ".join(row["leakage"]),
-        "convention": lambda row: row["conventions"] if row["convention_mismatch"] else "",
+        "convention": lambda row: row["conventions"] or "" if row["convention_mismatch"] else "",
     }
     there = [task for name, task in TASKS.items() if any(row["task"] == name for row in rows)]
     always = ["run", "state", "epoch"]
@@ -161,7 +162,7 @@ def _status(rows: Sequence[dict[str, Any]], width: int) -> Group:
 
 
 def _lines(cells: Mapping[str, Sequence[str]], styles: Sequence[str], width: int) -> Text | None:
-    """Return a table of cells that need no folding, or None: rich takes seconds over one of thousands of rows."""
+    """A table of cells that need no folding, or None: rich takes seconds over one of thousands of rows."""
     widths = {name: max(len(name), *map(len, column)) for name, column in cells.items()}
     if sum(widths.values()) + 2 * (len(widths) - 1) > width:
         return None
@@ -199,7 +200,7 @@ def _is_figure(column: str) -> bool:
 
 
 def _reason(reason: str, runs: Sequence[tuple[str, str]]) -> Text:
-    """Return why runs stand as they do; for a single one with its job, and with the commands to be copied."""
+    """Why runs stand as they do; for a single one with its job, and with the commands to be copied."""
     if len(runs) == 1:
         ((name, whole),) = runs
         reason = re.sub(r"`(resume|logs|cancel) RUN\b", rf"`\1 {name}", whole)
@@ -210,12 +211,12 @@ def _several(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else first_of(names, 1)
 
 
-def _epoch(row: dict[str, Any]) -> str:
+def _epoch(row: RunRow) -> str:
     if row["epoch"] is None:
         return ""
     return f"{row['epoch']}/{row['epochs']}" if row["epochs"] else str(row["epoch"])
 
 
-def _job(row: dict[str, Any]) -> str:
+def _job(row: RunRow) -> str:
     job = row["job"] or (row["jobs"][-1] if row["jobs"] else "")
     return f"{job}@{row['node']}" if row["node"] else job

@@ -70,7 +70,7 @@ def _record(run: RunDir, workspace: Path, uri: str) -> str | None:
 
 
 def _is_ours(run: RunDir, ended: bool) -> bool:
-    """Say whether our parent works in the run, or has just ended doing so."""
+    """Whether our parent works in the run, or has just ended doing so."""
     owner = run.owner()
     if owner is None:
         return ended  # before it has begun, the folder says how the last start ended

@@ -93,7 +93,7 @@ class RunView:
 
 
 def identity(folder: Path) -> str:
-    """Return the uuid by which a run is found in a store.
+    """The uuid by which a run is found in a store.
 
     Raises:
         NotARunError: the folder has no readable provenance.json.
@@ -163,7 +163,7 @@ def artifacts(folder: Path) -> dict[str, Path]:
 
 
 def read(folder: Path, workspace: Path) -> RunView:
-    """Return what is to be shown of a run folder.
+    """What is to be shown of a run folder.
 
     Args:
         folder: the run folder.
@@ -205,7 +205,7 @@ def read(folder: Path, workspace: Path) -> RunView:
 
 
 def tracked(folder: Path) -> tuple[str, str | None]:
-    """Return where a run's own experiment wants it recorded: `tracking.kind` and `tracking.uri`.
+    """Where a run's own experiment wants it recorded: `tracking.kind` and `tracking.uri`.
 
     Reads these few lines alone: parsing a whole experiment takes milliseconds, and a workspace may have thousands of runs.
     """
@@ -221,7 +221,7 @@ def tracked(folder: Path) -> tuple[str, str | None]:
 
 
 def flat_params(experiment: Mapping[str, Any]) -> dict[str, str]:
-    """Return the scalars of a nested mapping under dotted keys: lists as JSON, nothing for None, long values cut."""
+    """The scalars of a nested mapping under dotted keys: lists as JSON, nothing for None, long values cut."""
     found: dict[str, str] = {}
 
     def walk(value: Any, key: str) -> None:
@@ -281,7 +281,7 @@ def _datasets(provenance: Mapping[str, Any], split: Mapping[str, Any]) -> Iterat
 
 
 def _state(folder: Path) -> StateRecord:
-    """Return the state of a run by its folder alone.
+    """The state of a run by its folder alone.
 
     A job of Slurm's that was killed without a word is shown as waiting, since Slurm starts it again: KILLED would have an
     end, and RUNNING a process. Where Slurm does not, `status` finds out and writes it into the folder.
@@ -300,7 +300,7 @@ def _begun_by_slurm(run: RunDir) -> bool:
 
 
 def _json(path: Path) -> Mapping[str, Any]:
-    """Return a JSON object; empty while the file is missing or being copied."""
+    """A JSON object; empty while the file is missing or being copied."""
     try:
         value = files.read_json(path)
     except (OSError, ValueError):
@@ -326,7 +326,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def _milliseconds(time: Any) -> int | None:
-    """Return an ISO 8601 time as milliseconds since 1970."""
+    """An ISO 8601 time as milliseconds since 1970."""
     try:
         return round(datetime.fromisoformat(str(time).replace("Z", "+00:00")).timestamp() * 1000)
     except ValueError:

@@ -64,7 +64,7 @@ class BusyError(StoreTroubleError):
 
 
 def store_uri(workspace: Path, uri: str | None = None) -> str:
-    """Return the store's URI: `uri`, else the SQLite file of the workspace; a relative SQLite path is below it."""
+    """The store's URI: `uri`, else the SQLite file of the workspace; a relative SQLite path is below it."""
     path = database(uri) if uri else Path(DATABASE)
     if path is None:
         return str(uri).rstrip("/")
@@ -72,7 +72,7 @@ def store_uri(workspace: Path, uri: str | None = None) -> str:
 
 
 def database(uri: str) -> Path | None:
-    """Return the file of an SQLite URI, or None for any other store."""
+    """The file of an SQLite URI, or None for any other store."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
@@ -82,7 +82,7 @@ def lock(path: Path) -> Path:
 
 
 def local_path(uri: str) -> Path | None:
-    """Return the folder that an artifact URI names on this machine, or None if it is elsewhere."""
+    """The folder that an artifact URI names on this machine, or None if it is elsewhere."""
     parts = urlsplit(uri)
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
@@ -163,7 +163,7 @@ def relocate(path: Path, workspace: Path) -> int:
 
 
 def _outdated(db: sqlite3.Connection, workspace: Path) -> list[tuple[str, tuple[str, str | int]]]:
-    """Return the corrections of the columns in which MLflow keeps absolute paths, ours all below `mlartifacts/`."""
+    """The corrections of the columns in which MLflow keeps absolute paths, ours all below `mlartifacts/`."""
     root, mark = artifact_root(workspace), f"/{ARTIFACTS}/"
     found: list[tuple[str, tuple[str, str | int]]] = []
     columns = (("experiments", "experiment_id", "artifact_location"), ("runs", "run_uuid", "artifact_uri"))
@@ -178,12 +178,12 @@ def _outdated(db: sqlite3.Connection, workspace: Path) -> list[tuple[str, tuple[
 
 
 def artifact_root(workspace: Path) -> str:
-    """Return the URI below which the artifacts of a workspace lie."""
+    """The URI below which the artifacts of a workspace lie."""
     return (workspace.resolve() / ARTIFACTS).as_uri()
 
 
 def known(path: Path, workspace: Path) -> dict[str, tuple[str, str]]:
-    """Return what an SQLite store holds, uuid -> (run id, fingerprint), without the cost of importing MLflow.
+    """What an SQLite store holds, uuid -> (run id, fingerprint), without the cost of importing MLflow.
 
     Empty whenever it needs opening for another reason: not yet made, moved, of another MLflow, locked.
     """
@@ -206,7 +206,7 @@ def known(path: Path, workspace: Path) -> dict[str, tuple[str, str]]:
 
 
 def tables(path: Path, address: str) -> dict[str, str]:
-    """Return the address of each experiment's table of scores in the UI at `address`, by the experiment's name."""
+    """The address of each experiment's table of scores in the UI at `address`, by the experiment's name."""
     query = "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active' AND experiment_id > 0"
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=1)) as db:
@@ -240,7 +240,7 @@ def place(source: Path, target: Path) -> None:
 
 
 def in_words(error: BaseException, path: Path) -> str:
-    """Say what a failed access means and what to do."""
+    """What a failed access means and what to do."""
     text = str(error)
     if "locked" in text:
         return f"{path} is locked by another program for more than {BUSY_SECONDS:.0f} s: close it and sync again"
@@ -254,7 +254,7 @@ def in_words(error: BaseException, path: Path) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables that keep MLflow quiet, at home and quick to give up; what the user has set wins."""
+    """The variables that keep MLflow quiet, at home and quick to give up; what the user has set wins."""
     return {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",

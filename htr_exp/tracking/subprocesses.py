@@ -96,7 +96,7 @@ def reporting(run: RunDir, workspace: Path, uri: str | None) -> Iterator[None]:
 
 
 def note(run: RunDir, why: str) -> None:
-    """Say in the run's log that it is not reported; a log that cannot be written either is no reason to fail."""
+    """Write into the run's log that it is not reported; a log that cannot be written either is no reason to fail."""
     with contextlib.suppress(OSError):
         run.note(f"not reported live: {why.partition('; the run folders')[0]}; {_later()}")
 

@@ -47,13 +47,13 @@ class Recorded:
 
 
 def store_of(folder: Path, workspace: Path) -> str | None:
-    """Return the URI of the store in which a run's own experiment wants it recorded, or None: nowhere by itself."""
+    """The URI of the store in which a run's own experiment wants it recorded, or None: nowhere by itself."""
     kind, uri = run_view.tracked(folder)
     return None if kind == "none" else store_uri(workspace, uri if kind == "server" else None)
 
 
 def due(run_dirs: Iterable[Path], workspace: Path) -> list[Path]:
-    """Return the runs that their own stores do not show as they are, without importing MLflow or asking a server."""
+    """The runs that their own stores do not show as they are, without importing MLflow or asking a server."""
     found: list[Path] = []
     for target, folders in _by_store([folder for folder in run_dirs if store_of(folder, workspace)], workspace).items():
         recorded: dict[Path, Recorded] = {}
@@ -209,13 +209,13 @@ def _reach(uri: str) -> None:
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise StoreTroubleError(
-            f"the tracking server {_without_password(uri)} does not answer ({reason}): start it or mend tracking.uri; "
+            f"the tracking server {_without_password(uri)} does not answer ({reason}): start it or correct tracking.uri; "
             "the run folders lack nothing, `htr-exp sync` records them"
         ) from error
 
 
 def _in_words(error: Exception, uri: str) -> str:
-    """Say what MLflow's error means and what to do."""
+    """What MLflow's error means and what to do."""
     text = _without_password(" ".join(str(error).split()))
     database = tracking_store.database(uri)
     uri = _without_password(uri)

@@ -76,13 +76,13 @@ def tags_of(
 
 
 def _classes(provenance: Mapping[str, Any]) -> str | None:
-    """Return the classes that a segmentation learns, lines before regions."""
+    """The classes that a segmentation learns, lines before regions."""
     numbers = (provenance.get("classes") or {}).get("numbers") or {}
     return "; ".join(f"{sort}: {', '.join(of)}" for sort, of in numbers.items() if of) or None
 
 
 def _mismatch(provenance: Mapping[str, Any]) -> str | None:
-    """Return both conventions where the base model's is not the dataset's: its score measures them, too."""
+    """Both conventions where the base model's is not the dataset's: its score measures them, too."""
     used = provenance.get("conventions") or {}
     dataset, model = used.get("dataset"), used.get("model")
     return (
@@ -93,7 +93,7 @@ def _mismatch(provenance: Mapping[str, Any]) -> str | None:
 
 
 def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return which kraken did the work, and where it was; before a start has found one, which was planned."""
+    """Which kraken did the work, and where it was; before a start has found one, which was planned."""
     kraken = RunDir(folder).kraken(results) or provenance.get("kraken") or {}
     return {
         "htr_exp.kraken": kraken.get("version") or (provenance.get("software") or {}).get("kraken"),
@@ -108,7 +108,7 @@ def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[s
 
 
 def _slurm_tags(folder: Path) -> dict[str, Any]:
-    """Return where and how often a run was begun: the start is its own, the rest only on Slurm."""
+    """Where and how often a run was begun: the start is its own, the rest only on Slurm."""
     run = RunDir(folder)
     rows = files.read_jsonl(run.starts)
     starts = [row for row in rows if "start" in row]
@@ -139,7 +139,7 @@ def _note(
     results: Mapping[str, Any],
     epochs: int,
 ) -> str:
-    """Return the description on a run's page, in Markdown."""
+    """The description on a run's page, in Markdown."""
     dataset = (provenance.get("dataset") or {}).get("name") or "unnamed dataset"
     model = (provenance.get("model") or {}).get("name") or "no base model"
     task = TASKS.get(str(provenance["run"].get("task")), RECOGNITION)

@@ -43,14 +43,14 @@ class Writer:
         self.sweeps: dict[tuple[str, str], str] = {}
 
     def unchanged(self, folder: Path, uuid: str, mark: str) -> str | None:
-        """Return the id of the MLflow run if it is there and shows the folder as it is."""
+        """The id of the MLflow run if it is there and shows the folder as it is."""
         if marked(folder, self.key).get("fingerprint") != mark:
             return None
         run = self._remembered(folder, uuid)
         return run.info.run_id if run and run.data.tags.get("htr_exp.fingerprint") == mark else None
 
     def _remembered(self, folder: Path, uuid: str) -> Any:
-        """Return the MLflow run that the folder's mark names, if it is still there and this run's."""
+        """The MLflow run that the folder's mark names, if it is still there and this run's."""
         run_id = marked(folder, self.key).get("run_id")
         if not run_id:
             return None
@@ -93,7 +93,7 @@ class Writer:
         return run_id
 
     def _experiment(self, name: str) -> str:
-        """Return the id of a question's experiment, made at need."""
+        """The id of a question's experiment, made at need."""
         if name in self.experiments:
             return self.experiments[name]
         from mlflow.exceptions import MlflowException
@@ -135,7 +135,7 @@ class Writer:
         return self.client.get_run(found[0].info.run_id) if found else None
 
     def _shown(self, run: Any, view: run_view.RunView) -> Shown:
-        """Return the metrics that MLflow has of those that the folder may have changed."""
+        """The metrics that MLflow has of those that the folder may have changed."""
         found: dict[tuple[str, int], float] = {}
         for name in {name for name, _ in view.metrics}.intersection(run.data.metrics):
             for metric in self.client.get_metric_history(run.info.run_id, name):
@@ -210,7 +210,7 @@ class Writer:
         self.client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def _parent(self, experiment: str, sweep: run_view.SweepView, started: int) -> str:
-        """Return the id of the run that stands for a sweep, made with its first run."""
+        """The id of the run that stands for a sweep, made with its first run."""
         if (experiment, sweep.id) not in self.sweeps:
             run = self._find(experiment, "htr_exp.sweep", sweep.id)
             if run is None:
@@ -236,7 +236,7 @@ class Writer:
 
 
 def _contradicts(run: Any, shown: Shown, view: run_view.RunView) -> bool:
-    """Say whether MLflow shows a value that the folder no longer has."""
+    """Whether MLflow shows a value that the folder no longer has."""
     params = run.data.params
     if any(key in view.params and view.params[key] != value for key, value in params.items()):
         return True
@@ -244,20 +244,20 @@ def _contradicts(run: Any, shown: Shown, view: run_view.RunView) -> bool:
 
 
 def marks_key(uri: str, workspace: Path) -> str:
-    """Return the name of a store in the marks of a run folder."""
+    """The name of a store in the marks of a run folder."""
     if store.database(uri):
         return "embedded" if uri == store_uri(workspace) else uri
     return re.sub(r"//[^/@]*@", "//", uri)  # no password in a run folder
 
 
 def marked(folder: Path, key: str) -> Mapping[str, Any]:
-    """Return what was noted when a run was last recorded in a store: run_id, fingerprint, files, time; or nothing."""
+    """What was noted when a run was last recorded in a store: run_id, fingerprint, files, time; or nothing."""
     note = read_marks(folder).get(key)
     return note if isinstance(note, dict) else {}
 
 
 def read_marks(folder: Path) -> dict[str, Any]:
-    """Return the marks of all stores."""
+    """The marks of all stores."""
     try:
         marks = files.read_json(RunDir(folder).tracking_marks)
     except (OSError, ValueError):

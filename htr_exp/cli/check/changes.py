@@ -202,7 +202,7 @@ def _of_run(run: RunDir) -> Record:
         staged = read_json(run.places)["pages"]
     except (OSError, ValueError, KeyError, TypeError):
         staged = {}  # which is of this machine, and may be gone
-    pages = {name: Recorded() for name in facts.get("unused_pages") or ()}
+    pages: dict[str, Recorded] = {}
     for side in SIDES:
         for page in split.get(side) or ():
             place = staged.get(page["page"]) or {}

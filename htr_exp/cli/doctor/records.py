@@ -47,7 +47,7 @@ def _server(uri: str | None) -> Finding:
         return error(name, found, "give it: tracking.uri=http://HOST:PORT")
     shown = re.sub(r"//[^/@]*@", "//", uri).rstrip("/")
     began = time.monotonic()
-    lost = "runs work without it, and `sync` records them later; start it, or mend tracking.uri"
+    lost = "runs work without it, and `sync` records them later; start it, or correct tracking.uri"
     try:
         code = within(SERVER_S, lambda: _health(shown), shown)
     except (NoAnswer, OSError, ValueError, http.client.HTTPException) as failure:

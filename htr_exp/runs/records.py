@@ -1,0 +1,225 @@
+"""What the JSON files of a run folder hold, key by key."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from htr_exp.kraken.record import KrakenRecord
+
+Figures = dict[str, Any]
+"""The figures of one model on one side of the split, with a list `per_page`. Which ones there are is for the task:
+`score` and `result_columns` of `core.task.Task`."""
+
+
+class RunIdentity(TypedDict):
+    """What a run is called, and what it is for."""
+
+    uuid: str
+    key: str
+    name: str
+    task: str
+    verb: str  # train or evaluate
+    question: str
+
+
+class DatasetRecord(TypedDict):
+    """The ground truth as it was read."""
+
+    name: str
+    digest: str
+    folders: list[str]
+    read: dict[str, int]  # pages and lines in the files
+    pages: int  # that can be used
+    lines: int
+    characters: int
+    dropped: dict[str, int]  # code of a problem -> lines left out for it
+
+
+class ModelRecord(TypedDict):
+    """A model that a run starts from or uses."""
+
+    name: str
+    file: str
+    sha256: str
+    doi: str | None
+    network: str | None
+    legacy_polygons: bool | None
+
+
+class SoftwareRecord(TypedDict):
+    """What decides results beside our own code."""
+
+    python: str
+    kraken: str
+    packages: dict[str, str]
+
+
+class MachineRecord(TypedDict):
+    """Where the run was written."""
+
+    host: str
+    system: str
+    cpu: str
+    cores: int | None
+    memory_gb: float
+    gpu: list[str]
+    executable: str
+
+
+class _Code(TypedDict):
+    version: str
+    digest: str
+    commit: str | None
+    dirty: bool | None
+
+
+class CodeRecord(_Code, total=False):
+    """The code that wrote the run; `untracked` only in a checkout."""
+
+    untracked: list[str]
+
+
+class _Provenance(TypedDict):
+    run: RunIdentity
+    created: str
+    command: list[str]
+    code: CodeRecord
+    software: SoftwareRecord
+    machine: MachineRecord
+    dataset: DatasetRecord
+    split: dict[str, Any]  # digest, seed, kind, fold, and pages and lines of each side
+    model: ModelRecord | None
+    conventions: dict[str, str | None]  # of `dataset` and `model`
+    segmentation_model: ModelRecord | None
+    leakage: dict[str, Any]  # `splits.leakage.LeakageReport.record`
+    device: str
+    kraken: dict[str, Any]  # kind, version and remarks of the plan's
+    warnings: list[str]
+
+
+class Provenance(_Provenance, total=False):
+    """provenance.json. The other keys are what the audit of the training data found, task by task."""
+
+    classes: dict[str, Any]
+    memory: dict[str, Any]
+    crowded_lines: dict[str, Any] | None
+
+
+class PageRecord(TypedDict):
+    """A page in split.json."""
+
+    page: str
+    image: str
+    digest: str  # of what training sees of it
+    xml_digest: str
+    image_digest: str
+    lines: int
+    characters: int
+    line_ids: list[str]
+    why: str  # its side, and the reason
+
+
+SplitRecord = dict[str, list[PageRecord]]
+"""split.json: train, validation, test and unused -> pages."""
+
+
+class PagePlace(TypedDict):
+    """Where a page is on this machine."""
+
+    staged: str
+    sha256: str  # of the staged file
+    image: str
+
+
+class PlacesRecord(TypedDict):
+    """places.json: where everything is on this machine."""
+
+    workspace: str
+    cache: str
+    base_model: str | None
+    segmentation_model: str | None
+    ketos: str | None
+    pages: dict[str, PagePlace]
+
+
+class _Time(TypedDict):
+    time: str
+
+
+class StartRecord(_Time, total=False):
+    """A line of starts.jsonl: a start of the run, or a start of kraken's training within it."""
+
+    # of the run
+    start: int
+    last_stage: str  # instead of `start`: the run was to end after this stage
+    host: str
+    pid: int
+    code: str
+    node: str | None
+    job: str | None
+    restart: int
+    # of kraken's training
+    leg: str
+    kraken: str
+    device: str
+    workers: int
+    new_leg: bool
+    resumed_from: str | None
+    warm_restart: bool
+    first_epoch: int
+    lost_epochs: int
+    lost_seconds: float
+
+
+class SubmissionRecord(TypedDict):
+    """A line of jobs.jsonl: the run was given to Slurm."""
+
+    time: str
+    by: str
+    job: str  # as squeue shows it: 123 or 123_4
+    compile_job: str | None  # which it waits for
+    log: str  # Slurm's own output file
+    packed: int  # runs in this job
+    slurm: dict[str, Any]  # the settings
+
+
+class CancellationRecord(TypedDict):
+    """cancelled.json."""
+
+    by: str
+    time: str
+
+
+class Candidate(TypedDict):
+    """An epoch that was scored on the validation pages."""
+
+    epoch: int
+    line_f1: float
+
+
+class ChosenEpoch(TypedDict):
+    """chosen.json."""
+
+    epoch: int
+    candidates: list[Candidate]
+
+
+class Results(TypedDict, total=False):
+    """results.json; of a segmentation without `end_to_end` and `polygons`, of an evaluation without the training."""
+
+    test: dict[str, Figures | None]  # base and best
+    validation: dict[str, Figures | None]
+    end_to_end: dict[str, Figures]
+    network: str | None
+    models: dict[str, str]  # base and best -> SHA-256
+    best_epoch: int
+    epochs: int
+    ended_by: str
+    val_cer_while_training: float
+    val_mean_iu_while_training: float
+    candidates: list[Candidate]
+    val_source: str
+    device: str
+    kraken: KrakenRecord
+    polygons: str
+    time: str
