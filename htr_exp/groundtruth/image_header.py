@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import astuple, dataclass
 from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from htr_exp.groundtruth.image_file import FORMAT_NAMES, opened_image
 from htr_exp.groundtruth.xml import open_regular
 
 KRAKEN_PIXELS = 2 * 20000**2  # beyond, kraken's Pillow refuses the image (MAX_IMAGE_PIXELS in kraken/kraken.py)
 _ORIENTATION = 0x0112  # EXIF: 5 to 8 exchange width and height
-FORM = 1
+FORM = 2
 """Of what is remembered; raise it whenever a field changes its meaning."""
 
 _MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what stands at the end of a file that was not cut short
@@ -69,21 +69,15 @@ def _look(path: str) -> ImageFacts:
 
 
 def _header(file: BinaryIO) -> tuple[int, int, str, int, str]:
-    limit = Image.MAX_IMAGE_PIXELS
     try:
-        Image.MAX_IMAGE_PIXELS = KRAKEN_PIXELS // 2  # Pillow refuses from twice this number on
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(file) as image:
-                return *image.size, image.mode, _orientation(image), image.format or ""
+        with opened_image(file, most_pixels=KRAKEN_PIXELS) as image:
+            return *image.size, image.mode, _orientation(image), image.format or ""
     except UnidentifiedImageError:
-        raise OSError(0, "it is empty, or no image that Pillow knows") from None
+        raise OSError(0, f"it is empty, or not an image in {FORMAT_NAMES}") from None
     except OSError:
         raise
     except Exception as error:  # Pillow's plugins raise SyntaxError, ValueError, struct.error ... on broken headers
         raise OSError(0, str(error) or type(error).__name__) from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _orientation(image: Image.Image) -> int:

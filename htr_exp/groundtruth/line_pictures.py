@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageOps
 
 from htr_exp.groundtruth.file_tree import shown
+from htr_exp.groundtruth.image_file import TooManyPixels, opened_image
 from htr_exp.groundtruth.model import Dataset, Line, NotGroundTruth, NotWellFormed, Page, Points
 from htr_exp.groundtruth.page_scan import identified
 from htr_exp.groundtruth.paths import Located
@@ -107,30 +107,22 @@ def _decoded(path: Path, *, reduced: bool) -> _Decoded:
     Raises:
         _Unreadable: it cannot be shown.
     """
-    limit = Image.MAX_IMAGE_PIXELS
     try:
-        Image.MAX_IMAGE_PIXELS = None  # ours is tested below
         with (
-            warnings.catch_warnings(),
             open(path, "rb", opener=open_regular) as file,
-            Image.open(file) as image,
+            opened_image(file, most_pixels=MOST_PIXELS) as image,
         ):
-            warnings.simplefilter("ignore")
-            pixels = image.width * image.height
-            if pixels > MOST_PIXELS:
-                raise _Unreadable(f"{shown(path.name)} has {pixels // 1_000_000} million pixels: too many to show")
             width = image.width
             if reduced:
                 image.draft("RGB", PAGE_SIZE)
             scale = image.width / width
             return _Decoded(ImageOps.exif_transpose(image).convert("RGB"), scale)
-    except _Unreadable:
-        raise
+    except TooManyPixels as error:
+        what = f"{shown(path.name)} has {error.pixels // 1_000_000} million pixels: too many to show"
+        raise _Unreadable(what) from None
     except Exception as error:  # noqa: BLE001 - a broken image raises whatever the decoder of its format does
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise _Unreadable(f"{shown(path.name)} cannot be opened: {reason}") from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _line(lines: Sequence[Line], one: Excerpt) -> Line | None:

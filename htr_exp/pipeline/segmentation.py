@@ -160,7 +160,10 @@ class Segmentation(Stages):
 
     def _draw(self) -> None:
         """Draw the worst pages: of the test, where there is none of the validation."""
-        from PIL import Image, ImageOps
+        from PIL import ImageOps
+
+        from htr_exp.groundtruth.image_file import opened_image
+        from htr_exp.groundtruth.image_header import KRAKEN_PIXELS
 
         count = self._scores.pictures
         pages = self._inputs.split["test"] or self._inputs.split["validation"]
@@ -176,7 +179,7 @@ class Segmentation(Stages):
         for number, page in enumerate(worst, 1):
             self._observer.advance(number, len(worst))
             pair = pairs[page]
-            with Image.open(places[page]) as image:
+            with open(places[page], "rb") as file, opened_image(file, most_pixels=KRAKEN_PIXELS) as image:
                 upright = ImageOps.exif_transpose(image) if self._inputs.kraken.release == "7.1" else image
                 drawn = draw_overlay(upright, pair, relate(pair.reference.lines, pair.hypothesis.lines))
             stem = re.sub(r"[^\w.-]+", "_", page.removesuffix(".xml"))[-80:]
