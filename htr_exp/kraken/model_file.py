@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from htr_exp.core.errors import ModelError
 from htr_exp.core.task import TASKS, Task
+from htr_exp.kraken.protobuf import CUT, Damaged, fields_of
 
 # Field numbers of CoreML's own schema (mlmodel/format/Model.proto in apple/coremltools).
 MODEL_DESCRIPTION = 2
@@ -29,7 +29,6 @@ LONGEST_HEADER = 100_000_000
 OLD_SUFFIXES = (".pronn", ".hdf5", ".clstm")
 OLD_FORMAT = "it is in a format of 2014 that no supported kraken loads: use a model in .mlmodel or .safetensors format"
 NEITHER = "it is neither a CoreML file (.mlmodel) nor a safetensors file"
-CUT = "it ends too early: it was cut while it was copied or downloaded"
 
 # How files begin that are taken for models by mistake.
 LOOKALIKES = (
@@ -71,10 +70,6 @@ class ModelHeader:
     metadata: dict[str, Any]
 
 
-class _Damaged(Exception):
-    """The bytes are not what the format says they are."""
-
-
 def read_header(path: Path) -> ModelHeader:
     """Read what a model file says of itself.
 
@@ -90,7 +85,7 @@ def read_header(path: Path) -> ModelHeader:
     try:
         with open(path, "rb") as file:
             return _read(path, file)
-    except _Damaged as error:
+    except Damaged as error:
         raise ModelError(f"{path} is not a model that kraken loads", [str(error)]) from None
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist") from None
@@ -104,18 +99,18 @@ def _read(path: Path, file: BinaryIO) -> ModelHeader:
     size = os.fstat(file.fileno()).st_size
     start = file.read(64)
     if path.suffix.lower() in OLD_SUFFIXES or b"pyrnn" in start:
-        raise _Damaged(OLD_FORMAT)
+        raise Damaged(OLD_FORMAT)
     for signature, meaning in LOOKALIKES:
         if start.startswith(signature):
-            raise _Damaged(meaning)
+            raise Damaged(meaning)
     if start[8:9] == b"{":
         return _safetensors_header(path, _read_safetensors(file, size))
     # Every writer of protobuf puts fields in order, and CoreML's first is its format version.
     if start[:1] == b"\x08":
         return _coreml_header(path, _read_coreml(file, size))
     if not start:
-        raise _Damaged("it is empty")
-    raise _Damaged(NEITHER)
+        raise Damaged("it is empty")
+    raise Damaged(NEITHER)
 
 
 def _read_coreml(file: BinaryIO, size: int) -> dict[str, str]:
@@ -135,58 +130,18 @@ def _read_coreml(file: BinaryIO, size: int) -> dict[str, str]:
                     key, value = (_text(file, *entry.get(part, (0, 0))) for part in (ENTRY_KEY, ENTRY_VALUE))
                     metadata[key] = value
     if not has_network:
-        raise _Damaged("it has no neural network: the file was cut, or it is another kind of CoreML model")
+        raise Damaged("it has no neural network: the file was cut, or it is another kind of CoreML model")
     return metadata
-
-
-def fields_of(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield of each length-delimited field of a protobuf message its number, where it begins, and start and end of its value.
-
-    The rest is stepped over.
-
-    Source: protobuf.dev/programming-guides/encoding.
-    """
-    position = start
-    while position < end:
-        begin = position
-        key, position = _varint(file, position, end)
-        number, wire_type = key >> 3, key & 7
-        length = 0
-        if wire_type == 0:
-            _, position = _varint(file, position, end)
-        elif wire_type == 1:
-            length = 8
-        elif wire_type == 2:
-            length, position = _varint(file, position, end)
-        elif wire_type == 5:
-            length = 4
-        if number == 0 or wire_type in (3, 4, 6, 7):
-            raise _Damaged("it begins like a CoreML file, but is not one")
-        if length > end - position:
-            raise _Damaged(CUT)
-        if wire_type == 2:
-            yield number, begin, position, position + length
-        position += length
-
-
-def _varint(file: BinaryIO, position: int, end: int) -> tuple[int, int]:
-    file.seek(position)
-    value = 0
-    for index, byte in enumerate(file.read(min(10, end - position))):
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return value, position + index + 1
-    raise _Damaged(CUT)
 
 
 def _text(file: BinaryIO, start: int, end: int) -> str:
     if end - start > LONGEST_HEADER:
-        raise _Damaged(f"its metadata is longer than {LONGEST_HEADER:,} bytes")
+        raise Damaged(f"its metadata is longer than {LONGEST_HEADER:,} bytes")
     file.seek(start)
     try:
         return file.read(end - start).decode()
     except UnicodeDecodeError:
-        raise _Damaged("its metadata is not text in UTF-8") from None
+        raise Damaged("its metadata is not text in UTF-8") from None
 
 
 def _coreml_header(path: Path, user_defined: dict[str, str]) -> ModelHeader:
@@ -199,7 +154,7 @@ def _coreml_header(path: Path, user_defined: dict[str, str]) -> ModelHeader:
         tasks = [tasks] if isinstance(tasks, str) else tasks
     network = user_defined.get("vgsl") or metadata.get("vgsl")
     if not user_defined.keys() & {"kraken_meta", "vgsl", "codec"}:
-        raise _Damaged("it is a CoreML model, but not kraken's: its metadata has no network (vgsl) and no kraken_meta")
+        raise Damaged("it is a CoreML model, but not kraken's: its metadata has no network (vgsl) and no kraken_meta")
     codec = _json(user_defined["codec"], "codec") if "codec" in user_defined else metadata.get("codec")
     return _header(path, "coreml", tasks, network, codec, metadata, legacy=True)
 
@@ -209,13 +164,13 @@ def _read_safetensors(file: BinaryIO, size: int) -> dict[str, Any]:
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
     if length > LONGEST_HEADER:
-        raise _Damaged(NEITHER)
+        raise Damaged(NEITHER)
     if length > size - 8:
-        raise _Damaged(CUT)
+        raise Damaged(CUT)
     header = _object(_json(_text(file, 8, 8 + length), "header"), "header")
     ends = [_end(tensor) for name, tensor in header.items() if name != "__metadata__"]
     if 8 + length + max(ends, default=0) > size:
-        raise _Damaged(CUT)
+        raise Damaged(CUT)
     return header
 
 
@@ -223,13 +178,13 @@ def _end(tensor: Any) -> int:
     match tensor:
         case {"data_offsets": [int(), int(end)]}:
             return end
-    raise _Damaged("its header describes a tensor without its place in the file")
+    raise Damaged("its header describes a tensor without its place in the file")
 
 
 def _safetensors_header(path: Path, header: dict[str, Any]) -> ModelHeader:
     about = _object(header.get("__metadata__", {}), "__metadata__")
     if not isinstance(about.get("kraken_meta"), str):
-        raise _Damaged("it is a safetensors file, but not kraken's: its metadata has no kraken_meta")
+        raise Damaged("it is a safetensors file, but not kraken's: its metadata has no kraken_meta")
     models = _object(_json(about["kraken_meta"], "kraken_meta"), "kraken_meta")
     # One file may hold several models, e.g. a segmentation and its reading order; kraken takes the first that fits.
     by_kind: dict[str, dict[str, Any]] = {}
@@ -239,7 +194,7 @@ def _safetensors_header(path: Path, header: dict[str, Any]) -> ModelHeader:
             by_kind.setdefault(str(task), model)
     usable = [kind for kind in TASKS if kind in by_kind]
     if len(usable) > 1:
-        raise _Damaged("it holds a recognition and a segmentation model: use a file with one of the two")
+        raise Damaged("it holds a recognition and a segmentation model: use a file with one of the two")
     model = by_kind[usable[0]] if usable else {}
     architecture = model.get("_model")
     if architecture == "PPOCRv6Model":
@@ -266,12 +221,12 @@ def _header(
             `use_legacy_polygons`), false for PP-OCR (kraken/lib/ppocr/model.py).
     """
     if not isinstance(tasks, list) or not tasks:
-        raise _Damaged("its metadata does not say what it is for (model_type is empty): kraken does not load it")
+        raise Damaged("its metadata does not say what it is for (model_type is empty): kraken does not load it")
     kind = next((task for name, task in TASKS.items() if name in tasks), None)
     if kind is None:
-        raise _Damaged(f"it is for {', '.join(map(str, tasks))}, neither for recognition nor for segmentation")
+        raise Damaged(f"it is for {', '.join(map(str, tasks))}, neither for recognition nor for segmentation")
     if not isinstance(network, str) or not network:
-        raise _Damaged("its metadata has no network (vgsl)")
+        raise Damaged("its metadata has no network (vgsl)")
     return ModelHeader(
         file=path,
         format=model_format,
@@ -288,7 +243,7 @@ def _header(
 def _alphabet(codec: Any) -> tuple[str, ...]:
     """Return what a codec can put out; kraken's is a mapping of graphemes to labels, older ones a list or a string."""
     if not codec or not isinstance(codec, dict | list | str) or not all(isinstance(item, str) for item in codec):
-        raise _Damaged("it is a recognition model without a codec: it cannot put out any character")
+        raise Damaged("it is a recognition model without a codec: it cannot put out any character")
     return tuple(sorted(set(codec)))
 
 
@@ -301,10 +256,10 @@ def _json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise _Damaged(f"its metadata ({where}) is not JSON") from None
+        raise Damaged(f"its metadata ({where}) is not JSON") from None
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _Damaged(f"its metadata ({where}) is not a JSON object")
+        raise Damaged(f"its metadata ({where}) is not a JSON object")
     return value

@@ -25,13 +25,14 @@ from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset
 from htr_exp.kraken import model_store, runtime
 from htr_exp.kraken.model_file import ModelHeader, read_header
+from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.slurm import refusals, sbatch
 from htr_exp.slurm.cluster import Partition, partitions
 from htr_exp.slurm.programs import SlurmSilent
 from htr_exp.splits import from_config, leakage, seen_pages
+from htr_exp.splits.fingerprints import Lineage
 from htr_exp.splits.leakage import LeakageReport
-from htr_exp.splits.seen_pages import Lineage
 from htr_exp.splits.similar_pages import Similar, find_similar, together
 from htr_exp.splits.split import Split, everything
 
@@ -48,6 +49,7 @@ class BaseModel:
     name: str
     path: Path
     sha256: str
+    weights: str  # digest of the weights alone
     header: ModelHeader
     doi: str | None
 
@@ -157,19 +159,29 @@ class Sources:
             if header.kind is not task:
                 raise ConfigError(f"{path} is a {header.kind} model: {needed_for} a {task} model")
             name = config.name if config.name != "none" else None
-            return BaseModel(name or path.stem, path, sha256_file(path), header, config.doi)
+            return BaseModel(name or path.stem, path, sha256_file(path), weights_digest(path), header, config.doi)
 
         return self._once(("model", config.path, config.doi, config.file, task), obtained)
 
-    def lineage(self, base: BaseModel, trained_on: str | None, places: Places) -> Lineage:
-        """What is known of the pages that a base model was trained on.
+    def lineage(self, model: BaseModel, config: Model, section: str, places: Places) -> Lineage:
+        """What is known of the pages that a model was trained on.
+
+        Args:
+            model: as it was obtained.
+            config: its section of the configuration.
+            section: the name of that, for messages.
+            places: of this machine.
 
         Raises:
             DatasetError: the table of these pages cannot be used.
         """
-        listed = absolute(trained_on) if trained_on else None
-        key = ("lineage", base.sha256, trained_on, places.runs)
-        return self._once(key, lambda: seen_pages.of_model(base.path, base.sha256, places.runs, listed))
+        listed = absolute(config.trained_on) if config.trained_on else None
+        return self._once(
+            ("lineage", model.weights, config.trained_on, section, places.runs),
+            lambda: seen_pages.lineage(
+                model.header, model.weights, places.runs, listed, key=section, cache=user_cache()
+            ),
+        )
 
     def training_data(
         self, experiment: Experiment, base: BaseModel | None, dataset: Dataset, split: Split, *, evaluate: bool
@@ -346,8 +358,13 @@ def gather(
 
 
 def _guarded(found: Gathered, sources: Sources, dataset: Dataset, split: Split) -> LeakageReport:
-    similar = sources.similar_pages(found.experiment, dataset)
-    trained_on = found.experiment.model.trained_on
-    lineage = sources.lineage(found.base, trained_on, found.places) if found.base else None
+    experiment, places = found.experiment, found.places
+    models = {}
+    if found.base is not None:
+        models["base_model"] = sources.lineage(found.base, experiment.model, "model", places)
+    if found.segmenter is not None:
+        segmenter = experiment.segmentation_model
+        models["segmentation_model"] = sources.lineage(found.segmenter, segmenter, "segmentation_model", places)
     pages = {page.name: page for page in dataset.pages}
-    return leakage.guard(split.pages, pages, similar, lineage, found.experiment.leakage)
+    similar = sources.similar_pages(experiment, dataset)
+    return leakage.guard(split.pages, pages, similar, models, experiment.leakage)

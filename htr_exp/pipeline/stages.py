@@ -6,17 +6,21 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, cast
 
-from htr_exp.core.files import utc_now
+from htr_exp.core.files import read_json, utc_now
 from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.commands import convert_command
 from htr_exp.kraken.model_file import read_header
+from htr_exp.kraken.model_metadata import update_metadata
+from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.pipeline import training
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.records import PageRecord, Results
+from htr_exp.splits import fingerprints
+from htr_exp.splits.fingerprints import MODEL_KEY
 
 PAGES_PER_COMMAND = 200
 """Pages in one call of kraken: its start is paid once for them, and the argument list stays within every system's limit."""
@@ -124,8 +128,14 @@ class Stages(ABC):
                 "converting the best checkpoint",
             )
         self._correct(aside)
+        update_metadata(aside, {MODEL_KEY: {**self._seen_pages, "weights": weights_digest(aside)}})
         read_header(aside)
         os.replace(aside, target)
+
+    @cached_property
+    def _seen_pages(self) -> dict[str, object]:
+        """What the model says of the pages it has seen, wherever it is copied to."""
+        return fingerprints.for_model(fingerprints.read(read_json(self._run.fingerprints), self._run.name))
 
     def _correct(self, model: Path) -> None:  # noqa: B027 - recognition needs none
         """Correct what kraken writes wrongly into a model."""
@@ -181,7 +191,11 @@ class Stages(ABC):
     def _common_results(self, outcome: training.Outcome | None) -> Results:
         """What results.json says beside the scores."""
         scored = self._run.best if self._inputs.trains else self._inputs.models()["base"]
-        results: Results = {"network": read_header(scored).network, "models": self._inputs.digests}
+        results: Results = {
+            "network": read_header(scored).network,
+            "models": self._inputs.digests,
+            "weights": {name: weights_digest(model) for name, model in self._inputs.models().items()},
+        }
         if outcome is not None:
             key, best = self.task.curve_key, self._best()
             results |= {"best_epoch": best["epoch"], "epochs": outcome.epochs, "ended_by": outcome.ended_by}

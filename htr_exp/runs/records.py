@@ -211,7 +211,8 @@ class Results(TypedDict, total=False):
     validation: dict[str, Figures | None]
     end_to_end: dict[str, Figures]
     network: str | None
-    models: dict[str, str]  # base and best -> SHA-256
+    models: dict[str, str]  # base and best -> SHA-256 of the file
+    weights: dict[str, str]  # base and best -> digest of the weights alone
     best_epoch: int
     epochs: int
     ended_by: str

@@ -7,16 +7,16 @@ record of the run and every table then show.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 from htr_exp.config.schema import Leakage
 from htr_exp.core.problem import Problem
 from htr_exp.core.text import and_more, counted
-from htr_exp.splits import near_duplicates, seen_pages
-from htr_exp.splits.seen_pages import Fingerprint, Lineage
-from htr_exp.splits.similar_pages import GuardedPage, Pair, Similar, bits_of, looks_alike, reads_alike, text_limits
+from htr_exp.splits import fingerprints, model_leaks
+from htr_exp.splits.fingerprints import Fingerprint, Lineage
+from htr_exp.splits.similar_pages import GuardedPage, Pair, Similar
 from htr_exp.splits.split import NAMES
 
 KINDS = {
@@ -25,6 +25,7 @@ KINDS = {
     "near_image": "nearly identical images are on two sides",
     "near_text": "nearly identical texts are on two sides",
     "base_model": "the base model was trained on pages that it is to be scored on",
+    "segmentation_model": "the segmentation model was trained on pages in which it is to find the lines",
 }
 """What can be accepted by `leakage.accept`, and what each means."""
 
@@ -64,7 +65,7 @@ class LeakageReport:
     leaks: tuple[Leak, ...] = ()
     accept: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    base: Lineage | None = None  # None: there is no base model
+    models: Mapping[str, Lineage] = field(default_factory=dict)  # base_model, segmentation_model: as far as there are
     learnt: tuple[Fingerprint, ...] = field(
         default=(), repr=False
     )  # what this run's model will have seen of the dataset
@@ -92,12 +93,17 @@ class LeakageReport:
                 kind: {"count": len(found), "pairs": [leak.to_json() for leak in found[:_RECORDED]]}
                 for kind, found in self.accepted.items()
             },
-            "base_model": self.base.to_json() if self.base else None,
+            **{kind: self.models[kind].to_json() if kind in self.models else None for kind in MODELS},
         }
 
     def fingerprints(self) -> dict[str, Any]:
         """Return fingerprints.json, by which runs that start from this one's model know what it has seen."""
-        return seen_pages.fingerprints(self.learnt, self.base)
+        return fingerprints.of_run(self.learnt, self.models.get("base_model"))
+
+    def origins(self) -> Iterator[str]:
+        """Say of each model that the run starts from or uses how far it is known what it was trained on."""
+        for kind, lineage in self.models.items():
+            yield f"{MODELS[kind]}'s training data: {lineage.known}"
 
     def _by_kind(self, *, accepted: bool) -> dict[str, list[Leak]]:
         found: dict[str, list[Leak]] = {}
@@ -107,9 +113,13 @@ class LeakageReport:
         return found
 
 
+MODELS = {"base_model": "base model", "segmentation_model": "segmentation model"}
+"""The kinds that are about a model, and which it is."""
+
 _ONE_SIDE = "keep both on one side, or leave one out with dataset.exclude"
-_REMEDIES = dict.fromkeys(("same_page", "same_image", "near_image", "near_text"), _ONE_SIDE) | {
-    "base_model": "score on pages it has not seen, or leave these out with dataset.exclude",
+_REMEDIES = {
+    **dict.fromkeys(("same_page", "same_image", "near_image", "near_text"), _ONE_SIDE),
+    **dict.fromkeys(MODELS, "score on pages it has not seen, or leave these out with dataset.exclude"),
 }
 
 
@@ -134,7 +144,7 @@ def guard(
     sides: Mapping[str, Sequence[str]],
     pages: Mapping[str, GuardedPage],
     found: Similar,
-    base: Lineage | None,
+    models: Mapping[str, Lineage],
     settings: Leakage,
 ) -> LeakageReport:
     """Look at one split.
@@ -143,14 +153,18 @@ def guard(
         sides: train, validation, test -> page names.
         pages: every page of the dataset by its name.
         found: what `similar` found of them.
-        base: what is known of the base model's training data; None if there is no base model.
+        models: what is known of the training data of the base model and of the segmentation model (see `MODELS`).
         settings: the thresholds, and what is accepted.
     """
     side_of = {name: side for side in NAMES for name in sides.get(side, ())}
     leaks = (
         *_equal(side_of, pages),
         *_near(side_of, found.pairs),
-        *(_learnt_before(side_of, pages, found, base, settings) if base else ()),
+        *(
+            leak
+            for kind, lineage in models.items()
+            for leak in _seen_before(kind, side_of, pages, found, lineage, settings)
+        ),
     )
     kinds = {leak.kind for leak in leaks}
     warnings = [
@@ -159,12 +173,16 @@ def guard(
         if kind not in kinds
     ]
     warnings += _repeated_lines(sides, pages, found)
+    for kind, lineage in models.items():
+        warnings += lineage.notes
+        if lineage.listed and kind not in kinds:
+            warnings += model_leaks.idle_list(lineage, pages)
     unseen = [name for name in found.unseen if name in side_of]
     if unseen:
         warnings.append(
             f"{counted(len(unseen), 'image')} {'was' if len(unseen) == 1 else 'were'} not compared by their look (first: {unseen[0]}: {found.unseen[unseen[0]]})"
         )
-    return LeakageReport(leaks, tuple(settings.accept), tuple(warnings), base, tuple(_seen(sides, pages, found)))
+    return LeakageReport(leaks, tuple(settings.accept), tuple(warnings), models, tuple(_seen(sides, pages, found)))
 
 
 def _equal(side_of: Mapping[str, str], pages: Mapping[str, GuardedPage]) -> Iterator[Leak]:
@@ -192,66 +210,20 @@ def _near(side_of: Mapping[str, str], pairs: Sequence[Pair]) -> Iterator[Leak]:
             yield Leak(pair.kind, pair.first, first, pair.second, second, pair.measure)
 
 
-def _learnt_before(
+def _seen_before(
+    kind: str,
     side_of: Mapping[str, str],
     pages: Mapping[str, GuardedPage],
     found: Similar,
-    base: Lineage,
+    lineage: Lineage,
     settings: Leakage,
 ) -> Iterator[Leak]:
-    """Yield the pages held out that the base model has seen, each once.
-
-    A test page must not have been seen in any way. A validation page must not have been learnt from, for it decides
-    which epoch is kept and how long training lasts, and its score is shown; that a model before was selected by it too
-    is what it is for.
-    """
-    held_out = [pages[name] for name, side in side_of.items() if side != "train"]
-    seen: dict[str, tuple[Fingerprint, str]] = {}
-
-    def note(page: GuardedPage, learnt: Fingerprint, how: str) -> None:
-        if side_of[page.name] == "test" or learnt.role == "train":
-            seen.setdefault(page.name, (learnt, how))
-
-    known: dict[str, list[Fingerprint]] = {}
-    for learnt in base.pages:
-        for digest in (learnt.page_digest, learnt.image_digest, learnt.xml_digest):
-            if digest is not None:
-                known.setdefault(digest, []).append(learnt)
-    for page in held_out:
-        for digest, how in ((page.digest, "the same image and lines"), (page.image_digest, "the same image"),
-                            (page.xml_digest, "the same XML")):  # fmt: skip
-            for learnt in known.get(digest, ()):
-                note(page, learnt, how)
-    # a list knows files by their digests alone: those of this dataset it names are here to be looked at and read
-    read_here = [
-        replace(learnt, look=found.looks.get(page.name), letters=found.letters[page.name])
-        for page in pages.values()
-        for digest in (page.image_digest, page.xml_digest)
-        for learnt in known.get(digest, ())
-        if not learnt.letters
-    ]
-    every = [*base.pages, *read_here]
-    looking = [page for page in held_out if page.name in found.looks]
-    looked = [learnt for learnt in every if learnt.look is not None]
-    for near in near_duplicates.near_images(
-        [found.looks[page.name] for page in looking],
-        bits=bits_of(settings),
-        others=[learnt.look for learnt in looked if learnt.look is not None],
-    ):
-        if near.second >= len(looking):
-            note(looking[near.first], looked[near.second - len(looking)], looks_alike(near.bits, settings))
-    read = [learnt for learnt in every if learnt.letters]
-    for text in near_duplicates.near_texts(
-        [found.letters[page.name] for page in held_out],
-        others=[learnt.letters for learnt in read],
-        **text_limits(settings),
-    ):
-        if text.second >= len(held_out):
-            note(held_out[text.first], read[text.second - len(held_out)], reads_alike(text, settings))
+    """Yield the pages held out that a model has seen, each once."""
+    seen = model_leaks.seen_before(side_of, pages, found, lineage, settings)
     for name in sorted(seen):
         learnt, how = seen[name]
-        where = f"{learnt.role} of the base model, {learnt.source}"
-        yield Leak("base_model", name, side_of[name], learnt.name, where, how)
+        where = f"{learnt.role} of the {MODELS[kind]}, {learnt.source}"
+        yield Leak(kind, name, side_of[name], learnt.name, where, how)
 
 
 def _repeated_lines(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -55,8 +56,16 @@ def field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
+def network(meta: dict[str, Any]) -> bytes:
+    """Return a network of one convolution, whose weights are made from some metadata and from nothing else."""
+    numbers = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).digest()
+    convolution = field(90, field(1, struct.pack("<32f", *numbers))) + field(91, field(1, struct.pack("<f", 0.0)))
+    layer = field(1, b"C_0_conv") + field(100, convolution)
+    return b"\x15" + struct.pack("<f", 1.0) + field(1, layer)
+
+
 def weights(**meta: Any) -> bytes:
-    """Return a tiny CoreML file as kraken writes it; the metadata makes each one's bytes its own."""
+    """Return a tiny CoreML file as kraken writes it; the metadata makes each one's weights its own."""
     meta = {
         "model_type": "recognition",
         "seg_type": "baselines",
@@ -67,8 +76,7 @@ def weights(**meta: Any) -> bytes:
     texts = {"vgsl": SPEC, "codec": json.dumps(codec), "kraken_meta": json.dumps(meta)}
     entries = b"".join(field(100, field(1, key.encode()) + field(2, text.encode())) for key, text in texts.items())
     description = field(1, b"input") + field(100, field(1, b"kraken model") + entries) + field(10, b"output")
-    layer = b"\x15" + struct.pack("<f", 1.0) + field(1, bytes(64))
-    return b"\x08\x02" + field(2, description) + b"\x50\x01" + field(500, layer)
+    return b"\x08\x02" + field(2, description) + b"\x50\x01" + field(500, network(meta))
 
 
 Classes = dict[str, dict[str, int]]
@@ -94,8 +102,7 @@ def segmentation_weights(named: Classes, learnt: Classes | None = None, **meta: 
     texts = {"vgsl": SEGMENTATION_SPEC, "kraken_meta": json.dumps(about)}
     entries = b"".join(field(100, field(1, key.encode()) + field(2, text.encode())) for key, text in texts.items())
     description = field(1, b"input") + field(100, field(1, b"kraken model") + entries) + field(10, b"output")
-    layer = b"\x15" + struct.pack("<f", 1.0) + field(1, bytes(64))
-    return b"\x08\x02" + field(2, description) + b"\x50\x01" + field(500, layer)
+    return b"\x08\x02" + field(2, description) + b"\x50\x01" + field(500, network(about))
 
 
 def metadata_of(model: Path) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from helpers.made_up_texts import page as text_of
 from htr_exp.config.schema import Leakage
-from htr_exp.splits import leakage, seen_pages, similar_pages
+from htr_exp.splits import leakage, similar_pages
+from htr_exp.splits.fingerprints import Lineage
 
 SETTINGS = Leakage(near_image=0.15, near_text=0.7, contained_text=0.8, text_letters=120)
 
@@ -50,7 +51,7 @@ def a_page(number: int, text: str | None = None, **changes: Any) -> Page:
 def guarded(
     train: Sequence[Page],
     test: Sequence[Page],
-    base: seen_pages.Lineage | None = None,
+    base: Lineage | None = None,
     settings: Leakage = SETTINGS,
     validation: Sequence[Page] = (),
 ) -> leakage.LeakageReport:
@@ -58,7 +59,9 @@ def guarded(
     sides = {"train": train, "validation": validation, "test": test}
     names = {side: [page.name for page in of] for side, of in sides.items()}
     found = similar_pages.find_similar(pages, settings, None)
-    return leakage.guard(names, {page.name: page for page in pages}, found, base, settings)
+    return leakage.guard(
+        names, {page.name: page for page in pages}, found, {"base_model": base} if base else {}, settings
+    )
 
 
 def kinds(findings: leakage.LeakageReport) -> list[str]:

@@ -16,6 +16,8 @@ from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
 from htr_exp.core.task import Task
 from htr_exp.kraken.checkpoints import LegCheckpoints
+from htr_exp.kraken.model_file import read_header
+from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.pipeline import write as write_module
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.run import run_stages
@@ -23,6 +25,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.provenance import code_digest
 from htr_exp.runs.rows import row_of
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.splits import fingerprints
 
 
 def test_run_is_done_and_everything_is_in_its_folder(planned: Callable[..., RunDir], scenario) -> None:
@@ -46,6 +49,18 @@ def test_natural_end_takes_krakens_own_best_weights(planned: Callable[..., RunDi
     do(run)
     assert not scenario.calls("convert")
     assert b'"epochs": 3,' in run.best.read_bytes()
+
+
+def test_the_best_model_says_which_pages_it_has_seen(planned: Callable[..., RunDir], scenario) -> None:
+    run = planned()
+    do(run)
+    weights = weights_digest(run.best)
+    said = fingerprints.of_model(read_header(run.best).metadata["htr_exp"], weights)
+    assert {(page.role, page.name) for page in said.pages} == {
+        (side, page["page"]) for side in ("train", "validation") for page in read_json(run.split)[side]
+    }
+    assert (said.known, said.sources, said.notes) == ("in part", (run.name,), ())  # nobody knows of its base model
+    assert read_json(run.results)["weights"]["best"] == weights
 
 
 def test_done_run_starts_nothing(planned: Callable[..., RunDir], scenario) -> None:

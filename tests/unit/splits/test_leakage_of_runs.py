@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fakes.scenario import weights
+from fakes.scenario import BLLA, segmentation_weights, weights
 from helpers.guarded_pages import table
 from helpers.made_up_texts import noisy
 from helpers.made_up_texts import page as text_of
@@ -19,13 +19,16 @@ from helpers.page_files import page_line, page_xml
 from helpers.sentences import sentences
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
-from htr_exp.core.files import sha256_file
+from htr_exp.core.files import read_json, sha256_file
 from htr_exp.core.run_state import RunState
+from htr_exp.kraken.model_metadata import update_metadata
+from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.write import write_run
 from htr_exp.runs import rows as runs_table
 from htr_exp.runs.rows import compared_rows
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.splits import fingerprints
 
 # whole runs
 
@@ -108,21 +111,94 @@ def test_a_clean_run_has_no_mark(planned: Callable[..., RunDir], capsys: Any) ->
 
 
 def finished(run: RunDir, accuracy: float = 0.8) -> Path:
-    """Give a run its best model, as if it had trained, and return it."""
+    """Give a run its best model, as if it had trained, and return it; nothing is written into the model."""
     run.best.write_bytes(weights(accuracy=accuracy))
-    run.results.write_text(json.dumps({"models": {"best": sha256_file(run.best)}}))
+    run.results.write_text(json.dumps({"weights": {"best": weights_digest(run.best)}}))
     return run.best
+
+
+def swapped_split(folder: Path) -> str:
+    """A split whose test page is one that `separating` trains on."""
+    rows = [["page", "split"], ["f3", "train"], ["f4", "validation"], ["f1", "test"]]
+    return f"split.table={table(folder / 'swapped.csv', *rows, delimiter=',')}"
 
 
 def test_a_model_of_our_own_is_recognised_wherever_its_file_is(words: list[str], tmp_path: Path) -> None:
     first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
     best = finished(first)
     copied = Path(shutil.copy(best, tmp_path / "elsewhere.mlmodel"))
-    swapped = table(tmp_path / "swapped.csv", ["page", "split"], ["f3", "train"], ["f4", "validation"], ["f1", "test"],
-                    delimiter=",")  # fmt: skip
     for model in (best, copied):
-        said = problems_of(words, f"model.path={model}", f"split.table={swapped}")
+        said = problems_of(words, f"model.path={model}", swapped_split(tmp_path))
         assert f"base_model: f1.xml (test) and f1.xml (train of the base model, {first.name})" in said[0]
+
+
+def marked(run: RunDir, model: Path, weights_of: Path | None = None) -> Path:
+    """Write into a model what a run's training writes into its best one."""
+    lineage = fingerprints.read(read_json(run.fingerprints), run.name)
+    said = {**fingerprints.for_model(lineage), "weights": weights_digest(weights_of or model)}
+    update_metadata(model, {fingerprints.MODEL_KEY: said})
+    return model
+
+
+def test_a_model_says_itself_what_it_was_trained_on(words: list[str], tmp_path: Path) -> None:
+    """In another workspace, without the run."""
+    first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
+    model = tmp_path / "elsewhere.mlmodel"
+    model.write_bytes(weights(accuracy=0.7))
+    marked(first, model)
+    shutil.rmtree(first.path)
+    said = problems_of(words, f"model.path={model}", swapped_split(tmp_path))
+    assert f"base_model: f1.xml (test) and f1.xml (train of the base model, {first.name})" in said[0]
+
+
+def test_another_model_in_the_place_of_a_runs_best_does_not_inherit_its_pages(words: list[str], tmp_path: Path) -> None:
+    first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
+    finished(first).write_bytes(weights(accuracy=0.7))
+    made = planned_run(words, f"model.path={first.best}", swapped_split(tmp_path))
+    assert made.leaks.record()["base_model"] == {"trained_on": "unknown", "sources": [], "pages": 0}
+
+
+def test_a_model_that_was_trained_on_elsewhere_is_known_in_part(words: list[str], tmp_path: Path) -> None:
+    first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
+    model, before = tmp_path / "m.mlmodel", tmp_path / "before.mlmodel"
+    model.write_bytes(weights(accuracy=0.7))
+    before.write_bytes(weights(accuracy=0.6))
+    marked(first, model, weights_of=before)
+    made = planned_run(words, f"model.path={model}", "leakage.accept=[near_text,base_model]")
+    assert made.leaks.record()["base_model"]["trained_on"] == "in part"
+    assert any("model: it has other weights than when" in said for said in made.warnings)
+
+
+def test_two_runs_whose_best_models_have_the_same_weights_both_count(words: list[str], tmp_path: Path) -> None:
+    """So it is where a training learnt nothing, or was done again on the same pages."""
+    first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
+    second, _ = write_run(planned_run(words, swapped_split(tmp_path)), command=[])
+    best = finished(first)
+    finished(second)
+    made = planned_run(words, f"model.path={best}", "leakage.accept=[near_text,base_model]")
+    assert set(made.leaks.record()["base_model"]["sources"]) == {first.name, second.name}
+    names = " and ".join(sorted((first.name, second.name)))
+    assert (
+        f"model: the best models of {names} have the same weights: it is taken to have seen the pages of all"
+        in made.warnings
+    )
+
+
+def test_a_segmentation_model_is_checked_like_a_base_model(words: list[str], long_pages: Path, tmp_path: Path) -> None:
+    segmenter = tmp_path / "layout.mlmodel"
+    segmenter.write_bytes(segmentation_weights(BLLA, accuracy=0.9))
+    listed = table(tmp_path / "trained.tsv", ["image", "image_sha256"], ["x.png", sha256_file(long_pages / "f3.png")])
+    alone = [word for word in words if not word.startswith("split")]
+    asked = [
+        "segmentation_model=file",
+        f"segmentation_model.path={segmenter}",
+        f"segmentation_model.trained_on={listed}",
+    ]
+    said = problems_of(alone, *asked, evaluate=True)
+    assert "segmentation_model: f3.xml (test) and x.png (train of the segmentation model, trained.tsv:2)" in said[0]
+    made = planned_run(alone, *asked, "leakage.accept=[segmentation_model]", evaluate=True)
+    assert made.leaks.record()["segmentation_model"]["trained_on"] == "known"
+    assert made.leaks.record()["base_model"]["trained_on"] == "unknown"
 
 
 def test_a_chain_of_models_is_followed_through_runs_that_are_gone(words: list[str], tmp_path: Path) -> None:

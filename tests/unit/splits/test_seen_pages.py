@@ -1,26 +1,23 @@
-"""What a base model was trained on, and the lists that say it."""
+"""What a base model was trained on, and which pages it has seen before."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.guarded_pages import a_page, guarded, kinds, table
+from helpers.guarded_pages import a_page, guarded, kinds
 from helpers.made_up_texts import noisy
 from helpers.made_up_texts import page as text_of
 from helpers.sentences import sentences
-from htr_exp.core.errors import DatasetError
-from htr_exp.splits import seen_pages
+from htr_exp.splits.fingerprints import Fingerprint, Lineage, sketch_of
+from htr_exp.splits.leakage import LeakageReport
+from htr_exp.splits.near_duplicates import letters
 
-# the base model
 
-
-def learnt(**facts: Any) -> seen_pages.Lineage:
+def learnt(**facts: Any) -> Lineage:
     values: dict[str, Any] = {"role": "train", "name": "old.xml", "source": "old-run"} | facts
-    return seen_pages.Lineage("known", ("old-run",), (seen_pages.Fingerprint(**values),))
+    return Lineage("known", ("old-run",), (Fingerprint(**values),))
 
 
 @pytest.mark.parametrize("facts", [{"page_digest": "digest 2"}, {"image_digest": "image 2"}, {"xml_digest": "xml 2"}])
@@ -39,8 +36,6 @@ def test_validation_pages_may_have_been_validation_pages_before() -> None:
 
 
 def test_what_the_base_model_has_nearly_learnt_is_told() -> None:
-    from htr_exp.splits.near_duplicates import letters
-
     findings = guarded([a_page(1)], [a_page(2)], learnt(letters=letters(noisy(text_of(2), 0.08))))
     assert kinds(findings) == ["base_model"]
     assert (
@@ -49,37 +44,46 @@ def test_what_the_base_model_has_nearly_learnt_is_told() -> None:
     )
 
 
-def test_fingerprints_read_back_the_same() -> None:
-    page = seen_pages.Fingerprint("train", "a.xml", "run", "d", "x", "i", 5 << 500, "incipitliber")
-    assert seen_pages.Fingerprint.from_json(json.loads(json.dumps(page.to_json()))) == page
+def test_a_page_of_which_only_a_sketch_is_known_is_recognised_by_its_text() -> None:
+    sketch = sketch_of(letters(noisy(text_of(2), 0.01)))
+    (leak,) = guarded([a_page(1)], [a_page(2), a_page(3)], learnt(sketch=sketch)).leaks
+    assert leak.page == "f2.xml"
+    assert "by a sample of both" in leak.measure
 
 
-@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
-def test_a_list_of_training_data_is_read(tmp_path: Path, delimiter: str) -> None:
-    rows = [["train", "a.xml", "A" * 64], ["val", "b.xml", "b" * 64], ["test", "c.xml", "c" * 64], ["", "d.xml", ""]]
-    path = table(tmp_path / "list.csv", ["side", "xml", "image_sha256"], *rows, delimiter=delimiter)
-    found = seen_pages.read_list(path)
-    assert [(page.role, page.name, page.image_digest) for page in found] == [
-        ("train", "a.xml", "a" * 64),
-        ("validation", "b.xml", "b" * 64),
-    ]
+def test_a_short_text_is_not_recognised_by_its_sketch() -> None:
+    """A formula fills it: the limit is that of texts."""
+    short = "in nomine patris et filii et spiritus sancti amen"
+    assert not guarded([a_page(1)], [a_page(2, short)], learnt(sketch=sketch_of(letters(short)))).leaks
 
 
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        ([["xml"], ["a.xml"]], "no column xml_sha256 or image_sha256; its columns are xml"),
-        ([["xml_sha256"], ["abc"]], ":2: xml_sha256=abc: it is no SHA-256"),
-        ([["xml_sha256"]], "names no file"),
-        ([], "its columns are none"),
-    ],
-)
-def test_a_list_that_says_nothing_is_refused(tmp_path: Path, rows: list[list[str]], said: str) -> None:
-    with pytest.raises(DatasetError) as refused:
-        seen_pages.read_list(table(tmp_path / "list.tsv", *rows))
-    assert said in str(refused.value)
+def test_a_page_of_a_list_is_recognised_by_its_name_and_then_by_what_is_here_of_it() -> None:
+    listed = learnt(name="data/F2.chocomufin.xml", listed=True, names=("data/F2.jpg",))
+    double = a_page(8, noisy(text_of(2), 0.05))
+    report = guarded(
+        [a_page(1)], [a_page(2), double, a_page(3)], Lineage("known", (), listed.pages, (), "model.trained_on=l.tsv")
+    )
+    assert {leak.page: leak.measure for leak in report.leaks}["f2.xml"] == "the same name in model.trained_on=l.tsv"
+    assert {leak.page for leak in report.leaks} == {"f2.xml", "f8.xml"}
 
 
-def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"model.trained_on=.*list.tsv: it cannot be read: No such file"):
-        seen_pages.read_list(tmp_path / "list.tsv")
+def test_pages_of_runs_are_not_recognised_by_names() -> None:
+    """Every second dataset has a page_0001.xml."""
+    assert not guarded([a_page(1)], [a_page(2)], learnt(name="f2.xml")).leaks
+
+
+def of_lists(report: LeakageReport) -> list[str]:
+    return [said for said in report.warnings if "in this dataset" in said]
+
+
+def test_a_list_that_names_no_page_of_the_dataset_is_told() -> None:
+    pages = (Fingerprint("train", "other.xml", "l.tsv:2", xml_digest="e" * 64, listed=True, names=("other.xml",)),)
+    base = Lineage("known", ("l.tsv",), pages, (), "model.trained_on=l.tsv")
+    (said,) = of_lists(guarded([a_page(1)], [a_page(2)], base))
+    assert said.startswith(
+        "model.trained_on=l.tsv: none of its 1 page is in this dataset, by SHA-256, by name: make sure"
+    )
+    here = Lineage(
+        "known", ("l.tsv",), (*pages, Fingerprint("train", "a", "l", xml_digest="xml 1", listed=True)), (), "l"
+    )
+    assert not of_lists(guarded([a_page(1)], [a_page(2)], here))  # it names a page that is learnt again
