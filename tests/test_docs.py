@@ -88,7 +88,7 @@ STARTS = re.compile(r"(?:\.venv/bin/|\./)?(?:htr-exp|python -m htr_exp)\s+(\S.*)
 
 def commands() -> list[Shown]:
     """Return the words after the program's name, wherever a page shows a command."""
-    found = {}
+    found: dict[str, Shown] = {}
     for shown in [*block_lines(), *spans()]:
         match = STARTS.match(shown.text)
         if match and not match[1].startswith(("VERB", "--")):
@@ -123,8 +123,13 @@ def test_every_command_has_a_verb_and_options_and_composes(shown: Shown, workspa
     overrides = [word for word in getattr(args, "overrides", []) if "=" in word and not OPEN.fullmatch(_value(word))]
     overrides += [word for word in getattr(args, "runs", []) if "=" in word]
     points: list[Composed] = []
+
+    def keep(found: list[Composed]) -> list[None]:
+        points.extend(found)
+        return [None] * len(found)
+
     if args.multirun:
-        compose_sweep(overrides, lambda found: points.extend(found) or [None] * len(found))
+        compose_sweep(overrides, keep)
     else:
         points.append(compose_experiment(overrides))
     assert points
@@ -155,7 +160,7 @@ def known_keys() -> frozenset[str]:
 
 def settings() -> list[Shown]:
     """Return each KEY=VALUE, and each KEY with a dot in it whose group there is, that stands between backquotes."""
-    found = {}
+    found: dict[str, Shown] = {}
     groups = set(options())
     for shown in spans():
         for word in shown.text.strip("'\"").split():

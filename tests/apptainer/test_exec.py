@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,10 +70,10 @@ class User:
         """What apptainer runs under."""
         return outside(os.environ) | {"HOME": str(self.home), "SECRET": "1", "LC_ALL": "C.UTF-8"}
 
-    def run(self, *argv: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a program in the image to its end."""
         return subprocess.run(
-            self.line(*argv, **options),  # type: ignore[arg-type]
+            self.line(*argv, **options),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -6,21 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from helpers.checks import Check, Said
+from helpers.in_process import Call, in_process
 from helpers.page_files import page_line, page_xml, put, write_image
-from htr_exp.cli.main import main
 
 
 @pytest.fixture
-def check(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Check:
+def call(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run a command line in this process."""
+    return in_process(capsys)
+
+
+@pytest.fixture
+def check(call: Call) -> Call:
     """Run `check` in this process."""
-
-    def run(*words: object) -> Said:
-        code = main(["check", *map(str, words)])
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+    return lambda *words: call("check", *words)
 
 
 @pytest.fixture

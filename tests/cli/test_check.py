@@ -9,7 +9,8 @@ from pathlib import Path
 from junitparser import JUnitXml
 from rich.console import Console
 
-from helpers.checks import Check, checked
+from helpers.checks import checked
+from helpers.in_process import PROBLEM_KEYS, Call
 from helpers.page_files import make_pages, page_line, page_xml, put
 from htr_exp.cli.check import terminal
 from htr_exp.cli.check.junit import document
@@ -19,7 +20,7 @@ from htr_exp.groundtruth.problem_codes import CODES
 # The terminal
 
 
-def test_each_kind_is_told_once_the_gravest_first_with_what_to_do(check: Check, dirty: Path) -> None:
+def test_each_kind_is_told_once_the_gravest_first_with_what_to_do(check: Call, dirty: Path) -> None:
     said = check(dirty)
     assert said.code == 2
     heads = re.findall(r"^(error|dropped|warning): (.+) \((.+)\)$", said.out, re.MULTILINE)
@@ -41,7 +42,7 @@ def test_each_kind_is_told_once_the_gravest_first_with_what_to_do(check: Check, 
     assert max(map(len, said.out.splitlines())) < 400
 
 
-def test_of_good_pages_nothing_is_said_but_what_they_are(check: Check, pages: Path) -> None:
+def test_of_good_pages_nothing_is_said_but_what_they_are(check: Call, pages: Path) -> None:
     said = check(pages)
     assert said.code == 0
     assert "6 pages, 18 lines, " in said.out
@@ -73,7 +74,7 @@ def test_progress_is_for_terminals_only() -> None:
 # JSON
 
 
-def test_json_has_everything(check: Check, dirty: Path) -> None:
+def test_json_has_everything(check: Call, dirty: Path) -> None:
     said = check(dirty, "--json")
     assert said.code == 2
     assert set(said.json) >= {
@@ -88,14 +89,14 @@ def test_json_has_everything(check: Check, dirty: Path) -> None:
         "alphabet",
     }
     assert len(said.json["problems"]) == sum(kind["problems"] for kind in said.json["kinds"])
-    assert set(said.json["problems"][0]) == {"code", "severity", "file", "line", "message", "lines"}
+    assert set(said.json["problems"][0]) == PROBLEM_KEYS
     (file,) = [one for one in said.json["files"] if one["page"] == "bad0.xml"]
     assert file["image"] == "bad0.png"
     assert file["lines"] == 1
     assert len(file["xml_digest"]) == len(file["image_digest"]) == 64
 
 
-def test_a_model_shows_what_it_lacks(check: Check, pages: Path, base_model: Path) -> None:
+def test_a_model_shows_what_it_lacks(check: Call, pages: Path, base_model: Path) -> None:
     put(pages, page_xml(page_line(1, "ꝓ" * 3), image="f01.png"), "f01.xml")
     said = check(pages, f"model.path={base_model}")
     assert re.search(r"base lacks \d+ characters? of them.*ꝓ U\+A753 \(3, f01\.xml:l1\)", said.out)
@@ -104,7 +105,7 @@ def test_a_model_shows_what_it_lacks(check: Check, pages: Path, base_model: Path
     assert "ꝓ" in [one["text"] for one in found["unknown"]]
 
 
-def test_characters_that_are_not_allowed_are_an_error(check: Check, pages: Path, tmp_path: Path) -> None:
+def test_characters_that_are_not_allowed_are_an_error(check: Call, pages: Path, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("char\n" + "\n".join("abcdefghijklmnopqrstuvwyz 0123456789") + "\n")
     assert check(pages, f"dataset.characters={tmp_path / 'table.csv'}").code == 0
     put(pages, page_xml(page_line(1, "ꝓ"), image="f01.png"), "f01.xml")
@@ -117,7 +118,7 @@ def test_characters_that_are_not_allowed_are_an_error(check: Check, pages: Path,
     assert "1 error: training will not start" in said.out
 
 
-def test_pages_that_are_nearly_the_same_are_warned_of(check: Check, tmp_path: Path) -> None:
+def test_pages_that_are_nearly_the_same_are_warned_of(check: Call, tmp_path: Path) -> None:
     folder = make_pages(tmp_path / "twins", pages=2, lines=12)
     first = (folder / "f01.xml").read_text()
     (folder / "f02.xml").write_text(first.replace("f01.png", "f02.png").replace("linea 3", "linea 33"))
@@ -131,7 +132,7 @@ def test_pages_that_are_nearly_the_same_are_warned_of(check: Check, tmp_path: Pa
     assert "pages_alike" not in [one["code"] for one in check(folder, "--json", "--quick").json["problems"]]
 
 
-def test_htr_united_is_made_and_brought_up_to_date(check: Check, pages: Path, workspace: Path) -> None:
+def test_htr_united_is_made_and_brought_up_to_date(check: Call, pages: Path, workspace: Path) -> None:
     said = check(pages, "--htr-united", "htr-united.yml")
     assert said.code == 2
     assert "to be mended: title is empty" in said.out
@@ -139,7 +140,7 @@ def test_htr_united_is_made_and_brought_up_to_date(check: Check, pages: Path, wo
     assert "filled in" not in check(pages, "--htr-united", "htr-united.yml").out
 
 
-def test_all_that_cannot_be_done_is_said_at_once_and_first(check: Check, pages: Path) -> None:
+def test_all_that_cannot_be_done_is_said_at_once_and_first(check: Call, pages: Path) -> None:
     said = check(pages, "--html", ".", "--junit", "nowhere/x.xml", "--fix", pages / "out", "--since", "nope")
     assert said.code == 2
     assert said.out == ""
@@ -151,7 +152,7 @@ def test_all_that_cannot_be_done_is_said_at_once_and_first(check: Check, pages: 
 # A clean copy
 
 
-def test_a_clean_copy_ends_well(check: Check, dirty: Path) -> None:
+def test_a_clean_copy_ends_well(check: Call, dirty: Path) -> None:
     said = check(dirty, "--fix", "clean")
     assert said.code == 0
     assert "clean holds 10 pages, 20 lines, " in said.out
@@ -164,7 +165,7 @@ def test_a_clean_copy_ends_well(check: Check, dirty: Path) -> None:
     assert len(told["fix"]["changes"]) == len(Path("clean2/changes.csv").read_text().splitlines()) - 1
 
 
-def test_where_nothing_can_be_written_the_check_is_shown_all_the_same(check: Check, pages: Path) -> None:
+def test_where_nothing_can_be_written_the_check_is_shown_all_the_same(check: Call, pages: Path) -> None:
     for image in pages.glob("*.png"):
         image.unlink()
     said = check(pages, "--fix", "clean", "--json")
@@ -178,7 +179,7 @@ def test_where_nothing_can_be_written_the_check_is_shown_all_the_same(check: Che
 # For CI
 
 
-def test_junit_fails_where_check_does(check: Check, dirty: Path) -> None:
+def test_junit_fails_where_check_does(check: Call, dirty: Path) -> None:
     check(dirty, "--junit", "check.xml")
     cases = {case.name.partition(":")[0]: case for suite in JUnitXml.fromfile("check.xml") for case in suite}
     assert set(cases) == {*CODES, "refused"}

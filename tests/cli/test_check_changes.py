@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers.checks import Check
+from helpers.in_process import Call
 from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.runs.run_dir import RunDir
 
@@ -17,14 +17,14 @@ from htr_exp.runs.run_dir import RunDir
 
 
 @pytest.fixture
-def record(check: Check, pages: Path) -> Path:
+def record(check: Call, pages: Path) -> Path:
     """A check of before, as a file."""
     path = Path("before.json").absolute()
     path.write_text(check(pages, "--json").out)
     return path
 
 
-def since(check: Check, pages: Path, word: object) -> Any:
+def since(check: Call, pages: Path, word: object) -> Any:
     said = check(pages, "--since", word, "--json")
     assert said.code == 0, said.err
     return said.json["since"]
@@ -43,7 +43,7 @@ def change(pages: Path) -> None:
     put(pages, page_xml(page_line(1), image="new.png"), "new.xml")
 
 
-def test_since_a_check_says_what_has_changed(check: Check, pages: Path, record: Path) -> None:
+def test_since_a_check_says_what_has_changed(check: Call, pages: Path, record: Path) -> None:
     assert since(check, pages, record)["same"] is True
     change(pages)
     found = since(check, pages, record)
@@ -63,7 +63,7 @@ def test_since_a_check_says_what_has_changed(check: Check, pages: Path, record: 
     assert "changed: f03.xml: the image" in said
 
 
-def test_since_a_run_says_the_same(check: Check, pages: Path, planned: Callable[..., RunDir]) -> None:
+def test_since_a_run_says_the_same(check: Call, pages: Path, planned: Callable[..., RunDir]) -> None:
     run = planned()
     digest = run.facts()["dataset"]["digest"]
     for word in (run.name, run.name[:9], "last", run.path, digest, digest[:10]):
@@ -83,13 +83,13 @@ def test_since_a_run_says_the_same(check: Check, pages: Path, planned: Callable[
     assert changed["f02.xml"]["lines_added"] == ["l9"]
 
 
-def test_blanks_in_the_xml_are_no_change_that_training_sees(check: Check, pages: Path, record: Path) -> None:
+def test_blanks_in_the_xml_are_no_change_that_training_sees(check: Call, pages: Path, record: Path) -> None:
     first = pages / "f01.xml"
     first.write_text(first.read_text() + "\n")
     assert "changed: f01.xml: the XML, but nothing that training sees" in check(pages, "--since", record).out
 
 
-def test_since_a_digest_that_no_run_has(check: Check, pages: Path, record: Path) -> None:
+def test_since_a_digest_that_no_run_has(check: Call, pages: Path, record: Path) -> None:
     digest = json.loads(record.read_text())["digest"]
     assert since(check, pages, digest)["same"] is True
     other = since(check, pages, "0" * 64)
@@ -98,7 +98,7 @@ def test_since_a_digest_that_no_run_has(check: Check, pages: Path, record: Path)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "pages", '{"files": [{"page": 1}], "digest": 2}', '{"files": 3}'])
-def test_since_something_else_is_refused(text: str, check: Check, pages: Path, tmp_path: Path) -> None:
+def test_since_something_else_is_refused(text: str, check: Call, pages: Path, tmp_path: Path) -> None:
     (tmp_path / "record").write_text(text)
     said = check(pages, "--since", tmp_path / "record")
     assert said.code == 2

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import struct
-import time
 import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
+import pytest
+from PIL import Image, ImageFile
 
-from helpers.checks import Check, checked
+from helpers.checks import checked
+from helpers.in_process import Call
 from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.cli.check.html import render
 from htr_exp.groundtruth.model import Problem
@@ -43,7 +45,7 @@ def pictures(text: str) -> list[Image.Image]:
     return [Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) for uri in uris]
 
 
-def test_the_page_shows_the_lines_and_needs_nothing_else(check: Check, dirty: Path) -> None:
+def test_the_page_shows_the_lines_and_needs_nothing_else(check: Call, dirty: Path) -> None:
     assert check(dirty, "--html", "check.html").code == 2
     text = Path("check.html").read_text(encoding="utf-8")
     seen = pictures(text)
@@ -84,11 +86,23 @@ def test_a_picture_shows_the_line_with_its_baseline(tmp_path: Path) -> None:
     assert picture.height == 200
     assert picture.width == round((190 + 80) * 200 / (50 + 80))
     middle = picture.convert("RGB").getpixel((picture.width // 2, picture.height // 2))
+    assert isinstance(middle, tuple)
     assert min(middle) > 200
     assert red(picture) > 300
 
 
-def test_images_that_cannot_be_shown_are_said_and_bombs_are_not_opened(tmp_path: Path) -> None:
+def test_images_that_cannot_be_shown_are_said_and_bombs_are_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    load = ImageFile.ImageFile.load
+
+    def noted(image: ImageFile.ImageFile) -> Any:
+        decoded.append(Path(str(image.filename)).name)
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", noted)
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -101,11 +115,11 @@ def test_images_that_cannot_be_shown_are_said_and_bombs_are_not_opened(tmp_path:
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:150])
     for name in ("bomb", "cut"):
         put(tmp_path, page_xml(page_line(1, " x"), image=f"{name}.png"), f"{name}.xml")
-    began = time.monotonic()
     text = render(checked(tmp_path), [tmp_path])
-    assert time.monotonic() - began < 20
     assert "No picture: bomb.png has 400 million pixels: too many to show." in text
     assert "No picture: cut.png cannot be opened: " in text
+    assert "cut.png" in decoded
+    assert "bomb.png" not in decoded
 
 
 def test_what_files_say_is_text_and_no_markup(tmp_path: Path) -> None:
@@ -131,9 +145,7 @@ def test_ten_thousand_problems_make_a_page_that_can_be_read(pages: Path) -> None
         for n in range(5_000)
         for code in ("line_without_text", "line_too_small")
     ]
-    began = time.monotonic()
     text = render(checked(pages, *many), [pages])
-    assert time.monotonic() - began < 30
     assert len(pictures(text)) == 12
     assert text.count("<tr>") == 2 * 2_000
     assert "5000 lines in 6 files" in text

@@ -2,48 +2,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from helpers.command_line import CommandLine
+from helpers.in_process import PROBLEM_KEYS, ROW_KEYS, Call
 from helpers.page_files import make_pages, page_line, page_xml, put, write_image
 from htr_exp import __version__
 from htr_exp.cli.arguments import VERBS
-from htr_exp.cli.main import main
 from htr_exp.config.choices import conf_dir
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out.strip().splitlines()[-1])
-
-
-Call = Callable[..., Said]
-
-
-@pytest.fixture
-def call(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run a command line in this process: much quicker than `htr_exp`, which starts one."""
-
-    def run(*words: str) -> Said:
-        try:
-            code = main(words)
-        except SystemExit as end:  # argparse
-            code = int(end.code or 0)
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture
@@ -213,24 +181,10 @@ def test_a_trained_run_is_shown_alike_to_people_and_programs(htr_exp: CommandLin
     assert done.json["state"] == "done"
     assert Path(done.json["run"]).is_dir()
     (row,) = call("status", "--json").json
-    keys = [
-        "run",
-        "task",
-        "state",
-        "jobs",
-        "restarts",
-        "reason",
-        "epoch",
-        "metric",
-        "val",
-        "test",
-        "val_cer",
-        "test_cer",
-    ]
-    assert set(keys) <= set(row)
+    assert row.keys() >= ROW_KEYS
     assert (row["run"], row["state"], row["epoch"], row["metric"]) == (Path(done.json["run"]).name, "done", 3, "cer")
     (compared,) = call("compare", "--json").json
-    assert set(keys) <= set(compared)
+    assert compared.keys() >= ROW_KEYS
     for words in (["status"], ["compare"], ["status", "last"], ["status", row["run"][:-3]]):
         assert row["run"] in call(*words).out
     assert {entry.name for entry in workspace.iterdir()} == {"runs", "cache"}  # neither outputs/, multirun/ nor .hydra
@@ -266,8 +220,7 @@ def test_check_answers_programs(call: Call, pages: Path) -> None:
     assert said.code == 0
     assert {key: said.json[key] for key in ("pages", "lines")} == {"pages": 7, "lines": 19}
     assert said.json["characters"] > 0
-    keys = {"code", "severity", "file", "line", "message", "lines"}
-    assert [set(problem) for problem in said.json["problems"]] == [keys]
+    assert [set(problem) for problem in said.json["problems"]] == [PROBLEM_KEYS]
     assert [(problem["severity"], problem["file"], problem["line"]) for problem in said.json["problems"]] == [
         ("dropped", "bad.xml", "l2")
     ]

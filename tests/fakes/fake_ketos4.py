@@ -116,7 +116,7 @@ def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
         if not target.parent.is_dir():
             sys.exit(f"FileNotFoundError: {target}")
         found = at_epoch(play.get("found"), begun + epoch) if layout else None
-        about = {
+        about: dict[str, Any] = {
             "epochs": begun + epoch + 1,
             "claimed": accuracy if found is None else found,
             "accuracy": history,

@@ -72,11 +72,12 @@ def segment(pages: list[tuple[Path, Path]], model: Path, play: dict[str, Any]) -
         if fails(image.name, play, "segment"):
             continue
         page = image.with_suffix(".xml")
-        lost, types, blocks = missed(lines_of(page), model), Types(), []
+        lost, types = missed(lines_of(page), model), Types()
+        blocks: list[str] = []
         for region in [one for one in ElementTree.parse(page).iter() if one.tag.endswith("TextRegion")]:
             kind = named.of("regions", type_of(region, "text"))
             lines = [child for child in region if child.tag.endswith("}TextLine") and child.attrib["id"] not in lost]
-            drawn = []
+            drawn: list[str] = []
             for line in lines:
                 of_line = named.of("baselines", type_of(line, "default"))
                 if of_line is not None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ BARE = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 def shell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shell that asks."""
     if request.param == "sh":
-        monkeypatch.setattr(environment_modules.shutil, "which", lambda name: None)
+        monkeypatch.setattr("htr_exp.kraken.environment_modules.shutil.which", lambda name: None)
 
 
 @pytest.mark.usefixtures("shell")
@@ -54,10 +55,10 @@ def test_another_version_is_not_there(modulefiles: Path) -> None:
         environment_modules.load("kraken/4.3.14", use=[str(modulefiles)], environment=BARE)
 
 
-def module_of(modulefiles: Path, **changes: object) -> Runtime:
+def module_of(modulefiles: Path, **changes: Any) -> Runtime:
     """Return the runtime group of runtime=module with that folder of modulefiles."""
-    given: dict[str, object] = {"kraken": "4.3.13", "module": "kraken/4.3.13", "modulepath": [str(modulefiles)]}
-    return Runtime(kind="module", fallback=False, mixed_versions=False, **(given | changes))  # type: ignore[arg-type]
+    given: dict[str, Any] = {"kraken": "4.3.13", "module": "kraken/4.3.13", "modulepath": [str(modulefiles)]}
+    return Runtime(kind="module", fallback=False, mixed_versions=False, **(given | changes))
 
 
 def test_the_configuration_finds_it(modulefiles: Path, kraken4: Path, workspace: Path) -> None:

@@ -68,7 +68,7 @@ def test_cer_raw_is_the_figure_of_ketos_test(old: RunDir, kraken4: Path) -> None
         ],
         capture_output=True, text=True, timeout=600, check=False, env=os.environ | {"COLUMNS": "200"},
     )  # fmt: skip
-    errors, characters = (int(re.search(rf"(\d+)\s+{word}", said.stdout)[1]) for word in ("Errors", "Characters"))  # type: ignore[index]
+    errors, characters = (int(re.search(rf"(\d+)\s+{word}", said.stdout)[1]) for word in ("Errors", "Characters"))
     best = result(old)["test"]["best"]
     assert (best["errors_raw"], best["characters_raw"]) == (errors, characters)
 

@@ -75,7 +75,7 @@ def test_cer_raw_is_the_figure_of_ketos_test(first: RunDir) -> None:
         ],
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
-    errors, characters = (int(re.search(rf"(\d+)\s+{word}", said.stdout)[1]) for word in ("Errors", "Characters"))  # type: ignore[index]
+    errors, characters = (int(re.search(rf"(\d+)\s+{word}", said.stdout)[1]) for word in ("Errors", "Characters"))
     best = scores(first)["test"]["best"]
     assert (best["errors_raw"], best["characters_raw"]) == (errors, characters), compiled
 

@@ -37,7 +37,7 @@ def test_a_cluster_that_answers_is_described(ask: Ask, cluster: Cluster) -> None
 
 
 @pytest.mark.parametrize(("usersig", "grace", "words"), [(True, 10, "is told at once, has 15 s"), (False, 0, "has 5 s to write its state, which may be too few")])  # fmt: skip
-def test_pre_emption_is_told_as_it_is_set(ask: Ask, cluster: Cluster, usersig: bool, grace: int, words: str) -> None:
+def test_preemption_is_told_as_it_is_set(ask: Ask, cluster: Cluster, usersig: bool, grace: int, words: str) -> None:
     cluster.signals(usersig=usersig, grace=grace)
     found = of_slurm(ask("slurm=publicgpu"))["preemption"]["found"]
     assert "a run in partition publicgpu may be pushed aside by a job of partition grantgpu" in found

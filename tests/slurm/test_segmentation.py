@@ -19,7 +19,7 @@ TINY = "architecture.spec=[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8
 
 
 @pytest.mark.kraken
-def test_a_segmentation_that_is_pre_empted_goes_on_from_its_checkpoint(tmp_path: Path, cluster: Cluster) -> None:
+def test_a_segmentation_that_is_preempted_goes_on_from_its_checkpoint(tmp_path: Path, cluster: Cluster) -> None:
     pages = demo_pages(tmp_path / "pages")
     htr_exp = CommandLine(
         [

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,17 +150,17 @@ def test_a_run_that_was_moved_while_its_job_waited_goes_on_from_its_new_place(
 
 
 @pytest.fixture
-def read_only_on(cluster: Cluster) -> Iterator[Callable[[str, Path], Callable[[], None]]]:
+def read_only_on(cluster: Cluster) -> Iterator[Callable[[str, Path], Callable[[], str]]]:
     """What makes a folder read-only for one node, and returns what undoes it."""
-    undo: list[Callable[[], None]] = []
+    undo: list[Callable[[], str]] = []
 
-    def mount(node: str, folder: Path) -> Callable[[], None]:
+    def mount(node: str, folder: Path) -> Callable[[], str]:
         if (cluster.home / "etc" / "shared-name").exists():
             pytest.skip("this container allows no namespaces: its nodes have no view of their own")
         inside = ["nsenter", "-m", "-t", (cluster.home / "pid" / f"slurmd.{node}.pid").read_text().strip()]
         for options in (["--bind"], ["-o", "remount,bind,ro"]):
             cluster.run(*inside, "mount", *options, folder, folder)
-        undo.append(lambda: cluster.run(*inside, "umount", "-l", folder) and None)
+        undo.append(partial(cluster.run, *inside, "umount", "-l", folder))
         return undo[0]
 
     yield mount
@@ -169,7 +170,7 @@ def read_only_on(cluster: Cluster) -> Iterator[Callable[[str, Path], Callable[[]
 
 
 def test_a_workspace_that_nodes_cannot_write_is_told_with_the_next_step(
-    htr_exp: CommandLine, cluster: Cluster, workspace: Path, read_only_on: Callable[[str, Path], Callable[[], None]]
+    htr_exp: CommandLine, cluster: Cluster, workspace: Path, read_only_on: Callable[[str, Path], Callable[[], str]]
 ) -> None:
     run = submitted(htr_exp.train(*HELD, "slurm.nodelist=gpu2"), htr_exp)
     job = job_of(run)

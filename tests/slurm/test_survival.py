@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from helpers.slurm_runs import (
     submit,
 )
 from helpers.waiting import until
+from htr_exp.runs.run_dir import RunDir
 
 # ---- with the real kraken -----------------------------------------------------------------------------------------------
 
@@ -34,6 +36,10 @@ WAYS = ((True, 10), (False, 10), (False, 0), (True, 0))
 """What a site may do when it preempts: send the signal that the job asked for or not; leave it seconds or none."""
 
 EPOCHS = 20
+
+
+def works_on(run: RunDir, stage: str) -> bool:
+    return run.state().stage == stage and run.owner() is not None
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def real_htr_exp(tmp_path: Path) -> CommandLine:
 
 
 @pytest.mark.kraken
-def test_a_training_that_is_pre_empted_in_each_of_four_ways_goes_on_from_its_checkpoint(
+def test_a_training_that_is_preempted_in_each_of_four_ways_goes_on_from_its_checkpoint(
     real_htr_exp: CommandLine, cluster: Cluster
 ) -> None:
     run = submit(real_htr_exp, *ON_GPU1)
@@ -90,7 +96,7 @@ def test_the_demo_gains_with_every_setting_as_it_is(tmp_path: Path, cluster: Clu
 # ---- preempted outside training, packed, requeued for nothing ----------------------------------------------------------
 
 
-def test_a_run_that_is_pre_empted_in_every_stage_does_nothing_twice(
+def test_a_run_that_is_preempted_in_every_stage_does_nothing_twice(
     htr_exp: CommandLine, cluster: Cluster, scenario: Scenario
 ) -> None:
     scenario.play(compile_seconds=6)
@@ -98,11 +104,11 @@ def test_a_run_that_is_pre_empted_in_every_stage_does_nothing_twice(
     for number, (stage, next_plays) in enumerate(
         (("compile", {"epoch_seconds": 2}), ("train", {"ocr_seconds": 6}), ("predict", {})), start=1
     ):
-        until(lambda stage=stage: run.state().stage == stage and run.owner(), stage)
+        until(partial(works_on, run, stage), stage)
         if stage == "train":
             after_epochs(run, 1)
         else:
-            until(lambda stage=stage: scenario.calls({"compile": "compile", "predict": "ocr"}[stage]), stage)
+            until(partial(scenario.calls, {"compile": "compile", "predict": "ocr"}[stage]), stage)
         cluster.preempt("gpu1", seconds=1)
         cluster.wait_for(job_of(run), "PENDING")
         assert run.state().stage == stage, "it was quicker than Slurm: nothing is tested"
@@ -126,7 +132,7 @@ if "submitit.core._submit" in sys.orig_argv and not begun.exists():
 """
 
 
-def test_a_job_that_is_pre_empted_before_it_can_hear_is_requeued(
+def test_a_job_that_is_preempted_before_it_can_hear_is_requeued(
     htr_exp: CommandLine, cluster: Cluster, scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario.play(epoch_seconds=2)

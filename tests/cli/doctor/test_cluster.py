@@ -138,7 +138,7 @@ def test_a_partition_that_is_closed_or_without_nodes_is_a_warning_for_who_chose_
     assert (found.state, found.found.endswith("all of its nodes out of service (3 down)")) == ("warning", True)
 
 
-def test_what_pre_emption_means_for_a_run_is_told(slurm_site: Site) -> None:
+def test_what_preemption_means_for_a_run_is_told(slurm_site: Site) -> None:
     found = of_slurm("slurm=publicgpu")["preemption"]
     assert found.state == "ok"
     assert found.found == (
@@ -171,7 +171,7 @@ def test_too_few_seconds_are_told_with_what_they_cost(words: tuple[str, ...], to
         ("OFF", "ok", "no run in partition publicgpu is pushed aside"),
     ],
 )
-def test_each_mode_of_pre_emption_means_something_else(mode: str, state: str, told: str, slurm_site: Site) -> None:
+def test_each_mode_of_preemption_means_something_else(mode: str, state: str, told: str, slurm_site: Site) -> None:
     text = (SLURM_DATA / "scontrol_config.txt").read_text() + (SLURM_DATA / "scontrol_partitions.txt").read_text()
     slurm_site.says("scontrol", text.replace("PreemptMode=REQUEUE State", f"PreemptMode={mode} State"))
     found = of_slurm("slurm=publicgpu")["preemption"]
@@ -179,19 +179,19 @@ def test_each_mode_of_pre_emption_means_something_else(mode: str, state: str, to
     assert told in found.found
 
 
-def test_a_cluster_that_pre_empts_nobody_says_so(slurm_site: Site) -> None:
+def test_a_cluster_that_preempts_nobody_says_so(slurm_site: Site) -> None:
     configured(slurm_site, PreemptType="preempt/none")
     assert of_slurm()["preemption"].found == "no job is pushed aside by another on this cluster"
 
 
-def test_time_without_pre_emption_and_a_requeue_that_we_ask_for_are_told(slurm_site: Site) -> None:
+def test_time_without_preemption_and_a_requeue_that_we_ask_for_are_told(slurm_site: Site) -> None:
     configured(slurm_site, PreemptExemptTime="01:00:00", JobRequeue="0")
     found = of_slurm("slurm=publicgpu")["preemption"].found
     assert "not in its first 1 hour" in found
     assert "JobRequeue=0, which our jobs overrule" in found
 
 
-def test_pre_emption_by_qos_is_told(slurm_site: Site) -> None:
+def test_preemption_by_qos_is_told(slurm_site: Site) -> None:
     configured(slurm_site, PreemptType="preempt/qos", PreemptMode="CANCEL")
     slurm_site.says("sacctmgr", "normal||cluster|00:00:00\nfree||cluster|00:01:00\npaid|free|cluster|00:00:00\n")
     told = "a run in QOS free may be pushed aside by a job of QOS paid: it is told at once, has 65 s"

@@ -107,7 +107,7 @@ def test_a_dead_file_server_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_clock_that_is_off_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = time.time
-    monkeypatch.setattr(folders.time, "time", lambda: real() - 95)
+    monkeypatch.setattr(time, "time", lambda: real() - 95)
     found = named(folders.findings(written(tmp_path), shared=False))["workspace"]
     assert found.state == "warning"
     assert re.search(r"clock is 9\d s ahead of ours", found.found)

@@ -13,6 +13,7 @@ from htr_exp.cli.doctor import (
 )
 from htr_exp.cli.doctor.finding import Finding
 from htr_exp.core.own_command import own_command
+from htr_exp.kraken import environment_modules
 
 
 def test_kraken_of_this_machine_is_started(workspace: Path, fake_kraken: Path) -> None:
@@ -68,7 +69,7 @@ def test_without_a_module_command_the_module_is_an_error_and_what_comes_after_it
     monkeypatch.delenv("MODULESHOME")
     for place in ("/etc/profile.d", "/usr/share", "/opt"):  # whatever this machine has
         monkeypatch.setattr(
-            kraken.environment_modules, "SCRIPT", kraken.environment_modules.SCRIPT.replace(place, "/dev/null/nowhere")
+            environment_modules, "SCRIPT", environment_modules.SCRIPT.replace(place, "/dev/null/nowhere")
         )
     found = of_kraken("runtime=module")
     assert (found["module kraken/4.3.13"].state, found["module kraken/4.3.13"].found) == (
@@ -93,6 +94,6 @@ def test_a_module_system_that_hangs_is_given_up(
 ) -> None:
     monkeypatch.setenv("FAKE_MODULES", "hung")
     monkeypatch.setattr(kraken, "MODULES_S", 0.5)
-    monkeypatch.setattr(kraken.environment_modules, "TIMEOUT_S", 2.0)
+    monkeypatch.setattr(environment_modules, "TIMEOUT_S", 2.0)
     found = of_kraken("runtime=module", "runtime.fallback=false", "runtime.image=null", "runtime.fallback_kraken=null")
     assert found["module kraken/4.3.13"].found == "the module system does not answer within 0.5 s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import importlib.util
 import os
 import socket
 import sqlite3
@@ -176,7 +177,7 @@ def test_a_read_only_store_is_a_warning(workspace: Path, tmp_path: Path) -> None
 
 
 def test_without_mlflows_store_the_embedded_one_is_a_warning(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = records.importlib.util.find_spec
-    monkeypatch.setattr(records.importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else real(name))
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else real(name))
     states = [one.state for one in records.findings(Tracking("embedded"), workspace)]
     assert states == ["warning", "ok"]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -107,10 +106,10 @@ def test_a_character_in_two_normal_forms_is_a_twin(pages: Pages) -> None:
         (["ᵃ a\u0363 ⁱ i\u0365"], []),  # a letter above and a letter beside
     ],
 )
-def test_look_alikes(pages: Pages, texts: list[str], expected: list[object]) -> None:
-    texts = [*texts, "l"] if expected and expected[0][3] == "other script" else texts  # type: ignore[index]
+def test_look_alikes(pages: Pages, texts: list[str], expected: list[tuple[str, str, tuple[int, int], str]]) -> None:
+    texts = [*texts, "l"] if expected and expected[0][3] == "other script" else texts
     found = twins(audit(pages(texts), None))
-    if expected and expected[0][3] == "other script":  # type: ignore[index]
+    if expected and expected[0][3] == "other script":
         found = [(rare, common, (counts[0], 1), why) for rare, common, counts, why in found]
     assert found == expected
 
@@ -206,18 +205,16 @@ def test_an_expression_that_never_ends_is_stopped(
     monkeypatch.setattr("htr_exp.audit.allowed_characters.LONGEST_SEARCH_S", 0.2)
     assert LONGEST_SEARCH_S <= 10
     slow = table(tmp_path, "char,regex,replacement\n(a|aa|aaa)+[0-9],true,x\n")
-    start = time.monotonic()
     with pytest.raises(ConfigError, match="takes too long"):
         audit(pages(["a" * 400]), None, allowed=slow)
-    assert time.monotonic() - start < 30
 
 
 def test_forms_of_a_table_do_not_matter(tmp_path: Path, pages: Pages) -> None:
     listed = "char\n" + "\n".join("nñ") + "\n"
     for form in ("NFC", "NFD"):
-        allowed = table(tmp_path, unicodedata.normalize(form, listed))  # type: ignore[arg-type]
+        allowed = table(tmp_path, unicodedata.normalize(form, listed))
         for other in ("NFC", "NFD"):
-            text = unicodedata.normalize(other, "ñn")  # type: ignore[arg-type]
+            text = unicodedata.normalize(other, "ñn")
             assert audit(pages([text]), None, allowed=allowed).unlisted == ()
 
 

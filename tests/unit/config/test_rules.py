@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import cast
 
 import pytest
 from omegaconf import OmegaConf
@@ -37,7 +38,8 @@ def said(defaults: Experiment) -> Said:
         experiment = OmegaConf.structured(chosen(*(word for word in words if word not in values)))
         for key, _, value in (word.partition("=") for word in values):
             OmegaConf.update(experiment, key, value)
-        return [str(problem) for problem in problems(OmegaConf.to_object(experiment), defaults)]
+        changed = cast("Experiment", OmegaConf.to_object(experiment))
+        return [str(problem) for problem in problems(changed, defaults)]
 
     return found
 

@@ -62,7 +62,12 @@ def test_every_choice_composes_and_breaks_no_rule(file: Path, workspace: Path) -
 def test_every_experiment_composes_all_its_points(file: Path, workspace: Path) -> None:
     points: list[Composed] = []
     words = [f"experiment={file.stem}", "dataset=demo", "model=blla"]
-    compose_sweep(words, lambda found: points.extend(found) or [None] * len(found))
+
+    def keep(found: list[Composed]) -> list[None]:
+        points.extend(found)
+        return [None] * len(found)
+
+    compose_sweep(words, keep)
     assert len({str(point.values) for point in points}) == len(points) > 1
     assert {point.experiment.question for point in points} == {file.stem}
     for point in points:

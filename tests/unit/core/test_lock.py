@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -139,9 +140,18 @@ def test_a_lock_that_is_held_is_not_cleared_upon_an_old_look(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+def writes(text: str) -> Callable[[Path], None]:
+    """Make a file with this text."""
+
+    def make(path: Path) -> None:
+        path.write_text(text)
+
+    return make
+
+
 def test_file_is_made_once(tmp_path: Path) -> None:
-    assert made_once(tmp_path / "made", lambda aside: aside.write_text("1"))
-    assert not made_once(tmp_path / "made", lambda aside: aside.write_text("2"))
+    assert made_once(tmp_path / "made", writes("1"))
+    assert not made_once(tmp_path / "made", writes("2"))
     assert (tmp_path / "made").read_text() == "1"
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
@@ -159,7 +169,7 @@ def test_failed_making_leaves_nothing(tmp_path: Path) -> None:
 def test_half_made_file_of_a_killed_process_is_cleared_away(tmp_path: Path, gone: int) -> None:
     (tmp_path / f".made.part-{gone}").write_text("half")
     sign(tmp_path / ".made.lock", pid=gone, started=0.0)
-    assert made_once(tmp_path / "made", lambda aside: aside.write_text("whole"))
+    assert made_once(tmp_path / "made", writes("whole"))
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
@@ -174,6 +184,6 @@ def test_what_another_made_while_one_waited_is_taken(tmp_path: Path) -> None:
         return True
 
     sign(tmp_path / ".made.lock", pid=os.getpid(), started=psutil.Process().create_time())
-    assert not made_once(tmp_path / "made", lambda aside: aside.write_text("mine"), wait=wait)
+    assert not made_once(tmp_path / "made", writes("mine"), wait=wait)
     assert (tmp_path / "made").read_text() == "theirs"
     assert len(waits) == 1

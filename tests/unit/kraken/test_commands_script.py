@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,18 +23,15 @@ def training() -> Training:
     return replace(shipped().training, lrate=0.003)
 
 
-def script(training: Training, **changes: object) -> str:
-    return kraken_script.script(
-        training,
-        files=RunDir(Path()),
-        **{
-            "version": "7.1.1", "device": "cpu", "seed": 1, "base": True, "spec": None,
-            "sides": ["train", "validation", "test"], "scores": RecognitionScores(pad=16),
-        } | changes,
-    )  # fmt: skip
+def script(training: Training, **changes: Any) -> str:
+    facts: dict[str, Any] = {
+        "version": "7.1.1", "device": "cpu", "seed": 1, "base": True, "spec": None,
+        "sides": ["train", "validation", "test"], "scores": RecognitionScores(pad=16),
+    }  # fmt: skip
+    return kraken_script.script(training, files=RunDir(Path()), **facts | changes)
 
 
-SCRIPTS = {
+SCRIPTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "early": ({}, {}),
     "fixed_in_legs": ({"quit": "fixed", "epochs": 25, "normalization": "NFD", "augment": True}, {"seed": 7}),
     "fixed_in_one_leg": ({"quit": "fixed", "epochs": 25, "leg_epochs": 0, "legacy_polygons": True}, {"device": "cuda:0"}),
@@ -119,6 +117,6 @@ def test_a_network_from_scratch_arrives_whole(training: Training, tmp_path: Path
     ],
 )
 def test_legs_end_where_checkpoints_are_left(
-    settings: dict[str, object], expected: list[tuple[str, int | None]], training: Training
+    settings: dict[str, Any], expected: list[tuple[str, int | None]], training: Training
 ) -> None:
     assert checkpoints.legs(replace(training, **settings)) == expected

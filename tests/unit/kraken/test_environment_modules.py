@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,7 @@ class Site:
 def shell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The shell that asks: bash, or, where there is none, sh."""
     if request.param == "sh":
-        monkeypatch.setattr(environment_modules.shutil, "which", lambda name: None)
+        monkeypatch.setattr("htr_exp.kraken.environment_modules.shutil.which", lambda name: None)
     elif shutil.which("bash") is None:
         pytest.skip("there is no bash here")
     return str(request.param)
@@ -247,10 +246,8 @@ def test_a_load_without_effect_is_none(tmp_path: Path, shell: str) -> None:
 
 def test_a_module_system_that_hangs_is_left(tmp_path: Path, shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment_modules, "TIMEOUT_S", 1.0)
-    begin = time.monotonic()
     with pytest.raises(ModuleUnavailable, match=r"^the module system does not answer within 1 s$"):
         site("hung", tmp_path).load("kraken/4.3.13")
-    assert time.monotonic() - begin < 30
 
 
 def test_a_shell_that_is_ended_is_told(em5: Site) -> None:

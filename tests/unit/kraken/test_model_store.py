@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import platformdirs
 import pytest
 
 from helpers.model_bytes import kraken_coreml
@@ -89,7 +91,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
             if answers.unknown is not None:
                 self.answer(200, answers.unknown.encode())
             elif identifier == "oai:zenodo.org:4711":
-                base = f"http://127.0.0.1:{self.server.server_address[1]}/files/"
+                base = f"http://127.0.0.1:{self.connection.getsockname()[1]}/files/"
                 files = (FILE.format(url=base + name, size=len(data)) for name, data in answers.files.items())
                 self.answer(200, RECORD.format(files="".join(files)).encode())
             else:
@@ -130,7 +132,7 @@ def here(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
 
 
 def store(doi: str = DOI) -> Path:
-    return Path(model_store.platformdirs.user_data_dir("htrmopo")) / str(uuid.uuid5(uuid.NAMESPACE_DNS, doi))
+    return Path(platformdirs.user_data_dir("htrmopo")) / str(uuid.uuid5(uuid.NAMESPACE_DNS, doi))
 
 
 def refusal(doi: str = DOI, file: str | None = "tridis.mlmodel", timeout_s: float = 60) -> str:
@@ -295,13 +297,13 @@ def test_krakens_own_model_is_found_without_importing_kraken(tmp_path: Path, mon
     (tmp_path / "kraken" / "__init__.py").write_text("raise RuntimeError('imported')")
     (tmp_path / "kraken" / "blla.mlmodel").write_bytes(MODEL)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(model_store.sys.modules, "kraken", raising=False)
+    monkeypatch.delitem(sys.modules, "kraken", raising=False)
     assert kraken_file("blla.mlmodel") == tmp_path / "kraken" / "blla.mlmodel"
     assert locate(Config(file="blla.mlmodel"), []) == tmp_path / "kraken" / "blla.mlmodel"
     assert kraken_file("none.mlmodel") is None
 
 
 def test_missing_kraken_is_said_where_its_model_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_store.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="kraken is not installed in"):
         obtain(Config(name="blla", file="blla.mlmodel"), [], timeout_s=None)

@@ -103,7 +103,7 @@ def test_it_recognises_one_line_at_a_time_without_reordering() -> None:
     assert "-B" not in predict_command(OLD, **words)  # it knows no batches
 
 
-REFUSED = [
+REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": "AdamW"}, "training.optimizer=AdamW: kraken 4.3.13 cannot do that, 7.1.x can; use Adam, SGD, RMSprop"),
     ({"gradient_clip_val": 1.0}, "training.gradient_clip_val=1: kraken 4.3.13 cannot do that, 7.1.x can; with this one it must be training.gradient_clip_val=0"),
     ({"accumulate_grad_batches": 4}, "training.accumulate_grad_batches=4: kraken 4.3.13 cannot do that, 7.1.x can; with this one it must be training.accumulate_grad_batches=1"),

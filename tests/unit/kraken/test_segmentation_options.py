@@ -11,7 +11,7 @@ import pytest
 
 from helpers.sentences import sentences
 from htr_exp.config import defaults
-from htr_exp.config.schema import SegmentationScores, Training
+from htr_exp.config.schema import SegmentationScores, SegmentationTraining, Training
 from htr_exp.core.task import SEGMENTATION
 from htr_exp.kraken import commands_script as kraken_script
 from htr_exp.kraken import options
@@ -24,8 +24,10 @@ OLD, NEW = "4.3.13", "7.1.1"
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Training:
-    return defaults.shipped(SEGMENTATION).training
+def shipped() -> SegmentationTraining:
+    training = defaults.shipped(SEGMENTATION).training
+    assert isinstance(training, SegmentationTraining)
+    return training
 
 
 def trained(version: str, training: Training, **changes: Any) -> list[str]:
@@ -49,7 +51,7 @@ def problems(training: Training, version: str) -> list[str]:
     return sentences(options.problems(training, 1, version, SEGMENTATION))
 
 
-def test_7_1_gets_every_setting_where_it_takes_it(shipped: Training) -> None:
+def test_7_1_gets_every_setting_where_it_takes_it(shipped: SegmentationTraining) -> None:
     assert " ".join(trained(NEW, shipped)) == (
         "ketos --config C.yaml -v -d cpu --workers 0 --threads 1 --precision 32-true --no-deterministic -s 1 segtrain "
         "-f page -t T -e V -o O --weights-format coreml -i B --resize new -q early --lag 10 --min-epochs 0 "
@@ -59,7 +61,7 @@ def test_7_1_gets_every_setting_where_it_takes_it(shipped: Training) -> None:
     )
 
 
-def test_4_3_13_gets_every_setting_where_it_takes_it(shipped: Training) -> None:
+def test_4_3_13_gets_every_setting_where_it_takes_it(shipped: SegmentationTraining) -> None:
     assert " ".join(trained(OLD, shipped)) == (
         "ketos -v --no-deterministic -s 1 segtrain "
         "-f page -t T -e V -o O -i B --resize new -q early --lag 10 --min-epochs 0 "
@@ -68,14 +70,14 @@ def test_4_3_13_gets_every_setting_where_it_takes_it(shipped: Training) -> None:
     )
 
 
-def test_the_numbers_of_classes_are_given_to_7_1_alone_and_before_the_subcommand(shipped: Training) -> None:
+def test_the_numbers_of_classes_are_given_to_7_1_alone_and_before_the_subcommand(shipped: SegmentationTraining) -> None:
     new = trained(NEW, shipped)
     assert new.index("--config") < new.index("segtrain")
     assert "--config" not in trained(OLD, shipped)
     assert "--config" not in trained(NEW, shipped, classes=None)
 
 
-def test_pages_are_padded_on_both_axes(shipped: Training) -> None:
+def test_pages_are_padded_on_both_axes(shipped: SegmentationTraining) -> None:
     for version in (OLD, NEW):
         argv = trained(version, replace(shipped, pad=7))
         at = argv.index("--pad")
@@ -88,7 +90,7 @@ def test_pages_are_padded_on_both_axes(shipped: Training) -> None:
     [("baseline", ["-bl"], []), ("topline", ["-tl"], ["-tl"]), ("centerline", ["-cl"], None)],
 )
 def test_where_the_line_lies_is_said_in_the_releases_own_words(
-    shipped: Training, topline: str, old: list[str], new: list[str] | None
+    shipped: SegmentationTraining, topline: str, old: list[str], new: list[str] | None
 ) -> None:
     changed = replace(shipped, topline=topline)
     words = {"-bl", "-tl", "-cl"}
@@ -97,7 +99,7 @@ def test_where_the_line_lies_is_said_in_the_releases_own_words(
         assert [word for word in trained(NEW, changed) if word in words] == new
 
 
-def test_figures_of_7_1_are_given_where_they_are_set(shipped: Training) -> None:
+def test_figures_of_7_1_are_given_where_they_are_set(shipped: SegmentationTraining) -> None:
     changed = replace(shipped, dice_weight=0.0, bl_tol=25.0, gradient_clip_val=0.0, line_width=4, augment=True)
     argv = trained(NEW, changed)
     assert [value(argv, option) for option in ("--dice-weight", "--bl-tol", "--gradient-clip-val", "--line-width")] == [
@@ -107,7 +109,7 @@ def test_figures_of_7_1_are_given_where_they_are_set(shipped: Training) -> None:
     assert "--no-augment" not in argv
 
 
-def test_a_fixed_training_has_the_releases_own_word_and_an_end(shipped: Training) -> None:
+def test_a_fixed_training_has_the_releases_own_word_and_an_end(shipped: SegmentationTraining) -> None:
     fixed = replace(shipped, quit="fixed", epochs=7)
     for version, word in ((OLD, "dumb"), (NEW, "fixed")):
         argv = trained(version, fixed)
@@ -115,7 +117,7 @@ def test_a_fixed_training_has_the_releases_own_word_and_an_end(shipped: Training
         assert "--lag" not in argv
 
 
-def test_from_scratch_there_is_a_network_and_no_resize(shipped: Training) -> None:
+def test_from_scratch_there_is_a_network_and_no_resize(shipped: SegmentationTraining) -> None:
     spec = "[1,600,0,3 Cr7,7,16,2,2 Gn8]"
     for version in (OLD, NEW):
         argv = trained(version, shipped, base=None, spec=spec)
@@ -124,19 +126,19 @@ def test_from_scratch_there_is_a_network_and_no_resize(shipped: Training) -> Non
         assert not {"-i", "--resize"} & set(argv)
 
 
-def test_going_on_7_1_takes_the_checkpoint_and_nothing_that_it_holds(shipped: Training) -> None:
+def test_going_on_7_1_takes_the_checkpoint_and_nothing_that_it_holds(shipped: SegmentationTraining) -> None:
     assert " ".join(resumed(replace(shipped, quit="fixed", epochs=9), until_epoch=6)) == (
         "ketos -v -d cpu --workers 0 --threads 1 --precision 32-true --no-deterministic -s 4 segtrain "
         "--resume K -o O --weights-format coreml -q fixed -N 6 --min-epochs 0"
     )
 
 
-def test_a_warm_restart_of_4_3_13_changes_no_class(shipped: Training) -> None:
+def test_a_warm_restart_of_4_3_13_changes_no_class(shipped: SegmentationTraining) -> None:
     argv = trained(OLD, replace(shipped, quit="fixed", epochs=50), base="m_11.mlmodel", done=12)
     assert (value(argv, "-i"), value(argv, "--resize"), value(argv, "-N")) == ("m_11.mlmodel", "fail", "38")
 
 
-def test_layout_is_found_on_images(shipped: Training) -> None:
+def test_layout_is_found_on_images(shipped: SegmentationTraining) -> None:
     words: dict[str, Any] = {
         "pages": [("a.png", "a.xml"), ("b.png", "b.xml")], "model": "M", "device": "cuda:0", "precision": "bf16-true", "threads": 2,
     }  # fmt: skip
@@ -161,7 +163,7 @@ def test_with_a_segmenter_images_are_segmented_and_read_in_one_call() -> None:
         assert both.index("-t") < both.index("segment")
 
 
-REFUSED = [
+REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"dice_weight": 0.5}, "training.dice_weight=0.5: kraken 4.3.13 cannot do that, 7.1.x can; with this one it must be training.dice_weight=0"),
     ({"bl_tol": 20.0}, "training.bl_tol=20: kraken 4.3.13 cannot do that, 7.1.x can; with this one it must be training.bl_tol=null"),
     ({"schedule": "reduceonplateau"}, "training.schedule=reduceonplateau: kraken 4.3.13 cannot do that, 7.1.x can; use constant, 1cycle, exponential, step"),
@@ -174,14 +176,14 @@ REFUSED = [
 
 @pytest.mark.parametrize(("changes", "said"), REFUSED, ids=[f"{next(iter(one.values()))}" for one, _ in REFUSED])
 def test_what_4_3_13_cannot_do_is_refused_with_the_release_that_can(
-    shipped: Training, changes: dict[str, Any], said: str
+    shipped: SegmentationTraining, changes: dict[str, Any], said: str
 ) -> None:
     changed = replace(shipped, **changes)
     assert problems(changed, OLD) == [said]
     assert problems(changed, NEW) == []
 
 
-def test_what_7_1_cannot_do_is_refused_with_the_release_that_can(shipped: Training) -> None:
+def test_what_7_1_cannot_do_is_refused_with_the_release_that_can(shipped: SegmentationTraining) -> None:
     changed = replace(shipped, topline="centerline")
     assert problems(changed, NEW) == [
         "training.topline=centerline: kraken 7.1.1 cannot do that, 4.3.13 can; use baseline, topline"
@@ -190,16 +192,16 @@ def test_what_7_1_cannot_do_is_refused_with_the_release_that_can(shipped: Traini
 
 
 @pytest.mark.parametrize("changes", [{"dice_weight": 0.0}, {"gradient_clip_val": 0.0}, {"topline": "topline"}])
-def test_what_both_do_is_refused_by_none(shipped: Training, changes: dict[str, Any]) -> None:
+def test_what_both_do_is_refused_by_none(shipped: SegmentationTraining, changes: dict[str, Any]) -> None:
     changed = replace(shipped, **changes)
     assert problems(changed, OLD) == problems(changed, NEW) == []
 
 
-def test_the_shipped_recipe_is_one_for_both(shipped: Training) -> None:
+def test_the_shipped_recipe_is_one_for_both(shipped: SegmentationTraining) -> None:
     assert problems(shipped, OLD) == problems(shipped, NEW) == []
 
 
-def test_the_record_says_of_4_3_13_what_concerns_segmentation(shipped: Training) -> None:
+def test_the_record_says_of_4_3_13_what_concerns_segmentation(shipped: SegmentationTraining) -> None:
     said = " | ".join(remarks(replace(shipped, augment=True), OLD, SEGMENTATION))
     assert "warm one" in said
     assert "cut out of the page" not in said
@@ -274,7 +276,9 @@ SCRIPTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_the_commands_are_a_shell_script_without_compiling(name: str, shipped: Training, tmp_path: Path) -> None:
+def test_the_commands_are_a_shell_script_without_compiling(
+    name: str, shipped: SegmentationTraining, tmp_path: Path
+) -> None:
     settings, facts = SCRIPTS[name]
     text = script(replace(shipped, **settings), **facts)
     (tmp_path / "commands.sh").write_text(text)
@@ -315,7 +319,7 @@ def played(folder: Path, text: str) -> list[list[str]]:
 
 
 def test_the_script_trains_on_the_runs_pages_and_segments_the_held_out_images(
-    shipped: Training, tmp_path: Path
+    shipped: SegmentationTraining, tmp_path: Path
 ) -> None:
     calls = played(tmp_path / "run", script(replace(shipped, quit="fixed", epochs=20)))
     first, second = (call for call in calls if "segtrain" in call)
@@ -332,6 +336,8 @@ def test_the_script_trains_on_the_runs_pages_and_segments_the_held_out_images(
     assert (tmp_path / "run" / "by hand" / "best.mlmodel").read_text() == "one\n"  # of all legs
 
 
-def test_the_script_of_4_3_13_chooses_by_the_log_without_its_sanity_check(shipped: Training, tmp_path: Path) -> None:
+def test_the_script_of_4_3_13_chooses_by_the_log_without_its_sanity_check(
+    shipped: SegmentationTraining, tmp_path: Path
+) -> None:
     played(tmp_path / "run", script(replace(shipped, quit="fixed", epochs=3), version=OLD))
     assert (tmp_path / "run" / "by hand" / "best.mlmodel").read_text() == "1\n"

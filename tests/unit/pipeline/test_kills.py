@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -39,6 +40,19 @@ def started(htr_exp: CommandLine, epochs: int, *changes: str) -> subprocess.Pope
     return process
 
 
+def far_enough(
+    htr_exp: CommandLine, scenario: Scenario, process: subprocess.Popen[str], *, calls: int, epochs: int
+) -> bool:
+    """Whether it has ended, has called kraken more often than this, or has trained so many epochs."""
+    if process.poll() is not None or len(scenario.calls()) > calls:
+        return True
+    return bool(htr_exp.runs) and len(run_of(htr_exp).epochs()) >= epochs
+
+
+def died(pid: int) -> bool:
+    return not lives(pid)
+
+
 def killed_at_random(htr_exp: CommandLine, scenario: Scenario, number: int, words: list[str]) -> Done:
     """Kill the same command again and again at moments spread over its whole course, then let it end."""
     chance = random.Random(SEED)
@@ -48,11 +62,7 @@ def killed_at_random(htr_exp: CommandLine, scenario: Scenario, number: int, word
         after_call, after_epoch, pause = chance.randint(0, 3), chance.randint(1, 2), chance.random() * 0.5
         process = htr_exp.start(*words)
         until(
-            lambda process=process, calls=calls, after_call=after_call, epochs=epochs, after_epoch=after_epoch: (
-                process.poll() is not None
-                or len(scenario.calls()) > calls + after_call
-                or (htr_exp.runs and len(run_of(htr_exp).epochs()) >= epochs + after_epoch)
-            ),
+            partial(far_enough, htr_exp, scenario, process, calls=calls + after_call, epochs=epochs + after_epoch),
             "a moment to kill at",
         )
         with suppress(subprocess.TimeoutExpired):  # it may also have come to its end
@@ -62,7 +72,7 @@ def killed_at_random(htr_exp: CommandLine, scenario: Scenario, number: int, word
         assert "Traceback" not in ended.stderr
         killed += ended.code != 0
         for pid in scenario.pids():
-            until(lambda pid=pid: not lives(pid), "kraken to die with the process that started it")
+            until(partial(died, pid), "kraken to die with the process that started it")
         if run_of(htr_exp).state().state == "done" if htr_exp.runs else False:
             break
     assert killed, "it was too quick to be killed"

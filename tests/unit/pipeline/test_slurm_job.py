@@ -20,6 +20,7 @@ from helpers.fake_kraken import Scenario
 from helpers.waiting import until
 from htr_exp.core.files import append_jsonl, read_jsonl, write_json
 from htr_exp.core.lock import Owner
+from htr_exp.core.run_state import RunState
 from htr_exp.runs.run_dir import RunDir
 
 CODE = str(Path(htr_exp.__file__).parents[1])
@@ -258,7 +259,7 @@ def test_another_run_compiles_where_the_first_is_gone(planned: Planned, node: No
 
 def test_a_run_that_another_process_works_in_is_left_to_it(planned: Planned, node: Node, scenario: Scenario) -> None:
     run = planned()
-    run.write_state("running", stage="train")
+    run.write_state(RunState.RUNNING, stage="train")
     run.lock.mkdir()
     me = psutil.Process()
     owner = {"host": socket.gethostname(), "pid": me.pid, "started": me.create_time(), "job": None, "restart": 0}

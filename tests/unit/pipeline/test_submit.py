@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -14,25 +12,16 @@ from fakes.fake_sbatch import Sbatch, put_on_path
 from fakes.fake_slurm_site import Site, site
 from helpers.fake_kraken import Scenario
 from helpers.folders import SLURM_DATA
-from htr_exp.cli.main import main
+from helpers.in_process import Call, in_process
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.rules import job_problems
 from htr_exp.config.schema import Experiment
+from htr_exp.core.run_state import RunState
 from htr_exp.pipeline.sources import Sources
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
 ONE = ["slurm=publicgpu"]
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Said]
 
 
 @pytest.fixture
@@ -51,13 +40,8 @@ def programs(cluster: Site, monkeypatch: pytest.MonkeyPatch) -> Sbatch:
 def call(experiment: list[str], capsys: pytest.CaptureFixture[str], programs: Sbatch) -> Call:
     """Train the small experiment, with changes, from the command line but in this process."""
 
-    def run(*changes: str, verb: str = "train") -> Said:
-        words = experiment if verb == "train" else []
-        code = main([verb, *words, *changes])
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return run
+    run = in_process(capsys)
+    return lambda *changes, verb="train": run(verb, *(experiment if verb == "train" else []), *changes)
 
 
 @pytest.fixture
@@ -80,7 +64,7 @@ def waiting(cluster: Site, *jobs: str) -> None:
 def test_a_submission_is_recorded_in_the_run(call: Call, runs: Runs, workspace: Path, cluster: Site) -> None:
     waiting(cluster, "101")
     said = call(*ONE, "--json")
-    assert (said.code, json.loads(said.out)["state"]) == (0, "queued")
+    assert (said.code, said.json["state"]) == (0, "queued")
     (run,) = runs()
     (record,) = run.jobs
     assert (record["job"], record["compile_job"], record["packed"]) == ("101", None, 1)
@@ -161,7 +145,7 @@ def test_what_waits_or_is_done_is_not_submitted_again(call: Call, runs: Runs, pr
     waiting(cluster, "101", "102")
     said = call("-m", *ONE, "seed=1,2,3", "--json")
     assert said.code == 0
-    assert sorted(row["state"] for row in json.loads(said.out)) == ["done", "queued", "queued"]
+    assert sorted(row["state"] for row in said.json) == ["done", "queued", "queued"]
     assert len(programs.scripts) == 2
     assert sorted(record["job"] for run in runs() for record in run.jobs) == ["101", "102"]
 
@@ -170,7 +154,7 @@ def test_what_waits_or_is_done_is_not_submitted_again(call: Call, runs: Runs, pr
 def test_what_ended_before_it_was_done_is_submitted_again(call: Call, runs: Runs, programs: Sbatch, state: str) -> None:
     call(*ONE)
     (run,) = runs()
-    run.cancel("somebody") if state == "cancelled" else run.write_state(state, reason="x")
+    run.cancel("somebody") if state == "cancelled" else run.write_state(RunState(state), reason="x")
     assert call(*ONE).code == 0
     assert [record["job"] for record in run.jobs] == ["101", "102"]
     assert (run.state().state, run.cancelled()) == ("queued", None)
@@ -206,7 +190,7 @@ def test_a_refusal_is_told_even_where_slurm_falls_silent(call: Call, programs: S
 def test_a_dry_run_shows_what_sbatch_would_get(call: Call, runs: Runs, programs: Sbatch) -> None:
     words = ("-m", *ONE, "seed=1,2")
     dry = call(*words, "--dry-run", "--json")
-    shown = json.loads(dry.out.splitlines()[-1])["sbatch"]
+    shown = dry.json["sbatch"]
     assert (runs(), programs.scripts) == ([], [])
     call(*words)
     assert [script.replace("NUMBER_OF_THE_JOB_ABOVE", "101") for script in shown] == programs.scripts
@@ -216,7 +200,7 @@ def test_a_waited_for_run_is_waited_for(call: Call, runs: Runs, cluster: Site, s
     cluster.queue({"JobArrayID": "101", "State": "COMPLETED", "EndTime": "2099-01-01T00:00:00"})
     said = call(*ONE, "launch.wait=true", "--json")
     (run,) = runs()
-    assert json.loads(said.out)["state"] not in ("queued", "running")
+    assert said.json["state"] not in ("queued", "running")
     assert said.code in (0, 1)
     assert run.jobs
 
@@ -329,7 +313,7 @@ def test_points_of_a_sweep_ask_slurm_once(call: Call, cluster: Site) -> None:
 def test_resume_takes_other_settings_of_slurm(call: Call, runs: Runs, programs: Sbatch) -> None:
     call(*ONE)
     (run,) = runs()
-    run.write_state("timed_out", reason="x")
+    run.write_state(RunState.TIMED_OUT, reason="x")
     assert call(run.name, "slurm.time_min=9000", verb="resume").code == 2
     assert call(run.name, "slurm.time_min=600", verb="resume").code == 0
     assert [option(script, "time") for script in programs.scripts] == ["300", "600"]

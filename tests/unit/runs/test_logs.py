@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from helpers.waiting import until
 from htr_exp.cli.main import main
 from htr_exp.core import console, machine
 from htr_exp.core.files import utc_now, write_json
+from htr_exp.core.run_state import RunState
 from htr_exp.runs import logs, status_table
 from htr_exp.runs.run_dir import RunDir
 
@@ -42,7 +42,7 @@ def make(workspace: Path) -> Make:
                                     "software": {"kraken": "7.1.1"}, "model": None})  # fmt: skip
         run.experiment.write_text("training:\n  epochs: 50\n  time_budget_min: null\n")
         write_json(run.manifest, {})
-        run.write_state(state, reason=more.pop("reason", None), stage=more.pop("stage", None))
+        run.write_state(RunState(state), reason=more.pop("reason", None), stage=more.pop("stage", None))
         if job:
             record = {"time": utc_now(), "job": job, "compile_job": None, "log": str(workspace / f"{job}.out"), "packed": 1,
                       "by": machine.user(), "slurm": {"time_min": 300}}  # fmt: skip
@@ -135,7 +135,7 @@ def test_watch_tells_each_change_once_and_ends_by_itself(
     steps = iter((
         lambda: None,
         lambda: cluster.queue({"JobArrayID": "12", "State": "RUNNING", "NodeList": "gpu1"}),
-        lambda: run.write_state("done"),
+        lambda: run.write_state(RunState.DONE),
     ))  # fmt: skip
     monkeypatch.setattr(status_table, "time", SimpleNamespace(sleep=lambda seconds: next(steps)()))
     code, out, _ = call("status", "--watch", "1")
@@ -197,7 +197,7 @@ def test_logs_of_a_failed_run_begin_with_slurms(make: Make, call: Call, workspac
     (workspace / "12.out").write_text("slurmstepd: killed\n")
     run.log.write_text("Epoch 3\n")
     assert call("logs", "a")[1].splitlines()[1:] == ["slurmstepd: killed", f"== {run.log}", "Epoch 3"]
-    run.write_state("done")
+    run.write_state(RunState.DONE)
     assert call("logs", "a")[1] == "Epoch 3\n"
 
 
@@ -238,17 +238,17 @@ def test_a_log_is_followed_through_a_restart_until_the_run_ends(
             until(lambda: "Epoch 2" in "".join(said))
             log.write("é\n".encode()[1:])
         cluster.queue({"JobArrayID": "12", "Reason": "BeginTime", "RestartCnt": "1"})
-        run.write_state("queued", reason="requeued")
+        run.write_state(RunState.QUEUED, reason="requeued")
         until(lambda: any("waits to begin" in text for text in told))
         run.log.write_text("cut\n")  # truncated, as a log that was rotated
         until(lambda: "cut" in "".join(said))
         cluster.queue({"JobArrayID": "12", "State": "RUNNING", "RestartCnt": "1"})
-        run.write_state("running", stage="train")
+        run.write_state(RunState.RUNNING, stage="train")
         until(lambda: told[-1] == "a: running")
         with open(run.log, "ab") as log:
             log.write(b"last words\n")
     finally:
-        run.write_state("done")
+        run.write_state(RunState.DONE)
         thread.join(30)
     assert not thread.is_alive()
     assert "".join(said) == "Epoch 1\nEpoch 2 é\ncut\nlast words\n"
@@ -262,16 +262,21 @@ def test_following_what_nothing_works_on_ends_at_once(make: Make) -> None:
 
 
 def test_following_asks_slurm_now_and_then(cluster: Site, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "LOOK_S", 0.01)
     run = make("a", "queued", "12")
     cluster.queue({"JobArrayID": "12", "State": "RUNNING"})
-    _, told, thread = followed(run)
-    until(lambda: told)
-    time.sleep(0.5)
-    asked = len(cluster.calls("squeue"))
-    run.write_state("done")
-    thread.join(30)
-    assert asked == 1
+    clock, looks, asked = 1000.0, 0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal clock, looks
+        clock, looks = clock + seconds, looks + 1
+        asked.append(len(cluster.calls("squeue")))
+        if looks == 100:
+            run.write_state(RunState.DONE)
+
+    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: clock, sleep=sleep))
+    logs.follow(run, lambda piece: None, lambda words: None, lines=1)
+    assert looks == 100  # fifty seconds
+    assert (asked[0], asked[40], asked[41], asked[-1]) == (1, 1, 2, 3)
 
 
 def test_what_slurm_kept_of_a_job_that_never_began_is_shown_at_its_end(
@@ -283,7 +288,7 @@ def test_what_slurm_kept_of_a_job_that_never_began_is_shown_at_its_end(
     said, told, thread = followed(run)
     until(lambda: told)
     (workspace / "12.out").write_text("No module named 'submitit'\n")
-    run.write_state("failed", reason="it never began")
+    run.write_state(RunState.FAILED, reason="it never began")
     thread.join(30)
     assert "".join(said).endswith("No module named 'submitit'\n")
     assert told[-1] == "a: failed: it never began"
@@ -398,7 +403,6 @@ def test_ctrl_c_ends_logs_without_fault(make: Make, cluster: Site, workspace: Pa
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "Epoch 1\n"
-            time.sleep(0.3)
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 0
         finally:

@@ -50,7 +50,7 @@ class Maker:
         *,
         figures: tuple[float, ...] = (),
         result: dict[str, Any] | None = None,
-        state: str = "done",
+        state: RunState = RunState.DONE,
         changes: dict[str, dict[str, Any]] | None = None,
         verb: str = "train",
     ) -> RunDir:
@@ -92,7 +92,7 @@ DONE = {
 
 
 def test_while_it_trains_a_run_is_judged_by_its_mean_iou(make: Maker) -> None:
-    row = row_of(make("a", figures=(0.3, 0.6, 0.5), state="interrupted"))
+    row = row_of(make("a", figures=(0.3, 0.6, 0.5), state=RunState.INTERRUPTED))
     assert [row[key] for key in ("metric", "val", "val_source", "test")] == ["mean_iu", 0.6, "kraken", None]
 
 
@@ -104,7 +104,7 @@ def test_when_it_is_done_a_run_is_judged_by_its_line_f1(make: Maker) -> None:
 
 
 def test_before_its_first_epoch_a_run_has_no_figure(make: Maker) -> None:
-    row = row_of(make("a", state="queued"))
+    row = row_of(make("a", state=RunState.QUEUED))
     assert [row[key] for key in ("metric", "val", "test", "val_source")] == ["line_f1", None, None, None]
 
 
@@ -112,7 +112,7 @@ def test_a_figure_of_nothing_is_a_figure(make: Maker) -> None:
     none = {"validation": {"base": None, "best": layout_score(0.0)}, "test": {"base": None, "best": layout_score(0.0)}}
     row = row_of(make("a", figures=(0.0,), result=none))
     assert (row["val"], row["test"]) == (0.0, 0.0)
-    assert row_of(make("b", figures=(0.0,), state="interrupted"))["val"] == 0.0
+    assert row_of(make("b", figures=(0.0,), state=RunState.INTERRUPTED))["val"] == 0.0
 
 
 def test_the_best_runs_come_first_whether_more_or_less_is_better(make: Maker) -> None:
@@ -175,8 +175,8 @@ def test_an_evaluation_is_not_told_apart_by_settings_of_training(make: Maker) ->
 def test_status_says_by_what_each_run_is_judged(make: Maker) -> None:
     runs = [
         make("done", result=DONE, figures=(0.3,)),
-        make("training", figures=(0.3, 0.6), state="interrupted"),
-        make("text", "recognition", figures=(0.25,), state="interrupted"),
+        make("training", figures=(0.3, 0.6), state=RunState.INTERRUPTED),
+        make("text", "recognition", figures=(0.25,), state=RunState.INTERRUPTED),
     ]
     said = shown(status_table.show_status, [row_of(run) for run in runs])
     head, *lines = said.splitlines()
@@ -219,21 +219,20 @@ def test_without_a_test_set_the_lines_of_the_validation_are_told(make: Maker) ->
     assert "validation, fine-tuned: of 5 lines" in said
 
 
-class Told:
+class Told(Console):
     """A console that remembers."""
 
-    is_terminal = False
-
     def __init__(self) -> None:
+        super().__init__(force_terminal=False)
         self.lines: list[str] = []
 
-    def print(self, text: Any) -> None:
-        self.lines.append(str(text))
+    def print(self, *texts: Any, **options: Any) -> None:
+        self.lines += map(str, texts)
 
 
 def test_an_epoch_is_told_by_its_mean_iou() -> None:
     told = Told()
-    progress = Progress(told)  # type: ignore[arg-type]
+    progress = Progress(told)
     first = {"epoch": 0, "val_mean_iu": 0.61234, "seconds": 4.0}
     progress.epoch(SEGMENTATION, first, first, 60.0)
     progress.epoch(SEGMENTATION, {"epoch": 1, "val_mean_iu": 0.5, "seconds": 4.0}, first, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from PIL import Image
 
@@ -106,11 +104,9 @@ def test_the_same_page_gives_the_same_picture_and_the_image_stays_as_it_was() ->
     "odd", [((5, 5),), ((5, 5), (5, 5)), ((1 << 31, 0), (-(1 << 31), 900)), ((-50, -50), (-9, -9)), ((0, 0), (0, 999))]
 )
 def test_odd_lines_and_regions_are_drawn_as_far_as_they_can_be_seen(odd: Points) -> None:
-    start = time.process_time()
     for reference, hypothesis in (
         (layout(line(*odd), region=odd), layout()),
         (layout(), layout(line(*odd), region=odd)),
         (layout(line(*odd)), layout(line(*odd), line(), region=odd)),
     ):
         drawn(reference, hypothesis)
-    assert time.process_time() - start < 20

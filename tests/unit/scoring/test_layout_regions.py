@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def region(polygon: Points, kind: str | None = "text") -> Region:
     return Region("", kind, polygon)
 
 
-def figures(*pages: tuple[Sequence[Region], Sequence[Region]]) -> dict[str, object]:
+def figures(*pages: tuple[Sequence[Region], Sequence[Region]]) -> dict[str, Any]:
     pairs = [
         PagePair(str(number), Layout((), tuple(reference)), Layout((), tuple(hypothesis)))
         for number, (reference, hypothesis) in enumerate(pages)

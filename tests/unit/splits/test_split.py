@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -174,7 +175,7 @@ def test_a_given_split_has_the_digest_of_the_same_split_drawn() -> None:
 
 
 def test_everything_wrong_with_given_lists_is_said_at_once() -> None:
-    lists = {"train": ["odo/1r", "1r", "nowhere"], "validation": ["odo/1r.xml"], "test": []}
+    lists: dict[str, Sequence[str]] = {"train": ["odo/1r", "1r", "nowhere"], "validation": ["odo/1r.xml"], "test": []}
     with pytest.raises(DatasetError) as caught:
         given(BOOK, lists, "lists")
     assert sentences(caught.value) == [

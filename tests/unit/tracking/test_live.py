@@ -26,9 +26,6 @@ from htr_exp.tracking import store, writer
 
 pytest.importorskip("flask", reason="a tracking server needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 
-SLACK_S = 8.0
-"""How much longer a run may take for a server that does not answer: END_S, and what two busy cores make of it."""
-
 
 class Server:
     """A real tracking server on the loopback that can be stopped and started again."""
@@ -131,7 +128,7 @@ def reporter_of(process: subprocess.Popen[str]) -> psutil.Process:
             return [child for child in children if "htr_exp.tracking.live" in child.cmdline()]
         return []
 
-    return until(found, "the reporter")[0]  # type: ignore[no-any-return]
+    return until(found, "the reporter")[0]
 
 
 @pytest.mark.slow
@@ -153,7 +150,7 @@ def test_epochs_appear_while_the_run_is_under_way(htr_exp: CommandLine, scenario
     (run,) = htr_exp.runs
     assert server.curve(ended) == curve_of(run)
     assert len(server.curve(ended)) == 20
-    assert ended.data.metrics["test_cer"] == run.result()["test"]["best"]["cer"]  # type: ignore[index]
+    assert ended.data.metrics["test_cer"] == run.result()["test"]["best"]["cer"]
     shown = {one.path for one in writer.client(server.uri).list_artifacts(ended.info.run_id)}
     assert {"best.mlmodel", "results.json", "log.txt", "metrics.jsonl", "predictions"} <= shown
     assert ("not reported" in run.log.read_text()) == missed
@@ -228,21 +225,17 @@ def test_eight_runs_at_once_have_every_metric_once(htr_exp: CommandLine, scenari
 
 
 @pytest.mark.slow
-def test_server_that_hangs_or_is_not_there_costs_a_run_a_moment(
+def test_a_run_ends_although_its_server_hangs_or_is_not_there(
     htr_exp: CommandLine, scenario: Scenario, silent: str
 ) -> None:
     scenario.play(epoch_seconds=2)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    took = {}
     for seed, changes in enumerate([(), to(silent), to(nobody)]):
-        before = time.monotonic()
-        done = htr_exp.train(f"seed={seed}", *changes)
-        took[changes] = time.monotonic() - before
+        done = htr_exp.train(f"seed={seed}", *changes)  # a client that waits for this server waits a quarter of an hour
         assert done.code == 0
         assert ("is not wholly in MLflow" in " ".join(done.stderr.split())) == bool(changes)
-    assert max(took.values()) < took[()] + SLACK_S
     logs = [run.log.read_text() for run in htr_exp.runs]
     assert sorted(log.count("not reported live") for log in logs) == [0, 1, 1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import sqlite3
@@ -82,10 +83,8 @@ def test_what_a_disk_says_is_put_in_words(error: Exception, words: str) -> None:
 
 
 def test_without_the_whole_of_mlflow_the_extra_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find_spec = writer.importlib.util.find_spec
-    monkeypatch.setattr(
-        writer.importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else find_spec(name)
-    )
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else find_spec(name))
     recorded = sync_runs([make_run(place)], workspace=place)[0]
     assert "pip install 'htr-exp[mlflow]'" in str(recorded.problem)
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,11 +194,11 @@ def test_files_that_change_while_they_are_read(
     really = os.open
     done: list[bool] = []
 
-    def meddled(name: object, *rest: object, **more: object) -> int:
+    def meddled(name: Any, *rest: Any, **more: Any) -> int:
         if not done and str(name) == str(path):
             done.append(True)
             meddle()
-        return really(name, *rest, **more)  # type: ignore[arg-type]
+        return really(name, *rest, **more)
 
     monkeypatch.setattr(os, "open", meddled)
     found = examine_folders([folder])

@@ -46,7 +46,7 @@ def utf7(xml: str) -> bytes:
     return (head.replace("UTF-8", "UTF-7") + "\n" + hidden).encode()
 
 
-ENTITIES = {
+ENTITIES: dict[str, str | bytes] = {
     "billion laughs": laughs(),
     "billion laughs in an attribute": in_attribute(laughs(), "l11"),
     "quadratic": doctype(f'<!ENTITY a "{"a" * 100_000}">', "&a;" * 50_000),
