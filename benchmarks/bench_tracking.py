@@ -70,7 +70,7 @@ def all_at_once(scratch: Path, name: str, tracking: list[str]) -> tuple[Path, li
     workspace = scratch / name
     pages = make_pages(workspace / "pages")
     (workspace / "base.mlmodel").write_bytes(weights(accuracy=0.5))
-    ketos = programs(workspace / "kraken", ketos="fake_ketos.py")
+    ketos = programs(workspace / "kraken")
     (workspace / "scenario.json").write_text(json.dumps({"epoch_seconds": EPOCH_S}))
     words = [f"dataset.path={pages}", f"model.path={workspace}/base.mlmodel", f"runtime.ketos={ketos}",
              f"site.workspace={workspace}", "split.validation=0.17", "split.test=0.17", "training.device=cpu",

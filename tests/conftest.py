@@ -91,13 +91,13 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenario:
 @pytest.fixture
 def fake_kraken(tmp_path: Path, scenario: Scenario) -> Path:
     """The path of a `ketos` with a `kraken` beside it: `runtime.ketos=...`."""
-    return programs(tmp_path / "kraken" / "bin", ketos="fake_ketos.py")
+    return programs(tmp_path / "kraken" / "bin")
 
 
 @pytest.fixture
 def fake_kraken4(tmp_path: Path, scenario: Scenario) -> Path:
     """The same as 4.3.13."""
-    return programs(tmp_path / "kraken4" / "bin", ketos="fake_ketos4.py", release="4.3")
+    return programs(tmp_path / "kraken4" / "bin", release="4.3")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""A stand-in for kraken 7.1.1's `ketos`: the same words in, the same files, log lines and exit codes out, nothing learnt.
+"""A stand-in for kraken's `ketos`, 7.1.1 or 4.3.13 (FAKE_RELEASE): the same words in, the same files, log lines and exit codes out, nothing learnt.
 
-It imitates what a training framework depends on:
+It imitates what a training framework depends on. Of 7.1.1:
 
 - `compile` writes one Arrow row a line, in the order of the list of pages and of their lines;
 - `train -v` logs one line a validation, then writes a checkpoint, of which it keeps the ten best alone; `-q fixed` ends after
@@ -16,6 +16,18 @@ It imitates what a training framework depends on:
   one that was written within a validation, only the rest of it is done and logged;
 - `convert` refuses to overwrite.
 
+What differs in 4.3.13:
+
+- --device, --workers and --precision belong to the subcommand; --threads and what came later are unknown;
+- `train -v` first logs a sanity check on two batches, which counts for nothing but its own choice of the best;
+- after every validation it writes STEM_N.mlmodel, N from 0 at every start, with the history of the model it began with and its
+  own behind it; it keeps no state of the optimiser and deletes nothing;
+- the folder of STEM must be there: without it, it fails after the first epoch;
+- `-q dumb` ends after -N epochs, `-q early` after --lag epochs without improvement; it then copies its own choice to
+  STEM_best.mlmodel, which may be the sanity check's (epoch 0);
+- `segtrain` takes no numbers of classes, and names the outputs of its models rightly; the accuracy of their history is the mean
+  IoU. With `--resize union` and a base model that has classes which the pages lack, it fails in its sanity check.
+
 The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`,
 `compile_seconds`, `checkpoint_kb`, `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
 `drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name). Of segtrain: `mean_iu` (one an
@@ -27,74 +39,106 @@ from __future__ import annotations
 
 import argparse
 import os
-import pickle
-import signal
 import struct
 import sys
 import time
-import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fakes.scenario import (
-    Classes,
-    classes_of_model,
-    fail_if,
-    lines_of,
-    log_call,
-    numbered,
-    resized,
-    scenario,
-    segmentation_weights,
-    weights,
-)
+from fakes.ketos_4 import Training4
+from fakes.ketos_7 import Training7, weights_of
+from fakes.ketos_training import Training
+from fakes.scenario import fail_if, lines_of, log_call, scenario
 
-CHARACTERS = 1000
-KEPT = 10
+
+@dataclass(frozen=True)
+class Release:
+    """What a release is called, and the options that it takes; a name with a star is a flag, one with a plus takes two values."""
+
+    version: str
+    group: str
+    compiling: str  # each of them must be given
+    training: str  # of both tasks
+    recognition: str
+    segmentation: str
+    epochs: int  # where -N is not given
+    kind: type[Training]
+    converts: bool
+
+
+BOTH = "-f -t -e -i -s -o -q -r -m -w -g -ss --resize --lag --optimizer --warmup --schedule --sched-patience --cos-max --augment* --no-augment*"
+READ = "-B -u --pad --normalize-whitespace* --no-normalize-whitespace*"
+
+RELEASES = {
+    "7.1": Release(
+        version="7.1.1",
+        group="-v* -r* --no-deterministic* -s -d --precision --workers --threads --config",
+        compiling="-f -o -F",
+        training=f"{BOTH} --resume --weights-format --gradient-clip-val --accumulate-grad-batches --cos-min-lr",
+        recognition=READ,
+        segmentation="--line-width --bl-tol --dice-weight --pad+ -tl*",
+        epochs=50,
+        kind=Training7,
+        converts=True,
+    ),
+    "4.3": Release(
+        version="4.3.13",
+        group="-v* -r* --no-deterministic* -s",
+        compiling="-f -o -F --workers",
+        training=f"{BOTH} -d --precision --workers",
+        recognition=READ,
+        segmentation="--line-width --pad+ -bl* -tl* -cl*",
+        epochs=-1,
+        kind=Training4,
+        converts=False,
+    ),
+}
 
 
 def main() -> None:
+    release = RELEASES[os.environ["FAKE_RELEASE"]]
     if "--version" in sys.argv:
-        print("ketos, version 7.1.1")
+        print(f"ketos, version {release.version}")
         return
     log_call("ketos")
+    args, play = parser_of(release).parse_args(), scenario()
+    if args.verb == "compile":
+        compile_lines(args, play)
+    elif args.verb == "convert":
+        convert(args, play)
+    else:
+        release.kind(args, play).run()
+
+
+def parser_of(release: Release) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ketos", allow_abbrev=False)
-    for option in ("-d", "--precision", "-s", "--workers", "--threads", "--config"):
-        parser.add_argument(option)
-    parser.add_argument("-v", action="store_true")
-    parser.add_argument("-r", action="store_true")
-    parser.add_argument("--no-deterministic", action="store_true")
+    take(parser, release.group)
     verbs = parser.add_subparsers(dest="verb", required=True)
     compiling = verbs.add_parser("compile", allow_abbrev=False)
-    for option in ("-f", "-o", "-F"):
-        compiling.add_argument(option, required=True)
-    compiling.add_argument("--legacy-polygons", action="store_true")
-    converting = verbs.add_parser("convert", allow_abbrev=False)
-    converting.add_argument("-o", required=True)
-    converting.add_argument("--weights-format", required=True)
-    converting.add_argument("checkpoint", type=Path)
-    training = verbs.add_parser("train", allow_abbrev=False)
-    for option in ["-B", "-u", "--pad"]:
-        training.add_argument(option)
-    for option in ("--normalize-whitespace", "--no-normalize-whitespace"):
-        training.add_argument(option, action="store_true")
-    segmenting = verbs.add_parser("segtrain", allow_abbrev=False)
-    for option in ["--line-width", "--bl-tol", "--dice-weight"]:
-        segmenting.add_argument(option)
-    segmenting.add_argument("--pad", nargs=2)
-    segmenting.add_argument("-tl", action="store_true")
-    taken = """-f -t -e -i -s -o -q -r -m -w -g -ss --resume --weights-format --resize --lag --optimizer --gradient-clip-val
-        --accumulate-grad-batches --warmup --schedule --sched-patience --cos-max --cos-min-lr"""
-    for verb in (training, segmenting):
-        for option in taken.split():
-            verb.add_argument(option)
-        verb.add_argument("-N", type=int, default=50)
-        verb.add_argument("--min-epochs", type=int, default=0)
-        for option in ("--augment", "--no-augment"):
-            verb.add_argument(option, action="store_true")
-    args = parser.parse_args()
-    doing = {"compile": compile_lines, "convert": convert, "train": train, "segtrain": train}
-    doing[args.verb](args, scenario())
+    take(compiling, release.compiling, required=True)
+    if release.converts:
+        take(compiling, "--legacy-polygons*")
+        converting = verbs.add_parser("convert", allow_abbrev=False)
+        take(converting, "-o --weights-format", required=True)
+        converting.add_argument("checkpoint", type=Path)
+    for verb, more in (("train", release.recognition), ("segtrain", release.segmentation)):
+        training = verbs.add_parser(verb, allow_abbrev=False)
+        take(training, f"{release.training} {more}")
+        training.add_argument("-N", type=int, default=release.epochs)
+        training.add_argument("--min-epochs", type=int, default=0)
+    return parser
+
+
+def take(parser: argparse.ArgumentParser, options: str, *, required: bool = False) -> None:
+    """Let a parser take options, written as in `Release`."""
+    for option in options.split():
+        if option.endswith("*"):
+            parser.add_argument(option[:-1], action="store_true")
+        elif option.endswith("+"):
+            parser.add_argument(option[:-1], nargs=2)
+        else:
+            parser.add_argument(option, required=required)
 
 
 def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
@@ -116,7 +160,7 @@ def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
 
 
 def struct_of(texts: list[str], line: Any) -> Any:
-    """Return rows without an image, made of buffers: given Python values, pyarrow imports pandas for seconds."""
+    """Rows without an image, made of buffers: given Python values, pyarrow imports pandas for seconds."""
     import pyarrow as pa
 
     encoded = [text.encode() for text in texts]
@@ -129,215 +173,6 @@ def struct_of(texts: list[str], line: Any) -> Any:
     no_words = pa.Array.from_buffers(pa.string(), 0, [None, pa.py_buffer(bytes(4)), pa.py_buffer(b"")])
     language = pa.Array.from_buffers(line[2].type, len(texts), [None, pa.py_buffer(nothing)], children=[no_words])
     return pa.Array.from_buffers(line, len(texts), [None], children=[text, im, language])
-
-
-class State:
-    """What a checkpoint remembers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.epochs = 0
-        self.best: list[tuple[float, str]] = []  # of the ten kept
-        self.best_accuracy = -1.0
-        self.waited = 0
-        self.validating = False
-        self.classes: dict[str, Classes] | None = None  # of a segmenter: what its outputs are called, what they learn
-        self.claimed: float | None = None
-
-    @classmethod
-    def of(cls, checkpoint: Path, folder: Path) -> State:
-        with zipfile.ZipFile(checkpoint) as archive:
-            values = pickle.loads(archive.read("archive/data.pkl"))
-        state = cls(folder)
-        state.epochs = values["fake"]["epochs"]
-        state.best_accuracy, state.waited = values["fake"]["best_accuracy"], values["fake"]["waited"]
-        state.validating, state.classes = values["fake"]["validating"], values["fake"]["classes"]
-        if values["fake"]["folder"] == str(folder.absolute()):
-            state.best = values["fake"]["best"]
-        return state
-
-    def write(self, path: Path, *, under_way: bool, accuracy: float, padding_kb: int) -> None:
-        progress = {"ready": self.epochs + under_way, "started": self.epochs + under_way, "processed": self.epochs}
-        loop = {
-            "epoch_progress": {"current": {**progress, "completed": self.epochs}},
-            "epoch_loop.batch_progress": {"is_last_batch": self.validating},
-        }
-        values = {
-            "loops": {"fit_loop": loop},
-            "fake": {
-                "epochs": self.epochs,
-                "accuracy": accuracy,
-                "best": self.best,
-                "best_accuracy": self.best_accuracy,
-                "waited": self.waited,
-                "validating": self.validating,
-                "classes": self.classes,
-                "claimed": self.claimed,
-                "folder": str(self.folder.absolute()),
-            },
-        }
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("archive/data.pkl", pickle.dumps(values))
-            archive.writestr("archive/data/0", os.urandom(1024 * padding_kb))
-
-
-def train(args: argparse.Namespace, play: dict[str, Any]) -> None:
-    folder = Path(args.o)
-    layout = args.verb == "segtrain"
-    if args.resume:
-        state = State.of(Path(args.resume), folder)
-    else:
-        state = State(folder)
-        for listed in (args.t, args.e):
-            for compiled in Path(listed).read_text().split("\n"):
-                if compiled and not Path(compiled).exists():
-                    sys.exit(f"Error: no data in {compiled}")
-        if args.i is not None and not Path(args.i).exists():
-            sys.exit(f"Error: no model {args.i}")
-        if (args.i is None) == (args.s is None):
-            sys.exit("Error: give a base model or a network")
-        if layout:
-            state.classes = classes_of(args)
-    fail_if(play, "train")
-    folder.mkdir(parents=True, exist_ok=True)
-    if not layout:
-        print(
-            "[11/23/26 15:02:12] INFO     Training set 152 lines, validation set 42 lines, alphabet 60 symbols  vgsl.py:334"
-        )
-    if layout and "replaced_page" in play:
-        print("[11/27/26 23:18:40] INFO     Failed. Replacing with sample 1  segmentation.py:172")
-    asked: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
-    padding = play.get("checkpoint_kb", 0)
-    accuracy = state.best_accuracy
-
-    def steps(seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while True:
-            if asked:
-                print("[rank: 0] Received SIGTERM: 15")
-                state.write(folder / "checkpoint_abort.ckpt", under_way=True, accuracy=accuracy, padding_kb=padding)
-                sys.exit(0)
-            if time.monotonic() >= end:
-                return
-            time.sleep(min(seconds, 0.02))
-
-    while not over(args, state):
-        fault(play, state.epochs)
-        share = 0.5 if state.validating else 1  # of the validation that is left to do
-        if not state.validating:
-            steps(play.get("epoch_seconds", 0.02))
-        state.validating = True
-        if "validation_seconds" in play:
-            print("validates", flush=True)
-        steps(play.get("validation_seconds", 0))
-        state.validating = False
-        if layout:
-            accuracy = mean_iu_of(play, state.epochs)
-            state.claimed = at_epoch(play.get("found"), state.epochs)
-            said = f"validation run: accuracy 0.9712 mean_acc 0.9712 mean_iu {accuracy!r} freq_iu 0.9503"
-            found = f"validation bl detection: P 0.9000 R {0.5 + accuracy / 2:.4f} F1 {0.6 + accuracy / 3:.4f}"
-            print(f"[11/27/26 23:24:22] INFO     {said:110} blla.py:360", flush=True)
-            print(f"{'':20}INFO     {found:110} blla.py:373", flush=True)
-        else:
-            errors = round(errors_of(play, state.epochs) * share)
-            accuracy = 1 - errors / CHARACTERS
-            said = f"validation run: total chars {CHARACTERS * share:.1f} errors {errors:.1f} accuracy {accuracy!r}"
-            print(f"[11/23/26 15:02:12] INFO     {said:90} vgsl.py:404", flush=True)
-        validated(state, accuracy, padding)
-    best = max(state.best, key=lambda one: one[0])
-    target = folder / f"best_{best[0]:.4f}.{'mlmodel' if args.weights_format == 'coreml' else 'safetensors'}"
-    target.write_bytes(weights_of(Path(best[1])))
-    print(f"Converting best model {best[1]} (score: {best[0]:.4f}) to weights file {target}")
-
-
-def classes_of(args: argparse.Namespace) -> dict[str, Classes]:
-    """Return what the outputs of the network will be called, and what they will learn."""
-    pages = [Path(line) for line in Path(args.t).read_text().split("\n") if line]
-    learnt = numbered(pages)
-    if args.config:
-        import yaml
-
-        given = yaml.safe_load(Path(args.config).read_text())["segtrain"]
-        pairs = {"baselines": given["line_class_mapping"], "regions": given["region_class_mapping"]}
-        learnt = {sort: {name: number for name, number in of} for sort, of in pairs.items()}
-    if args.i is None:
-        return {"called": learnt, "learnt": learnt}
-    base = classes_of_model(Path(args.i))
-    if args.resize not in ("union", "new") and {sort: {*of} for sort, of in base.items()} != {
-        sort: {*of} for sort, of in learnt.items()
-    }:
-        sys.exit("ValueError: Training data and model class mapping differ (fail)")
-    called = resized(base, learnt, args.resize)
-    if {sort: {*of.values()} for sort, of in called.items()} != {sort: {*of.values()} for sort, of in learnt.items()}:
-        sys.exit(f"Error: outputs are called {called} and learn {learnt}")
-    return {"called": called, "learnt": learnt}
-
-
-def mean_iu_of(play: dict[str, Any], epoch: int) -> float:
-    """Return the mean IoU of an epoch: as the scenario lists it (its last for all later ones), else more and more."""
-    given = at_epoch(play.get("mean_iu"), epoch)
-    return min(0.6 + 0.025 * epoch, 0.9) + epoch * 7 % 5 / 1000 if given is None else given
-
-
-def at_epoch(given: list[float] | None, epoch: int) -> float | None:
-    return given[min(epoch, len(given) - 1)] if given else None
-
-
-def over(args: argparse.Namespace, state: State) -> bool:
-    if args.q == "fixed":
-        return state.epochs >= args.N
-    spent = state.waited >= int(args.lag) or state.best_accuracy >= 1
-    return state.epochs > 0 and spent and state.epochs >= args.min_epochs
-
-
-def errors_of(play: dict[str, Any], epoch: int) -> int:
-    """Return the validation errors of an epoch: as the scenario lists them (its last for all later ones), else fewer and fewer."""
-    given = play.get("errors")
-    return given[min(epoch, len(given) - 1)] if given else max(400 - 25 * epoch, 100) + epoch * 7 % 5
-
-
-def fault(play: dict[str, Any], epoch: int) -> None:
-    if play.get("at_epoch") != epoch:
-        return
-    if play.get("fail") == "train":
-        print(play.get("message", "RuntimeError: something went wrong"))
-        sys.exit(1)
-    if "die" in play:
-        if play.get("once"):
-            died = Path(os.environ["FAKE_KETOS"]).with_name("died")
-            if died.exists():
-                return
-            died.touch()
-        os.kill(os.getpid(), play["die"])
-
-
-def validated(state: State, accuracy: float, padding_kb: int) -> None:
-    """Count patience, and keep the checkpoint if it is among the ten best: of equals the earlier stays."""
-    name = state.folder / f"checkpoint_{state.epochs:02d}-{accuracy:.4f}.ckpt"
-    state.epochs += 1
-    improved = accuracy > state.best_accuracy
-    state.best_accuracy, state.waited = max(accuracy, state.best_accuracy), 0 if improved else state.waited + 1
-    worst = min(state.best, key=lambda one: one[0], default=None)
-    full = len(state.best) >= KEPT
-    if full and worst is not None and accuracy <= worst[0]:
-        return
-    state.best.append((accuracy, str(name)))
-    if full and worst is not None:
-        state.best.remove(worst)
-    state.write(name, under_way=False, accuracy=accuracy, padding_kb=padding_kb)
-    if full and worst is not None:
-        Path(worst[1]).unlink(missing_ok=True)
-
-
-def weights_of(checkpoint: Path) -> bytes:
-    with zipfile.ZipFile(checkpoint) as archive:
-        values = pickle.loads(archive.read("archive/data.pkl"))["fake"]
-    about = {"claimed": values["claimed"]} if values["claimed"] is not None else {}
-    about |= {"epochs": values["epochs"], "accuracy": values["accuracy"]}
-    if values["classes"] is None:
-        return weights(**about)
-    return segmentation_weights(values["classes"]["called"], values["classes"]["learnt"], **about)
 
 
 def convert(args: argparse.Namespace, play: dict[str, Any]) -> None:

@@ -35,15 +35,15 @@ class Scenario:
         return [json.loads(line)["pid"] for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def programs(folder: Path, *, ketos: str, release: str = "7.1") -> Path:
-    """Write programs `ketos` and `kraken` that are fakes; return the former's path."""
+def programs(folder: Path, *, release: str = "7.1") -> Path:
+    """Write programs `ketos` and `kraken` that are fakes of a release; return the former's path."""
     folder.mkdir(parents=True)
-    for name, fake in (("ketos", ketos), ("kraken", "fake_kraken.py")):
+    for name in ("ketos", "kraken"):
         program = folder / name
         program.write_text(
             f"#!{sys.executable}\nimport os, runpy, sys\nsys.path.insert(0, {str(TESTS)!r})\n"
             f"os.environ['FAKE_RELEASE'] = {release!r}\n"
-            f"runpy.run_path({str(FAKES / fake)!r}, run_name='__main__')\n"
+            f"runpy.run_path({str(FAKES / f'fake_{name}.py')!r}, run_name='__main__')\n"
         )
         program.chmod(0o755)
     return folder / "ketos"

@@ -15,7 +15,8 @@ Planned = Callable[..., RunDir]
 NUMBERS = {"lines": {"DefaultLine": 2, "HeadingLine": 3}, "regions": {"MainZone": 4, "MarginTextZone": 5}}
 
 
-RELEASES = {"7.1.1": ("fake_ketos.py", "7.1"), "4.3.13": ("fake_ketos4.py", "4.3")}
+RELEASES = {"7.1.1": "7.1", "4.3.13": "4.3"}
+"""Version -> the name by which a fake kraken knows it."""
 
 
 def results(run: RunDir) -> dict[str, Any]:

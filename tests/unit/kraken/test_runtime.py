@@ -59,7 +59,7 @@ def site(tmp_path: Path, workspace: Path, fake_kraken4: Path, monkeypatch: pytes
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKES / "fake_apptainer.py"}" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("FAKE_IMAGE", str(programs(tmp_path / "in-image", ketos="fake_ketos4.py", release="4.3").parent))
+    monkeypatch.setenv("FAKE_IMAGE", str(programs(tmp_path / "in-image", release="4.3").parent))
     words = ["runtime=module", f"runtime.modulepath=[{modulefiles}]", f"runtime.image={image}"]
     return Site(modulefiles, modulefile, image, words)
 
@@ -264,7 +264,7 @@ def test_a_training_goes_on_with_the_version_that_began_it_or_not_at_all(
     assert run.epochs()
     scenario.play()
     site.modulefile.unlink()
-    monkeypatch.setenv("FAKE_IMAGE", str(programs(tmp_path / "newer", ketos="fake_ketos.py").parent))
+    monkeypatch.setenv("FAKE_IMAGE", str(programs(tmp_path / "newer").parent))
     assert elsewhere("resume", run.name).code == 1
     reason = run.state().reason or ""
     assert "the training began with kraken 4.3.13 and only kraken 7.1.1 is here" in reason

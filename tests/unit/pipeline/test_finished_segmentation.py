@@ -48,8 +48,7 @@ class Finished:
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     """One run of each release for all tests of this file that change nothing."""
     folder = tmp_path_factory.mktemp("finished")
-    fake, release = RELEASES[request.param]
-    ketos = programs(folder / "bin", ketos=fake, release=release)
+    ketos = programs(folder / "bin", release=RELEASES[request.param])
     (folder / "base_layout.mlmodel").write_bytes(segmentation_weights(BLLA, accuracy=0.4))
     (folder / "workspace").mkdir()
     with pytest.MonkeyPatch.context() as patch:
