@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -90,6 +91,27 @@ def test_a_fault_of_ours_keeps_its_traceback(call: Call, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "htr_exp.cli.options", None)
     with pytest.raises(ImportError):
         call("options")
+
+
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt, 130), (BrokenPipeError, 0)])
+def test_ctrl_c_and_a_reader_that_left_are_no_faults(
+    raised: type[BaseException], code: int, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(args: object) -> int:
+        raise raised
+
+    monkeypatch.setattr("htr_exp.cli.options.run", run)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())  # which is closed where nobody reads
+    assert call("options").code == code
+
+
+def test_a_current_directory_that_is_gone_is_said(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    said = call("status")
+    assert (said.code, said.err) == (2, "error: the current directory was deleted or moved: go to another one\n")
 
 
 def test_a_dry_run_shows_plan_and_commands_and_starts_nothing(dry: Call, workspace: Path) -> None:

@@ -36,3 +36,20 @@ def test_names_are_joined_as_in_a_sentence(names: str, said: str) -> None:
 @pytest.mark.parametrize(("count", "said"), [(999, "999 bytes"), (1500, "1.5 kB"), (2e10, "20 GB")])
 def test_sizes_are_told_as_disks_are_sold(count: float, said: str) -> None:
     assert text.size(count) == said
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 bytes"), (9.94e6, "9.9 MB"), (10e6, "10 MB"), (1.5e12, "1.5 TB")])
+def test_small_numbers_of_a_unit_have_one_decimal(count: float, said: str) -> None:
+    assert text.size(count) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (5400, "1.5 h"), (360_000, "100.0 h")],
+)
+def test_times_are_told_in_the_unit_that_fits(seconds: float, said: str) -> None:
+    assert text.duration(seconds) == said
+
+
+def test_shares_are_told_in_percent_with_two_decimals() -> None:
+    assert [text.percent(share) for share in (0.123456, 0.0, 1.0, None)] == ["12.35 %", "0.00 %", "100.00 %", "-"]
