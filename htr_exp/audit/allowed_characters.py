@@ -55,7 +55,7 @@ class CharacterTable:
     _verdicts: dict[str, tuple[bool, str | None]] = field(default_factory=dict, repr=False, compare=False)
 
     def offences(self, texts: Iterable[str]) -> list[list[tuple[str, str | None]]]:
-        """Return for each text what it has and may not have, in order, with what the table writes instead.
+        """The characters of each text that are not allowed, in order, with what the table writes instead.
 
         A row counts wherever it matches the text, whatever the order of rows: what any row allows is allowed. Blanks
         always are. Both sides are compared in NFD: a table says which characters there are, not how they are coded.
@@ -76,7 +76,7 @@ class CharacterTable:
         return found
 
     def _verdict(self, one: str) -> tuple[bool, str | None]:
-        """Return whether a character is allowed on its own, and what the table has instead."""
+        """Whether a character is allowed on its own, and what the table has instead."""
         rows = [row for row in self.rows if row.pattern.fullmatch(one)]
         allowed = one.isspace() or any(row.instead is None for row in rows)
         return allowed, None if allowed else next((row.instead for row in rows), None)

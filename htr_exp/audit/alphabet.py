@@ -26,7 +26,7 @@ _BLANK = re.compile(r"\s")
 
 
 def trained_text(text: str, *, normalization: Form | None, normalize_whitespace: bool) -> str:
-    """Return a transcription as kraken trains on it (text_normalize and text_whitespace_normalize of 4.3 and 7.1).
+    """A transcription as kraken trains on it (text_normalize and text_whitespace_normalize of 4.3 and 7.1).
 
     Args:
         text: as in the file.
@@ -48,7 +48,7 @@ class CharacterFinding:
     instead: str | None = None  # what the table of allowed characters has for it
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """As programs read it: keys and values of JSON."""
         return {**_characters(self.text), "count": self.count, "examples": list(self.examples)} | (
             {} if self.instead is None else {"instead": self.instead}
         )
@@ -62,7 +62,7 @@ class TwinFinding:
     examples: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """As programs read it: keys and values of JSON."""
         rare, common = (
             {**_characters(text), "count": count}
             for text, count in zip((self.twin.rare, self.twin.common), self.twin.counts)
@@ -70,7 +70,7 @@ class TwinFinding:
         return {"why": self.twin.why, "rare": rare, "common": common, "examples": list(self.examples)}
 
     def described(self) -> str:
-        """Return which is rare, how often and where, and what it looks like."""
+        """A sentence: the rare character, how often and where it occurs, and which one it looks like."""
         rare, common = self.twin.counts
         how = {"other script": " of another script", "normal form": " in the other normal form"}.get(self.twin.why, "")
         where = f", {self.examples[0]}" if self.examples else ""
@@ -110,7 +110,7 @@ class AlphabetAudit:
     replaced: tuple[CharacterFinding, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as `check --json` prints it."""
+        """As `check --json` prints it."""
         return {
             "characters": {one: count for one, count in self.characters.most_common()},
             "unknown": [one.to_json() for one in self.unknown],
@@ -200,7 +200,7 @@ class _Texts:
         return found
 
     def examples(self, wanted: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Return the first places of some characters; decomposed ones are found in composed text, too."""
+        """The first places of some characters; decomposed ones are found in composed text, too."""
         found: dict[str, list[str]] = {one: [] for one in wanted}
         missing = set(wanted)
         for page in self._pages:
@@ -225,7 +225,7 @@ def _twins(texts: _Texts, look_alikes: bool) -> list[Twin]:
 
 
 def _nearest(texts: _Texts, asked: str | None, known: set[str], unknown: int) -> tuple[str, int] | None:
-    """Return the normal form in which the model lacks fewest characters, if it is better than the one asked for."""
+    """The normal form in which the model lacks fewest characters, if it is better than the one asked for."""
     if not unknown:
         return None
     forms: tuple[Form, Form] = ("NFC", "NFD")
@@ -241,7 +241,7 @@ def _nearest(texts: _Texts, asked: str | None, known: set[str], unknown: int) ->
 def _offences(
     pages: Sequence[GroundTruthPage], allowed: CharacterTable
 ) -> tuple[tuple[CharacterFinding, ...], tuple[CharacterFinding, ...]]:
-    """Return what a table of allowed characters does not have, and what it replaces."""
+    """What a table of allowed characters does not have, and what it replaces."""
     counts: Counter[tuple[str, str | None]] = Counter()
     places: dict[tuple[str, str | None], list[str]] = {}
     for page in pages:

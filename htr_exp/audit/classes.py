@@ -43,11 +43,11 @@ class ClassNames:
     classes: Classes
 
     def line(self, kind: str | None) -> str | None:
-        """Return the class of a line, or None if it is left out."""
+        """The class of a line, or None if it is left out."""
         return self._of("lines", kind)
 
     def region(self, kind: str | None) -> str | None:
-        """Return the class of a region, or None if it is left out."""
+        """The class of a region, or None if it is left out."""
         return self._of("regions", kind)
 
     def _of(self, sort: str, kind: str | None) -> str | None:
@@ -74,7 +74,7 @@ def setting_problems(classes: Classes) -> Iterator[Problem]:
 
 
 def _unusable(name: str) -> str | None:
-    """Return why kraken cannot take a class's name; None if it can."""
+    """Why kraken cannot take a class's name; None if it can."""
     if name in RESERVED:
         return "kraken calls the ends of lines so"
     if not name.strip() or name != name.strip() or type_name(name) != name:
@@ -105,7 +105,7 @@ class ClassAudit:
     vocabulary: str | None
 
     def trained(self, sort: str) -> list[str]:
-        """Return the classes of the training pages, in the order of their names."""
+        """The classes of the training pages, in the order of their names."""
         return sorted(name for name, sides in self.counts[sort].items() if sides["train"])
 
     @property
@@ -251,7 +251,7 @@ class ClassAudit:
             yield f"training.resize=union keeps {', '.join(absent)} of {model}, which no training page has: it unlearns to find it"
 
     def facts(self) -> dict[str, Any]:
-        """Return what the record says of the classes."""
+        """The part of the record about the classes, as JSON."""
         return {
             "classes": {
                 "counts": {sort: {name: dict(sides) for name, sides in sorted(of.items())} for sort, of in self.counts.items()},

@@ -183,11 +183,11 @@ def _twin(one: str, other: str, times: int, other_times: int, why: Why) -> Twin:
 
 
 def spelled(text: str) -> str:
-    """Return characters as they look and by their code points: `ꝑ U+A751`; marks and what is not printed by code alone."""
+    """Characters as they look and by their code points: `ꝑ U+A751`; marks and what is not printed by code alone."""
     shown = text if text.isprintable() and text.strip() and not unicodedata.combining(text[0]) else ""
     return f"{shown} {' '.join(f'U+{ord(one):04X}' for one in text)}".strip()
 
 
 def listed(texts: Sequence[str]) -> str:
-    """Return characters one after the other, each as `spelled` has it."""
+    """Characters one after the other, each as `spelled` has it."""
     return ", ".join(map(spelled, texts))

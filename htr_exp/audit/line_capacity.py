@@ -42,7 +42,7 @@ class CrowdedLine:
     certain: bool
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as it is recorded."""
+        """As run folders record it."""
         return {
             "page": self.page,
             "line": self.line,
@@ -62,7 +62,7 @@ def crowded_lines(
     normalize_whitespace: bool = True,
     alphabet: Collection[str] = (),
 ) -> tuple[CrowdedLine, ...]:
-    """Return the lines that need more columns than a network leaves.
+    """The lines that need more columns than a network leaves.
 
     How large kraken cuts a line out of its page is estimated from baseline and polygon: what is found is found with the
     certainty that `CUT_HEIGHT` tells.
@@ -93,7 +93,7 @@ def crowded_lines(
 
 
 def warning(found: Sequence[CrowdedLine], lines: int) -> str | None:
-    """Return what to say of crowded lines, or None if there are none.
+    """The warning about crowded lines, or None if there are none.
 
     Args:
         found: the lines.

@@ -52,7 +52,7 @@ class MemoryEstimate:
     pages: Sequence[GroundTruthPage]
 
     def peak_gb(self, workers: int) -> float | None:
-        """Return how much it takes at its peak on the CPU, GB (10^9 bytes); None where the specification does not tell.
+        """Memory at the peak on the CPU, GB (10^9 bytes); None where the specification does not tell.
 
         Args:
             workers: processes that load pages, each of which holds one.
@@ -92,7 +92,7 @@ class MemoryEstimate:
             )
 
     def facts(self) -> dict[str, Any]:
-        """Return the estimate for the record."""
+        """The estimate for the record."""
         alone, with_one = self.peak_gb(0), self.peak_gb(1)
         if alone is None or with_one is None:
             return {"memory": None}
@@ -111,7 +111,7 @@ class MemoryEstimate:
 
 
 def workers_within(allocated_gb: float | None, said: Mapping[str, float] | None, most: int) -> int:
-    """Return how many loader processes fit beside a training into what is allocated, at most so many.
+    """Number of loader processes that fit into the memory beside a training, at most `most`.
 
     Args:
         allocated_gb: None: nobody says.
@@ -125,7 +125,7 @@ def workers_within(allocated_gb: float | None, said: Mapping[str, float] | None,
 
 
 def scaled_pixels(network: str, width: int, height: int) -> int | None:
-    """Return how many pixels a page has when the network is shown it; None where the specification does not tell."""
+    """Number of pixels of a page after it was scaled for the network; None where the specification does not tell."""
     blocks = _blocks(network)
     entry = _INPUT.match(blocks[0]) if blocks else None
     if entry is None or not width or not height:
@@ -139,7 +139,7 @@ def scaled_pixels(network: str, width: int, height: int) -> int | None:
 
 
 def values_per_pixel(network: str, outputs: int) -> float | None:
-    """Return how many values a network keeps for each pixel that it is shown: the channels of its layers by their strides.
+    """Number of values that a network keeps for each input pixel: the channels of its layers, divided by their strides.
 
     Args:
         network: its VGSL specification.

@@ -30,10 +30,10 @@ class TrainingData(Protocol):
         """Yield what to know before a training starts."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what the record says of it."""
+        """The part of the record about this, as JSON."""
 
     def summary(self) -> list[tuple[str, str]]:
-        """Return what a dry run shows of it: name and value."""
+        """What a dry run shows: pairs of a name and a value."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Lines:
             yield said
 
     def facts(self) -> dict[str, Any]:
-        """Return how many training lines the network cannot learn from, and which for certain; None where that is unknown."""
+        """How many training lines the network cannot learn from, and which for certain; None where that is unknown."""
         if not self.lines:
             return {}
         if self.crowded is None:
@@ -75,7 +75,7 @@ class Lines:
         return {"crowded_lines": {"count": len(self.crowded), "certain": certain}}
 
     def summary(self) -> list[tuple[str, str]]:
-        """Return nothing: what there is to say of the lines is in the warnings."""
+        """No rows: what is to be said about the lines is in the warnings."""
         return []
 
 
@@ -119,11 +119,11 @@ class Layouts:
         yield from self.memory.warnings(experiment)
 
     def facts(self) -> dict[str, Any]:
-        """Return the classes, how many there are of each, which output of the network is for which, and the memory that it takes."""
+        """The classes, how many there are of each, which output of the network is for which, and the memory that it takes."""
         return self.audit.facts() | self.memory.facts()
 
     def summary(self) -> list[tuple[str, str]]:
-        """Return the classes that are learnt, and the memory that it takes."""
+        """The classes that are learnt, and the memory that it takes."""
         if not self.memory.pages:
             return []
         learnt = [f"{sort} {', '.join(of)}" for sort, of in self.audit.numbers.items() if of]
@@ -133,7 +133,7 @@ class Layouts:
 
 
 def key(experiment: Experiment) -> tuple[Any, ...]:
-    """Return the settings that `examined` depends on, beside pages and base model."""
+    """The settings that `examined` depends on, beside pages and base model."""
     training = vars(experiment.training)
     return (
         *(training.get(setting) for setting in ("normalization", "normalize_whitespace", "resize", "pad")),

@@ -29,12 +29,12 @@ def places_named(args: argparse.Namespace) -> Places:
 
 
 def run_names(args: argparse.Namespace) -> list[str]:
-    """Return the words of the command line that mean runs."""
+    """The words of the command line that mean runs."""
     return [word for word in args.runs if not word.startswith(("site=", "site."))]
 
 
 def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
-    """Return the runs named on the command line (by run, or by sweep), or all.
+    """The runs named on the command line (by run, or by sweep), or all.
 
     Raises:
         ConfigError: some name means no run, or several; all such names at once.

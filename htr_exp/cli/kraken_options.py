@@ -33,7 +33,7 @@ SHORT = {"-q": "--quit", "-s": "--spec", "-i": "--load", "-o": "--output", "-f":
 
 
 def of_words(words: Sequence[str]) -> list[str]:
-    """Return what to write instead of options that are kraken's, or nobody's; one sentence for each.
+    """What to write instead of options of kraken, or of unknown ones; one sentence for each.
 
     Args:
         words: of the command line, those that are no option of ours.

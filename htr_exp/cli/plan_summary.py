@@ -65,7 +65,7 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
 
 
 def _where(plan: Plan) -> str:
-    """Return where a plan's kraken comes from, and what it comes from where that is missing."""
+    """Where a plan's kraken comes from, and which fallback is used where that is missing."""
     wanted, kraken = plan.experiment.runtime, plan.kraken
     if kraken.kind == "host":
         return str(kraken.folder)

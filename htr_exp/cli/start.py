@@ -269,7 +269,7 @@ def _started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[A
 def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest) -> None:
     workspace = ready[0].workspace
 
-    def ended(run: RunDir, state: StateRecord) -> None:
+    def ended(run: RunDir, _state: StateRecord) -> None:
         for problem in subprocesses.record_ended(run, workspace):
             console.show_warnings(console.console(stderr=True), [problem])
 
@@ -283,7 +283,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest) -> None
 
 
 def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
-    """Return when no run is at work or waits for Slurm any more; Ctrl-C ends the waiting alone."""
+    """Wait until no run is at work or waits for Slurm any more; Ctrl-C ends the waiting alone."""
 
     def look() -> tuple[list[RunRow], list[str]]:
         found, notes = status.look(runs)

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _watched(args: argparse.Namespace) -> float | None:
-    """Return the seconds of `--watch`, None without it; a word that is no number is the run that follows it."""
+    """The seconds of `--watch`, None without it; a word that is no number is the run that follows it."""
     if args.watch is None:
         return None
     if args.json:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def conf_dir() -> Path:
-    """Return conf/: beside the package in a checkout, inside it once installed.
+    """The folder conf/: beside the package in a checkout, inside it once installed.
 
     Raises:
         ConfigError: it is in neither place.
@@ -23,7 +23,7 @@ def conf_dir() -> Path:
 
 
 def overlays(config_dir: str | None = None) -> list[Path]:
-    """Return the user's config folders, strongest first: --config-dir, then conf/ of the current directory.
+    """The user's config folders, strongest first: --config-dir, then conf/ of the current directory.
 
     A conf/ that has a config.yaml of its own belongs to another Hydra program and is left alone.
 
@@ -47,7 +47,7 @@ def overlays(config_dir: str | None = None) -> list[Path]:
 
 
 def options(config_dirs: Sequence[Path] = ()) -> dict[str, dict[str, str]]:
-    """Return every choice of every group with the sentence that its file opens with."""
+    """Every choice of every group with the sentence that its file opens with."""
     found: dict[str, dict[str, str]] = {}
     for folder in (conf_dir(), *reversed(config_dirs)):
         for file in sorted(folder.glob("*/*.yaml")):

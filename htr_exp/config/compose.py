@@ -124,7 +124,7 @@ def resolve(config: DictConfig) -> Composed:
 
 
 def slurm_settings(known: Slurm, words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Slurm:
-    """Return settings of Slurm, changed by `slurm=CHOICE` and `slurm.KEY=VALUE`.
+    """Settings of Slurm, changed by `slurm=CHOICE` and `slurm.KEY=VALUE`.
 
     Raises:
         ConfigError: with every bad key and value.
@@ -170,7 +170,7 @@ _search_first: list[str] = []  # read by the search path plugin, which Hydra mak
 
 
 def search_first() -> list[str]:
-    """Return the user's config folders of the composition under way, strongest first."""
+    """The user's config folders of the composition under way, strongest first."""
     return list(_search_first)
 
 

@@ -16,14 +16,14 @@ VALUES = {
 
 
 def of_value(key: str, value: object) -> str | None:
-    """Return what a value that a key does not take means in kraken, and what to write; None if it means nothing there."""
+    """What a value that a key does not take means in kraken, and what to write; None if it means nothing there."""
     first, *behind = str(value).split() or [""]
     meant = VALUES.get(key, {}).get(first)
     return f"{meant}{patience(behind)}" if meant and key == "training.quit" else meant
 
 
 def patience(behind: Sequence[str]) -> str:
-    """Return what whoever puts a number behind `dumb` is likely to want."""
+    """What a user who writes a number after `dumb` probably wants."""
     if not behind or not behind[0].isdigit():
         return ""
     return f"; to stop {behind[0]} epochs after the best, training.quit=early training.lag={behind[0]}"

@@ -106,7 +106,7 @@ def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: 
 
 
 def tasks_chosen(words: Sequence[str]) -> list[Task]:
-    """Return the tasks that words choose, all if they choose none: a file may choose it, too."""
+    """The tasks that words choose, all if they choose none: a file may choose it, too."""
     chosen = [name for word in words if word.startswith("task=") for name in word.partition("=")[2].split(",")]
     return [TASKS[name] for name in chosen if name in TASKS] or list(TASKS.values())
 

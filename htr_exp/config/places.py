@@ -20,13 +20,13 @@ class Places:
 
 
 def places_of(experiment: Experiment) -> Places:
-    """Return the folders of this machine that the experiment names."""
+    """The folders of this machine that the experiment names."""
     site = experiment.site
     return Places(*(absolute(path) for path in (site.workspace, site.runs, site.cache, site.models)))
 
 
 def dataset_folders(experiment: Experiment) -> list[Path]:
-    """Return the dataset's folders, absolute; empty if none is named."""
+    """The dataset's folders, absolute; empty if none is named."""
     path = experiment.dataset.path
     if path is None:
         return []
@@ -38,7 +38,7 @@ def absolute(path: str) -> Path:
 
 
 def kraken_file(name: str) -> Path | None:
-    """Return a file of the kraken package installed beside this Python, or None; kraken is not imported."""
+    """A file of the kraken package installed beside this Python, or None; kraken is not imported."""
     spec = importlib.util.find_spec("kraken")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(folder) / name).is_file():

@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 
 def of(experiment: Experiment) -> dict[str, str | None]:
-    """Return the conventions of an experiment's dataset and base model, as they are recorded; None without a model."""
+    """The conventions of an experiment's dataset and base model, as they are recorded; None without a model."""
     model = experiment.model
     return {
         "dataset": experiment.dataset.transcription_convention,
@@ -24,12 +24,12 @@ def of(experiment: Experiment) -> dict[str, str | None]:
 
 
 def differ(dataset: str | None, model: str | None) -> bool:
-    """Return whether both are known and not the same."""
+    """Whether both are known and not the same."""
     return UNKNOWN not in (dataset or UNKNOWN, model or UNKNOWN) and dataset != model
 
 
 def described(dataset: str | None, model: str | None) -> str | None:
-    """Return both in a few words, `expanded -> graphematic` from the model's to the data's; None if the data's is unknown."""
+    """Both in a few words, `expanded -> graphematic` from the model's to the data's; None if the data's is unknown."""
     if (dataset or UNKNOWN) == UNKNOWN and (model or UNKNOWN) == UNKNOWN:
         return None
     if model is None or model == dataset:
@@ -38,7 +38,7 @@ def described(dataset: str | None, model: str | None) -> str | None:
 
 
 def warning(experiment: Experiment, *, evaluate: bool) -> str | None:
-    """Return what to say of a dataset and a base model that follow different conventions.
+    """The warning about a dataset and a base model that follow different conventions.
 
     Args:
         experiment: with both.

@@ -10,7 +10,7 @@ from rich.text import Text
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that never breaks words where there is no terminal."""
+    """A console that never breaks words where there is no terminal."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 240)
 

@@ -21,7 +21,7 @@ from htr_exp.core.problem import Problem
 
 
 class HtrExpError(Exception):
-    """Something the user can mend.
+    """Something the user can correct.
 
     Args:
         headline: one line that says what cannot be done.

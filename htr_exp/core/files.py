@@ -13,17 +13,17 @@ from typing import Any
 
 
 def utc_now() -> str:
-    """Return the present time in UTC as ISO 8601 with seconds, e.g. `2026-11-23T14:03:24Z`."""
+    """The present time in UTC as ISO 8601 with seconds, e.g. `2026-11-23T14:03:24Z`."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sha256_bytes(data: bytes) -> str:
-    """Return the SHA-256 of `data` in hexadecimal."""
+    """The SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal, read in blocks of 1 MiB.
+    """The SHA-256 of a file's bytes in hexadecimal, read in blocks of 1 MiB.
 
     Raises:
         OSError: the file cannot be read.
@@ -36,7 +36,7 @@ def sha256_file(path: Path) -> str:
 
 
 def digest_json(value: Any) -> str:
-    """Return the SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
+    """The SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
     return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
@@ -67,7 +67,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return a JSON file's value.
+    """A JSON file's value.
 
     Raises:
         OSError: the file cannot be read.
@@ -91,7 +91,7 @@ def append_jsonl(path: Path, value: Any) -> None:
 
 
 def read_jsonl(path: Path) -> list[Any]:
-    """Return the values of a JSON Lines file; a last line that a kill cut short is left out, a missing file is empty."""
+    """The values of a JSON Lines file; a last line that a kill cut short is left out, a missing file is empty."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:

@@ -32,7 +32,7 @@ class Stop:
     def listening(self) -> Iterator[None]:
         """Turn signals into words while the body runs; a second Ctrl-C ends it by KeyboardInterrupt."""
 
-        def note(number: int, frame: FrameType | None) -> None:
+        def note(number: int, _frame: FrameType | None) -> None:
             if number == signal.SIGINT and self.asked is not None:
                 raise KeyboardInterrupt
             if self.asked in (None, "user"):
@@ -52,7 +52,7 @@ class Stop:
 def bound_to_us(
     ends_by: signal.Signals, *, deaf_to: Sequence[signal.Signals] = (signal.SIGUSR2,)
 ) -> Callable[[], None] | None:
-    """Return what a child does before it becomes its program: it ends with us, and does not hear what is meant for us.
+    """What a child process does before it becomes its program: it will end with us, and does not get signals meant for us.
 
     Args:
         ends_by: the signal that it gets when we end; on Linux alone, elsewhere None is returned.

@@ -103,7 +103,7 @@ class Task:
         }
 
     def label(self, figure: str) -> str:
-        """For people, what programs call `figure`: that of an epoch, or the score."""
+        """The words for people of what programs call `figure`: that of an epoch, or the score."""
         return self.score_label if figure == self.score else self.curve_label
 
     def figure(self, record: Epoch) -> float:
@@ -111,11 +111,11 @@ class Task:
         return _figure(record, self.curve_key)
 
     def loss(self, record: Epoch) -> float:
-        """What kraken makes as small as possible: errors, or what is lacking to a mean IoU of 1."""
+        """The figure that kraken makes as small as possible: errors, or 1 - mean IoU."""
         return self._loss(record, self.chosen_by)
 
     def candidate_loss(self, record: Epoch) -> float:
-        """What decides on the epochs that are kept beside the best one, as small as possible."""
+        """The figure that decides which epochs are kept beside the best one: the smaller, the better."""
         return self._loss(record, self.candidates_by if self.candidates_by in record else self.chosen_by)
 
     def _loss(self, record: Epoch, key: str) -> float:
@@ -137,7 +137,7 @@ class Task:
         return (max if self.higher_is_better else min)(values, default=None)
 
     def gain(self, before: float, after: float) -> float:
-        """How much better a score became."""
+        """The difference between two scores, positive where the second is better."""
         return after - before if self.higher_is_better else before - after
 
     def shown(self, value: float | None) -> str:
@@ -207,7 +207,7 @@ TASKS: dict[str, Task] = {task.name: task for task in (RECOGNITION, SEGMENTATION
 
 
 def task_of(name: str) -> Task:
-    """The task of a name that was checked before.
+    """The task with this name, which was checked before.
 
     Raises:
         KeyError: there is no such task.

@@ -22,17 +22,17 @@ DATE = "2026-01-01T00:00:00+00:00"  # PAGE demands one; now() would make every c
 
 
 def leaf_name(hand: str, number: int) -> str:
-    """Return the name of a page, such as fol_001r: two pages to a leaf, recto and verso."""
+    """The name of a page, such as fol_001r: two pages to a leaf, recto and verso."""
     return f"{'fol' if hand == 'a' else 'base'}_{number // 2 + 1:03d}{'rv'[number % 2]}"
 
 
 def _id(kind: str, *place: object) -> str:
-    """Return an id that looks like eScriptorium's and never changes."""
+    """An id like those of eScriptorium, the same each time."""
     return f"eSc_{kind}_{hashlib.sha256(repr(place).encode()).hexdigest()[:8]}"
 
 
 def page_xml(name: str, leaf: Leaf) -> str:
-    """Return a page as PAGE XML 2019-07-15."""
+    """A page as PAGE XML 2019-07-15."""
     left, top, right, bottom = leaf.zone
     lines = "\n".join(
         f"""      <TextLine id="{_id("line", name, row)}" custom="structure {{type:DefaultLine;}}">
@@ -65,7 +65,7 @@ http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15/pagecontent.xsd"
 
 
 def alto_xml(name: str, leaf: Leaf) -> str:
-    """Return a page as ALTO 4 XML."""
+    """A page as ALTO 4 XML."""
     left, top, right, bottom = leaf.zone
     lines = []
     for row, line in enumerate(leaf.lines):
@@ -110,7 +110,7 @@ def _pairs(points: Sequence[tuple[int, int]], comma: str = " ") -> str:
 
 
 def ground_truth(hand: str) -> dict[str, str]:
-    """Return the XML of every page of a hand by file name: PAGE for rectos, ALTO for versos."""
+    """The XML of every page of a hand by file name: PAGE for rectos, ALTO for versos."""
     return {
         f"{name}.xml": (alto_xml if leaf.number % 2 else page_xml)(name, leaf)
         for leaf in leaves(HANDS[hand])

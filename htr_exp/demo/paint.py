@@ -16,7 +16,7 @@ FINE = 2  # ink is drawn this many times larger
 
 
 def _noise(rng: np.random.Generator, cell: int, size: tuple[int, int]) -> np.ndarray:
-    """Return smooth noise of about unit strength with blots `cell` pixels wide."""
+    """Smooth noise of about unit strength with blots `cell` pixels wide."""
     grid = rng.standard_normal((size[1] // cell + 2, size[0] // cell + 2)).astype(np.float32)
     return np.asarray(Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC))
 
@@ -35,7 +35,7 @@ def _pen(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], nib: floa
 
 
 def _glyph(hand: Hand, glyph: Glyph) -> tuple[Image.Image, int, int]:
-    """Return the ink of one glyph, FINE times enlarged, and where its upper left corner goes."""
+    """The ink of one glyph, FINE times enlarged, and where its upper left corner goes."""
     size = hand.size * FINE
     side, origin = int(3 * size), (1.0 * size, 1.8 * size)
     tile = Image.new("L", (side, side))
@@ -65,7 +65,7 @@ def _glyph(hand: Hand, glyph: Glyph) -> tuple[Image.Image, int, int]:
 
 @lru_cache(maxsize=2)  # a leaf is drawn twice in a row: on its own page, and shining through the next
 def ink(hand: Hand, leaf: Leaf) -> tuple[np.ndarray, np.ndarray]:
-    """Return how much ink lies on each pixel of a leaf (0 to 1): of the text and of the rubrics."""
+    """How much ink lies on each pixel of a leaf (0 to 1): of the text and of the rubrics."""
     size = (WIDTH * FINE, HEIGHT * FINE)
     rng = np.random.default_rng([hand.seed, leaf.number, 1])
     layers = (Image.new("L", size), Image.new("L", size))
@@ -92,7 +92,7 @@ def ink(hand: Hand, leaf: Leaf) -> tuple[np.ndarray, np.ndarray]:
 
 
 def picture(hand: Hand, leaf: Leaf, verso: Leaf) -> Image.Image:
-    """Return the image of a leaf; `verso` is what shines through from its other side."""
+    """The image of a leaf; `verso` is what shines through from its other side."""
     size = (WIDTH, HEIGHT)
     rng = np.random.default_rng([hand.seed, leaf.number, 2])
     tone = (

@@ -104,17 +104,17 @@ class Leaf:
 
 @cache
 def face(font: str, size: int) -> ImageFont.FreeTypeFont:
-    """Return a font without shaping: ligatures and kerning would depend on how Pillow was built."""
+    """A font without shaping: ligatures and kerning would depend on how Pillow was built."""
     return ImageFont.truetype(FONTS / font, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def form(hand: Hand, char: str) -> tuple[str, float, tuple[Stroke, ...]]:
-    """Return the letter of the font, the advance (0: the letter's) and the strokes that make a character without marks."""
+    """The letter of the font, the advance (0: the letter's) and the strokes that make a character without marks."""
     return (char, 0.0, ()) if char in hand.native or char not in DRAWN else DRAWN[char]
 
 
 def advance(hand: Hand, char: str) -> float:
-    """Return how far the pen moves for a character, in sizes; its macron takes no room."""
+    """How far the pen moves for a character, in sizes; its macron takes no room."""
     base = unicodedata.normalize("NFD", char)[0]
     if base == MACRON:
         return 0.0
@@ -163,7 +163,7 @@ def leaves(hand: Hand) -> Iterator[Leaf]:
 
 
 def _division(word: str) -> int:
-    """Return where a word may be divided at the end of a line (0: nowhere)."""
+    """Where a word may be divided at the end of a line (0: nowhere)."""
     vowels = "aeiouāēīōū"
     for cut in range(len(word) - 3, 2, -1):
         if word[cut - 1] in vowels and word[cut] in "bcdfglmnprſt" and word[cut + 1] in vowels:

@@ -123,7 +123,7 @@ EVERY_SIGN = "\u0304⁊ꝑꝓꝗꝙꝛꝝꝫꝯꝰ"
 
 
 def abbreviated(word: str, rng: random.Random, without: str = "") -> str:
-    """Return a lower-case word as a scribe writes it, in NFC, with none of the signs in `without`."""
+    """A lower-case word as a scribe writes it, in NFC, with none of the signs in `without`."""
     short = SUSPENSIONS.get(word)
     if short and not set(short) & set(without) and rng.random() < 0.75:
         return unicodedata.normalize("NFC", short)

@@ -1,1 +1,1 @@
-"""Ground truth: PAGE and ALTO read, checked, identified by digest, staged for kraken, and mended."""
+"""Ground truth: PAGE and ALTO read, checked, identified by digest, staged for kraken, and corrected."""

@@ -1,4 +1,4 @@
-"""Writes a clean copy of ground truth: what can be mended without looking at the page is mended, and every change listed.
+"""Writes a clean copy of ground truth: what can be corrected without looking at the page is corrected, and every change listed.
 
 The copy is written by the writer that stages pages for kraken, so that every release reads from it what is counted.
 What only an eye can judge (the normal form, private characters, misplaced lines) stays as it is.
@@ -79,7 +79,7 @@ class Fixed:
         return dict(Counter(change.change for change in self.changes))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as `check --json` prints it."""
+        """As `check --json` prints it."""
         return {
             "folder": str(self.folder),
             "pages": self.pages,
@@ -161,7 +161,7 @@ def refuse(folders: Sequence[Path], out: Path) -> None:
 
 
 def _chosen(located: Located, dataset: Dataset) -> tuple[list[_Source], list[Change]]:
-    """Return the files of the copy, one for each image, and which of several XML files of an image were not taken."""
+    """The files of the copy, one for each image, and which of several XML files of an image were not taken."""
     of_image: dict[Path, list[_Source]] = {}
     for page in dataset.pages:
         size = page.width, page.height
@@ -196,7 +196,7 @@ def _rank(source: _Source, task: Task) -> tuple[int, bool, bool, str]:
 
 
 def _double(located: Located, label: str) -> _Source | None:
-    """Return a page whose image an earlier one describes too; None if it cannot be used."""
+    """A page whose image an earlier one describes too; None if it cannot be used."""
     xml = located.file(label)
     if xml is None:
         return None
@@ -213,7 +213,7 @@ def _double(located: Located, label: str) -> _Source | None:
 
 
 def _sheet(source: _Source, task: Task) -> _Sheet:
-    """Read a page and mend it.
+    """Read a page and correct it.
 
     Raises:
         DatasetError: it has changed since it was examined.
@@ -225,9 +225,9 @@ def _sheet(source: _Source, task: Task) -> _Sheet:
     page = page_of(root)
     lines: list[Line] = []
     changes = [Change(source.label, "", *values) for values in _of_file(page, content, root)]
-    for line, mended, said in _mended(page, task, source.size):
+    for line, corrected, said in _corrected(page, task, source.size):
         changes += [Change(source.label, line.id, *values) for values in said]
-        lines += [mended] if mended is not None else []
+        lines += [corrected] if corrected is not None else []
     return _Sheet(page, tuple(lines), tuple(changes))
 
 
@@ -270,7 +270,7 @@ def _of_file(page: Page, content: bytes, root: etree._Element) -> Iterator[tuple
         yield "size", "none", "that of the image"
 
 
-def _mended(
+def _corrected(
     page: Page, task: Task, size: tuple[int, int]
 ) -> Iterator[tuple[Line, Line | None, list[tuple[str, str, str]]]]:
     """Yield each line as it is, as it will be (None: left out), and what changes: what, before, after."""
@@ -310,7 +310,7 @@ class _Names:
         self._taken: set[str] = {LIST}
 
     def free(self, name: str) -> str:
-        """Return the name, told apart from those given before."""
+        """The name, with a number if it was given before."""
         stem, ending = posixpath.splitext(name)
         number, found = 1, name
         while normalize("NFC", found).casefold() in self._taken:

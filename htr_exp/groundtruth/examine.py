@@ -129,7 +129,7 @@ class _Examination:
         self.problems.append((self._place, Problem(code, CODES[code].severity, file, line, message, lines)))
 
     def source(self, folder: Path, prefix: str, visited: set[tuple[int, int]]) -> Source | None:
-        """Return what a folder holds, or None with the reason added."""
+        """What a folder holds, or None with the reason added."""
         try:
             found = Source(Tree(folder, visited), prefix)
         except OSError as error:
@@ -140,7 +140,7 @@ class _Examination:
         return found
 
     def selected(self, source: Source, pattern: str, exclude: Sequence[str]) -> list[str]:
-        """Return the names of a folder's files that are to be ground truth."""
+        """The names of a folder's files that are to be ground truth."""
         for name in source.hidden(pattern):
             self.add("hidden_file", source.label(name), "hidden files are no ground truth")
         return source.select(pattern, exclude)
@@ -274,7 +274,7 @@ class _Examination:
 
 
 def unusable(seen: ImageFacts | str, path: Path) -> str | None:
-    """Return what is wrong with an image for kraken, or None."""
+    """What is wrong with an image for kraken, or None."""
     if isinstance(seen, str):
         return f"cannot be read: {seen}"
     if seen.mode not in _MODES:
@@ -285,5 +285,5 @@ def unusable(seen: ImageFacts | str, path: Path) -> str | None:
 
 
 def summary(problems: Sequence[Problem]) -> dict[str, int]:
-    """Return how often each code occurs, by code."""
+    """How often each code occurs, by code."""
     return dict(sorted(Counter(problem.code for problem in problems).items()))

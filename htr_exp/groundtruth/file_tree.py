@@ -17,7 +17,7 @@ _SHOWN = 200  # characters
 
 
 def shown(name: str) -> str:
-    """Return a name fit for a message: on one line and not too long, whatever characters it has."""
+    """A name fit for a message: on one line and not too long, whatever characters it has."""
     if len(name) > _SHOWN:
         name = f"{name[: _SHOWN // 2]} ... {name[-_SHOWN // 4 :]}"
     return name if name.isprintable() else repr(name)
@@ -60,7 +60,7 @@ class Tree:
             self._folded.setdefault(normalize("NFC", name).casefold(), []).append(name)
 
     def path(self, name: str) -> Path:
-        """Return the absolute path of a relative one."""
+        """The absolute path of a relative one."""
         return Path(self.root, name)
 
     def _walk(self, visited: set[tuple[int, int]]) -> None:
@@ -84,7 +84,7 @@ class Tree:
                     (self.hidden if concealed else self.files).append(path)
 
     def _look_up(self, name: str) -> tuple[str, bool] | None:
-        """Return the file of this name under either normal form; True if only the case of letters differs."""
+        """The file of this name under either normal form; True if only the case of letters differs."""
         if name in self._exact:
             return name, False
         composed = normalize("NFC", name)
@@ -137,12 +137,12 @@ class Tree:
         return None, "image_missing"
 
     def images(self) -> list[str]:
-        """Return the names of all image files, by their endings."""
+        """The names of all image files, by their endings."""
         return [name for name in self.files if name.lower().endswith(IMAGES)]
 
 
 def _entries(folder: str, visited: set[tuple[int, int]]) -> list[tuple[str, bool]]:
-    """Return the names in a folder and whether each is a folder; nothing of one that was visited already."""
+    """The names in a folder, and whether each is a folder; empty for a folder that was visited already."""
     status = os.stat(folder)
     if (status.st_dev, status.st_ino) in visited:  # a link that leads back, or a folder given twice
         return []

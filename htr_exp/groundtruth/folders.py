@@ -11,7 +11,7 @@ from htr_exp.groundtruth.file_tree import Tree, matches
 
 
 def prefixes(folders: Sequence[Path]) -> list[str]:
-    """Return what stands before the names of each folder's pages: nothing if alone, else its name, made unique."""
+    """The prefix of the page names of each folder: empty for a single folder, else its name, made unique."""
     if len(folders) == 1:
         return [""]
     taken: set[str] = set()
@@ -35,16 +35,16 @@ class Source:
     prefix: str
 
     def label(self, name: str) -> str:
-        """Return the name of a file as reports and records give it."""
+        """The name of a file as reports and records give it."""
         # A name that is not UTF-8 could be neither printed nor stored.
         return (self.prefix + name).encode("utf-8", "backslashreplace").decode()
 
     def select(self, pattern: str, exclude: Sequence[str]) -> list[str]:
-        """Return the names of the files that match `pattern` and none of `exclude`."""
+        """The names of the files that match `pattern` and none of `exclude`."""
         return [name for name in self.tree.files if matches(name, [pattern]) and not matches(name, exclude)]
 
     def hidden(self, pattern: str) -> list[str]:
-        """Return the names of hidden files that could be taken for ground truth, or that file managers leave behind."""
+        """The names of hidden files that could be taken for ground truth, or that file managers leave behind."""
         return [
             name
             for name in self.tree.hidden

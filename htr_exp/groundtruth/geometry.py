@@ -10,7 +10,7 @@ from htr_exp.groundtruth.model import Line, Points
 
 
 def length(points: Points) -> float:
-    """Return the length of a line of points, pixels."""
+    """The length of a line of points, pixels."""
     return sum(map(math.dist, points, points[1:]))
 
 
@@ -40,7 +40,7 @@ def polygons(lines: Sequence[Line]) -> tuple[list[float], list[int]]:
 
 
 def right_to_left(lines: Iterable[Line]) -> list[str]:
-    """Return the ids of lines whose baseline runs from right to left: drawn backwards, in a script that does not."""
+    """The ids of lines whose baseline runs from right to left: drawn backwards, in a script that does not."""
     found = []
     for line in lines:
         if len(line.baseline) > 1:

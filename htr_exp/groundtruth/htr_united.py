@@ -47,7 +47,7 @@ class Filled:
 
 
 def read(file: Path) -> str | None:
-    """Return the text of an htr-united.yml, or None if there is none yet.
+    """The text of an htr-united.yml, or None if there is none yet.
 
     Raises:
         DatasetError: it cannot be read, or is not UTF-8.
@@ -92,7 +92,7 @@ def filled(existing: str | None, dataset: Dataset) -> Filled:
 
 
 def problems(text: str) -> list[str]:
-    """Return what the catalogue would refuse of an htr-united.yml, one line each; empty if it takes it.
+    """What the catalogue would refuse of an htr-united.yml, one line each; empty if it takes it.
 
     Raises:
         DatasetError: the text is not YAML, or no mapping of keys to values.
@@ -166,7 +166,7 @@ def _nodes(text: str) -> list[tuple[Any, Any]]:
 
 
 def _with(text: str, key: str, value: Any) -> str:
-    """Return the text with another value of a key, all other lines as they are."""
+    """The text with another value of a key, all other lines as they are."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     written = yaml.safe_dump({key: value}, allow_unicode=True, sort_keys=False, width=120)
     lines = text.splitlines(keepends=True)
@@ -217,7 +217,7 @@ def _change(key: str, before: Any, after: Any) -> str:
 
 
 def _volume(before: Any, dataset: Dataset) -> list[dict[str, Any]]:
-    """Return the volume: what was there brought up to date, in its order; regions, which are not counted here, stay."""
+    """The `volume` with today's counts, in the order of the file; regions, which are not counted here, stay."""
     counts = {
         "files": len(dataset.pages),
         "pages": len(dataset.pages),
@@ -234,7 +234,7 @@ def _volume(before: Any, dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _characters(before: Any, dataset: Dataset) -> dict[str, Any]:
-    """Return mode and members of the characters; members that are as they should be stay in their order."""
+    """Mode and members of the characters; members that are as they should be stay in their order."""
     kept = before if isinstance(before, Mapping) else {}
     counts: dict[str, int] = {}
     whole = "\n".join(line.text for line in dataset.used())
@@ -253,7 +253,7 @@ def _mode(text: str) -> str:
 
 
 def _format(dataset: Dataset) -> str | None:
-    """Return the format of most files; what they hold is known, so that their beginnings say which it is."""
+    """The format of most files, told from how each begins."""
     found: dict[str, int] = {}
     for page in dataset.pages:
         with open(page.xml, "rb") as file:

@@ -69,12 +69,12 @@ def looks(images: Sequence[Path], where: Path | None, progress: Callable[[int, i
     return Looks(known, {image: value[1:] for image, value in said.items() if value[:1] == "!"})
 
 
-def _died(path: str) -> str:
+def _died(_path: str) -> str:
     return "!looking at it ended the process"
 
 
 def _look(path: str) -> str:
-    """Return an image's look in hexadecimal, `""` if it shows nothing, or `!` and why it cannot be looked at."""
+    """An image's look in hexadecimal, `""` if it shows nothing, or `!` and why it cannot be looked at."""
     limit = Image.MAX_IMAGE_PIXELS
     try:
         Image.MAX_IMAGE_PIXELS = None  # the limit is ours, told below

@@ -32,12 +32,12 @@ class ImageFacts:
     whole: bool  # whether the file ends as one of its format does
 
     def to_json(self) -> list[Any]:
-        """Return it as JSON holds it."""
+        """As JSON holds it."""
         return list(astuple(self))
 
     @classmethod
     def from_json(cls, values: list[Any]) -> ImageFacts:
-        """Return what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
             TypeError: it did not.
@@ -46,7 +46,7 @@ class ImageFacts:
 
 
 def look_at(path: str) -> ImageFacts | str:
-    """Return what an image's bytes and header say of it, or why it is no image that kraken's Pillow would open."""
+    """What an image's bytes and header say of it, or why it is no image that kraken's Pillow would open."""
     try:
         return _look(path)
     except OSError as error:

@@ -50,7 +50,7 @@ class _Unreadable(Exception):
 
 
 def cut(wanted: Iterable[Excerpt], dataset: Dataset, located: Located) -> dict[Excerpt, Picture]:
-    """Return a picture of each line or page that is wanted; each page is read and each image decoded once.
+    """A picture of each line or page that is wanted; each page is read and each image decoded once.
 
     Args:
         wanted: lines and pages by the names that problems give them.
@@ -80,7 +80,7 @@ def cut(wanted: Iterable[Excerpt], dataset: Dataset, located: Located) -> dict[E
 
 
 def _page(label: str, images: dict[str, Path], located: Located) -> tuple[Page | None, Path | None]:
-    """Return the page of a label and its image, as far as they are there; a label may be an image's own."""
+    """The page of a label and its image, as far as they are there; a label may be an image's own."""
     file = located.file(label)
     if file is None:
         return None, None
@@ -98,7 +98,7 @@ class _Decoded:
 
 
 def _decoded(path: Path, *, reduced: bool) -> _Decoded:
-    """Return an image's pixels as kraken 7 sees them: turned as EXIF says, in RGB.
+    """An image's pixels as kraken 7 sees them: turned as EXIF says, in RGB.
 
     Args:
         path: of the image.

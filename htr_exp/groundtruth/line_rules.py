@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]  # least x, least y, greatest x, greatest y, pix
 
 
 def fault(line: Line, task: Task) -> Fault | None:
-    """Return why kraken could not use this line, whatever its image, or None if it can.
+    """Why kraken cannot use this line, whatever its image, or None if it can.
 
     Returns:
         The code of the first reason, and all reasons in words.
@@ -31,7 +31,7 @@ def fault(line: Line, task: Task) -> Fault | None:
 
 
 def outside(box: Box | None, width: int, height: int, task: Task) -> Fault | None:
-    """Return that a line cannot be used on an image of this size, in pixels, or None if it can.
+    """Why a line cannot be used on an image of this size (pixels), or None if it can.
 
     For recognition no point may lie beyond the image. What segmentation learns of a baseline is drawn, and cut off at
     the edge: it can be used as long as some of it is within.

@@ -95,7 +95,7 @@ def claimed(first: str, second: str, names: tuple[str, str], image: str) -> str:
 
 
 def _choice(first: str, second: str) -> str:
-    """Return a glob that leaves out one of two files, and likely the others of its kind."""
+    """A glob that leaves out one of two files, and likely the others of its kind."""
     folders = posixpath.dirname(first), posixpath.dirname(second)
     if folders[0] != folders[1] and folders[1]:
         return f"{folders[1]}/*"

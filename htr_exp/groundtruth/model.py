@@ -91,7 +91,7 @@ class Problem:
         return len(self.lines) or 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return the problem as `check --json` prints it."""
+        """The problem as `check --json` prints it."""
         return {
             "code": self.code,
             "severity": self.severity,
@@ -132,7 +132,7 @@ class Dataset:
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """What must be mended before a run."""
+        """What must be corrected before a run."""
         return self._of("error")
 
     @property

@@ -51,23 +51,23 @@ class PageFile:
     kraken: list[str] = field(default_factory=list)  # what kraken by itself would make of the file, where it differs
 
     def box(self, line: UsedLine) -> Box | None:
-        """Return the extent of a line of this file; None if it has no points."""
+        """The extent of a line of this file; None if it has no points."""
         x0, y0, x1, y1 = self.extents[4 * line.number : 4 * line.number + 4]
         return (x0, y0, x1, y1) if x0 <= x1 else None
 
     def line_digest(self, line: UsedLine) -> str:
-        """Return the digest of what training sees of a line of this file."""
+        """The digest of what training sees of a line of this file."""
         return self.line_digests[DIGEST_LENGTH * line.number : DIGEST_LENGTH * (line.number + 1)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
+        """As JSON holds it."""
         values = {name: getattr(self, name) for name in self.__slots__}
         lines = [(line.number, line.id, line.text, line.type, line.width, line.height) for line in self.lines]
         return values | {"task": self.task.name, "lines": lines, "extents": list(self.extents)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> PageFile:
-        """Return what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
             TypeError, ValueError, KeyError, AttributeError: it did not.
@@ -171,7 +171,7 @@ def identified(lines: Sequence[Line]) -> Sequence[Line]:
 
 
 def extent(line: Line, task: Task) -> Box | None:
-    """Return the extent of the points of a line that the task needs; None if it has none."""
+    """The extent of the points of a line that the task needs; None if it has none."""
     points = RULES[task].points(line)
     if not points:
         return None

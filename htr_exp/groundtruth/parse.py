@@ -79,7 +79,7 @@ class _Found:
 
 
 def _points(text: str | None) -> Points:
-    """Return the points of a coordinate list without immediate repetitions; empty if it cannot be read."""
+    """The points of a coordinate list without immediate repetitions; empty if it cannot be read."""
     if not text:
         return ()
     words = text.replace(",", " ").split()
@@ -209,7 +209,7 @@ def _coords(element: etree._Element) -> Points:
 
 
 def _structure(element: etree._Element) -> str | None:
-    """Return the type in `custom="readingOrder {index:0;} structure {type:heading;}"`."""
+    """The type in `custom="readingOrder {index:0;} structure {type:heading;}"`."""
     for chunk in (element.get("custom") or "").split("}"):  # no pattern: a hostile value would make it go back for ever
         name, _, values = chunk.partition("{")
         if name.strip().endswith("structure"):
@@ -251,7 +251,7 @@ def read_alto(root: etree._Element, namespace: str) -> Page:
 
 
 def _tags(root: etree._Element, namespace: str) -> dict[str, tuple[str, str]]:
-    """Return the label of each tag by its id, with what the tag is for (`type` unless it says otherwise)."""
+    """The label of each tag by its id, with what the tag is for (`type` unless it says otherwise)."""
     tags = {}
     for tag in root.iterfind(f"{namespace}Tags/*"):
         label = tag.get("LABEL")

@@ -28,14 +28,14 @@ class Located:
                 self._files[source.label(name)] = source.tree, name
 
     def file(self, label: str) -> Path | None:
-        """Return a file's path, or None if there is no such file (any more)."""
+        """A file's path, or None if there is no such file (any more)."""
         if label not in self._files:
             return None
         tree, name = self._files[label]
         return tree.path(name)
 
     def image(self, label: str, image_name: str) -> Path | None:
-        """Return the image that a page means.
+        """The image that a page means.
 
         Args:
             label: of the page.

@@ -27,7 +27,7 @@ def silent(done: int) -> None:
 
 
 def page_files(files: Files, task: Task, cache: Path | None, tell: Callable[[int], None] = silent) -> list[PageFile]:
-    """Return what is kept of each XML file.
+    """The facts about each XML file that later steps need.
 
     Args:
         files: the files.
@@ -47,7 +47,7 @@ def page_files(files: Files, task: Task, cache: Path | None, tell: Callable[[int
 
 
 def image_files(files: Files, cache: Path | None, tell: Callable[[int], None] = silent) -> list[ImageFacts | str]:
-    """Return what is known of each image, or why it cannot be read; arguments as for `page_files`."""
+    """The facts about each image, or why it cannot be read; arguments as for `page_files`."""
     return _looked(
         files,
         look_at,
@@ -60,7 +60,7 @@ def image_files(files: Files, cache: Path | None, tell: Callable[[int], None] = 
 
 
 def image_digests(images: Sequence[Path], cache: Path | None) -> list[str | OSError]:
-    """Return the SHA-256 of each image, or why it cannot be read."""
+    """The SHA-256 of each image, or why it cannot be read."""
     seen = image_files([(str(image.parent), image.name) for image in images], cache)
     return [OSError(one) if isinstance(one, str) else one.sha256 for one in seen]
 

@@ -33,7 +33,7 @@ class Volume:
     alphabet: int
 
     def to_json(self) -> dict[str, int]:
-        """Return it for programs."""
+        """As programs read it: keys and values of JSON."""
         return dict(vars(self))
 
 
@@ -58,7 +58,7 @@ class Statistics:
     types: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Return them as `check --json` prints them; quantiles in pixels, rounded to tenths."""
+        """As `check --json` prints them; quantiles in pixels, rounded to tenths."""
         return {
             **self.total.to_json(),
             "groups": {name: volume.to_json() for name, volume in self.groups.items()},
@@ -108,7 +108,7 @@ def count_dataset(dataset: Dataset, groups: Mapping[str, str] | None = None) -> 
 
 
 def folder(page: GroundTruthPage) -> str:
-    """Return a page's folder within its dataset."""
+    """A page's folder within its dataset."""
     return str(PurePosixPath(page.name).parent)
 
 
@@ -124,6 +124,6 @@ def _volume(pages: Sequence[GroundTruthPage]) -> tuple[Volume, Counter[str]]:
 
 
 def _quantiles(values: Iterable[float]) -> dict[float, float]:
-    """Return the values at some shares of the sorted whole, the nearest rank; nothing of nothing."""
+    """The quantiles of `values`, by the nearest rank; empty for no values."""
     ordered = sorted(values)
     return {share: ordered[round(share * (len(ordered) - 1))] for share in SHARES} if ordered else {}

@@ -26,7 +26,7 @@ _ODDITIES: tuple[tuple[str, Callable[[str], object]], ...] = (
 
 
 def tidy(text: str) -> str:
-    """Return a text without invisible characters, its white space single blanks between words."""
+    """A text without invisible characters, with single blanks between words."""
     return " ".join(_INVISIBLE.sub("", text).split())
 
 
@@ -38,7 +38,7 @@ def oddities(lines: Sequence[Line]) -> Iterator[Note]:
 
 
 def forms(lines: Sequence[Line]) -> dict[str, list[str]]:
-    """Return the ids of the lines whose text shows its Unicode normal form: NFC, NFD, or neither of both.
+    """The ids of the lines whose text shows its Unicode normal form: NFC, NFD, or neither of both.
 
     A text that is the same in both forms shows nothing.
     """

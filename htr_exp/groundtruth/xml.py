@@ -42,7 +42,7 @@ def read_page(path: Path) -> Page:
 
 
 def page_of(root: etree._Element) -> Page:
-    """Return the page that a parsed file describes.
+    """The page that a parsed file describes.
 
     Raises:
         NotGroundTruth: it is XML of another kind, has several pages, or does not count in pixels.
@@ -58,7 +58,7 @@ def page_of(root: etree._Element) -> Page:
 
 
 def content(path: Path) -> bytes:
-    """Return the bytes of a file of ground truth.
+    """The bytes of a file of ground truth.
 
     Raises:
         NotWellFormed: it cannot be opened, or is larger than `MAX_BYTES`.
@@ -74,7 +74,7 @@ def content(path: Path) -> bytes:
 
 
 def wrapping(content: bytes, root: etree._Element) -> list[str]:
-    """Return the codes of what stands before a file's root and does not belong there."""
+    """The problem codes of what is before a file's root and does not belong there."""
     found = ["byte_order_mark"] if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")) else []
     return found + (["doctype"] if root.getroottree().docinfo.internalDTD is not None else [])
 
@@ -89,7 +89,7 @@ def open_regular(path: str, flags: int) -> int:
 
 
 def parse(content: bytes) -> etree._Element:
-    """Return the root of an XML file, read as if it meant harm.
+    """The root of an XML file, which may be malicious.
 
     Raises:
         NotWellFormed: it is no XML, declares entities, or is beyond all measure.

@@ -39,14 +39,14 @@ class Naming(Protocol):
     """What the types of lines and regions are called in training; None: such a line or region is left out."""
 
     def line(self, kind: str | None) -> str | None:
-        """Return the class of a line."""
+        """The class of a line."""
 
     def region(self, kind: str | None) -> str | None:
-        """Return the class of a region."""
+        """The class of a region."""
 
 
 def staged_xml(page: GroundTruthPage, naming: Naming | None = None) -> bytes:
-    """Return a page as kraken is given it; equal pages give equal bytes.
+    """A page as PAGE XML for kraken; equal pages give equal bytes.
 
     Args:
         page: as examined.
@@ -70,7 +70,7 @@ def staged_xml(page: GroundTruthPage, naming: Naming | None = None) -> bytes:
 
 
 def named(regions: Sequence[Region], lines: Sequence[Line], naming: Naming) -> tuple[tuple[Region, ...], list[Line]]:
-    """Return regions and lines by what they are called in training, without those that are left out."""
+    """Regions and lines with their class names in training, without those that are left out."""
     kept = [
         replace(region, type=kind)
         for region in regions
@@ -80,7 +80,7 @@ def named(regions: Sequence[Region], lines: Sequence[Line], naming: Naming) -> t
 
 
 def page_xml(image: str, width: int, height: int, regions: Sequence[Region], lines: Sequence[Line]) -> bytes:
-    """Return a PAGE file.
+    """The text of a PAGE file, as bytes.
 
     Args:
         image: its name or path.
@@ -136,7 +136,7 @@ def _custom(kind: str | None) -> str:
 
 
 def type_name(kind: str) -> str:
-    """Return a type as a staged page can hold it."""
+    """A type as a staged page can hold it."""
     return _IN_CUSTOM.sub("_", kind)
 
 

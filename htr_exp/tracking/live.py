@@ -77,7 +77,7 @@ def _is_ours(run: RunDir, ended: bool) -> bool:
     return (owner.host, owner.pid) == (socket.gethostname(), os.getppid())
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _leave(_number: int, _frame: FrameType | None) -> None:
     sys.exit(1)  # also from within a request: locks are given up on the way
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     """Report the run named on the command line; the server is the first line of standard input."""
     woken, wake = os.pipe()
 
-    def leave_soon(number: int, frame: FrameType | None) -> None:
+    def leave_soon(_number: int, _frame: FrameType | None) -> None:
         os.write(wake, b".")
         signal.alarm(int(2 * LAST_S))  # Slurm kills soon after
 

@@ -87,7 +87,7 @@ def _free_port(port: int | None) -> int:
 def _child(command: Sequence[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program in a process group of its own and end all of it, also when a signal ends us."""
 
-    def leave(number: int, frame: FrameType | None) -> None:
+    def leave(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     # SIGINT, too: a shell starts background programs with it ignored

@@ -135,7 +135,7 @@ def test_pages_that_are_nearly_the_same_are_warned_of(check: Call, tmp_path: Pat
 def test_htr_united_is_made_and_brought_up_to_date(check: Call, pages: Path, workspace: Path) -> None:
     said = check(pages, "--htr-united", "htr-united.yml")
     assert said.code == 2
-    assert "to be mended: title is empty" in said.out
+    assert "to correct: title is empty" in said.out
     assert "count: 18" in Path("htr-united.yml").read_text()
     assert "filled in" not in check(pages, "--htr-united", "htr-united.yml").out
 

@@ -15,7 +15,7 @@ from htr_exp.groundtruth.model import Dataset
 COPIES = {"01": (10, 185), "02": (3, 151), "03": (6, 160), "09": (14, 865), "12": (2, 243)}
 
 # Characters that the Unicode of kraken's Python does not have: 7.1 loses a line of nothing else, 4.3 stops. No copy can
-# mend that without changing what was transcribed.
+# correct that without changing what was transcribed.
 UNKNOWN = ("noncharacter", "newer", "no such character")
 
 

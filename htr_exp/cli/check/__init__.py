@@ -1,1 +1,1 @@
-"""What `check` shows of ground truth, to people and to programs, and what it mends."""
+"""What `check` shows of ground truth, to people and to programs, and what it corrects."""

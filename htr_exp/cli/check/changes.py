@@ -34,7 +34,7 @@ class Recorded:
     staged: tuple[Path, str] | None = None  # the page as kraken was given it, if it is still there, and its SHA-256
 
     def line_texts(self) -> Mapping[str, str] | None:
-        """Return the digest of each line's transcription, by id, if the record allows."""
+        """The digest of each line's transcription, by id, if the record allows."""
         if self.texts is not None or self.staged is None:
             return self.texts
         path, digest = self.staged
@@ -68,7 +68,7 @@ class PageChange:
     seen: bool | None  # whether training would see a difference
 
     def words(self) -> str:
-        """Return what has changed, in words."""
+        """A phrase that says what has changed."""
         said = ["the image"] if self.image else []
         for ids, what in (
             (self.lines_added, "added"),
@@ -87,7 +87,7 @@ class PageChange:
         return "shapes or types of lines"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as `check --json` prints it."""
+        """As `check --json` prints it."""
         return {
             "page": self.page,
             "xml": self.xml,
@@ -122,7 +122,7 @@ class Difference:
         return self.then == self.now if self.then is not None else not (self.added or self.removed or self.changed)
 
     def words(self) -> list[str]:
-        """Return what has changed: first a sentence, then a line for each page."""
+        """What has changed: first a sentence, then a line for each page."""
         if self.same:
             said = [f"since {self.record}: the same, byte for byte"]
         elif not self.pages_known:
@@ -143,7 +143,7 @@ class Difference:
         return said + [f"changed: {change.page}: {change.words()}" for change in self.changed]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as `check --json` prints it."""
+        """As `check --json` prints it."""
         return {
             "record": self.record,
             "digest": self.then,
@@ -157,7 +157,7 @@ class Difference:
 
 
 def record(word: str, runs: Path) -> Record:
-    """Return the record that a user means.
+    """The record that the user named on the command line.
 
     Args:
         word: a run (name, prefix, `last`, folder), a file that `check --json` wrote, or a digest.

@@ -144,7 +144,7 @@ def _name(experiment: Experiment, folders: Sequence[Path]) -> str:
 def _asked(
     request: CheckRequest, experiment: Experiment, folders: Sequence[Path]
 ) -> tuple[changes.Record | None, sections.Means]:
-    """Return the record to compare with and what the dataset is held against.
+    """The record to compare with, and the model and tables that the dataset is compared with.
 
     Raises:
         ConfigError: something that was asked for cannot be done: reading may take minutes, and is not to be in vain.

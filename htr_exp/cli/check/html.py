@@ -51,7 +51,7 @@ class _Figure:
 
 
 def render(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURES) -> str:
-    """Return the page.
+    """The HTML page, complete in itself.
 
     Args:
         checked: what was found.
@@ -85,7 +85,7 @@ def render(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURE
 
 
 def _wanted(kind: KindFound, most: int) -> list[Excerpt]:
-    """Return which lines of a kind are shown: the first of each problem, then the second of each ..."""
+    """The lines of a kind that are shown: the first of each problem, then the second of each, and so on."""
     if kind.code in _WHOLE_PAGE:
         return [Excerpt(problem.file) for problem in kind.problems[:most]]
     if kind.code in _NO_PICTURE:
@@ -111,7 +111,7 @@ def _figure(wanted: Excerpt, picture: Picture) -> _Figure:
 
 
 def _pieces(text: str) -> list[_Piece]:
-    """Return a transcription in parts, so that what is invisible or private in it can be seen."""
+    """A transcription in parts, so that what is invisible or private in it can be seen."""
     pieces: list[_Piece] = []
     plain = ""
     for place, sign in enumerate(text):

@@ -1,7 +1,7 @@
 """A check as JUnit XML, which GitLab, GitHub's and Jenkins' reporters show beside the tests of a project.
 
 A test case is a kind of problem, not a file: their names are the same in each run, so that CI says what is new and what
-is mended, and ten thousand pages stay readable. Errors are failures. What is dropped or warned of passes, with the list
+is corrected, and ten thousand pages stay readable. Errors are failures. What is dropped or warned of passes, with the list
 as its output: CI is red exactly where `check` ends with 2, and `skipped` would say that nobody looked.
 """
 
@@ -24,7 +24,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def document(checked: Checked) -> bytes:
-    """Return a check as a JUnit document: each kind of problem is a test case, those that do not occur too."""
+    """A check as a JUnit document: each kind of problem is a test case, those that do not occur too."""
     suite = TestSuite(_clean(f"check {checked.name}"))
     dataset = checked.dataset
     for name, value in (
@@ -65,7 +65,7 @@ def _failure(code: str, told: str, text: str) -> Failure:
 
 
 def listed(problems: Sequence[Problem]) -> str:
-    """Return problems, one a line."""
+    """Problems, one a line."""
     lines = [f"{where(problem)}: {problem.message}" for problem in problems[:LISTED]]
     if more := and_more(len(problems) - LISTED):
         lines.append(f"{more}: `check --json` lists all")
@@ -73,11 +73,11 @@ def listed(problems: Sequence[Problem]) -> str:
 
 
 def where(problem: Problem) -> str:
-    """Return where a problem is: the file, and the line or the first of the lines."""
+    """Where a problem is: the file, and the line or the first of the lines."""
     line = problem.line or next((one for one in problem.lines if one), None)
     return f"{problem.file}:{line}" if line else problem.file
 
 
 def _clean(text: str) -> str:
-    """Return a text that XML can hold."""
+    """A text that XML can hold."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

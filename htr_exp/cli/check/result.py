@@ -85,7 +85,7 @@ class Checked:
         sections: what else there is to know, for people.
         facts: the same for programs, by its key in the JSON.
         refusals: why training refuses it, beside its errors.
-        incomplete: whether something else that was asked for is left to be mended.
+        incomplete: whether something else that was asked for is left to correct.
     """
 
     dataset: Dataset
@@ -106,7 +106,7 @@ class Checked:
         return kinds(self.dataset.problems)
 
     def of(self, severity: str) -> list[KindFound]:
-        """Return the kinds of one severity."""
+        """The kinds of one severity."""
         return [kind for kind in self.kinds if kind.severity == severity]
 
     @property
@@ -126,7 +126,7 @@ class Checked:
         return f"it can be used: no errors, {', '.join(said)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `check --json` prints."""
+        """What `check --json` prints."""
         dataset = self.dataset
         return {
             "pages": len(dataset.pages),
@@ -154,7 +154,7 @@ class Checked:
 
 
 def kinds(problems: Sequence[Problem]) -> tuple[KindFound, ...]:
-    """Return each kind of problem once, the gravest first."""
+    """Each kind of problem once, the gravest first."""
     found: dict[tuple[Severity, str], list[Problem]] = {}
     for problem in problems:
         found.setdefault((problem.severity, problem.code), []).append(problem)
@@ -165,7 +165,7 @@ def kinds(problems: Sequence[Problem]) -> tuple[KindFound, ...]:
 
 
 def page_facts(page: GroundTruthPage) -> dict[str, Any]:
-    """Return what identifies a page and its lines, so that a later check can say what has changed."""
+    """The digests of a page and its lines, so that a later check can say what has changed."""
     return {
         "page": page.name,
         "image": posixpath.normpath(posixpath.join(posixpath.dirname(page.name), _beside(page))),
@@ -178,10 +178,10 @@ def page_facts(page: GroundTruthPage) -> dict[str, Any]:
 
 
 def _beside(page: GroundTruthPage) -> str:
-    """Return the path to a page's image from its XML."""
+    """The path to a page's image from its XML."""
     return Path(os.path.relpath(page.image, page.xml.parent)).as_posix().encode("utf-8", "backslashreplace").decode()
 
 
 def text_digest(text: str) -> str:
-    """Return what tells a transcription from another of the same line."""
+    """A short digest of a transcription, to see later whether it was changed."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

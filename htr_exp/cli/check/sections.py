@@ -160,7 +160,7 @@ CONTENT: dict[Task, Callable[[Checked, Experiment, Means], Checked]] = {RECOGNIT
 
 
 def _signs(found: Any) -> str:
-    """Return characters by frequency; marks that would sit on their neighbour by their code."""
+    """Characters by frequency; combining marks are shown by their code point."""
     ordered = [one for one, _ in found.most_common()]
     return " ".join(spelled(one) if not spelled(one).startswith(one) else one for one in ordered)
 
@@ -228,7 +228,7 @@ def htr_united(checked: Checked, file: Path) -> tuple[Checked, str]:
 
     made = filled(read(file), checked.dataset)
     sentences = [f"filled in: {change}" for change in made.changes] or ["its counts are right"]
-    sentences += [f"to be mended: {problem}" for problem in made.problems]
+    sentences += [f"to correct: {problem}" for problem in made.problems]
     facts = {"file": str(file), "changes": list(made.changes), "problems": list(made.problems)}
     checked = replace(checked, incomplete=bool(made.problems))
     return _with(

@@ -90,14 +90,14 @@ def start(image: Path | None) -> Finding:
 
 
 def _words(said: str) -> str:
-    """Return the reason of a failure: the errors, without the chain of what was under way."""
+    """The reason of a failure: the errors, without the chain of what was under way."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
     lines = re.findall(r"^(?:FATAL|ERROR)\s*:\s*(.+)$", plain, re.MULTILINE)
     return "; ".join(dict.fromkeys(lines)) or " ".join(plain.split())[-300:]
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the image files of a folder, none if it does not answer."""
+    """The image files of a folder, none if it does not answer."""
     try:
         return within(TIMEOUT_S, lambda: sorted(folder.glob("*.sif")) if folder.is_dir() else [], str(folder))
     except (NoAnswer, OSError):

@@ -21,7 +21,7 @@ class Finding:
     """One thing that was looked at."""
 
     name: str
-    state: str  # ok; note: nothing to mend; warning: it works, but not as well as it could; error: it does not work
+    state: str  # ok; note: nothing to correct; warning: it works, but not as well as it could; error: it does not work
     found: str  # one sentence, with the values
     remedy: str | None = None  # what to do
 

@@ -76,14 +76,16 @@ def _look(folder: Folder) -> tuple[_Seen, int]:
 
 
 def _above(path: Path) -> Path:
-    """Return the path itself or, for a symbolic link that leads nowhere, the folder it stands in."""
+    """The path itself or, for a symbolic link that leads nowhere, the folder it stands in."""
     return path if path.exists() else path.parent
 
 
 def _state(folder: Folder, there: Path) -> Finding:
     name, path, elsewhere = folder.name, folder.path, f"put it elsewhere: {folder.key}=FOLDER"
     if not there.exists():
-        return Finding(name, folder.unusable, f"{there} is a link that leads nowhere", f"mend the link, or {elsewhere}")
+        return Finding(
+            name, folder.unusable, f"{there} is a link that leads nowhere", f"correct the link, or {elsewhere}"
+        )
     if not there.is_dir():
         return Finding(
             name, folder.unusable, f"{there} is a file where a folder is needed", f"move it away, or {elsewhere}"
@@ -167,7 +169,7 @@ def _room(path: Path) -> tuple[os.statvfs_result, str, str]:
 
 
 def _file_system(path: Path) -> tuple[str, str]:
-    """Return the kind of the file system that a folder lies on and where it is mounted; empty if the system does not say."""
+    """The kind of the file system that a folder lies on and where it is mounted; empty if the system does not say."""
     with contextlib.suppress(OSError):
         real = os.path.realpath(path)
         rows = [line.split() for line in Path("/proc/mounts").read_text(errors="replace").splitlines()]

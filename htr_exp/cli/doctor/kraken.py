@@ -67,7 +67,7 @@ def _on_a_node(experiment: Experiment, words: Sequence[str], elsewhere: bool) ->
 
 
 def _softened(finding: Finding, others: Sequence[Finding]) -> Finding:
-    """Return a missing kraken of this machine as a mere warning where there is another one."""
+    """A finding that kraken is missing here, as a warning only where another kraken can be used."""
     usable = [one.name for one in others if one.state == "ok" and one.name.startswith("runtime=")]
     if finding.state != "error" or not usable:
         return finding

@@ -52,7 +52,7 @@ def _memory(runs_here: bool) -> Finding:
 
 
 def memory_limit() -> tuple[float | None, str]:
-    """Return how much memory this process may use, bytes, and what says so; None where nothing does."""
+    """The memory that this process may use (bytes), and what sets the limit; None without a limit."""
     found = [(limit, "the limit of this session (cgroup)") for limit in _cgroup_limits()]
     address_space = resource.getrlimit(resource.RLIMIT_AS)[0]
     if address_space != resource.RLIM_INFINITY:

@@ -39,7 +39,7 @@ def findings(experiment: Experiment, folder: Path, config_dirs: Sequence[Path], 
         files = within(TIMEOUT_S, lambda: _files(folder), f"the file system of {folder}")
     except (NoAnswer, OSError) as failure:
         yield error(
-            "models", f"{folder} cannot be read: {failure}", "mend it, or put models elsewhere: site.models=FOLDER"
+            "models", f"{folder} cannot be read: {failure}", "correct that, or put models elsewhere: site.models=FOLDER"
         )
         return
     if not files:
@@ -71,7 +71,7 @@ def _read(name: str, file: Path, unusable: str) -> Finding:
 
 
 def _shortened(network: str) -> str:
-    """Return a network with its first and last layers: what it reads and what it gives."""
+    """A long network specification, reduced to its first and last layers: input and output."""
     return network if len(network) <= 60 else f"{network[:30].rstrip()} ... {network[-20:].lstrip()}"
 
 
@@ -110,7 +110,7 @@ def _published(folder: Path, config_dirs: Sequence[Path], shown: set[str]) -> It
         try:
             values = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError, yaml.YAMLError) as failure:
-            yield warning(name, f"{file} cannot be read: {' '.join(str(failure).split())}", "mend that file")
+            yield warning(name, f"{file} cannot be read: {' '.join(str(failure).split())}", "correct that file")
             continue
         if not isinstance(values, dict) or not values.get("doi") or values.get("path"):
             continue

@@ -139,7 +139,7 @@ def _database(path: Path) -> Finding:
 
 
 def _schemas() -> list[str]:
-    """Return the versions of the database's tables that the installed MLflow knows, the newest last; MLflow itself is not imported."""
+    """The versions of the database's tables that the installed MLflow knows, the newest last; MLflow itself is not imported."""
     spec = importlib.util.find_spec("mlflow")
     after: dict[str | None, str] = {}
     for folder in (spec.submodule_search_locations or ()) if spec else ():

@@ -52,7 +52,7 @@ class Requirement:
         return f"{self.name}{self.wanted}"
 
     def version(self) -> str | None:
-        """Return the installed version, None if it is not installed."""
+        """The installed version, None if it is not installed."""
         try:
             return importlib.metadata.version(self.name)
         except importlib.metadata.PackageNotFoundError:
@@ -64,7 +64,7 @@ class Requirement:
 
 
 def required() -> list[Requirement] | None:
-    """Return what this program needs, None where it was not installed as a package."""
+    """The packages that this program needs; None where it was not installed as a package."""
     try:
         texts = importlib.metadata.requires("htr-exp")
     except importlib.metadata.PackageNotFoundError:
@@ -98,7 +98,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def lacking() -> list[Finding]:
-    """Return what keeps the program itself from working: a Python that is not supported, packages that are not there."""
+    """The reasons why the program itself cannot work: a Python that is not supported, missing packages."""
     found = [_python()]
     needs = required()
     if needs is None:
@@ -112,7 +112,7 @@ def lacking() -> list[Finding]:
 
 
 def installing() -> str:
-    """Return the command that installs us and what we need."""
+    """The command that installs us and what we need."""
     folder = Path(__file__).resolve().parents[3]
     if not (folder / "pyproject.toml").exists():
         return f"`{sys.executable} -m pip install htr-exp`"

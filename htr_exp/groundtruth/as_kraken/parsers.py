@@ -44,7 +44,7 @@ def _passed_over() -> SeenLine:
 
 
 def first(root: etree._Element, name: str) -> etree._Element | None:
-    """Return the first element of this name, whatever its namespace, wherever it is."""
+    """The first element of this name, whatever its namespace, wherever it is."""
     return next(root.iter(f"{{*}}{name}"), None)
 
 
@@ -85,7 +85,7 @@ def _page_4(root: etree._Element, image_there: bool) -> list[SeenLine]:
 
 
 def _points_4(element: etree._Element | None, what: str) -> int | None:
-    """Return the number of points, or None where kraken goes on without them."""
+    """The number of points, or None where kraken goes on without them."""
     if element is None:
         return None
     points = element.get("points")
@@ -112,7 +112,7 @@ def _image_4(name: str | None, there: bool) -> None:
 
 
 def _page_text(line: etree._Element) -> tuple[str, bool]:
-    """Return the text as kraken puts it together, and whether from its words."""
+    """The text as kraken puts it together, and whether from its words."""
     equiv = line.find("{*}TextEquiv")
     source = line if equiv is None else equiv
     text = "".join([part.text or "" for part in source.iterfind(".//{*}Unicode")])

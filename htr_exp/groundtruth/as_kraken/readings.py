@@ -63,7 +63,7 @@ NOT_XML = Reading(None, "it is not well-formed XML")
 
 
 def by_release(root: etree._Element, page: Page | None = None, image_there: bool = True) -> dict[str, Reading]:
-    """Return what each supported release makes of a file.
+    """What each supported release makes of a file.
 
     Args:
         root: the file's root element, whether it is ground truth or not, without comments.

@@ -20,7 +20,7 @@ class Unreadable(ValueError):
 
 
 def page_points(text: str) -> int:
-    """Return how many points kraken reads from PAGE's `points`.
+    """How many points kraken reads from PAGE's `points`.
 
     Raises:
         Unreadable: it reads none at all: a decimal, two blanks in a row, a blank at an end ...
@@ -42,7 +42,7 @@ def page_points(text: str) -> int:
 
 
 def alto_points(text: str, *, whole: bool) -> int:
-    """Return how many points kraken reads from ALTO's `POINTS` or `BASELINE`; whatever is no number is passed over.
+    """How many points kraken reads from ALTO's `POINTS` or `BASELINE`; whatever is no number is passed over.
 
     Args:
         text: the attribute.
@@ -66,7 +66,7 @@ def alto_points(text: str, *, whole: bool) -> int:
 
 
 def custom(text: str) -> dict[str, list[dict[str, str]]]:
-    """Return Transkribus' `custom` attribute as 7.1 reads it: the properties of each tag, as often as it occurs.
+    """The `custom` attribute of Transkribus as 7.1 reads it: the properties of each tag, as often as it occurs.
 
     Raises:
         Unreadable: a brace too many or too few, which no release expects.
@@ -174,7 +174,7 @@ _refused = _Refused()
 
 
 def refused(characters: str) -> str | None:
-    """Return the first of these characters over which 4.3.13 stops, or None."""
+    """The first of these characters over which 4.3.13 stops, or None."""
     if characters.isascii():
         return None
     return min(filter(_refused.__getitem__, set(characters)), default=None)

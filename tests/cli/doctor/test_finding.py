@@ -31,9 +31,9 @@ def test_what_a_question_raises_is_raised_where_it_was_asked() -> None:
     [
         (Problem("dataset is not set", "choose one of `options`", where="dataset"), ("dataset is not set", "choose one of `options`")),
         (Problem("there is no such partition", "choose one of a, b", where="slurm.partition=x"), ("slurm.partition=x: there is no such partition", "choose one of a, b")),
-        (Problem("p allows 5 minutes", where="slurm.time_min=9"), ("slurm.time_min=9: p allows 5 minutes", "mend it")),
+        (Problem("p allows 5 minutes", where="slurm.time_min=9"), ("slurm.time_min=9: p allows 5 minutes", "correct it")),
     ],
 )  # fmt: skip
 def test_a_problem_is_told_apart_from_what_to_do(problem: Problem, parts: tuple[str, str]) -> None:
-    told = finding.finding_of("x", problem, "mend it")
+    told = finding.finding_of("x", problem, "correct it")
     assert (told.found, told.remedy) == parts

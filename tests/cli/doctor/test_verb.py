@@ -87,13 +87,15 @@ def shown(findings: Sequence[Finding], width: int | None) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.file.getvalue())
 
 
-LONG = Finding("image a-rather-long-name.sif", "error", "one two three " * 12 + "/a/path/that/is/long", "mend it " * 20)
+LONG = Finding(
+    "image a-rather-long-name.sif", "error", "one two three " * 12 + "/a/path/that/is/long", "correct it " * 20
+)
 
 
 def test_a_screen_shows_long_lines_below_each_other() -> None:
     lines = [line for line in shown([Finding("x", "ok", "y"), LONG], 80).splitlines() if "looks at" not in line]
     assert max(map(len, lines)) <= 80
-    body = [line for line in lines if "two" in line or "mend" in line]
+    body = [line for line in lines if "two" in line or "correct" in line]
     assert len(body) > 4
     assert all(line.startswith(" " * 34) for line in body[1:])
 
@@ -105,7 +107,7 @@ def test_a_file_gets_one_line_a_finding() -> None:
     assert lines[1] == "  ok       x                      y"
     assert lines[2].startswith("  error    image a-rather-long-name.sif one two three")
     assert lines[2].endswith(longer.found[-40:])
-    assert lines[3].strip().startswith("-> mend it")
+    assert lines[3].strip().startswith("-> correct it")
     assert lines[-1] == "1 error, 0 warnings, 0 notes, 1 ok"
     assert all(line == line.rstrip() for line in lines)
 
