@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from helpers.waiting import until
+from htr_exp.runs.records import Results
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
@@ -58,7 +58,7 @@ def interrupt(place: Path, number: signal.Signals, *words: str, epochs: int) -> 
         process.wait(120)
 
 
-def result(of: RunDir) -> dict[str, Any]:
+def result(of: RunDir) -> Results:
     """Return results.json."""
     found = of.result()
     assert found is not None

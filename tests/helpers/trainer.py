@@ -12,7 +12,7 @@ import pytest
 from htr_exp.config.defaults import shipped
 from htr_exp.core.errors import TrainingError
 from htr_exp.core.files import read_jsonl
-from htr_exp.core.task import RECOGNITION, Task
+from htr_exp.core.task import RECOGNITION, Epoch, Task
 from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import training
@@ -26,7 +26,7 @@ class Heard:
     epochs: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+    def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
         self.epochs.append(record["epoch"])
 
     def note(self, text: str) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from htr_exp.core.signals import Stop
-from htr_exp.core.task import Task
+from htr_exp.core.task import Epoch, Task
 from htr_exp.pipeline.run import run_stages
 from htr_exp.runs.run_dir import RunDir, StateRecord
 
@@ -27,7 +26,7 @@ class Quiet:
     def note(self, text: str) -> None:
         pass
 
-    def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+    def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
         if self._stop is not None and record["epoch"] + 1 >= self._at:
             self._stop.asked = self._word
 

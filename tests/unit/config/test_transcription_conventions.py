@@ -134,7 +134,7 @@ def test_without_a_mismatch_no_table_has_the_column(planned: Written, workspace:
 
 def test_runs_from_before_have_no_convention(planned: Written) -> None:
     run = planned()
-    facts = run.facts()
+    facts: Any = run.facts()
     del facts["conventions"]
     run.provenance.write_text(json.dumps(facts), encoding="utf-8")
     row = runs_table.row_of(RunDir(run.path))

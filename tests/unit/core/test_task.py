@@ -9,12 +9,12 @@ import pytest
 
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 
-READ: list[dict[str, Any]] = [
+READ: list[Any] = [
     {"epoch": 0, "val_cer": 0.3, "errors": 30},
     {"epoch": 1, "val_cer": 0.1, "errors": 10},
     {"epoch": 2, "val_cer": 0.1, "errors": 10},
 ]
-FOUND: list[dict[str, Any]] = [
+FOUND: list[Any] = [
     {"epoch": 0, "val_mean_iu": 0.4, "val_bl_f1": 0.9},
     {"epoch": 1, "val_mean_iu": 0.7, "val_bl_f1": 0.5},
     {"epoch": 2, "val_mean_iu": 0.7, "val_bl_f1": 0.6},
@@ -22,7 +22,7 @@ FOUND: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(("task", "records"), [(RECOGNITION, READ), (SEGMENTATION, FOUND)], ids=str)
-def test_of_equal_epochs_the_earliest_is_best(task: Task, records: list[dict[str, Any]]) -> None:
+def test_of_equal_epochs_the_earliest_is_best(task: Task, records: list[Any]) -> None:
     assert task.best_of(records[::-1])["epoch"] == 1
     assert task.best_of(records)["epoch"] == 1
 
@@ -41,7 +41,7 @@ def test_what_kraken_keeps_of_an_epoch_is_an_accuracy() -> None:
 def test_more_epochs_are_kept_by_how_well_they_find_lines_where_kraken_says_so() -> None:
     assert [RECOGNITION.candidate_loss(record) for record in READ] == [30, 10, 10]
     assert min(FOUND, key=SEGMENTATION.candidate_loss)["epoch"] == 0
-    older = [{key: value for key, value in record.items() if key != "val_bl_f1"} for record in FOUND]
+    older: list[Any] = [{key: value for key, value in record.items() if key != "val_bl_f1"} for record in FOUND]
     assert min(older, key=SEGMENTATION.candidate_loss)["epoch"] == 1
 
 

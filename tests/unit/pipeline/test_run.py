@@ -14,7 +14,7 @@ from helpers.whole_runs import Quiet, do, staged
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
-from htr_exp.core.task import Task
+from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.kraken.model_file import read_header
 from htr_exp.kraken.model_weights import weights_digest
@@ -269,7 +269,7 @@ def test_a_run_that_is_cancelled_meanwhile_ends_as_cancelled(planned: Callable[.
     run = planned("training.epochs=20", "training.leg_epochs=0")
 
     class Cancels(Quiet):
-        def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+        def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
             if record["epoch"] == 1:
                 run.cancel("ada")
 

@@ -10,7 +10,7 @@ import pytest
 from helpers.sentences import sentences
 from helpers.trainer import Heard, Trainer, value
 from htr_exp.core.errors import TrainingError
-from htr_exp.core.task import RECOGNITION, Task
+from htr_exp.core.task import RECOGNITION, Epoch, Task
 from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.pipeline import training
 
@@ -67,7 +67,7 @@ def test_time_budget_ends_a_training_that_has_a_best_epoch(trainer: Trainer, sce
 def test_spent_time_budget_is_not_spent_again(trainer: Trainer, scenario) -> None:
     scenario.play(epoch_seconds=0.3)
     first = trainer.start(epochs=500, leg_epochs=0, time_budget_min=0.01)
-    records = [{**record, "seconds": 1.0} for record in trainer.run.epochs()]
+    records: list[Any] = [{**record, "seconds": 1.0} for record in trainer.run.epochs()]
     trainer.run.write_epochs(records)
     assert trainer.start() == first
     assert len(scenario.calls("train")) == 1
@@ -172,7 +172,7 @@ def test_suspended_process_does_not_delete_the_best_that_it_has_not_heard_of(tra
     scenario.play(errors=[400, 300, 100, 200])
 
     class Suspended(Heard):
-        def epoch(self, task: Task, record: dict[str, Any], best: dict[str, Any], left_s: float | None) -> None:
+        def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
             while not list(trainer.run.training.glob("*/checkpoint_05-*")):
                 time.sleep(0.02)
 

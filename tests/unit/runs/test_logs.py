@@ -44,7 +44,7 @@ def make(workspace: Path) -> Make:
         write_json(run.manifest, {})
         run.write_state(RunState(state), reason=more.pop("reason", None), stage=more.pop("stage", None))
         if job:
-            record = {"time": utc_now(), "job": job, "compile_job": None, "log": str(workspace / f"{job}.out"), "packed": 1,
+            record: Any = {"time": utc_now(), "job": job, "compile_job": None, "log": str(workspace / f"{job}.out"), "packed": 1,
                       "by": machine.user(), "slurm": {"time_min": 300}}  # fmt: skip
             run.add_submission(record | more)
         return run

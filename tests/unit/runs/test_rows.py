@@ -108,8 +108,8 @@ def test_restarts_are_starts_after_the_first_and_not_legs(make: Maker) -> None:
 
 def test_rows_of_starts_are_counted_and_rows_of_legs_are_not(make: Maker) -> None:
     run = make("a")
-    for row in ({"start": 0}, {"leg": 1, "lost_epochs": 0}, {"start": 1}, {"leg": 2, "lost_epochs": 3}, {"leg": 3, "lost_epochs": 0, "new_leg": True}):  # fmt: skip
-        append_jsonl(run.starts, row)
+    for record in ({"start": 0}, {"leg": 1, "lost_epochs": 0}, {"start": 1}, {"leg": 2, "lost_epochs": 3}, {"leg": 3, "lost_epochs": 0, "new_leg": True}):  # fmt: skip
+        append_jsonl(run.starts, record)
     row = row_of(run)
     assert (row["restarts"], row["lost_epochs"]) == (1, 3)
 

@@ -67,7 +67,8 @@ class Maker:
         })  # fmt: skip
         key = "val_cer" if task == "recognition" else "val_mean_iu"
         for epoch, figure in enumerate(figures):
-            run.add_epoch({"epoch": epoch, key: figure, "errors": 1} if key == "val_cer" else {"epoch": epoch, key: figure})  # fmt: skip
+            record: Any = {"epoch": epoch, key: figure} | ({"errors": 1} if key == "val_cer" else {})
+            run.add_epoch(record)
         if result:
             write_json(run.results, result)
         run.write_state(state)
@@ -233,7 +234,7 @@ class Told(Console):
 def test_an_epoch_is_told_by_its_mean_iou() -> None:
     told = Told()
     progress = Progress(told)
-    first = {"epoch": 0, "val_mean_iu": 0.61234, "seconds": 4.0}
+    first: Any = {"epoch": 0, "val_mean_iu": 0.61234, "seconds": 4.0}
     progress.epoch(SEGMENTATION, first, first, 60.0)
     progress.epoch(SEGMENTATION, {"epoch": 1, "val_mean_iu": 0.5, "seconds": 4.0}, first, None)
     assert "epoch   1   validation mean IoU   0.6123  best" in told.lines[0]
@@ -241,7 +242,7 @@ def test_an_epoch_is_told_by_its_mean_iou() -> None:
 
 
 def test_the_best_of_a_curve_is_the_highest_mean_iu_and_of_equals_the_earliest() -> None:
-    records = [{"epoch": epoch, "val_mean_iu": figure} for epoch, figure in enumerate((0.3, 0.6, 0.6, 0.5))]
+    records: list[Any] = [{"epoch": epoch, "val_mean_iu": figure} for epoch, figure in enumerate((0.3, 0.6, 0.6, 0.5))]
     assert SEGMENTATION.best_of(records)["epoch"] == 1
     assert SEGMENTATION.best_value(records) == 0.6
     assert SEGMENTATION.accuracy(records[0]) == 0.3
@@ -255,7 +256,7 @@ def test_of_epochs_that_are_alike_by_mean_iou_those_stay_that_find_lines() -> No
     """Without regions kraken 7.1's mean IoU says nothing, and the last epochs are not the worst."""
     from htr_exp.kraken.checkpoints import _best_epochs
 
-    records = [{"epoch": epoch, "val_mean_iu": 0.0, "val_bl_f1": epoch / 20} for epoch in range(20)]
+    records: list[Any] = [{"epoch": epoch, "val_mean_iu": 0.0, "val_bl_f1": epoch / 20} for epoch in range(20)]
     assert _best_epochs(records, 10, SEGMENTATION) == {0, *range(10, 20)}
     assert _best_epochs(records, 1, SEGMENTATION) == {0}
     assert _best_epochs([{"epoch": epoch, "val_mean_iu": epoch / 20} for epoch in range(20)], 3, SEGMENTATION) == {

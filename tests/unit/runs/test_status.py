@@ -39,7 +39,7 @@ def submitted(tmp_path: Path) -> Submitted:
         write_json(run.manifest, {})
         run.write_state(RunState(state), reason=more.pop("reason", None), stage=more.pop("stage", None))
         if job is not None:
-            record = {"time": utc_now(), "job": job, "compile_job": None, "log": str(tmp_path / f"{job}.out"), "packed": 1,
+            record: Any = {"time": utc_now(), "job": job, "compile_job": None, "log": str(tmp_path / f"{job}.out"), "packed": 1,
                       "by": machine.user(), "slurm": {"partition": "gpus", "time_min": 300, "mem_gb": 8, "array_parallelism": 4}}  # fmt: skip
             run.add_submission(record | more)
         return run
