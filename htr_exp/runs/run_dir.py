@@ -292,12 +292,15 @@ class RunDir:
         write_json(self.state_file, {"state": state, "reason": reason, "stage": stage, "since": utc_now()})
 
     def written_state(self) -> StateRecord:
-        """The state as it was last written; queued where that cannot be read."""
+        """The state as it was last written: queued before the first, failed where it cannot be read."""
         try:
             values = read_json(self.state_file)
             return StateRecord(RunState(values["state"]), values["reason"], values["stage"], values["since"])
-        except (OSError, ValueError, KeyError):
+        except FileNotFoundError:
             return StateRecord(RunState.QUEUED)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why = f"{self.state_file} cannot be read ({type(error).__name__}: {error}); `resume` goes on with the run"
+            return StateRecord(RunState.FAILED, why)
 
     def state(self) -> StateRecord:
         """The state of the run; one that is written as running, though no process works in it, was interrupted."""
