@@ -58,7 +58,11 @@ def word_problems(values: dict[str, Any]) -> list[Problem]:
 def _word_problem(key: str, value: Any, words: Sequence[str]) -> Problem:
     if meant := kraken_words.of_value(key, value):
         return Problem(f"{key}={value}: {meant}", where=key)
-    return Problem(f"{key}={value}", f"choose one of {', '.join(words)}{did_you_mean(str(value), words)}", key)
+    return Problem(
+        f"{key}={value}: there is no such choice",
+        f"choose one of {', '.join(words)}{did_you_mean(str(value), words)}",
+        key,
+    )
 
 
 def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
@@ -156,7 +160,7 @@ def key_problem(typed: str, key: str, groups: dict[str, dict[str, str]], tasks: 
             if not known:
                 return [Problem(f"{typed}: {where} has no keys of its own", where=key)]
             what = f"{typed}: there is no key `{part}`{f' in {where}' if where else ''}{did_you_mean(part, known)}"
-            return [Problem(what, f"keys: {', '.join(known)}", key)]
+            return [Problem(what, f"choose among {', '.join(known)}", key)]
         path.append(part)
         node = next((arg for arg in get_args(names[part]) if is_dataclass(arg)), names[part])
         if len(path) == 1:

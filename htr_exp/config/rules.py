@@ -16,6 +16,7 @@ from htr_exp.config.schema import (
     SegmentationScores,
     SegmentationTraining,
     Slurm,
+    Split,
 )
 from htr_exp.core.machine import usable_cpus
 from htr_exp.core.own_command import own_command
@@ -88,7 +89,7 @@ def _choices(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
         )
     yield from _scratch(experiment, evaluate) if experiment.model.name == "none" else _base_model(experiment)
     if experiment.tracking.kind == "server" and not experiment.tracking.uri:
-        yield Problem("tracking=server needs an address", "tracking.uri=http://HOST:PORT", "tracking")
+        yield Problem("tracking=server needs an address", "give tracking.uri=http://HOST:PORT", "tracking")
     name = experiment.name
     if name is not None and (not name or "/" in name or name.startswith((".", "-"))):
         yield Problem(f"name={name}: it names a folder", "use letters, digits, `_` and `-`", "name")
@@ -107,7 +108,7 @@ def _base_model(experiment: Experiment) -> Iterator[Problem]:
 def _scratch(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
     model, architecture, task = experiment.model, experiment.architecture, experiment.task.name
     if evaluate:
-        yield Problem("model=none", "choose a model to evaluate", "model")
+        yield Problem("model=none names nothing to evaluate", "choose a model", "model")
         return
     if model.path is not None or model.doi is not None:
         yield Problem(
@@ -245,7 +246,7 @@ def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
     unused = ["by", "stratify", "validation"] * given + ["seed"] * (given and split.train_pages is None)
     unused += ["test"] * (split.kind not in ("drawn", "page")) + ["folds"] * (split.kind != "k_fold")
     for key in unused:
-        yield f"split.{key}", f"split={split.kind}" if split.kind not in ("drawn", "page") else "split.kind=drawn"
+        yield f"split.{key}", _kind(split)
 
 
 def _value(experiment: Experiment, key: str) -> object:
@@ -271,9 +272,14 @@ def _combinations(experiment: Experiment) -> Iterator[Problem]:
         yield Problem("split=table needs split.table=FILE", where="split")
     yield from _groups(experiment)
     if split.kind != "lists" and any((split.lists.train, split.lists.validation, split.lists.test)):
-        yield Problem("split.lists.*", "choose split=lists to use them", "split.lists")
+        yield Problem(f"split.lists changes nothing with {_kind(split)}", "choose split=lists to use it", "split.lists")
     if split.kind != "table" and split.table:
-        yield Problem(f"split.table={split.table}", "choose split=table to use it", "split.table")
+        yield _no_effect("split.table", split.table, _kind(split), "choose split=table to use it")
+
+
+def _kind(split: Split) -> str:
+    """How a user names the kind of a split: by the choice that has it, where that is one alone."""
+    return "split.kind=drawn" if split.kind in ("drawn", "page") else f"split={split.kind}"
 
 
 def _groups(experiment: Experiment) -> Iterator[Problem]:
@@ -292,7 +298,7 @@ def _groups(experiment: Experiment) -> Iterator[Problem]:
         what = f"split.stratify={split.stratify}: it must be something that several groups have in common (split.by={split.by}), as folder or hand"
         yield Problem(what, where="split.stratify")
     if split.fold is not None and not in_folds:
-        yield Problem(f"split.fold={split.fold}", "choose split=k_fold or split=leave_one_out to use it", "split.fold")
+        yield _no_effect("split.fold", split.fold, _kind(split), "choose split=k_fold or split=leave_one_out to use it")
     if split.fold is None and in_folds:
         one = f"1 to {split.folds}" if split.kind == "k_fold" else split.by.upper()
         what = f"split={split.kind} needs split.fold={one}, or split.fold=all with `train -m` for every one"
@@ -301,7 +307,7 @@ def _groups(experiment: Experiment) -> Iterator[Problem]:
         return
     if split.fold not in (None, "all", *(str(number + 1) for number in range(split.folds))):
         remedy = f"choose one of 1 to {split.folds} (split.folds), or all"
-        yield Problem(f"split.fold={split.fold}", remedy, "split.fold")
+        yield Problem(f"split.fold={split.fold}: there is no such fold", remedy, "split.fold")
     if 0 < split.validation < 1 and split.validation + 1 / split.folds >= 1:
         what = f"split.validation={split.validation} and a test fold of 1/{split.folds} leave nothing to train on"
         yield Problem(what, where="split.validation")
@@ -400,4 +406,6 @@ def _job(experiment: Experiment) -> Iterator[Problem]:
         if key.replace("_", "-") in OWN_OPTIONS:
             yield Problem(f"slurm.extra.{key}: htr_exp sets it itself; it cannot be given", where="slurm.extra")
         elif own in vars(slurm):
-            yield Problem(f"slurm.extra.{key}", f"write slurm.{own}={slurm.extra[key]}", "slurm.extra")
+            yield Problem(
+                f"slurm.extra.{key} has a key of its own", f"write slurm.{own}={slurm.extra[key]}", "slurm.extra"
+            )

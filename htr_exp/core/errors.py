@@ -38,7 +38,7 @@ class HtrExpError(Exception):
         about = self.headline.rstrip(":")
         if not self.problems:
             return [Problem(about)]
-        return [replace(one, what=f"{about}: {one.sentence}", where=about) for one in self.problems]
+        return [replace(one, what=f"{about}: {one.what}", where=about) for one in self.problems]
 
     @property
     def one_line(self) -> str:

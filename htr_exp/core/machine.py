@@ -79,7 +79,9 @@ def device(asked: str) -> str:
     try:
         return "cuda:0" if gpus() else "cpu"
     except NoAnswer as silent:
-        said = Problem(str(silent), "set training.device=cpu or training.device=cuda:0", where="training.device=auto")
+        said = Problem(
+            f"training.device=auto: {silent}", "set training.device=cpu or training.device=cuda:0", "training.device"
+        )
         raise RuntimeUnavailableError("it is not known whether there is a GPU", [said]) from None
 
 

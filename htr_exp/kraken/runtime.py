@@ -158,7 +158,7 @@ def provide(wanted: Runtime, *, prove: bool = True) -> Kraken:
         return _in_module(wanted, wanted.kraken)
     except RuntimeUnavailableError as missing:
         if not wanted.fallback:
-            other = Problem("there is no other to use instead", where="runtime.fallback=false")
+            other = Problem("runtime.fallback=false: there is no other to use instead", where="runtime.fallback")
             raise RuntimeUnavailableError(missing.headline, [other]) from None
         try:
             return replace(_in_image(wanted, wanted.fallback_kraken or wanted.kraken), fallback=missing.headline)

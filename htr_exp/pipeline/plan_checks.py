@@ -56,7 +56,7 @@ def _kraken(gathered: Gathered) -> Iterator[Problem]:
                 )
             for model in (gathered.base, gathered.segmenter):
                 if model is not None and (why := unloadable(model.header, version)):
-                    yield Problem(why, where=str(model.path))
+                    yield Problem(f"{model.path}: {why}", where=str(model.path))
         except HtrExpError as error:
             yield Problem(f"runtime.fallback_kraken={version}: {error.headline}", where="runtime.fallback_kraken")
 

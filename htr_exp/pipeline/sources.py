@@ -98,7 +98,7 @@ class Sources:
                 progress=self._progress,
             )
             if dataset.errors:
-                shown = [Problem(one.message, where=str(one.file)) for one in dataset.errors[:SHOWN]]
+                shown = [Problem(f"{one.file}: {one.message}", where=str(one.file)) for one in dataset.errors[:SHOWN]]
                 if len(dataset.errors) > SHOWN:
                     more = and_more(len(dataset.errors) - SHOWN)
                     shown.append(Problem(more, f"run `{own_command('check FOLDER')}` to see all"))

@@ -79,7 +79,7 @@ class LeakageReport:
                 yield Problem(f"leakage: {kind}: {and_more(len(found) - _SHOWN)}", where="leakage")
             accept = f"leakage.accept=[{','.join([*self.accept, kind])}]"
             remedy = f"{_REMEDIES[kind]}, or accept it by name, which every table then shows: {accept}"
-            yield Problem(f"leakage: {kind}", remedy, "leakage")
+            yield Problem(f"leakage: {kind} stops the run", remedy, "leakage")
 
     @property
     def accepted(self) -> dict[str, list[Leak]]:

@@ -44,7 +44,7 @@ def error(name: str, found: str, remedy: str | None = None) -> Finding:
 
 def finding_of(name: str, problem: Problem, remedy: str, state: str = "error") -> Finding:
     """A problem as a finding; `remedy` stands in where the problem has none."""
-    return Finding(name, state, problem.sentence, problem.remedy or remedy)
+    return Finding(name, state, problem.what, problem.remedy or remedy)
 
 
 class _Asked(threading.Thread, Generic[Answer]):

@@ -30,8 +30,8 @@ def test_what_a_question_raises_is_raised_where_it_was_asked() -> None:
     ("problem", "parts"),
     [
         (Problem("dataset is not set", "choose one of `options`", where="dataset"), ("dataset is not set", "choose one of `options`")),
-        (Problem("there is no such partition", "choose one of a, b", where="slurm.partition=x"), ("slurm.partition=x: there is no such partition", "choose one of a, b")),
-        (Problem("p allows 5 minutes", where="slurm.time_min=9"), ("slurm.time_min=9: p allows 5 minutes", "correct it")),
+        (Problem("slurm.partition=x: there is no such partition", "choose one of a, b", "slurm.partition"), ("slurm.partition=x: there is no such partition", "choose one of a, b")),
+        (Problem("slurm.time_min=9: p allows 5 minutes", where="slurm.time_min"), ("slurm.time_min=9: p allows 5 minutes", "correct it")),
     ],
 )  # fmt: skip
 def test_a_problem_is_told_apart_from_what_to_do(problem: Problem, parts: tuple[str, str]) -> None:

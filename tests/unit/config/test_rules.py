@@ -73,20 +73,20 @@ BAD = [
     (["name=..",], "name=..: it names a folder"),
     (["name='-x'"], "name=-x: it names a folder"),
     (["name=''"], "name=: it names a folder"),
-    (["tracking=server"], "tracking=server needs an address: tracking.uri=http://HOST:PORT"),
+    (["tracking=server"], "tracking=server needs an address; give tracking.uri=http://HOST:PORT"),
     (["split=lists"], "split=lists needs split.lists.train=FILE and split.lists.validation=FILE"),
     (["split=lists", "split.lists.train=a"], "split=lists needs"),
     (["split=table"], "split=table needs split.table=FILE"),
-    (["split.lists.test=a"], "choose split=lists to use them"),
-    (["split.table=a.csv"], "split.table=a.csv: choose split=table to use it"),
+    (["split.lists.test=a"], "split.lists changes nothing with split.kind=drawn; choose split=lists to use it"),
+    (["split.table=a.csv"], "split.table=a.csv changes nothing with split.kind=drawn; choose split=table to use it"),
     (["split.train_pages=0"], "split.train_pages=0: it must be at least 1"),
     (["split=k_fold"], "split=k_fold needs split.fold=1 to 5, or split.fold=all with `train -m` for every one"),
     (["split=leave_one_out"], "split=leave_one_out needs split.fold=FOLDER, or split.fold=all"),
-    (["split=k_fold", "split.fold=6"], "split.fold=6: choose one of 1 to 5 (split.folds), or all"),
-    (["split=k_fold", "split.fold=0"], "split.fold=0: choose one of 1 to 5"),
+    (["split=k_fold", "split.fold=6"], "split.fold=6: there is no such fold; choose one of 1 to 5 (split.folds), or all"),
+    (["split=k_fold", "split.fold=0"], "split.fold=0: there is no such fold; choose one of 1 to 5"),
     (["split=k_fold", "split.fold=1", "split.folds=1"], "split.folds=1: it must be at least 2"),
     (["split=k_fold", "split.fold=1", "split.folds=2", "split.validation=0.5"], "a test fold of 1/2 leave nothing to train on"),
-    (["split.fold=2"], "split.fold=2: choose split=k_fold or split=leave_one_out to use it"),
+    (["split.fold=2"], "split.fold=2 changes nothing with split.kind=drawn; choose split=k_fold or split=leave_one_out to use it"),
     (["split=by_document"], "split.by=document needs dataset.metadata=FILE, a table with columns page and document; without one"),
     (["split.stratify=hand"], "split.stratify=hand needs dataset.metadata=FILE"),
     (["split=by_folder", "split.stratify=folder"], "split.stratify=folder: it must be something that several groups have in common"),
@@ -114,16 +114,16 @@ def test_everything_that_cannot_run_is_said_at_once(said: Said) -> None:
 
 def test_dataset_and_model_have_to_be_chosen(said: Said) -> None:
     found = said()
-    assert [problem.partition(":")[0] for problem in found] == ["dataset is not set", "model is not set"]
+    assert [problem.partition(";")[0] for problem in found] == ["dataset is not set", "model is not set"]
 
 
 def test_from_scratch_has_no_file(said: Said) -> None:
     (problem,) = said(*SCRATCH, "model.path=base.mlmodel")
-    assert problem.startswith("model=none trains from scratch: remove model.path")
+    assert problem.startswith("model=none trains from scratch; remove model.path")
 
 
 INERT = [
-    ("training.quit=fixed", "lag=5", "training.lag=5 changes nothing with training.quit=fixed: remove it"),
+    ("training.quit=fixed", "lag=5", "training.lag=5 changes nothing with training.quit=fixed; remove it"),
     ("training.quit=fixed", "min_epochs=5", "training.min_epochs=5 changes nothing with training.quit=fixed"),
     ("training.quit=early", "leg_epochs=5", "training.leg_epochs=5 changes nothing with training.quit=early"),
     (
@@ -155,7 +155,7 @@ def test_a_key_that_would_change_nothing_is_refused(choice: str, word: str, expe
 
 def test_resize_changes_nothing_from_scratch(said: Said) -> None:
     (problem,) = said(*SCRATCH, "training.resize=fail")
-    assert problem == "training.resize=fail changes nothing with model=none: remove it"
+    assert problem == "training.resize=fail changes nothing with model=none; remove it"
 
 
 def test_a_key_left_alone_is_not_refused(said: Said) -> None:
@@ -197,7 +197,7 @@ def test_rules_judge_values_and_not_where_they_came_from(defaults: Experiment) -
 def test_a_given_split_is_drawn_by_no_seed(said: Said) -> None:
     lists = ["split=lists", "split.lists.train=a", "split.lists.validation=b"]
     assert said(*FINE, *lists) == []
-    assert said(*FINE, *lists, "split.seed=3") == ["split.seed=3 changes nothing with split=lists: remove it"]
+    assert said(*FINE, *lists, "split.seed=3") == ["split.seed=3 changes nothing with split=lists; remove it"]
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_a_given_split_is_drawn_by_no_seed(said: Said) -> None:
     ],
 )  # fmt: skip
 def test_a_split_takes_no_key_of_another(words: list[str], key: str, choice: str, said: Said) -> None:
-    assert said(*FINE, *words) == [f"{key} changes nothing with {choice}: remove it"]
+    assert said(*FINE, *words) == [f"{key} changes nothing with {choice}; remove it"]

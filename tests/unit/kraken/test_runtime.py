@@ -272,14 +272,14 @@ def test_a_training_goes_on_with_the_version_that_began_it_or_not_at_all(
 
 
 REFUSED = [
-    (["runtime.module=kraken"], "runtime.module=kraken changes nothing with runtime=host: remove it, or choose runtime=module"),
+    (["runtime.module=kraken"], "runtime.module=kraken changes nothing with runtime=host; remove it, or choose runtime=module"),
     (["runtime.image=a.sif"], "runtime.image=a.sif changes nothing with runtime=host"),
     (["runtime=module", "runtime.ketos=x"], "runtime.ketos=x changes nothing with runtime=module"),
-    (["runtime=module", "runtime.module=null"], "runtime.module is not set: give runtime.module=NAME"),
-    (["runtime=apptainer", "runtime.image=null"], "runtime.image is not set: give runtime.image=FILE.sif"),
+    (["runtime=module", "runtime.module=null"], "runtime.module is not set; give runtime.module=NAME"),
+    (["runtime=apptainer", "runtime.image=null"], "runtime.image is not set; give runtime.image=FILE.sif"),
     (["runtime=apptainer", "runtime.kraken=null"], "runtime.kraken is not set"),
     (["runtime=module", "runtime.kraken=6.0.3", "slurm=none"], "6.0.3"),
-    (["runtime.kind=docker"], "runtime.kind=docker: choose one of host, module, apptainer"),
+    (["runtime.kind=docker"], "runtime.kind=docker: there is no such choice; choose one of host, module, apptainer"),
     (["training.quit=dumb"], "training.quit=dumb: kraken 4.3.13's `--quit dumb` never ends without -N"),
     (["training.quit=dumb 20"], "training.quit=dumb 20: kraken 4.3.13's `--quit dumb` never ends without -N, and drops a number behind it"),
     (["training.workers=640"], "training.workers=640: this machine has"),

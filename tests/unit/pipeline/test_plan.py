@@ -219,7 +219,7 @@ def test_an_evaluation_takes_every_page_and_trains_nothing(
     assert {side: len(pages) for side, pages in made.split.pages.items()} == {"train": 0, "validation": 0, "test": 6}
     assert made.name == "evaluate-pages-base"
     assert problems("model=none", "model.path=null", "architecture=small", evaluate=True) == [
-        "model=none: choose a model to evaluate"
+        "model=none names nothing to evaluate; choose a model"
     ]
 
 

@@ -211,8 +211,8 @@ REFUSED = {
     ("slurm.compile_partition=nope",): "slurm.compile_partition=nope: there is no such partition",
     ("slurm.time_min=9000",): "slurm.time_min=9000: publicgpu allows 1440 minutes",
     ("slurm.time_min=0",): "slurm.time_min=0: it must be at least 1",
-    ("slurm.time_min=null",): "slurm.time_min is not set: give slurm.time_min=NUMBER",
-    ("slurm.partition=null",): "slurm.partition is not set: give slurm.partition=NAME, as in `sinfo`",
+    ("slurm.time_min=null",): "slurm.time_min is not set; give slurm.time_min=NUMBER",
+    ("slurm.partition=null",): "slurm.partition is not set; give slurm.partition=NAME, as in `sinfo`",
     ("slurm.cpus_per_task=0",): "slurm.cpus_per_task=0: it must be at least 1",
     ("slurm.array_parallelism=0",): "slurm.array_parallelism=0: it must be at least 1",
     ("slurm.runs_per_gpu=0",): "slurm.runs_per_gpu=0: it must be at least 1",
@@ -223,12 +223,12 @@ REFUSED = {
     ("training.workers=5",): "training.workers=5: a run gets 4 CPUs (slurm.cpus_per_task)",
     ("training.threads=5",): "training.threads=5: a run gets 4 CPUs (slurm.cpus_per_task)",
     ("slurm.gres=null", "training.device=cuda"): "training.device=cuda: the job asks for no GPU; give slurm.gres=gpu:1",
-    ("launch.jobs=2",): "launch.jobs=2 changes nothing with slurm=publicgpu: use slurm.array_parallelism=2",
+    ("launch.jobs=2",): "launch.jobs=2 changes nothing with slurm=publicgpu; use slurm.array_parallelism=2",
     ("slurm.nodelist='node[1-2]'",): "slurm.nodelist=node[1-2]: a job takes one node",
     ("slurm.nodelist='node1,node2'",): "slurm.nodelist=node1,node2: a job takes one node",
     ("slurm.extra.array=0-3",): "slurm.extra.array: htr_exp sets it itself; it cannot be given",
     ("slurm.extra.no_requeue=true",): "slurm.extra.no_requeue: htr_exp sets it itself",
-    ("slurm.extra.mail_user=a",): "slurm.extra.mail_user: write slurm.mail_user=a",
+    ("slurm.extra.mail_user=a",): "slurm.extra.mail_user has a key of its own; write slurm.mail_user=a",
 }  # fmt: skip
 
 
@@ -266,7 +266,7 @@ def test_a_template_needs_a_partition_and_a_time(call: Call) -> None:
 def test_keys_of_slurm_change_nothing_here(call: Call) -> None:
     said = call("slurm.gres=gpu:1", "slurm.time_min=60")
     assert said.code == 2
-    assert "slurm.gres=gpu:1 changes nothing with slurm=none: choose slurm=publicgpu" in said.err
+    assert "slurm.gres=gpu:1 changes nothing with slurm=none; choose slurm=publicgpu" in said.err
     assert "slurm.time_min=60 changes nothing with slurm=none" in said.err
 
 
