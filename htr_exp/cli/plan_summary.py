@@ -55,6 +55,12 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
     for kind, found in plan.leaks.accepted.items():
         rows.append(("accepted", f"{kind}: {counted(len(found), 'pair')}, first {found[0]}"))
     rows.append(("kraken", f"{plan.kraken.version} on {device} ({_where(plan)})"))
+    if plan.kill_costs is not None:
+        exact = experiment.training.exact
+        after = (
+            "and the result is the same" if exact else "and the result then differs a little (training.exact=true: not)"
+        )
+        rows.append(("a kill costs", f"at most {counted(plan.kill_costs, 'epoch')}, {after}"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")

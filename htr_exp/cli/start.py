@@ -144,7 +144,11 @@ def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
     for point, one, folder in zip(plans, known, folders):
         state = one.state().state if one else "planned"
         if request.json:
-            print(json.dumps({"run": str(folder), "state": state, "sbatch": scripts}))
+            print(
+                json.dumps(
+                    {"run": str(folder), "state": state, "kill_costs_epochs": point.kill_costs, "sbatch": scripts}
+                )
+            )
             continue
         plan_summary.show_plan(out, point, folder=f"{folder} ({state if one else 'new'})")
         out.print()

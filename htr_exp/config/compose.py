@@ -32,6 +32,14 @@ class Composed:
     experiment: Experiment
     values: dict[str, Any]  # the same as plain values, resolved: what the record keeps
 
+    def with_training(self, **settings: Any) -> Composed:
+        """The experiment with other settings of its training, as if they had been typed: the key and the record hold them."""
+        training = replace(self.experiment.training, **settings)
+        return Composed(
+            replace(self.experiment, training=training),
+            self.values | {"training": self.values["training"] | settings},
+        )
+
 
 def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
     """Compose one experiment.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import cast
 
+from htr_exp.config.leg_rules import leg_problems
 from htr_exp.config.schema import (
     BUILT_IN,
     Experiment,
@@ -200,9 +201,7 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
             f"{MOST_FIXED_EPOCHS}",
             "training.epochs",
         )
-    if training.leg_epochs > 10:
-        what = f"training.leg_epochs={training.leg_epochs}: it must be at most 10, as kraken keeps checkpoints of ten epochs; 0 trains in one leg"
-        yield Problem(what, where="training.leg_epochs")
+    yield from leg_problems(training)
     if training.time_budget_min is not None and training.time_budget_min <= 0:
         what = f"training.time_budget_min={training.time_budget_min}: it must be above 0, or null for no limit"
         yield Problem(what, where="training.time_budget_min")
@@ -232,7 +231,7 @@ def _inert(experiment: Experiment, defaults: Experiment) -> Iterator[Problem]:
 def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
     """Yield each key that has no effect, and the choice that takes it away."""
     training, split = experiment.training, experiment.split
-    for key in ("lag", "min_epochs") if training.quit == "fixed" else ("leg_epochs",):
+    for key in ("lag", "min_epochs") if training.quit == "fixed" else ("leg_epochs",) * (not training.exact):
         yield f"training.{key}", f"training.quit={training.quit}"
     for key in sorted(
         {key for keys in _SCHEDULE_KEYS.values() for key in keys} - _SCHEDULE_KEYS.get(training.schedule, set())
@@ -256,13 +255,13 @@ def _value(experiment: Experiment, key: str) -> object:
 
 def _combinations(experiment: Experiment) -> Iterator[Problem]:
     training, split = experiment.training, experiment.split
-    in_legs = 0 < training.leg_epochs < training.epochs
+    in_legs = training.exact or 0 < (10 if training.leg_epochs is None else training.leg_epochs) < training.epochs
     several = _SEVERAL_AT_ONCE[task_of(experiment.task.name)]
     by_batches = any(getattr(training, key) > 1 for key in several)
     if training.schedule == "1cycle" and (training.quit != "fixed" or in_legs or by_batches):
         yield Problem(
             "training.schedule=1cycle plans its whole course ahead, and kraken 7.1 counts lines for it, not batches",
-            f"use it with training.quit=fixed, training.leg_epochs=0 and training.{several[0]}=1",
+            f"use it with training.quit=fixed, training.exact=false, training.leg_epochs=0 and training.{several[0]}=1",
             "training.schedule",
         )
     if split.kind == "lists" and not (split.lists.train and split.lists.validation):

@@ -73,9 +73,9 @@ class Training:
     min_epochs: int = MISSING  # early stopping waits at least so many epochs
     lag: int = MISSING  # epochs without a better validation CER, or mean IoU, before early stopping
     time_budget_min: float | None = None  # stop cleanly, keep the best and score it after so many minutes of training
-    leg_epochs: int = (
-        MISSING  # quit=fixed: restart kraken every so many epochs, so that each leaves a checkpoint; 0 = never
-    )
+    exact: bool = MISSING  # a killed run gives the model and scores of one that was not: 7.1 only
+    # restart kraken every so many epochs (quit=fixed, or exact); null: 10, with exact by lines and network; 0: never
+    leg_epochs: int | None = None
     lrate: float | None = MISSING  # null: by the size of the network (pipeline/learning_rate.py)
     optimizer: str = MISSING
     momentum: float = MISSING  # SGD and RMSprop only

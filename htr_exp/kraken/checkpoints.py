@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import ModelError, TrainingError
 from htr_exp.core.task import Epoch, Task
+from htr_exp.kraken.legs import legs
 from htr_exp.kraken.model_file import read_header
 from htr_exp.kraken.releases import release
 
@@ -38,6 +39,14 @@ class Checkpoints(Protocol):
         """The folder in which the epochs from `done` on are trained, and the count of epochs at which that ends.
 
         None: where `training.quit` says.
+        """
+
+    def begins_leg(self, start: Path | None, done: int) -> bool:
+        """Say whether an uninterrupted training, too, is started from this file after so many epochs.
+
+        Args:
+            start: as `newest` returns it.
+            done: epochs that it has behind it.
         """
 
     def ended(self, leg: Path) -> bool:
@@ -64,17 +73,16 @@ class Checkpoints(Protocol):
         """
 
 
-BEST_KEPT = 10
-"""Checkpoints that kraken 7.1 keeps of a leg: of the best epochs (`save_top_k` in kraken/ketos/segmentation.py)."""
-
-
 def checkpoints_of(folder: Path, training: Training, version: str, task: Task) -> Checkpoints:
     """The files of a training by a version of kraken."""
     return EpochModels(folder, task) if release(version) == "4.3" else LegCheckpoints(folder, training, task)
 
 
 class LegCheckpoints:
-    """kraken 7.1: checkpoints with the state of the optimiser, in a folder for each leg; the best ten of a leg, no more."""
+    """kraken 7.1: checkpoints with the state of the optimiser, in a folder for each leg; the best ten of a leg, no more.
+
+    An exact training goes on from the ends of legs alone: within a leg, kraken's random numbers are not known.
+    """
 
     ABORTED = "checkpoint_abort.ckpt"
     _NAME = re.compile(r"checkpoint_(\d+)-(-?[\d.]+|nan)\.ckpt$")
@@ -83,13 +91,18 @@ class LegCheckpoints:
     def __init__(self, folder: Path, training: Training, task: Task) -> None:
         self._folder, self._task = folder, task
         self._legs = [(folder / name, until) for name, until in legs(training)]
+        self._exact = training.exact
 
     def newest(self, recorded: int) -> tuple[Path | None, int]:
         found: list[tuple[int, bool, Path]] = []
-        for leg, _ in self._legs:
-            found += [(epoch + 1, False, path) for epoch, path in self._of(leg).items()]
+        for leg, until in self._legs:
+            found += [
+                (epoch + 1, False, path)
+                for epoch, path in self._of(leg).items()
+                if not self._exact or epoch + 1 == until
+            ]
             aborted = leg / self.ABORTED
-            if aborted.exists() and (epochs := epochs_behind(aborted)) is not None:
+            if not self._exact and aborted.exists() and (epochs := epochs_behind(aborted)) is not None:
                 found.append((epochs, True, aborted))
         found = [one for one in found if one[0] <= recorded]
         if not found:
@@ -101,7 +114,11 @@ class LegCheckpoints:
         return any(epoch in self._of(leg) for leg, _ in self._legs)
 
     def forget(self, done: int) -> None:
-        for leg, _ in self._legs:
+        for leg, until in self._legs:
+            if self._exact and (until is None or until > done):
+                shutil.rmtree(
+                    leg, ignore_errors=True
+                )  # kraken gives its files other names where there are some already
             again = [path for epoch, path in self._of(leg).items() if epoch >= done]
             for path in again:
                 path.unlink()  # kraken would keep both
@@ -111,6 +128,11 @@ class LegCheckpoints:
     def leg(self, done: int) -> tuple[Path, int | None]:
         return next(one for one in self._legs if one[1] is None or done < one[1])
 
+    def begins_leg(self, start: Path | None, done: int) -> bool:
+        if start is None:
+            return done == 0
+        return start.name != self.ABORTED and any(done == until for _, until in self._legs)
+
     def ended(self, leg: Path) -> bool:
         return self._weights(leg) is not None
 
@@ -119,8 +141,15 @@ class LegCheckpoints:
 
     def thin_out(self, records: Sequence[Epoch], keep: int = 1) -> None:
         best = _best_epochs(records, keep, self._task)
-        for leg, _ in self._legs:
+        over = 0
+        if self._exact:  # what a kill would take away does not count yet
+            _, over = self.newest(len(records))
+            best |= _best_epochs(records[:over], keep, self._task) | {over - 1}
+        for leg, until in self._legs:
             kept = self._of(leg)
+            if until is not None and until <= over:
+                self._thin_out_leg(leg, kept, best)
+                continue
             best_of_leg = _best_epochs([record for record in records if record["epoch"] in kept], 1, self._task)
             for epoch in sorted(kept)[:-2]:
                 if epoch < len(records) and epoch not in best | best_of_leg:
@@ -129,11 +158,17 @@ class LegCheckpoints:
             if kept and aborted.exists() and kept[max(kept)].stat().st_mtime_ns > aborted.stat().st_mtime_ns:
                 aborted.unlink()
 
+    def _thin_out_leg(self, leg: Path, kept: dict[int, Path], best: set[int]) -> None:
+        """Delete what nobody goes on from of a leg that is over."""
+        unwanted = [path for epoch, path in kept.items() if epoch not in best]
+        for path in [*unwanted, *([] if best & kept.keys() else leg.glob("best_*"))]:
+            path.unlink(missing_ok=True)
+
     def best(self, record: Epoch) -> tuple[Path, bool]:
         epoch = int(record["epoch"])
         leg, _ = self.leg(epoch)
         kept = self._of(leg)
-        weights = self._weights(leg)
+        weights = None if self._exact else self._weights(leg)  # a kill may have come before kraken wrote them
         if weights is not None and self._is_of(weights, record):
             return weights, True
         if epoch not in kept:
@@ -198,6 +233,9 @@ class EpochModels:
 
     def leg(self, done: int) -> tuple[Path, int | None]:
         return self._folder / f"from-{done:04d}", None
+
+    def begins_leg(self, start: Path | None, done: int) -> bool:
+        return start is None and done == 0
 
     def ended(self, leg: Path) -> bool:
         return False  # it leaves no sign of it: the count of epochs says so
@@ -302,16 +340,3 @@ class _PlainValues(pickle.Unpickler):
 
     def persistent_load(self, pid: object) -> None:
         return None
-
-
-def legs(training: Training) -> list[tuple[str, int | None]]:
-    """The legs of a training: a folder's name each, and the count of epochs it ends at (None: kraken stops itself).
-
-    kraken 7 keeps checkpoints of its ten best epochs alone. In a folder of its own, a leg of at most ten leaves one for every
-    epoch, and a kill costs no more than the epoch under way. With quit=early one leg is enough: the best epoch is always
-    kept, so that a kill costs at most `lag` epochs.
-    """
-    if training.quit == "early" or not training.leg_epochs:
-        return [("leg-01", training.epochs if training.quit == "fixed" else None)]
-    ends = [*range(training.leg_epochs, training.epochs, training.leg_epochs), training.epochs]
-    return [(f"leg-{number:02d}", end) for number, end in enumerate(ends, start=1)]

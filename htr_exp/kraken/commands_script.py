@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 from htr_exp.config.schema import RecognitionScores, RecognitionTraining, Scores, Training
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task
-from htr_exp.kraken.checkpoints import legs
-from htr_exp.kraken.commands import compile_command, predict_command, resume_command, segment_command, train_command
+from htr_exp.kraken.commands import (
+    compile_command,
+    convert_command,
+    predict_command,
+    resume_command,
+    segment_command,
+    train_command,
+)
+from htr_exp.kraken.legs import legs
 from htr_exp.kraken.releases import release
 
 HEADER = """\
@@ -52,6 +59,10 @@ class RunFiles(Protocol):
     @property
     def classes(self) -> Path:
         """Says which number each class has."""
+
+    @property
+    def starts(self) -> Path:
+        """Has a record of each start of kraken."""
 
     @property
     def template(self) -> Path:
@@ -110,7 +121,8 @@ def script(
     steps = STEPS[task](files)
     if sides:
         lines += steps.prepare(training, version, sides)
-        trained = _one_training if release(version) == "4.3" else _legs
+        trained = _one_training if release(version) == "4.3" else _exact_legs if training.exact else _legs
+        lines.append(RESUMED.format(starts=files.starts))
         lines += trained(_Call(training, version, device, workers, seed, spec, task), steps)
     lines.append(f"\n# predictions on the held-out {steps.predicted}")
     models = [("$BASE", "base")] * base + [("$OUT/best.mlmodel", "best")] * bool(sides)
@@ -125,7 +137,16 @@ def script(
     return "\n".join(lines) + "\n"
 
 
+RESUMED = """
+# What this cannot repeat: a training that was resumed within a leg (resumed_at in results.json). It then has other random numbers.
+if grep -q '"exact": false' {starts} 2>/dev/null; then
+  echo "commands.sh: this run was resumed after an interruption: the line below '# training' gives another model than best.mlmodel" >&2
+fi"""
+
+
 def _stopping(training: Training, version: str) -> str:
+    if training.exact:
+        return "\n# Epochs are trained in legs. Each begins at the end of the one before, with a seed of its own."
     if training.quit == "early":
         return f"\n# kraken has no cap on epochs with -q early: the run stops it after {training.epochs}."
     return (
@@ -165,6 +186,7 @@ class _Steps(ABC):
         classes: says which number each class has; None: there are no classes.
         figure: for sed: the figure of an epoch in kraken's log, the smaller the better.
         order: of these figures, for sort.
+        perfect: the smallest that there can be.
         remarks: on a training in legs.
         predicted: what is predicted.
     """
@@ -174,6 +196,7 @@ class _Steps(ABC):
     classes: str | None = None
     figure: str
     order: str
+    perfect: int
     remarks: tuple[str, ...] = ()
     predicted: str
 
@@ -194,6 +217,7 @@ class _Steps(ABC):
 class _Recognition(_Steps):
     train, validation = "$OUT/train.list", "$OUT/validation.list"
     figure, order = "s/.*total chars [0-9.]* errors \\([0-9.]*\\) accuracy.*/\\1/p", "n"
+    perfect = 0
     predicted = "lines"
 
     def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
@@ -214,6 +238,7 @@ class _Recognition(_Steps):
 
 class _Segmentation(_Steps):
     figure, order = "s/.*validation run.* mean_iu \\([0-9.e-]*\\) .*/-\\1/p", "g"
+    perfect = -1
     remarks = (
         "# kraken may have given the classes' names to the wrong outputs: the run corrects its own model by classes.yaml",
     )
@@ -258,33 +283,55 @@ def _one_training(call: _Call, steps: _Steps) -> list[str]:
 
 
 def _legs(call: _Call, steps: _Steps) -> list[str]:
-    lines = ["\n# training"]
+    lines = ["\n# training", *map(_shown, _commands_of_legs(call, steps)), *steps.remarks]
+    lines.append("# the best of all legs: its score is in its name")
+    lines.append(
+        'cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ \'{print $NF "\\t" $0}\' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"'
+    )
+    return lines
+
+
+def _exact_legs(call: _Call, steps: _Steps) -> list[str]:
+    """Return the legs of an exact training, whose end and best epoch are ours to find in kraken's log."""
+    training, log = call.training, '"$OUT/train/log.txt"'
+    spent = f"NR >= {training.min_epochs} && (least <= {steps.perfect} || NR - 1 - best >= {training.lag})"
+    over = f" {spent} {{ over = 1; exit }}" if training.quit == "early" else ""
+    lines = [
+        "\n# the best epoch so far, and 1 once there was no better one for long enough",
+        f"best() {{ sed -n '{steps.figure}' {log} | awk 'NR == 1 || $1 < least {{ least = $1; best = NR - 1 }}{over} END {{ print best, over + 0 }}'; }}",
+        "over() { best | grep -q ' 1$'; }",
+        "\n# training",
+        'mkdir -p "$OUT/train"',
+    ]
+    for number, command in enumerate(_commands_of_legs(call, steps)):
+        unless = "over || " if number and training.quit == "early" else ""
+        lines.append(f"{unless}{_shown(command)} | tee {'-a ' if number else ''}{log}")
+    lines += steps.remarks
+    converted = " ".join(convert_command(checkpoint="CHECKPOINT", output="$OUT/best.mlmodel"))
+    checkpoint = '"$OUT"/train/*/checkpoint_$(printf %02d "$(best | cut -d \' \' -f 1)")-*.ckpt'
+    lines.append(converted.replace("$OUT/best.mlmodel", '"$OUT/best.mlmodel"').replace("CHECKPOINT", checkpoint))
+    return lines
+
+
+def _commands_of_legs(call: _Call, steps: _Steps) -> Iterator[list[str]]:
     before: tuple[str, int] | None = None
     for folder, until in legs(call.training):
         output = f"$OUT/train/{folder}"
         if before is None:
-            command = call.begun(steps, output, until)
+            yield call.begun(steps, output, until)
         else:
-            checkpoint = f"$OUT/train/{before[0]}/checkpoint_{before[1] - 1:02d}-*.ckpt"
-            command = resume_command(
+            yield resume_command(
                 call.version,
                 call.training,
                 device=call.device,
                 workers=call.workers,
                 seed=call.seed + before[1],
                 task=call.task,
-                checkpoint=checkpoint,
+                checkpoint=f"$OUT/train/{before[0]}/checkpoint_{before[1] - 1:02d}-*.ckpt",
                 output=output,
                 until_epoch=until,
             )
-        lines.append(_shown(command))
         before = (folder, until) if until is not None else None
-    lines += steps.remarks
-    lines.append("# the best of all legs: its score is in its name")
-    lines.append(
-        'cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ \'{print $NF "\\t" $0}\' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"'
-    )
-    return lines
 
 
 def _recognition(

@@ -126,6 +126,9 @@ def problems(training: Training, seed: int, version: str, task: Task = RECOGNITI
                 f"use {', '.join(option.words)}" if option.words else _instead(key),
                 f"training.{key}",
             )
+    if index == 0 and training.exact:
+        what = f"training.exact=true: kraken {version} cannot do that, {SPOKEN['7.1']} can: its models do not hold the state of the optimiser"
+        yield Problem(what, "use training.exact=false, or a runtime with kraken 7.1", "training.exact")
     if index == 0 and seed == 0:
         yield Problem(f"seed=0: kraken {version} takes it for no seed at all", "use another", "seed")
 

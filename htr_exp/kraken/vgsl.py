@@ -1,4 +1,4 @@
-"""How many columns a recognition network leaves of a line, read from its VGSL specification without torch.
+"""What the VGSL specification of a network tells without torch: the columns that are left of a line, its weights, its work.
 
 CTC gives each column one character or nothing. A line with more characters than columns has no alignment, so that nothing
 is learnt from it, and kraken says nothing of it: its loss takes such a line for none (`zero_infinity`).
@@ -121,21 +121,48 @@ def count_weights(spec: str, outputs: int = 0) -> int | None:
     Returns:
         None where a layer is of a kind that is not known, or the height that a reshape folds into the channels is not fixed.
     """
+    layers = _layers(spec, outputs, 0)
+    return None if layers is None else sum(weights for weights, _ in layers)
+
+
+def multiplications(spec: str, aspect: float) -> int | None:
+    """The multiplications that a network does on one image: each weight of a layer is used once at each of its positions.
+
+    Args:
+        spec: VGSL, as an `architecture` or a model file has it.
+        aspect: width by height of the image.
+
+    Returns:
+        None as for `count_weights`, and where images are not scaled to a height.
+    """
+    layers = _layers(spec, 0, aspect)
+    if layers is None or not all(positions for _, positions in layers):
+        return None
+    return sum(weights * positions for weights, positions in layers)
+
+
+def _layers(spec: str, outputs: int, aspect: float) -> list[tuple[int, int]] | None:
+    """The weights of each layer that has some, and the positions of its output; 0 positions where they are not known."""
     blocks = re.sub(r"\{\w+\}", "", spec.strip().removeprefix("[").removesuffix("]")).split()
     entry = _INPUT.fullmatch(blocks[0]) if blocks else None
     if entry is None:
         return None
-    height, channels, total = int(entry[2]), int(entry[4]), 0
+    height, channels = int(entry[2]), int(entry[4])
+    width = int(entry[3]) or round(height * aspect)
     if height == 1 and entry[3] == "0" and channels > 3:  # a line's columns are the channels
         return None
     if outputs and not blocks[-1].startswith("O"):
         blocks.append(f"O1c{outputs}")
+    layers: list[tuple[int, int]] = []
     for block in blocks[1:]:
         if found := _CONVOLUTION.fullmatch(block):
             step = Step("convolution", int(found[1]), int(found[3] or 1), int(found[5] or 1))
             height = step.columns(height) if height else 0
+            across = Step("convolution", int(found[2]), int(found[4] or 1), int(found[6] or 1))
+            width = across.columns(width) if width else 0
         elif found := _POOLING.fullmatch(block):
             height = Step("pooling", int(found[1]), int(found[3] or found[1])).columns(height) if height else 0
+            width = Step("pooling", int(found[2]), int(found[4] or found[2])).columns(width) if width else 0
         if _HEIGHT_TO_CHANNELS.fullmatch(block):
             if not height:
                 return None
@@ -143,20 +170,21 @@ def count_weights(spec: str, outputs: int = 0) -> int | None:
         elif found := _WEIGHTED.fullmatch(block):
             rows, columns, filters, kind, direction, units, labels, norm = found.groups()
             if filters:
-                total += (int(rows) * int(columns) * channels + 1) * int(filters)
+                weights = (int(rows) * int(columns) * channels + 1) * int(filters)
                 channels = int(filters)
             elif kind:
                 gates, ways, size = {"L": 4, "G": 3}[kind], 1 + (direction == "b"), int(units)
-                total += ways * gates * size * (channels + size + 2)
+                weights = ways * gates * size * (channels + size + 2)
                 channels = ways * size
             elif norm:
-                total += 2 * channels
+                weights = 2 * channels
             else:
-                total += (channels + 1) * int(labels)
+                weights = (channels + 1) * int(labels)
                 channels = int(labels)
+            layers.append((weights, height * width))
         elif not _WITHOUT_WEIGHTS.fullmatch(block):
             return None
-    return total
+    return layers
 
 
 def columns_needed(text: str, alphabet: Collection[str] = ()) -> int:

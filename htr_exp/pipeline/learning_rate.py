@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from htr_exp.config.compose import Composed
 from htr_exp.config.schema import Experiment
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.kraken.vgsl import count_weights
@@ -46,16 +45,6 @@ def default_rate(base: ModelHeader | None, spec: str | None) -> LearningRate:
     value, of = (LARGE_FROM_SCRATCH, "from scratch") if base is None else (LARGE_WITH_BASE, "with a base model")
     why = "higher rates can ruin a large base model" if base is not None else "kraken's own default"
     return LearningRate(value, f"the careful default for large networks {of} ({why}); this one has {size}")
-
-
-def with_rate(composed: Composed, rate: LearningRate) -> Composed:
-    """The experiment with this rate, as if it had been typed: the key and the record hold the number."""
-    experiment = composed.experiment
-    training = replace(experiment.training, lrate=rate.value)
-    return Composed(
-        replace(experiment, training=training),
-        composed.values | {"training": composed.values["training"] | {"lrate": rate.value}},
-    )
 
 
 def rate_of(experiment: Experiment, base: ModelHeader | None) -> LearningRate | None:

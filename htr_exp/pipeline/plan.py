@@ -14,12 +14,14 @@ from htr_exp.config.places import Places, dataset_folders, places_of
 from htr_exp.config.schema import CHOICES, Experiment
 from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import digest_json
+from htr_exp.core.task import task_of
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage
+from htr_exp.kraken.legs import default_length, kill_costs
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import plan_checks
-from htr_exp.pipeline.learning_rate import LearningRate, rate_of, with_rate
+from htr_exp.pipeline.learning_rate import LearningRate, rate_of
 from htr_exp.pipeline.preparation import preparation_of
-from htr_exp.pipeline.sources import BaseModel, Sources, gather, versions_of
+from htr_exp.pipeline.sources import BaseModel, Gathered, Sources, gather, versions_of
 from htr_exp.splits import from_config
 from htr_exp.splits.leakage import LeakageReport
 from htr_exp.splits.split import Split
@@ -64,6 +66,11 @@ class Plan:
     def versions(self) -> tuple[str, ...]:
         """The versions of kraken that may do the run."""
         return versions_of(self.experiment.runtime, self.kraken)
+
+    @property
+    def kill_costs(self) -> int | None:
+        """How many epochs a kill costs at most; None where nothing is trained."""
+        return None if self.evaluate else kill_costs(self.experiment.training, self.kraken.version)
 
     @cached_property
     def compiled(self) -> dict[str, Path]:
@@ -132,8 +139,12 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         raise ConfigError("the experiment cannot run:", problems)
     asked = experiment.training.device
     rate = rate_of(experiment, gathered.base.header if gathered.base else None)
+    if rate is not None:
+        composed = composed.with_training(lrate=rate.value)
+    if not evaluate and (length := _leg_length(gathered)) is not None:
+        composed = composed.with_training(leg_epochs=length)
     return Plan(
-        composed=with_rate(composed, rate) if rate else composed,
+        composed=composed,
         places=places,
         dataset_name=experiment.dataset.name or folders[0].name,
         folders=tuple(folders),
@@ -149,6 +160,18 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         default_rate=rate,
         evaluate=evaluate,
     )
+
+
+def _leg_length(gathered: Gathered) -> int | None:
+    """The epochs of a leg of an exact training that does not say it; None: nothing is to be found out."""
+    experiment, split = gathered.experiment, gathered.split
+    if not experiment.training.exact or experiment.training.leg_epochs is not None:
+        return None
+    network = gathered.base.header.network if gathered.base else str(experiment.architecture.spec)
+    task = task_of(experiment.task.name)
+    trained = set(split.pages["train"]) if split else set()
+    pages = [page for page in gathered.dataset.pages if page.name in trained] if gathered.dataset else []
+    return default_length(task, network, sum(len(page.lines) for page in pages) if task.reads_text else len(pages))
 
 
 def points_of(composed: Composed, sources: Sources) -> list[Composed]:

@@ -9,7 +9,7 @@ from htr_exp.config import rules, transcription_conventions
 from htr_exp.config.compose import Composed
 from htr_exp.config.defaults import shipped
 from htr_exp.config.overrides import word_problems
-from htr_exp.config.schema import CHOICES
+from htr_exp.config.schema import CHOICES, Experiment
 from htr_exp.core.errors import HtrExpError
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import task_of
@@ -117,8 +117,19 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
         yield said
     if gathered.training_data:
         yield from gathered.training_data.warnings(experiment, base.name if base else None)
+    if experiment.training.exact and not gathered.evaluate and not _on_cpu(experiment, sources):
+        yield (
+            "training.exact=true: a GPU gives the same numbers again only as far as its own arithmetic does, with "
+            "training.deterministic=true more than without; on the CPU it does exactly"
+        )
     if gathered.split and not gathered.split.pages["test"]:
         yield "there is no test set: only a validation score will be given, which is optimistic"
+
+
+def _on_cpu(experiment: Experiment, sources: Sources) -> bool:
+    """Tell whether the training is known to run on a CPU."""
+    asked = experiment.training.device
+    return (asked if experiment.slurm.submit else sources.device(asked)).startswith("cpu")
 
 
 def _runtime_warnings(gathered: Gathered, sources: Sources) -> list[str]:

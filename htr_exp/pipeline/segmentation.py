@@ -15,9 +15,9 @@ from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.files import read_json, write_json, write_jsonl
 from htr_exp.core.task import SEGMENTATION, Epoch
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.kraken.checkpoints import BEST_KEPT
 from htr_exp.kraken.class_names import relabel
 from htr_exp.kraken.commands import segment_command
+from htr_exp.kraken.legs import BEST_KEPT
 from htr_exp.pipeline import training
 from htr_exp.pipeline.stages import Stages
 from htr_exp.runs.records import PageRecord, Results

@@ -19,6 +19,7 @@ from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.pipeline import training
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.records import PageRecord, Results
+from htr_exp.runs.resumptions import resumptions
 from htr_exp.splits import fingerprints
 from htr_exp.splits.fingerprints import MODEL_KEY
 
@@ -200,6 +201,7 @@ class Stages(ABC):
             key, best = self.task.curve_key, self._best()
             results |= {"best_epoch": best["epoch"], "epochs": outcome.epochs, "ended_by": outcome.ended_by}
             results |= cast("Results", {f"{key}_while_training": self.task.figure(best)})
+            results |= cast("Results", resumptions(self._run))
         return results | {
             "val_source": "rescored",
             "device": self._inputs.device,

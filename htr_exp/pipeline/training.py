@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypedDict, cast
 
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
-from htr_exp.core.files import append_jsonl, utc_now, write_json
+from htr_exp.core.files import append_jsonl, read_jsonl, utc_now, write_json
 from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted
 from htr_exp.kraken.checkpoints import Checkpoints, EpochModels, checkpoints_of
@@ -165,14 +165,15 @@ def _leg(
             spec=inputs.spec, classes=str(inputs.classes) if inputs.classes else None, done=done, **common,
         )  # fmt: skip
     new_leg = begun and not lost
+    here = {"kraken": version, "device": inputs.device, "workers": inputs.workers}
+    first = next((start for start in read_jsonl(run.starts) if "leg" in start), here)
     append_jsonl(
         run.starts,
         {
             "time": utc_now(),
             "leg": leg.name,
-            "kraken": version,
-            "device": inputs.device,
-            "workers": inputs.workers,
+            **here,
+            "exact": files.begins_leg(checkpoint, done) and all(first[key] == value for key, value in here.items()),
             "new_leg": new_leg,
             "resumed_from": checkpoint.name if checkpoint else None,
             "warm_restart": warm,
@@ -184,13 +185,15 @@ def _leg(
     how = ", without the state of its optimiser (a warm restart)" if warm else ""
     if lost:
         observer.note(
-            f"goes on after epoch {done}{how}; {counted(len(lost), 'epoch')} without a checkpoint must be trained again"
+            f"goes on after epoch {done}{how}; {counted(len(lost), 'epoch')} {'of its leg' if training.exact else 'without a checkpoint'} must be trained again"
         )
     elif checkpoint is not None and not new_leg:
         observer.note(f"goes on after epoch {done}{how}")
     over = _Follower(run, inputs, files, leg, kept, stop, observer).follow(argv)
     if over is None and until is None:
         return _over(run.epochs(), inputs) or "early"  # kraken's own word is enough
+    if over is None:
+        over = _over(run.epochs(), inputs)  # in legs, patience is ours: kraken may have run on to the leg's end
     if over is None and until is not None and len(run.epochs()) != until:
         raise TrainingError(
             f"kraken ended after {until} epochs, of which only {len(run.epochs())} could be read from what it said: see {run.log}"
@@ -327,8 +330,10 @@ class _Follower:
         ):  # not before it has written that
             if training.quit == "early" and len(self._records) >= training.epochs:
                 return "epochs"
-            # where a restart was a warm one, kraken does not know how long there was no better epoch
-            if self._inputs.kraken.release == "4.3" and _patience_spent(self._records, self._inputs):
+            # in legs, and after a warm restart, kraken does not know how long there was no better epoch
+            if (training.exact or self._inputs.kraken.release == "4.3") and _patience_spent(
+                self._records, self._inputs
+            ):
                 return "early"
         if training.time_budget_min is not None:
             used = sum(record["seconds"] for record in self._records) + time.monotonic() - self._since

@@ -11,6 +11,7 @@ from rich.text import Text
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, task_of
 from htr_exp.core.text import counted, percent
+from htr_exp.runs import resumptions
 from htr_exp.runs.records import Figures
 from htr_exp.runs.rows import ComparedRow, RunRow, figure
 
@@ -50,6 +51,8 @@ def show_result(out: Console, row: RunRow) -> None:
         out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
     if row["convention_mismatch"]:
         out.print(Text(MISMATCHED.format(conventions=row["conventions"]), style="yellow"))
+    if row["resumed_exactly"] is False:
+        out.print(Text(resumptions.INEXACT, style="yellow"))
     if row["reason"]:
         out.print(Text(row["reason"], style="yellow"))
     out.print(Text(f"run: {row['folder']}"))
@@ -101,12 +104,14 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
     headings = [column.heading for _, column in figures]
     leaky = any(row["leakage"] for row in rows)
     conventional = any(row["convention_mismatch"] for row in rows)
+    resumed = any(row["resumed_at"] for row in rows)
     for name in (
         "run",
         *varied,
         *["kraken"] * mixed,
         *["leakage"] * leaky,
         *["convention"] * conventional,
+        *["resumed at"] * resumed,
         "state",
         "epoch",
         *headings,
@@ -120,6 +125,7 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
             *[row["kraken"]] * mixed,
             *[", ".join(row["leakage"])] * leaky,
             *[row["conventions"] or ""] * conventional,
+            *[resumptions.shown(row)] * resumed,
             row["state"],
             "" if row["epoch"] is None else str(row["epoch"]),
         ]
@@ -127,6 +133,8 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
         cells += [own.shown(figure(row, column.key)) if task is own else "" for task, column in figures]
         table.add_row(*(Text(cell) for cell in cells))
     out.print(table)
+    if any(row["resumed_exactly"] is False for row in rows):
+        out.print(Text(resumptions.INEXACT, style="yellow"))
     if mixed:
         out.print(
             Text(

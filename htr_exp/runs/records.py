@@ -163,7 +163,8 @@ class StartRecord(_Time, total=False):
     kraken: str
     device: str
     workers: int
-    new_leg: bool
+    exact: bool  # an uninterrupted training, too, is started from here
+    new_leg: bool  # planned, so no resumption
     resumed_from: str | None
     warm_restart: bool
     first_epoch: int
@@ -204,6 +205,13 @@ class ChosenEpoch(TypedDict):
     candidates: list[Candidate]
 
 
+class Resumptions(TypedDict):
+    """Where a training was resumed after an interruption."""
+
+    resumed_at: list[int]  # epochs done, in the order of the starts
+    resumed_exactly: bool | None  # whether that changed nothing; null: nothing was resumed
+
+
 class Results(TypedDict, total=False):
     """results.json; of a segmentation without `end_to_end` and `polygons`, of an evaluation without the training."""
 
@@ -216,6 +224,8 @@ class Results(TypedDict, total=False):
     best_epoch: int
     epochs: int
     ended_by: str
+    resumed_at: list[int]  # as in `Resumptions`
+    resumed_exactly: bool | None
     val_cer_while_training: float
     val_mean_iu_while_training: float
     candidates: list[Candidate]

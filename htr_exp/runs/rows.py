@@ -12,7 +12,8 @@ from htr_exp.core.files import read_jsonl
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
-from htr_exp.runs.records import Figures, Provenance, Results, StartRecord
+from htr_exp.runs.records import Figures, Provenance, Results, Resumptions, StartRecord
+from htr_exp.runs.resumptions import resumptions
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.status import RunStatus, of_folder
 
@@ -35,7 +36,7 @@ class Judgement(TypedDict):
     base_test_cer: float | None
 
 
-class RunRow(Judgement):
+class RunRow(Judgement, Resumptions):
     """A run as tables and `--json` have it."""
 
     run: str
@@ -105,6 +106,7 @@ def row_of(run: RunDir, status: RunStatus | None = None) -> RunRow:
         "left_s": status.left_s,
         "training_left_s": _training_left_s(under_way, epochs) if under_way else None,
         "restarts": _restarts(starts),
+        **resumptions(run),
         "requeued": status.requeued,
         "lost_epochs": sum(start.get("lost_epochs", 0) for start in starts),
         "job_log": str(status.log) if status.log else None,

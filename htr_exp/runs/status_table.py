@@ -18,6 +18,7 @@ from rich.text import Text
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.core.text import duration, first_of
+from htr_exp.runs import resumptions
 from htr_exp.runs.rows import RunRow, figure
 
 STAGES = {
@@ -139,6 +140,7 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
         "job left": lambda row: duration(row["left_s"]) if row["left_s"] is not None else "",
         "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
         "restarts": lambda row: str(max(row["restarts"], row["requeued"]) or ""),
+        "resumed at": resumptions.shown,
         "leakage": lambda row: ", ".join(row["leakage"]),
         "convention": lambda row: row["conventions"] or "" if row["convention_mismatch"] else "",
     }
@@ -157,6 +159,8 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
         if row["fallback"]:
             text = f"{row['fallback']}: kraken {row['kraken']} of {row['runtime']} instead"
             reasons.setdefault(text, []).append((row["run"], text))
+        if row["resumed_exactly"] is False:
+            reasons.setdefault(resumptions.INEXACT, []).append((row["run"], resumptions.INEXACT))
     lines = [Padding(_reason(reason, of), (0, 0, 0, 2)) for reason, of in reasons.items()]
     return Group(table, *lines)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from htr_exp.config import transcription_conventions
 from htr_exp.core import files
 from htr_exp.core.task import RECOGNITION, TASKS, Task
+from htr_exp.runs.resumptions import resumptions
 from htr_exp.runs.run_dir import RunDir, StateRecord
 
 TAG_LENGTH = 8000
@@ -113,6 +114,7 @@ def _slurm_tags(folder: Path) -> dict[str, Any]:
     rows = files.read_jsonl(run.starts)
     starts = [row for row in rows if "start" in row]
     legs = [row for row in rows if "leg" in row]
+    resumed = resumptions(run)
     given = run.jobs
     jobs = [str(record["job"]) for record in given if record.get("job")]
     return {
@@ -123,6 +125,8 @@ def _slurm_tags(folder: Path) -> dict[str, Any]:
         ),
         "htr_exp.device": legs[-1].get("device") if legs else None,
         "htr_exp.restarts": len(starts) - 1 if starts else None,
+        "htr_exp.resumed_at": _listed(map(str, resumed["resumed_at"])),
+        "htr_exp.resumed_exactly": resumed["resumed_exactly"],
         "htr_exp.requeues": len(files.read_jsonl(run.requeues)) if jobs else None,
         "htr_exp.lost_epochs": sum(leg.get("lost_epochs") or 0 for leg in legs) if legs else None,
     }

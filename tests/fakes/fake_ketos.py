@@ -6,6 +6,8 @@ It imitates what a training framework depends on. Of 7.1.1:
 - `train -v` logs one line a validation, then writes a checkpoint, of which it keeps the ten best alone; `-q fixed` ends after
   -N epochs, `-q early` after --lag epochs without improvement and ignores -N; at its own end it writes best_ACCURACY.mlmodel;
 - `--resume` brings back the count of epochs and the patience, and the list of the best if the folder is the same;
+- what an epoch learns follows from what was learnt before, from the seed of this start, and from how many epochs it has done: no
+  random numbers are in a checkpoint, so that a training that goes on from within a start becomes another;
 - `segtrain` trains on page files; it logs a line of pixels a validation, then one of the lines it detected; what its
   `--config` gives (`segtrain: line_class_mapping, region_class_mapping`, lists of [name, number]) are the numbers that it
   trains by, and without it they come in the order of the pages. After a resize it names the outputs of its models in an order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import pickle
 import sys
@@ -26,6 +27,7 @@ class State:
         self.best_accuracy = -1.0
         self.waited = 0
         self.validating = False
+        self.learnt = ""  # in a word: it follows from the seeds of all starts, and from the epochs that each has done
         self.classes: dict[str, Classes] | None = None  # of a segmenter: what its outputs are called, what they learn
         self.claimed: float | None = None
 
@@ -37,6 +39,7 @@ class State:
         state.epochs = values["fake"]["epochs"]
         state.best_accuracy, state.waited = values["fake"]["best_accuracy"], values["fake"]["waited"]
         state.validating, state.classes = values["fake"]["validating"], values["fake"]["classes"]
+        state.learnt = values["fake"]["learnt"]
         if values["fake"]["folder"] == str(folder.absolute()):
             state.best = values["fake"]["best"]
         return state
@@ -56,6 +59,7 @@ class State:
                 "best_accuracy": self.best_accuracy,
                 "waited": self.waited,
                 "validating": self.validating,
+                "learnt": self.learnt,
                 "classes": self.classes,
                 "claimed": self.claimed,
                 "folder": str(self.folder.absolute()),
@@ -81,7 +85,8 @@ class Training7(Training):
             self.check_data()
             self.state = State(self.folder)
             self.state.classes = classes_of(args) if self.layout else None
-        self.epoch = self.state.epochs
+        self.epoch = self.begun_at = self.state.epochs
+        self.seed = sys.argv[sys.argv.index("-s") + 1]  # the group's: of the subcommand, -s is the network
         self.accuracy = self.state.best_accuracy
 
     def announce(self) -> None:
@@ -104,6 +109,8 @@ class Training7(Training):
         share = 0.5 if state.validating else 1  # of the validation that is left to do
         if not state.validating:
             self.step(play.get("epoch_seconds", 0.02))
+            drawn = f"{state.learnt} {self.seed} {self.epoch - self.begun_at}"
+            state.learnt = hashlib.sha256(drawn.encode()).hexdigest()[:16]
         state.validating = True
         if "validation_seconds" in play:
             print("validates", flush=True)
@@ -179,7 +186,7 @@ def weights_of(checkpoint: Path) -> bytes:
     with zipfile.ZipFile(checkpoint) as archive:
         values = pickle.loads(archive.read("archive/data.pkl"))["fake"]
     about = {"claimed": values["claimed"]} if values["claimed"] is not None else {}
-    about |= {"epochs": values["epochs"], "accuracy": values["accuracy"]}
+    about |= {"epochs": values["epochs"], "accuracy": values["accuracy"], "learnt": values["learnt"]}
     if values["classes"] is None:
         return weights(**about)
     return segmentation_weights(values["classes"]["called"], values["classes"]["learnt"], **about)

@@ -13,6 +13,7 @@ from htr_exp.cli.main import main
 
 ROW_KEYS = {
     "run", "task", "state", "jobs", "restarts", "reason", "epoch", "metric", "val", "test", "val_cer", "test_cer",
+    "resumed_at", "resumed_exactly",
 }  # fmt: skip
 """Of a run in `status --json` and `compare --json`: the keys that programs of others read."""
 

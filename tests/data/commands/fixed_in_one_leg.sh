@@ -16,6 +16,11 @@ echo "$OUT/validation.arrow" > "$OUT/validation.list"
 ketos --workers 0 compile -f page -o "$OUT/test.arrow" -F live/test.pages --legacy-polygons
 echo "$OUT/test.arrow" > "$OUT/test.list"
 
+# What this cannot repeat: a training that was resumed within a leg (resumed_at in results.json). It then has other random numbers.
+if grep -q '"exact": false' live/starts.jsonl 2>/dev/null; then
+  echo "commands.sh: this run was resumed after an interruption: the line below '# training' gives another model than best.mlmodel" >&2
+fi
+
 # training
 ketos -v -d cuda:0 --workers "$WORKERS" --threads 1 --precision 32-true --no-deterministic -s 1 train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/leg-01" --weights-format coreml -i "$BASE" --resize union -q fixed -N 25 --min-epochs 0 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --gradient-clip-val 1.0 --accumulate-grad-batches 1 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --cos-min-lr 1e-06 --pad 16 --no-augment --normalize-whitespace
 # the best of all legs: its score is in its name

@@ -14,6 +14,11 @@ echo "$OUT/train.arrow" > "$OUT/train.list"
 ketos --workers 0 compile -f page -o "$OUT/validation.arrow" -F live/validation.pages
 echo "$OUT/validation.arrow" > "$OUT/validation.list"
 
+# What this cannot repeat: a training that was resumed within a leg (resumed_at in results.json). It then has other random numbers.
+if grep -q '"exact": false' live/starts.jsonl 2>/dev/null; then
+  echo "commands.sh: this run was resumed after an interruption: the line below '# training' gives another model than best.mlmodel" >&2
+fi
+
 # training
 ketos -v -d cpu --workers 0 --threads 1 --precision 32-true -r -s 1 train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/leg-01" --weights-format coreml -s '[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]' -q early --lag 10 --min-epochs 0 -B 8 -r 0.003 --optimizer SGD -m 0.9 -w 0.0 --gradient-clip-val 1.0 --accumulate-grad-batches 1 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --cos-min-lr 1e-06 --pad 16 --no-augment --normalize-whitespace
 # the best of all legs: its score is in its name

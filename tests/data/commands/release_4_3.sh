@@ -17,6 +17,11 @@ echo "$OUT/validation.arrow" > "$OUT/validation.list"
 ketos compile --workers 1 -f page -o "$OUT/test.arrow" -F live/test.pages
 echo "$OUT/test.arrow" > "$OUT/test.list"
 
+# What this cannot repeat: a training that was resumed within a leg (resumed_at in results.json). It then has other random numbers.
+if grep -q '"exact": false' live/starts.jsonl 2>/dev/null; then
+  echo "commands.sh: this run was resumed after an interruption: the line below '# training' gives another model than best.mlmodel" >&2
+fi
+
 # training: a model after every epoch
 mkdir -p "$OUT/train"
 ketos -v --no-deterministic -s 1 train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/m" -i "$BASE" --resize union -q early --lag 10 --min-epochs 0 -d cpu --workers 0 --precision 32 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --pad 16 --augment --normalize-whitespace | tee "$OUT/train/log.txt"

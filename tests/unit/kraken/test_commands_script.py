@@ -10,8 +10,8 @@ import pytest
 from helpers.folders import TESTS
 from htr_exp.config.defaults import shipped
 from htr_exp.config.schema import RecognitionScores, Training
-from htr_exp.kraken import checkpoints
 from htr_exp.kraken import commands_script as kraken_script
+from htr_exp.kraken.legs import legs
 from htr_exp.runs.run_dir import RunDir
 
 SPEC = "[1,48,0,1 Cr3,3,16 Mp2,2 S1(1x12)1,3 Lbx100 Do0.1,2]"
@@ -37,6 +37,7 @@ SCRIPTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "fixed_in_one_leg": ({"quit": "fixed", "epochs": 25, "leg_epochs": 0, "legacy_polygons": True}, {"device": "cuda:0"}),
     "from_scratch": ({"optimizer": "SGD", "deterministic": True}, {"base": False, "spec": SPEC, "sides": ["train", "validation"]}),
     "evaluate": ({}, {"sides": []}),
+    "exact": ({"exact": True, "epochs": 5, "leg_epochs": 2, "lag": 3}, {}),
     "on_a_node": ({}, {"device": "auto"}),
     "release_4_3": ({"augment": True}, {"version": "4.3.13", "reach": "module load kraken/4.3.13"}),
 }  # fmt: skip
@@ -119,4 +120,52 @@ def test_a_network_from_scratch_arrives_whole(training: Training, tmp_path: Path
 def test_legs_end_where_checkpoints_are_left(
     settings: dict[str, Any], expected: list[tuple[str, int | None]], training: Training
 ) -> None:
-    assert checkpoints.legs(replace(training, **settings)) == expected
+    assert legs(replace(training, **settings)) == expected
+
+
+KETOS = """#!/bin/sh
+out=; until=0; while [ $# -gt 0 ]; do case "$1" in -o) out=$2;; -N) until=$2;; convert) echo "$6" > "$3";; esac; shift; done
+[ "$until" = 0 ] && exit
+mkdir -p "$out"; done=$(cat epochs 2>/dev/null || echo 0)
+for errors in $(tail -n +$((done + 1)) errors | head -n $((until - done))); do
+  echo "INFO validation run: total chars 1000.0 errors $errors.0 accuracy 0.5"
+  touch "$out/checkpoint_0$done-0.5.ckpt"; done=$((done + 1))
+done
+echo $done > epochs
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors", "trained", "best"),
+    [
+        ({"lag": 3}, [300, 200, 250, 260, 270, 100, 90, 80], 6, 1),  # patience is spent within the leg
+        ({"lag": 3}, [300, 200, 250, 150, 160, 170, 180, 80], 8, 3),
+        ({"lag": 2, "min_epochs": 5}, [300, 310, 320, 330, 340, 100, 90, 80], 6, 0),
+        ({"lag": 3}, [300, 200, 0, 10, 20, 30, 40, 50], 4, 2),
+        ({"quit": "fixed"}, [300, 200, 250, 260, 270, 280, 90, 95], 8, 6),
+    ],
+)
+def test_the_commands_of_an_exact_training_end_where_it_does(
+    changes: dict[str, Any], errors: list[int], trained: int, best: int, training: Training, tmp_path: Path
+) -> None:
+    settings = replace(training, exact=True, epochs=8, leg_epochs=2, **changes)
+    (tmp_path / "commands.sh").write_text(script(settings))
+    (tmp_path / "errors").write_text("".join(f"{one}\n" for one in errors))
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "held-out.pages").touch()
+    for name, text in (("ketos", KETOS), ("kraken", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    said = subprocess.run(["sh", "commands.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert (tmp_path / "epochs").read_text() == f"{trained}\n"
+    converted = (tmp_path / "by-hand" / "best.mlmodel").read_text()
+    assert f"checkpoint_{best:02d}-" in converted
+
+
+def test_the_commands_of_a_resumed_run_say_which_line_gives_another_model(training: Training, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    text = script(training).replace("set -eu", "set -eu\necho '{\"exact\": false}' > live/starts.jsonl")
+    with pytest.raises(AssertionError, match="was resumed after an interruption: the line below '# training'"):
+        played(folder, text)

@@ -110,6 +110,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"schedule": "cosine"}, "training.schedule=cosine: kraken 4.3.13 cannot do that, 7.1.x can; use constant, 1cycle, exponential, step, reduceonplateau"),
     ({"legacy_polygons": True}, "training.legacy_polygons=true: kraken 4.3.13 cannot do that, 7.1.x can; with this one it must be training.legacy_polygons=false"),
     ({"precision": "16-true"}, "training.precision=16-true: kraken 4.3.13 cannot do that, 7.1.x can; use 32-true, 64-true, 16-mixed, bf16-mixed"),
+    ({"exact": True}, "training.exact=true: kraken 4.3.13 cannot do that, 7.1.x can: its models do not hold the state of the optimiser; use training.exact=false, or a runtime with kraken 7.1"),
     ({"threads": 4}, "training.threads=4: kraken 4.3.13 cannot do that, 7.1.x can; with this one it must be training.threads=1"),
 ]  # fmt: skip
 

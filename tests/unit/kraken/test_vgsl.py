@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from helpers.folders import CHECKOUT
-from htr_exp.kraken.vgsl import columns_needed, count_weights, read_network
+from htr_exp.kraken.vgsl import columns_needed, count_weights, multiplications, read_network
 
 SPECS = {
     "guide": "[1,128,0,1 Cr4,16,32 Do0.1,2 Mp2,2 Cr4,16,32 Mp2,2 Cr3,8,64 Mp2,2 Cr3,8,64 S1(1x0)1,3 Lbx25 O1c10]",
@@ -140,3 +140,11 @@ def test_weights_are_counted_as_pytorch_counts_them(name: str) -> None:
 @pytest.mark.parametrize("spec", ["", "[1,48,0,1 Zz3]", "[1,0,0,1 Cr3,3,16 S1(1x0)1,3 Lbx100 O1c5]", "wav2vec"])
 def test_weights_of_an_unknown_network_are_not_guessed(spec: str) -> None:
     assert count_weights(spec) is None
+
+
+def test_each_weight_is_used_at_each_position_of_its_layer() -> None:
+    spec = "[1,8,0,1 Cr3,3,4 Mp2,2 S1(1x0)1,3 Lbx5 O1c6]"
+    convolution, lstm, output = (3 * 3 + 1) * 4 * 8 * 16, 2 * 4 * 5 * (16 + 5 + 2) * 8, (10 + 1) * 6 * 8
+    assert multiplications(spec, aspect=2) == convolution + lstm + output
+    assert multiplications("[1,0,0,3 Cr3,3,4 O2l8]", aspect=1) is None
+    assert multiplications("wav2vec", aspect=1) is None

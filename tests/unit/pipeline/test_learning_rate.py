@@ -9,7 +9,7 @@ import yaml
 from helpers.folders import CHECKOUT
 from htr_exp.config.compose import compose_experiment
 from htr_exp.kraken.model_file import ModelHeader
-from htr_exp.pipeline.learning_rate import default_rate, rate_of, with_rate
+from htr_exp.pipeline.learning_rate import default_rate, rate_of
 
 
 @dataclass
@@ -55,6 +55,6 @@ def test_the_record_holds_the_number() -> None:
     composed = compose_experiment(["dataset=folder", "dataset.path=x", "model=none", "architecture=small"])
     rate = rate_of(composed.experiment, None)
     assert rate is not None
-    found = with_rate(composed, rate)
+    found = composed.with_training(lrate=rate.value)
     assert found.experiment.training.lrate == found.values["training"]["lrate"] == 0.003
     assert composed.experiment.training.lrate is None

@@ -82,8 +82,17 @@ def test_the_rate_of_the_networks_size_is_the_same_as_when_it_is_typed(planned: 
     assert typed.key == plan.key
 
 
+def test_the_leg_of_lines_and_network_is_the_same_as_when_it_is_typed(planned: Planned) -> None:
+    plan = planned("training.exact=true")
+    assert plan.experiment.training.leg_epochs == plan.composed.values["training"]["leg_epochs"] == 10
+    assert planned("training.exact=true", "training.leg_epochs=10").key == plan.key
+    assert planned("training.exact=true", "training.leg_epochs=2").key != plan.key
+    assert planned().experiment.training.leg_epochs is None
+
+
 OTHER = [
     ["seed=2"],
+    ["training.exact=true"],
     ["training.lrate=0.002"],
     ["training.epochs=4"],
     ["training.threads=2"],

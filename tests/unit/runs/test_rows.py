@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from helpers.in_process import ROW_KEYS
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import append_jsonl, write_json
 from htr_exp.core.run_state import RunState
+from htr_exp.runs import compare_table, status_table
 from htr_exp.runs.rows import compared_rows, row_of
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.status import RunStatus
@@ -108,10 +111,39 @@ def test_restarts_are_starts_after_the_first_and_not_legs(make: Maker) -> None:
 
 def test_rows_of_starts_are_counted_and_rows_of_legs_are_not(make: Maker) -> None:
     run = make("a")
-    for record in ({"start": 0}, {"leg": 1, "lost_epochs": 0}, {"start": 1}, {"leg": 2, "lost_epochs": 3}, {"leg": 3, "lost_epochs": 0, "new_leg": True}):  # fmt: skip
+    for record in ({"start": 0}, {"leg": 1, "lost_epochs": 0}, {"start": 1}, {"leg": 2, "lost_epochs": 3, "first_epoch": 1}, {"leg": 3, "lost_epochs": 0, "new_leg": True}):  # fmt: skip
         append_jsonl(run.starts, record)
     row = row_of(run)
     assert (row["restarts"], row["lost_epochs"]) == (1, 3)
+
+
+def test_a_row_says_at_which_epochs_the_training_was_resumed(make: Maker) -> None:
+    run = make("a")
+    for row in (
+        {"start": 0}, {"leg": "leg-01", "first_epoch": 0, "new_leg": False, "exact": True},
+        {"leg": "leg-02", "first_epoch": 2, "new_leg": True, "exact": True}, {"start": 1},
+        {"leg": "leg-02", "first_epoch": 2, "new_leg": False, "exact": True},
+    ):  # fmt: skip
+        append_jsonl(run.starts, row)
+    assert [row_of(run)[key] for key in ("resumed_at", "resumed_exactly")] == [[2], True]
+    append_jsonl(run.starts, {"leg": "leg-02", "first_epoch": 3, "new_leg": False, "exact": False})
+    assert [row_of(run)[key] for key in ("resumed_at", "resumed_exactly")] == [[2, 3], False]
+    whole = row_of(make("b"))
+    assert (whole["resumed_at"], whole["resumed_exactly"]) == ([], None)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_tables_show_where_a_run_was_resumed_and_say_what_that_did(make: Maker, exact: bool) -> None:
+    run = make("a", curve=(0.2, 0.1))
+    for epoch in (0, 1):
+        append_jsonl(run.starts, {"leg": "leg-01", "first_epoch": epoch, "new_leg": False, "exact": exact})
+    for show in (lambda out: compare_table.show_table(out, *compared_rows([run])), lambda out: status_table.show_status(out, [row_of(run)])):  # fmt: skip
+        out = Console(record=True, width=200, file=io.StringIO())
+        show(out)
+        said = out.export_text()
+        assert "resumed at" in said
+        assert ("1 (exact)" in said) is exact
+        assert ("the scores differ a little" in " ".join(said.split())) is (not exact)
 
 
 def test_what_is_left_is_told_of_a_run_under_way_alone(make: Maker) -> None:

@@ -78,7 +78,7 @@ def test_what_slurm_adds_is_shown(place: Path) -> None:
     for number, node in enumerate(["gpu-2", "gpu-2", "gpu-5"]):
         start = {"start": number, "time": "2026-03-01T10:00:00Z", "host": f"{node}.local", "node": node, "job": "41_3"}
         files.append_jsonl(folder / "live/starts.jsonl", start)
-        leg = {"leg": "leg-01", "device": "cuda:0", "first_epoch": number, "lost_epochs": number}
+        leg = {"leg": "leg-01", "device": "cuda:0", "first_epoch": number, "lost_epochs": number, "exact": True}
         files.append_jsonl(folder / "live/starts.jsonl", leg)
     tags = run_view.read(folder, place).tags
     shown = {key: tags[f"htr_exp.{key}"] for key in ("jobs", "nodes", "partition", "device", "restarts", "requeues")}
@@ -87,6 +87,7 @@ def test_what_slurm_adds_is_shown(place: Path) -> None:
         "requeues": "1",
     }  # fmt: skip
     assert tags["htr_exp.lost_epochs"] == "3"
+    assert (tags["htr_exp.resumed_at"], tags["htr_exp.resumed_exactly"]) == ("1, 2", "True")
     before = run_view.fingerprint(folder)
     files.append_jsonl(folder / "live/requeues.jsonl", {"job": "57"})
     assert run_view.fingerprint(folder) != before

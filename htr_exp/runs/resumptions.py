@@ -1,0 +1,36 @@
+"""At which epochs a training was resumed after it was interrupted, and whether that can have changed its result."""
+
+from __future__ import annotations
+
+from htr_exp.core.files import read_jsonl
+from htr_exp.runs.records import Resumptions, StartRecord
+from htr_exp.runs.run_dir import RunDir
+
+
+def resumptions(run: RunDir) -> Resumptions:
+    """Where the training of a run was resumed.
+
+    Each start of kraken that followed an interruption counts; the planned starts of legs do not. A resumption is exact where it
+    began at the start of a leg, on the same device with the same kraken and loaders: an uninterrupted training begins there,
+    too, with the same seed.
+    """
+    records: list[StartRecord] = read_jsonl(run.starts)
+    starts = [start for start in records if "leg" in start]
+    resumed = [start for start in starts[1:] if not start.get("new_leg")]
+    return {
+        "resumed_at": [start["first_epoch"] for start in resumed],
+        "resumed_exactly": all(start.get("exact", False) for start in resumed) if resumed else None,
+    }
+
+
+def shown(row: Resumptions) -> str:
+    """At which epochs a run was resumed, for people."""
+    epochs = ", ".join(str(epoch) for epoch in row["resumed_at"])
+    return epochs + " (exact)" * bool(row["resumed_exactly"])
+
+
+INEXACT = (
+    "resumed: an interruption changed the order of the lines and the random numbers of training, so that the scores differ a "
+    "little from those of an uninterrupted run; with training.exact=true they do not"
+)
+"""What stands below scores of runs that were not resumed exactly."""

@@ -1,0 +1,43 @@
+#!/bin/sh
+# What this run does, in kraken 7.1.1's own commands. It repeats the run in a folder of its own, $OUT.
+# Epochs are trained in legs. Each begins at the end of the one before, with a seed of its own.
+set -eu
+cd "$(dirname "$0")"
+OUT=${OUT:-by-hand}
+BASE=${BASE:-$(cat live/base_model.path 2>/dev/null || true)}
+mkdir -p "$OUT"
+export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS=1 LC_ALL=C.UTF-8
+
+# one compiled file for each side of the split; what the cache holds already is compiled again
+ketos --workers 0 compile -f page -o "$OUT/train.arrow" -F live/train.pages
+echo "$OUT/train.arrow" > "$OUT/train.list"
+ketos --workers 0 compile -f page -o "$OUT/validation.arrow" -F live/validation.pages
+echo "$OUT/validation.arrow" > "$OUT/validation.list"
+ketos --workers 0 compile -f page -o "$OUT/test.arrow" -F live/test.pages
+echo "$OUT/test.arrow" > "$OUT/test.list"
+
+# What this cannot repeat: a training that was resumed within a leg (resumed_at in results.json). It then has other random numbers.
+if grep -q '"exact": false' live/starts.jsonl 2>/dev/null; then
+  echo "commands.sh: this run was resumed after an interruption: the line below '# training' gives another model than best.mlmodel" >&2
+fi
+
+# the best epoch so far, and 1 once there was no better one for long enough
+best() { sed -n 's/.*total chars [0-9.]* errors \([0-9.]*\) accuracy.*/\1/p' "$OUT/train/log.txt" | awk 'NR == 1 || $1 < least { least = $1; best = NR - 1 } NR >= 0 && (least <= 0 || NR - 1 - best >= 3) { over = 1; exit } END { print best, over + 0 }'; }
+over() { best | grep -q ' 1$'; }
+
+# training
+mkdir -p "$OUT/train"
+ketos -v -d cpu --workers 0 --threads 1 --precision 32-true --no-deterministic -s 1 train -f binary -t "$OUT/train.list" -e "$OUT/validation.list" -o "$OUT/train/leg-01" --weights-format coreml -i "$BASE" --resize union -q fixed -N 2 --min-epochs 0 -B 8 -r 0.003 --optimizer Adam -m 0.9 -w 0.0 --gradient-clip-val 1.0 --accumulate-grad-batches 1 --warmup 0 --schedule constant -g 0.1 -ss 10 --sched-patience 5 --cos-max 10 --cos-min-lr 1e-06 --pad 16 --no-augment --normalize-whitespace | tee "$OUT/train/log.txt"
+over || ketos -v -d cpu --workers 0 --threads 1 --precision 32-true --no-deterministic -s 3 train --resume "$OUT/train/leg-01/checkpoint_01-"*.ckpt -o "$OUT/train/leg-02" --weights-format coreml -q fixed -N 4 --min-epochs 0 | tee -a "$OUT/train/log.txt"
+over || ketos -v -d cpu --workers 0 --threads 1 --precision 32-true --no-deterministic -s 5 train --resume "$OUT/train/leg-02/checkpoint_03-"*.ckpt -o "$OUT/train/leg-03" --weights-format coreml -q fixed -N 5 --min-epochs 0 | tee -a "$OUT/train/log.txt"
+ketos convert -o "$OUT/best.mlmodel" --weights-format coreml "$OUT"/train/*/checkpoint_$(printf %02d "$(best | cut -d ' ' -f 1)")-*.ckpt
+
+# predictions on the held-out lines
+mkdir -p "$OUT/base"
+set --
+while read -r page; do set -- "$@" -i "$page" "$OUT/base/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+kraken -d cpu --precision 32-true --threads 1 -f page -t predict.jinja --no-subline-segmentation "$@" ocr -m "$BASE" -B 1 --pad 16 --no-reorder --num-line-workers 0
+mkdir -p "$OUT/best"
+set --
+while read -r page; do set -- "$@" -i "$page" "$OUT/best/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+kraken -d cpu --precision 32-true --threads 1 -f page -t predict.jinja --no-subline-segmentation "$@" ocr -m "$OUT/best.mlmodel" -B 1 --pad 16 --no-reorder --num-line-workers 0
