@@ -1,0 +1,73 @@
+"""What a start of kraken costs, and an epoch, beside the formula by which a leg of exact training gets its length.
+
+One CPU thread, lines of the demo. A training of three epochs less one of a single epoch is two epochs; what the single one has
+beyond that is the start. HTR_EXP_BENCH_NETWORKS names the networks (default: small,kraken_default).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from bench_train import cpu
+
+from htr_exp.config.defaults import shipped
+from htr_exp.core.task import RECOGNITION
+from htr_exp.kraken.commands import train_command
+from htr_exp.kraken.legs import epoch_seconds
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+NETWORKS = os.environ.get("HTR_EXP_BENCH_NETWORKS", "small,kraken_default").split(",")
+EPOCHS = 3
+
+
+def main() -> None:
+    """Measure and print one JSON line a figure."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        first = [sys.executable, "-m", "htr_exp", "train", "dataset=demo", "model=demo", "tracking=none",
+                 "training.quit=fixed", "training.epochs=1"]  # fmt: skip
+        cpu(first, folder)
+        (run,) = (folder / "runs").iterdir()
+        split = json.loads((run / "split.json").read_text(encoding="utf-8"))
+        lines = sum(page["lines"] for page in split["train"])
+        for name in NETWORKS:
+            spec = yaml.safe_load((CONF / "architecture" / f"{name}.yaml").read_text(encoding="utf-8"))["spec"]
+            settings = replace(shipped().training, quit="fixed", lrate=0.001)
+            spent = []
+            for epochs in (1, EPOCHS):
+                argv = train_command(
+                    "7.1.1", replace(settings, epochs=epochs), device="cpu", workers="0", seed=1, base=None, spec=spec,
+                    train=str(run / "live" / "train.list"), validation=str(run / "live" / "validation.list"),
+                    output=str(folder / f"{name}-{epochs}"),
+                )  # fmt: skip
+                spent.append(cpu(argv, folder))
+            epoch = (spent[1] - spent[0]) / (EPOCHS - 1)
+            expected = epoch_seconds(RECOGNITION, spec, lines)
+            assert expected is not None
+            print(
+                json.dumps({"name": f"a start of kraken, {name}", "ours_cpu_s": spent[0] - epoch, "limit_cpu_s": 15}),
+                flush=True,
+            )
+            print(
+                json.dumps(
+                    {
+                        "name": f"an epoch of {lines} lines, {name}",
+                        "ours_cpu_s": epoch,
+                        "peer": "the formula of the legs",
+                        "peer_cpu_s": expected,
+                        "ratio": epoch / expected,
+                        "limit": 2.0,
+                    }
+                ),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
