@@ -54,6 +54,8 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
     device = "CUDA where the node has it, else the CPU" if plan.device == "auto" else plan.device
     for kind, found in plan.leaks.accepted.items():
         rows.append(("accepted", f"{kind}: {counted(len(found), 'pair')}, first {found[0]}"))
+    rows += [("accepted", f"leakage.{key}={value:g}, weaker than shipped") for key, value in plan.leaks.weaker.items()]
+    rows += [("trained on", said) for said in plan.leaks.origins()]
     rows.append(("kraken", f"{plan.kraken.version} on {device} ({_where(plan)})"))
     if plan.kill_costs is not None:
         exact = experiment.training.exact

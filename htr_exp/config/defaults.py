@@ -14,8 +14,14 @@ from htr_exp.core.task import RECOGNITION, Task
 
 @cache
 def shipped(task: Task = RECOGNITION) -> Experiment:
-    """An experiment with the shipped values of a task's training and scores, and of split and classes; nothing else is set."""
-    files = {"training": task.name, "scores": task.name, "split": "by_page", "classes": "as_they_are"}
+    """An experiment with the shipped values of a task's training and scores, and of split, classes and leakage; nothing else is set."""
+    files = {
+        "training": task.name,
+        "scores": task.name,
+        "split": "by_page",
+        "classes": "as_they_are",
+        "leakage": "default",
+    }
     values: Any = OmegaConf.structured(experiment_of(task))
     for section, name in files.items():
         loaded = OmegaConf.load(conf_dir() / section / f"{name}.yaml")

@@ -25,7 +25,7 @@ from htr_exp.kraken.options import remarks
 from htr_exp.pipeline.plan import Plan
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
-from htr_exp.runs import provenance
+from htr_exp.runs import judgements, provenance
 from htr_exp.runs.records import DatasetRecord, ModelRecord, PageRecord
 from htr_exp.runs.run_dir import RunDir, plainly
 from htr_exp.runs.selection import runs_in
@@ -54,9 +54,10 @@ def write_run(plan: Plan, *, command: Sequence[str], again: bool = False) -> tup
         HtrExpError: the folder cannot be written.
     """
     known = find(plan)
-    if known is not None and known.state().state is RunState.DONE and not again:
-        return known, False  # nothing is written: a finished run may lie where nothing can be
     try:
+        if known is not None and known.state().state is RunState.DONE and not again:
+            _judge(known, plan, command)  # else nothing is written: a finished run may lie where nothing can be
+            return known, False
         # of two commands at once for one experiment, the second takes the first one's run
         with locked(plan.places.runs / f".{plan.key[:16]}.lock", wait=lambda owner: True):
             return _written(plan, command, again)
@@ -69,12 +70,18 @@ def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, b
     if known is not None and not (again and known.state().state is RunState.DONE):
         if known.state().state is not RunState.DONE:
             _place(known, plan)
+        _judge(known, plan, command)
         return known, False
     run = RunDir(_free_folder(plan))
     _place(run, plan)
     run.write_state(RunState.QUEUED)
     run.seal(_sealed(plan, run, command))
     return run, True
+
+
+def _judge(run: RunDir, plan: Plan, command: Sequence[str]) -> None:
+    """Record how a run that is there already is judged by the words that it is asked for with now."""
+    judgements.judge(run, plan.leaks.record(), transcription_conventions.of(plan.experiment), command)
 
 
 def script_of(plan: Plan) -> str:

@@ -49,6 +49,8 @@ def show_result(out: Console, row: RunRow) -> None:
         _show_end_to_end(out, row["end_to_end"])
     if row["leakage"]:
         out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
+    if row["unknown_data"]:
+        out.print(Text(UNKNOWN_DATA.format(which="; ".join(row["unknown_data"])), style="yellow"))
     if row["convention_mismatch"]:
         out.print(Text(MISMATCHED.format(conventions=row["conventions"]), style="yellow"))
     if row["resumed_exactly"] is False:
@@ -95,6 +97,10 @@ LEAKY = "leakage accepted: {kinds}: these scores are better than they would be o
 """What stands below every score that rests on an accepted leak."""
 
 
+UNKNOWN_DATA = "{which}: nobody can say whether these pages were among it"
+"""What stands below every score of a model of which it is not known what it was trained on."""
+
+
 def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]) -> None:
     """Print runs side by side: the settings in which they differ, and their scores."""
     table = Table(box=None, pad_edge=False)
@@ -103,6 +109,7 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
     figures = [(task, column) for name, task in TASKS.items() if name in there for column in task.compare_columns]
     headings = [column.heading for _, column in figures]
     leaky = any(row["leakage"] for row in rows)
+    untold = any(row["unknown_data"] for row in rows)
     conventional = any(row["convention_mismatch"] for row in rows)
     resumed = any(row["resumed_at"] for row in rows)
     for name in (
@@ -110,6 +117,7 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
         *varied,
         *["kraken"] * mixed,
         *["leakage"] * leaky,
+        *["trained on"] * untold,
         *["convention"] * conventional,
         *["resumed at"] * resumed,
         "state",
@@ -124,6 +132,7 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
             *(str(row["settings"].get(key, "")) for key in varied),
             *[row["kraken"]] * mixed,
             *[", ".join(row["leakage"])] * leaky,
+            *[row["trained_on"]] * untold,
             *[row["conventions"] or ""] * conventional,
             *[resumptions.shown(row)] * resumed,
             row["state"],
@@ -135,6 +144,8 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
     out.print(table)
     if any(row["resumed_exactly"] is False for row in rows):
         out.print(Text(resumptions.INEXACT, style="yellow"))
+    for said in dict.fromkeys(said for row in rows for said in row["unknown_data"]):
+        out.print(Text(UNKNOWN_DATA.format(which=said), style="yellow"))
     if mixed:
         out.print(
             Text(

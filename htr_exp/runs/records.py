@@ -184,6 +184,15 @@ class SubmissionRecord(TypedDict):
     slurm: dict[str, Any]  # the settings
 
 
+class JudgementRecord(TypedDict):
+    """A line of judgements.jsonl: how a run was judged when it was asked for again."""
+
+    leakage: dict[str, Any]  # `splits.leakage.LeakageReport.record`
+    conventions: dict[str, str | None]  # of `dataset` and `model`
+    command: list[str]
+    time: str
+
+
 class CancellationRecord(TypedDict):
     """cancelled.json."""
 

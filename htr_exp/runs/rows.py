@@ -12,7 +12,8 @@ from htr_exp.core.files import read_jsonl
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
-from htr_exp.runs.records import Figures, Provenance, Results, Resumptions, StartRecord
+from htr_exp.runs import judgements
+from htr_exp.runs.records import Figures, Results, Resumptions, StartRecord
 from htr_exp.runs.resumptions import resumptions
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.status import RunStatus, of_folder
@@ -58,7 +59,9 @@ class RunRow(Judgement, Resumptions):
     epochs: int | None  # how many there may be; of a run under way
     val_source: str | None  # of `val`: rescored (by us, of the best model) or kraken
     base_model: str | None
-    leakage: list[str]  # the kinds that were accepted
+    leakage: list[str]  # what was ever accepted: kinds, and thresholds weaker than the shipped ones
+    trained_on: str  # known or unknown: whether all training pages of the models it starts from and uses are known
+    unknown_data: list[str]  # which of these are not, in sentences
     dataset: str
     conventions: str | None
     convention_mismatch: bool
@@ -93,6 +96,10 @@ def row_of(run: RunDir, status: RunStatus | None = None) -> RunRow:
     scores = {"test": given.get("test") or {}, "validation": given.get("validation") or {}}
     judged = _judged(task_of(facts["run"]["task"]), scores, epochs)
     model = facts["model"]
+    judged_so = judgements.judgements(run, facts)
+    used = judgements.conventions(judged_so)
+    models = {"base_model": model, "segmentation_model": facts.get("segmentation_model")}
+    unknown_data = judgements.unknown_data(judged_so, [kind for kind, there in models.items() if there])
     return {
         "run": run.name,
         "folder": str(run.path),
@@ -115,10 +122,12 @@ def row_of(run: RunDir, status: RunStatus | None = None) -> RunRow:
         **judged,
         "val_source": "rescored" if _shown(scores["validation"]) else "kraken" if epochs else None,
         "base_model": model["name"] if model else None,
-        "leakage": sorted((facts.get("leakage") or {}).get("accepted") or ()),
+        "leakage": judgements.accepted(judged_so),
+        "trained_on": "unknown" if unknown_data else "known",
+        "unknown_data": unknown_data,
         "dataset": facts["dataset"]["name"],
-        "conventions": transcription_conventions.described(*_conventions(facts)),
-        "convention_mismatch": transcription_conventions.differ(*_conventions(facts)),
+        "conventions": transcription_conventions.described(*used),
+        "convention_mismatch": transcription_conventions.differ(*used),
         "fold": (facts.get("split") or {}).get("fold"),
         "kraken": found["version"] if found else facts["software"]["kraken"],
         "runtime": _runtime(found) if found else None,
@@ -156,12 +165,6 @@ def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epoc
     every = {name: None for one in TASKS.values() for name, _ in one.row_names}
     found["test_wer"] = (test or {}).get("wer")
     return cast("Judgement", found | every | {name: found[key] for name, key in task.row_names})
-
-
-def _conventions(facts: Provenance) -> tuple[str | None, str | None]:
-    """The conventions of a run's dataset and base model; none of runs from before they were recorded."""
-    used = facts.get("conventions") or {}
-    return used.get("dataset"), used.get("model")
 
 
 def _runtime(kraken: KrakenRecord) -> str:

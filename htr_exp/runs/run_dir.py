@@ -149,6 +149,11 @@ class RunDir:
         return self.live / "cancelled.json"
 
     @property
+    def judgements(self) -> Path:
+        """How the run was judged each time that it was asked for with other words (`runs.judgements`)."""
+        return self.live / "judgements.jsonl"
+
+    @property
     def log(self) -> Path:
         return self.live / "log.txt"
 

@@ -142,6 +142,7 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
         "restarts": lambda row: str(max(row["restarts"], row["requeued"]) or ""),
         "resumed at": resumptions.shown,
         "leakage": lambda row: ", ".join(row["leakage"]),
+        "trained on": lambda row: row["trained_on"] if row["unknown_data"] else "",
         "convention": lambda row: row["conventions"] or "" if row["convention_mismatch"] else "",
     }
     there = [task for name, task in TASKS.items() if any(row["task"] == name for row in rows)]
@@ -162,7 +163,8 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
         if row["resumed_exactly"] is False:
             reasons.setdefault(resumptions.INEXACT, []).append((row["run"], resumptions.INEXACT))
     lines = [Padding(_reason(reason, of), (0, 0, 0, 2)) for reason, of in reasons.items()]
-    return Group(table, *lines)
+    untold = dict.fromkeys(said for row in rows for said in row["unknown_data"])
+    return Group(table, *lines, *(Padding(Text(said, style="yellow"), (0, 0, 0, 2)) for said in untold))
 
 
 def _lines(cells: Mapping[str, Sequence[str]], styles: Sequence[str], width: int) -> Text | None:

@@ -7,13 +7,16 @@ record of the run and every table then show.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
+from htr_exp.config.defaults import shipped
 from htr_exp.config.schema import Leakage
 from htr_exp.core.problem import Problem
 from htr_exp.core.text import and_more, counted
+from htr_exp.runs import judgements
+from htr_exp.runs.judgements import MODELS
 from htr_exp.splits import fingerprints, model_leaks
 from htr_exp.splits.fingerprints import Fingerprint, Lineage
 from htr_exp.splits.similar_pages import GuardedPage, Pair, Similar
@@ -66,6 +69,7 @@ class LeakageReport:
     accept: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     models: Mapping[str, Lineage] = field(default_factory=dict)  # base_model, segmentation_model: as far as there are
+    weaker: Mapping[str, float] = field(default_factory=dict)  # thresholds by which less is found than by the shipped
     learnt: tuple[Fingerprint, ...] = field(
         default=(), repr=False
     )  # what this run's model will have seen of the dataset
@@ -93,6 +97,7 @@ class LeakageReport:
                 kind: {"count": len(found), "pairs": [leak.to_json() for leak in found[:_RECORDED]]}
                 for kind, found in self.accepted.items()
             },
+            "weaker": dict(self.weaker),
             **{kind: self.models[kind].to_json() if kind in self.models else None for kind in MODELS},
         }
 
@@ -103,7 +108,7 @@ class LeakageReport:
     def origins(self) -> Iterator[str]:
         """Say of each model that the run starts from or uses how far it is known what it was trained on."""
         for kind, lineage in self.models.items():
-            yield f"{MODELS[kind]}'s training data: {lineage.known}"
+            yield judgements.training_data(kind, lineage.known)
 
     def _by_kind(self, *, accepted: bool) -> dict[str, list[Leak]]:
         found: dict[str, list[Leak]] = {}
@@ -112,9 +117,6 @@ class LeakageReport:
                 found.setdefault(leak.kind, []).append(leak)
         return found
 
-
-MODELS = {"base_model": "base model", "segmentation_model": "segmentation model"}
-"""The kinds that are about a model, and which it is."""
 
 _ONE_SIDE = "keep both on one side, or leave one out with dataset.exclude"
 _REMEDIES = {
@@ -140,6 +142,17 @@ def setting_problems(settings: Leakage) -> Iterator[Problem]:
         yield Problem(what, where="leakage.text_letters")
 
 
+LOWER_IS_WEAKER = {"near_image", "copied_image", "differing_text"}
+"""The thresholds of which a lower value finds less; of all others a higher one does."""
+
+
+def weaker_thresholds(settings: Leakage) -> dict[str, float]:
+    """The thresholds by which less is found than by the shipped ones, whoever set them: words or a file of the user."""
+    given, usual = asdict(settings), asdict(shipped().leakage)
+    found = {key: (given[key], usual[key]) for key in usual if key != "accept"}
+    return {key: own for key, (own, other) in found.items() if (own < other if key in LOWER_IS_WEAKER else own > other)}
+
+
 def guard(
     sides: Mapping[str, Sequence[str]],
     pages: Mapping[str, GuardedPage],
@@ -153,7 +166,7 @@ def guard(
         sides: train, validation, test -> page names.
         pages: every page of the dataset by its name.
         found: what `similar` found of them.
-        models: what is known of the training data of the base model and of the segmentation model (see `MODELS`).
+        models: what is known of the training data of the base model and of the segmentation model (see `runs.judgements`).
         settings: the thresholds, and what is accepted.
     """
     side_of = {name: side for side in NAMES for name in sides.get(side, ())}
@@ -182,7 +195,14 @@ def guard(
         warnings.append(
             f"{counted(len(unseen), 'image')} {'was' if len(unseen) == 1 else 'were'} not compared by their look (first: {unseen[0]}: {found.unseen[unseen[0]]})"
         )
-    return LeakageReport(leaks, tuple(settings.accept), tuple(warnings), models, tuple(_seen(sides, pages, found)))
+    weaker = weaker_thresholds(settings)
+    warnings += [
+        f"leakage.{key}={value:g}: weaker than {getattr(shipped().leakage, key):g}, as shipped: every table shows it as accepted"
+        for key, value in weaker.items()
+    ]
+    return LeakageReport(
+        leaks, tuple(settings.accept), tuple(warnings), models, weaker, tuple(_seen(sides, pages, found))
+    )
 
 
 def _equal(side_of: Mapping[str, str], pages: Mapping[str, GuardedPage]) -> Iterator[Leak]:

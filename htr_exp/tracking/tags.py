@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from htr_exp.config import transcription_conventions
 from htr_exp.core import files
 from htr_exp.core.task import RECOGNITION, TASKS, Task
+from htr_exp.runs import judgements
+from htr_exp.runs.records import Provenance
 from htr_exp.runs.resumptions import resumptions
 from htr_exp.runs.run_dir import RunDir, StateRecord
 
@@ -39,6 +41,7 @@ def tags_of(
     model, dataset = provenance.get("model") or {}, provenance.get("dataset") or {}
     shown = shown_path(folder, workspace)
     command = [str(word) for word in provenance.get("command") or ()]
+    judged = judgements.judgements(RunDir(folder), cast("Provenance", provenance))
     tags = {
         "htr_exp.uuid": run["uuid"],
         "htr_exp.key": run.get("key"),
@@ -49,8 +52,8 @@ def tags_of(
         "htr_exp.folder": shown,
         "htr_exp.model": model.get("name") or ("none" if provenance.get("model", 0) is None else None),
         "htr_exp.model_sha256": model.get("sha256"),
-        "htr_exp.leakage": ", ".join(sorted((provenance.get("leakage") or {}).get("accepted") or ())),
-        "htr_exp.base_trained_on": ((provenance.get("leakage") or {}).get("base_model") or {}).get("trained_on"),
+        "htr_exp.leakage": ", ".join(judgements.accepted(judged)),
+        "htr_exp.base_trained_on": (judged[-1]["leakage"].get("base_model") or {}).get("trained_on"),
         "htr_exp.segmentation_model": (provenance.get("segmentation_model") or {}).get("name"),
         "htr_exp.classes": _classes(provenance),
         "htr_exp.dataset": dataset.get("name"),
@@ -67,7 +70,7 @@ def tags_of(
         **_slurm_tags(folder),
         "htr_exp.version": code.get("version"),
         "htr_exp.best_model": f"{shown}/{best.name}" if (best := RunDir(folder).best).is_file() else None,
-        "mlflow.note.content": _note(shown, provenance, state, results, epochs),
+        "mlflow.note.content": _note(shown, provenance, state, results, epochs, judgements.accepted(judged)),
         "mlflow.source.name": shlex.join(command) or "htr-exp",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": code.get("commit"),
@@ -142,6 +145,7 @@ def _note(
     state: StateRecord,
     results: Mapping[str, Any],
     epochs: int,
+    leaks: Sequence[str],
 ) -> str:
     """The description on a run's page, in Markdown."""
     dataset = (provenance.get("dataset") or {}).get("name") or "unnamed dataset"
@@ -154,10 +158,8 @@ def _note(
     if best is not None:
         before = f"{_written(base, task)} before, " if base is not None else ""
         lines.append(f"Test {task.score_label}: {before}**{_written(best, task)}** after training ({where}).")
-    if leaks := (provenance.get("leakage") or {}).get("accepted"):
-        lines.append(
-            f"**Leakage accepted: {', '.join(sorted(leaks))}**: the scores rest on pages that were seen before."
-        )
+    if leaks:
+        lines.append(f"**Leakage accepted: {', '.join(leaks)}**: the scores rest on pages that were seen before.")
     said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")
     epoch = results.get("best_epoch")
     counted = f", the best is epoch {epoch} (the first is 0)." if epoch is not None else "."

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fakes.scenario import BLLA, segmentation_weights, weights
+from helpers.folders import CHECKOUT
 from helpers.guarded_pages import table
 from helpers.made_up_texts import noisy
 from helpers.made_up_texts import page as text_of
@@ -26,6 +27,7 @@ from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.write import write_run
 from htr_exp.runs import rows as runs_table
+from htr_exp.runs.judgements import judgements
 from htr_exp.runs.rows import compared_rows
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.splits import fingerprints
@@ -98,6 +100,99 @@ def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], ca
     assert "near_text" in capsys.readouterr().out
     compare_table.show_result(console(), row | {"state": RunState.DONE, "reason": None})
     assert "leakage accepted: near_text" in capsys.readouterr().out
+
+
+def judged(run: RunDir) -> list[str]:
+    return runs_table.row_of(run)["leakage"]
+
+
+def done(run: RunDir) -> RunDir:
+    run.write_state(RunState.DONE)
+    return run
+
+
+def test_a_done_run_that_is_asked_for_with_other_words_is_judged_anew(words: list[str], tmp_path: Path) -> None:
+    alone = [word for word in words if not word.startswith("split")]
+    first, _ = write_run(planned_run(alone), command=["first"])
+    assert judged(done(first)) == []
+    assert runs_table.row_of(first)["convention_mismatch"] is False
+    sealed = first.provenance.read_bytes()
+    listed = table(tmp_path / "trained.tsv", ["page"], ["of/another.xml"])
+    other = ["leakage.near_image=0.05", "dataset.transcription_convention=graphematic",
+             "model.transcription_convention=expanded", f"model.trained_on={listed}"]  # fmt: skip
+    again, new = write_run(planned_run(alone, *other), command=["second"])
+    assert (again.path, new) == (first.path, False)
+    row = runs_table.row_of(first)
+    assert row["leakage"] == ["near_image=0.05"]
+    assert (row["convention_mismatch"], row["trained_on"]) == (True, "known")
+    write_run(planned_run(alone), command=["third"])  # what was accepted once stays shown
+    row = runs_table.row_of(first)
+    assert (row["leakage"], row["convention_mismatch"]) == (["near_image=0.05"], True)
+    assert (row["trained_on"], row["unknown_data"]) == ("unknown", ["base model's training data: unknown"])
+    assert [one["command"] for one in judgements(first)] == [["first"], ["second"], ["third"]]
+    assert first.provenance.read_bytes() == sealed
+
+
+def test_a_done_run_that_is_asked_for_with_the_same_words_is_left_alone(words: list[str]) -> None:
+    first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
+    write_run(planned_run(words, "leakage.accept=[near_text]"), command=["again"])
+    write_run(planned_run(words, "leakage.accept=[near_text]"), command=["done"])
+    done(first)
+    write_run(planned_run(words, "leakage.accept=[near_text]"), command=["and again"])
+    assert not first.judgements.exists()
+
+
+def test_a_run_under_an_acceptance_that_is_asked_for_without_it_is_refused_and_stays_marked(words: list[str]) -> None:
+    first, _ = write_run(planned_run(words, "leakage.accept=[near_text]"), command=[])
+    done(first)
+    assert problems_of(words)
+    assert judged(first) == ["near_text"]
+
+
+def test_an_acceptance_of_a_done_run_is_in_mlflow_too(words: list[str]) -> None:
+    from htr_exp.tracking import run_view
+
+    made = planned_run(words, "leakage.accept=[near_text]")
+    first, _ = write_run(made, command=[])
+    done(first)
+    write_run(planned_run(words, "leakage.accept=[near_text]", "leakage.text_letters=130"), command=[])
+    tags = run_view.read(first.path, made.places.workspace).tags
+    assert tags["htr_exp.leakage"] == "near_text, text_letters=130"
+    assert "Leakage accepted: near_text, text_letters=130" in tags["mlflow.note.content"]
+
+
+def test_a_file_of_the_present_folder_that_weakens_the_guard_is_shown(words: list[str], workspace: Path) -> None:
+    own = workspace / "conf" / "leakage"
+    own.mkdir(parents=True)
+    shipped = (CHECKOUT / "conf" / "leakage" / "default.yaml").read_text(encoding="utf-8")
+    changed = shipped.replace("near_image: 0.15", "near_image: 0.01").replace("accept: []", "accept: [near_text]")
+    (own / "default.yaml").write_text(changed, encoding="utf-8")
+    made = make_plan(compose_experiment(words, [workspace / "conf"]))
+    assert "leakage.near_image=0.01: weaker than 0.15, as shipped: every table shows it as accepted" in made.warnings
+    run, _ = write_run(made, command=[])
+    assert judged(run) == ["near_image=0.01", "near_text"]
+
+
+def test_unknown_training_data_stands_in_plan_and_tables(
+    planned: Callable[..., RunDir], words: list[str], capsys: Any
+) -> None:
+    from htr_exp.cli.plan_summary import show_plan
+    from htr_exp.core.console import console
+    from htr_exp.runs import compare_table, status_table
+
+    said = "base model's training data: unknown"
+    run = planned()
+    row = runs_table.row_of(run)
+    rows, varied = compared_rows([run])
+    made = planned_run(words, "leakage.accept=[near_text]")
+    for show in (
+        lambda: status_table.show_status(console(), [row]),
+        lambda: compare_table.show_table(console(), rows, varied),
+        lambda: compare_table.show_result(console(), row | {"state": RunState.DONE, "reason": None}),
+        lambda: show_plan(console(), made, folder="f"),
+    ):
+        show()
+        assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_clean_run_has_no_mark(planned: Callable[..., RunDir], capsys: Any) -> None:
