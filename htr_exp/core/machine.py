@@ -68,6 +68,21 @@ def gpus() -> list[str]:
     return [line for line in lines if line.lstrip().startswith(("GPU", "MIG"))]
 
 
+def driver() -> str | None:
+    """The version of the GPUs' driver; None without a GPU.
+
+    Raises:
+        NoAnswer: nvidia-smi is here and does not answer.
+    """
+    smi = shutil.which("nvidia-smi")
+    if smi is None:
+        return None
+    words = [smi, "--query-gpu=driver_version", "--format=csv,noheader"]
+    answer = ask(words, timeout_s=GPU_TIMEOUT_S, name="nvidia-smi")
+    versions = answer.output.split() if answer.code == 0 else []
+    return versions[0] if versions else None
+
+
 def device(asked: str) -> str:
     """The device that `training.device` means on this machine: `auto` is CUDA where there is one, else the CPU.
 

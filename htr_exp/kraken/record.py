@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import TypedDict
 
 
+class KrakenSoftware(TypedDict):
+    """What a kraken computes with."""
+
+    python: str | None
+    packages: dict[str, str]  # name -> version, all that its Python sees
+    cuda: str | None  # that its PyTorch was built for; None: for the CPU alone
+    unknown: str | None  # why nothing is known
+
+
 class KrakenRecord(TypedDict):
     """A line of krakens.jsonl, and `kraken` in results.json."""
 

@@ -27,6 +27,9 @@ from htr_exp.kraken.releases import Release
 PROBE_TIMEOUT_S = 300
 """The first start of kraken on a node reads gigabytes from a file system that all share."""
 
+PROGRAMS = ("ketos", "kraken")
+"""What a kraken installs."""
+
 VERSION_FORM = 1
 """Of remembered versions."""
 
@@ -107,14 +110,15 @@ class Kraken:
         """One of its commands as this machine runs it, and the variables that it runs under.
 
         Args:
-            argv: ketos or kraken, and its arguments.
+            argv: ketos, kraken or another program, and its arguments.
             threads: of its numeric libraries.
             folder: where it runs.
             leashed: in an image it ends with its standard input, which is to be a pipe of ours.
         """
         variables = environment(threads, self.variables)
         if self.image is None:
-            return [self.program(argv[0]), *argv[1:]], variables
+            program = self.program(argv[0]) if argv[0] in PROGRAMS else argv[0]
+            return [program, *argv[1:]], variables
         ours = settings(threads) | ({"TMPDIR": str(self.scratch)} if self.scratch else {})
         ours |= {name: value for name, value in os.environ.items() if name == "CUDA_VISIBLE_DEVICES"}
         words = apptainer.exec_command(

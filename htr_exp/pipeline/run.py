@@ -15,12 +15,13 @@ from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Interrupted, Stop
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
+from htr_exp.kraken.software import software_of
 from htr_exp.pipeline import training
 from htr_exp.pipeline.recognition import Recognition
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.segmentation import Segmentation
 from htr_exp.pipeline.stages import Observer, Stages
-from htr_exp.runs.provenance import code_digest
+from htr_exp.runs import provenance
 from htr_exp.runs.run_dir import RunDir, StateRecord, plainly
 from htr_exp.slurm import failures
 
@@ -137,7 +138,7 @@ class _Job:
                 "time": utc_now(),
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
-                "code": code_digest(),
+                "code": provenance.code_digest(),
                 "node": given.node if given else None,
                 "job": given.job if given else None,
                 "restart": given.restarts if given else 0,
@@ -145,9 +146,10 @@ class _Job:
         )
 
     def _say_which_kraken(self) -> None:
-        """Record the kraken of this start; a fallback is said, too."""
+        """Record the kraken of this start, what it computes with and where; a fallback is said, too."""
         kraken = self._inputs.kraken
-        append_jsonl(self._run.krakens, {"time": utc_now(), **kraken.facts()})
+        place = {"software": software_of(kraken), "machine": provenance.machine()}
+        append_jsonl(self._run.krakens, {"time": utc_now(), **kraken.facts(), **place})
         if kraken.fallback:
             text = f"{kraken.fallback}: uses kraken {kraken.version} of {kraken.image} instead"
             self._run.note(text)

@@ -18,6 +18,7 @@ from htr_exp.kraken.model_metadata import update_metadata
 from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.pipeline import training
 from htr_exp.pipeline.run_inputs import RunInputs
+from htr_exp.runs.provenance import environments_of
 from htr_exp.runs.records import PageRecord, Results
 from htr_exp.runs.resumptions import resumptions
 from htr_exp.splits import fingerprints
@@ -206,5 +207,6 @@ class Stages(ABC):
             "val_source": "rescored",
             "device": self._inputs.device,
             "kraken": self._inputs.kraken.facts(),
+            "environments": environments_of(self._run),
             "time": utc_now(),
         }

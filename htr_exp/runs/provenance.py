@@ -14,11 +14,13 @@ from pathlib import Path
 import psutil
 
 from htr_exp import __version__
-from htr_exp.core.files import digest_json, sha256_file
+from htr_exp.core.files import digest_json, read_jsonl, sha256_file
 from htr_exp.core.lock import made_once
-from htr_exp.core.machine import gpus
+from htr_exp.core.machine import driver, gpus
 from htr_exp.core.program import NoAnswer, ask
-from htr_exp.runs.records import CodeRecord, MachineRecord, SoftwareRecord
+from htr_exp.runs.records import CodeRecord, Environment, MachineRecord, SoftwareRecord
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.uncommitted import Uncommitted, uncommitted
 
 PACKAGES = ("hydra-core", "omegaconf", "lxml", "rapidfuzz", "regex", "pillow", "mlflow", "mlflow-skinny", "submitit", "kraken", "torch", "torchvision",
             "lightning", "numpy", "pyarrow", "coremltools")  # fmt: skip
@@ -58,7 +60,7 @@ def keep_code(cache: Path) -> Path:
 
 
 def code() -> tuple[CodeRecord, str]:
-    """The version, digest, commit and state of the running code, and its uncommitted changes as a diff.
+    """The version, digest, commit and state of the running code, and its uncommitted changes as a diff without secrets.
 
     Commit and diff are those of the checkout the package lies in; an installed wheel has its version and digest alone.
     """
@@ -69,16 +71,22 @@ def code() -> tuple[CodeRecord, str]:
 
     def git(*words: str) -> str:
         answer = ask(["git", "-C", str(folder), *words], timeout_s=GIT_TIMEOUT_S)
-        return answer.output if answer.code == 0 else ""
+        return (
+            answer.output if answer.code == 0 or "--no-index" in words else ""
+        )  # which ends with 1 where files differ
 
     try:
         commit = git("rev-parse", "HEAD").strip() or None
-        diff = git("diff", "HEAD", "--no-color", "--no-ext-diff") if commit else ""
-        untracked = git("ls-files", "--others", "--exclude-standard", "htr_exp", "hydra_plugins", "conf").split("\n")
-    except NoAnswer:
+        changes = uncommitted(folder, git) if commit else Uncommitted("", (), ())
+    except (NoAnswer, OSError):
         return found, ""  # the digest says which code it is; nothing is claimed of the commit
-    names = [name for name in untracked if name]
-    return found | {"commit": commit, "dirty": bool(diff or names), "untracked": names}, diff
+    state: CodeRecord = found | {
+        "commit": commit,
+        "dirty": bool(changes.diff or changes.untracked),
+        "untracked": list(changes.untracked),
+        "redacted": list(changes.redacted),
+    }
+    return state, changes.diff
 
 
 def software(kraken_version: str) -> SoftwareRecord:
@@ -93,11 +101,11 @@ def software(kraken_version: str) -> SoftwareRecord:
 
 
 def machine() -> MachineRecord:
-    """Host, system, processor, memory (GB) and GPUs."""
+    """Host, system, processor, memory (GB), GPUs and their driver."""
     try:
-        cards = gpus()
+        cards, version = gpus(), driver()
     except NoAnswer as silent:
-        cards = [str(silent)]
+        cards, version = [str(silent)], None
     return {
         "host": socket.gethostname(),
         "system": platform.platform(),
@@ -105,8 +113,19 @@ def machine() -> MachineRecord:
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpu": cards,
+        "driver": version,
         "executable": Path(sys.executable).name,
     }
+
+
+def environments_of(run: RunDir) -> list[Environment]:
+    """What the starts of a run computed with and where, each once: a run that goes on on another node has several."""
+    found: list[Environment] = []
+    for start in read_jsonl(run.krakens):
+        one: Environment = {"software": start["software"], "machine": start["machine"]}
+        if one not in found:
+            found.append(one)
+    return found
 
 
 def _processor() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from htr_exp.kraken.record import KrakenRecord
+from htr_exp.kraken.record import KrakenRecord, KrakenSoftware
 
 Figures = dict[str, Any]
 """The figures of one model on one side of the split, with a list `per_page`. Which ones there are is for the task:
@@ -63,6 +63,7 @@ class MachineRecord(TypedDict):
     cores: int | None
     memory_gb: float
     gpu: list[str]
+    driver: str | None  # of the GPUs
     executable: str
 
 
@@ -74,9 +75,10 @@ class _Code(TypedDict):
 
 
 class CodeRecord(_Code, total=False):
-    """The code that wrote the run; `untracked` only in a checkout."""
+    """The code that wrote the run; the other keys only in a checkout."""
 
     untracked: list[str]
+    redacted: list[str]  # files of which lines that look like secrets are left out of uncommitted.diff
 
 
 class _Provenance(TypedDict):
@@ -221,6 +223,13 @@ class Resumptions(TypedDict):
     resumed_exactly: bool | None  # whether that changed nothing; null: nothing was resumed
 
 
+class Environment(TypedDict):
+    """What a start of the run computed with, and on which machine."""
+
+    software: KrakenSoftware
+    machine: MachineRecord
+
+
 class Results(TypedDict, total=False):
     """results.json; of a segmentation without `end_to_end` and `polygons`, of an evaluation without the training."""
 
@@ -241,5 +250,6 @@ class Results(TypedDict, total=False):
     val_source: str
     device: str
     kraken: KrakenRecord
+    environments: list[Environment]  # of all starts, each once
     polygons: str
     time: str

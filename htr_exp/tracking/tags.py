@@ -66,7 +66,7 @@ def tags_of(
         **_kraken_tags(folder, provenance, results),
         "htr_exp.commit": code.get("commit"),
         "htr_exp.best_epoch": results.get("best_epoch"),
-        "htr_exp.host": (provenance.get("machine") or {}).get("host"),
+        "htr_exp.host": _host(provenance, results),
         **_slurm_tags(folder),
         "htr_exp.version": code.get("version"),
         "htr_exp.best_model": f"{shown}/{best.name}" if (best := RunDir(folder).best).is_file() else None,
@@ -94,6 +94,12 @@ def _mismatch(provenance: Mapping[str, Any]) -> str | None:
         if transcription_conventions.differ(dataset, model)
         else None
     )
+
+
+def _host(provenance: Mapping[str, Any], results: Mapping[str, Any]) -> str | None:
+    """The machines that worked in the run; before there is a result, the one that it was written on."""
+    worked = [one["machine"]["host"] for one in results.get("environments") or ()]
+    return ", ".join(dict.fromkeys(worked)) or (provenance.get("machine") or {}).get("host")
 
 
 def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def test_the_digest_of_the_code_is_of_names_and_contents(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("says", "state"),
     [
-        ('case "$*" in *rev-parse*) echo abc;; *diff*) echo changed;; *) echo conf/new.yaml;; esac', ("abc", True, ["conf/new.yaml"])),
+        ('case "$*" in *rev-parse*) echo abc;; *diff*) echo changed;; *) printf "conf/new.yaml\\0";; esac', ("abc", True, ["conf/new.yaml"])),
         ('case "$*" in *rev-parse*) echo abc;; esac', ("abc", False, [])),
         ('case "$*" in *rev-parse*) echo abc;; *) sleep 600;; esac', (None, None, None)),
     ],
