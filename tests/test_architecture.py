@@ -39,6 +39,7 @@ ONE_PLACE = {
     "junitparser": {"cli.check.junit"},
     "rapidfuzz": {"scoring", "splits.near_duplicates"},
     "regex": {"scoring", "audit.allowed_characters"},
+    "bidi": {"scoring.text_order"},
     "confusable_homoglyphs": {"audit.homoglyphs"},
     "jsonschema": {"groundtruth.htr_united"},
     "htrmopo": {"kraken.model_store"},

@@ -24,6 +24,7 @@ from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.lines import LinePair, score
 from htr_exp.scoring.pages import PageText, score_pages
+from htr_exp.scoring.text_order import display_order, logical_order
 
 
 class Recognition(Stages):
@@ -147,13 +148,9 @@ class Recognition(Stages):
         for side in ("test", "validation"):
             rows = self._rows(side)
             if rows:
-                write_jsonl(self._run.predictions_of(side), rows)
+                write_jsonl(self._run.predictions_of(side), map(self._readable, rows))
             results[side] = {
-                name: score(LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows).to_json(
-                    per_page=True
-                )
-                if rows and name in self._inputs.models()
-                else None
+                name: self._score_of(name, rows) if rows and name in self._inputs.models() else None
                 for name in ("base", "best")
             }
         legacy = self._training.legacy_polygons
@@ -166,7 +163,19 @@ class Recognition(Stages):
             results["end_to_end"] = found.end_to_end(self._rows("test"))
         write_json(self._run.results, results)
 
+    def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        pairs = (LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows)
+        return score(pairs, self._inputs.kraken.release).to_json(per_page=True)
+
+    def _readable(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row for people: all texts in logical order; and in display order, too, where that is another."""
+        displayed = {name: row[name] for name in ("reference", "base", "best")}
+        displayed["reference"] = display_order(row["reference"], self._inputs.kraken.release)
+        logical = {name: text and logical_order(text) for name, text in displayed.items()}
+        return row | logical | ({"display": displayed} if logical != displayed else {})
+
     def _rows(self, side: str) -> list[dict[str, Any]]:
+        """The held-out lines of a side: references in logical order, as they are staged, predictions in display order."""
         rows = []
         for page in sorted(self._inputs.split[side], key=lambda page: str(page["page"])):
             predicted = {name: self._texts(name, page) for name in self._inputs.models()}
@@ -221,9 +230,10 @@ class FoundLines(Recognition):
             true = read_page(self._inputs.staged(page)).lines
             pairs.append(PagePair(name, Layout(true, ()), Layout(tuple(map(_line, read)), ())))
         lines = scoring_layout_score.score_pages(pairs).to_json(per_page=False)
+        release = self._inputs.kraken.release
         return {
-            "ground_truth_lines": score_pages(PageText(name, *both) for name, both in texts.items()),
-            "found_lines": score_pages(found)
+            "ground_truth_lines": score_pages((PageText(name, *both) for name, both in texts.items()), release),
+            "found_lines": score_pages(found, release)
             | {key: lines[key] for key in lines if key.startswith(("line_", "lines"))},
         }
 

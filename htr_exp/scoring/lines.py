@@ -1,5 +1,8 @@
 """How a prediction is scored against its reference: one policy, applied alike to every model, base or trained.
 
+Both sides pass through the same reordering, whatever the direction of the script (`text_order.py`): for `cer` and `wer` to
+display order and back, for `cer_raw` to display order. A prediction is in display order already.
+
 All rates are micro averages: edits summed over all lines, divided by the units of all references, as kraken computes
 them (`ketos test`, through torchmetrics' CharErrorRate). They are shares, not percent, and can exceed 1.
 """
@@ -14,6 +17,8 @@ from typing import Any
 
 import regex
 from rapidfuzz.distance import Levenshtein
+
+from htr_exp.scoring.text_order import Release, blanks, display_order, logical_order
 
 # Extended grapheme clusters, UAX #29: what a reader takes for one character.
 CLUSTER = regex.compile(r"\X")
@@ -37,8 +42,9 @@ class LinePair:
     Attributes:
         page: the page's name.
         line: the line's id on the page.
-        reference: the transcription.
-        hypothesis: the prediction; None if the model gave none, which counts as empty.
+        reference: the transcription, in logical order, as ground truth has it.
+        hypothesis: the prediction in display order, as kraken writes it with `--no-reorder`; None if the model gave none,
+            which counts as empty.
     """
 
     page: str
@@ -52,8 +58,9 @@ class Score:
     """Edits and reference units of a set of lines, and the error rates that follow.
 
     Attributes:
-        errors, characters: in grapheme clusters after NFC and with whitespace normalised.
-        errors_raw, characters_raw: in code points, nothing normalised.
+        errors, characters: in grapheme clusters of what is compared in logical order, after NFC and with white space
+            normalised.
+        errors_raw, characters_raw: in code points in display order, each white-space character as a blank.
         word_errors, words: in tokens between whitespace, after the same normalisation as `errors`.
         lines, pages: how many were scored.
         per_page: the score of each page, by name in code point order; empty for the score of a page.
@@ -73,15 +80,16 @@ class Score:
     def cer(self) -> float:
         """The character error rate on NFC grapheme clusters, the policy of OCR-D's dinglehopper.
 
+        The reference goes to display order and back, the prediction back, by the same function, before clusters are cut.
         Runs of whitespace count as one blank and those at the ends of a line not at all.
         """
         return rate(self.errors, self.characters)
 
     @property
     def cer_raw(self) -> float:
-        """The character error rate on code points as they stand.
+        """The character error rate on code points in display order, each white-space character a blank, ends stripped.
 
-        Equals `ketos test --no-reorder --no-normalize-whitespace -B 1` on the same lines.
+        Equals `ketos test -B 1` with its defaults on the same lines; 4.3.13 also counts blanks at the ends of predictions.
         """
         return rate(self.errors_raw, self.characters_raw)
 
@@ -128,7 +136,7 @@ def rate(errors: int, units: int) -> float:
     return errors / units
 
 
-class _Codes(dict[str, int]):
+class Codes(dict[str, int]):
     """A number for each text: its code point if it is one, else one past Unicode, given at first sight.
 
     rapidfuzz compares numbers with the code points of strings exactly, but other objects by hash alone.
@@ -140,13 +148,19 @@ class _Codes(dict[str, int]):
         return code
 
 
-def score(pairs: Iterable[LinePair]) -> Score:
-    """Score predictions against their references, over all lines and by page."""
+def score(pairs: Iterable[LinePair], release: Release = "7.1") -> Score:
+    """Score predictions against their references, over all lines and by page.
+
+    Args:
+        pairs: the lines.
+        release: of the kraken that read them, whose display order the predictions have.
+    """
     tallies: dict[str, list[int]] = {}
-    codes = _Codes()
+    codes = Codes()
     for pair in pairs:
         tally = tallies.setdefault(pair.page, [0] * 7)
-        for index, count in enumerate(_line_counts(pair.reference, pair.hypothesis or "", codes)):
+        shown = display_order(pair.reference, release)
+        for index, count in enumerate(_line_counts(shown, pair.hypothesis or "", codes)):
             tally[index] += count
         tally[6] += 1
     per_page = tuple((page, _page_score(tallies[page])) for page in sorted(tallies))
@@ -163,11 +177,23 @@ def score(pairs: Iterable[LinePair]) -> Score:
     )
 
 
-def normalise(text: str) -> str:
-    """Return a text as `cer` and `wer` see it: NFC, every run of whitespace one blank, none at the ends."""
+def normalise(displayed: str) -> str:
+    """A displayed text as `cer` and `wer` see it: in logical order, NFC, every run of whitespace one blank, none at the ends."""
+    text = logical_order(displayed)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return " ".join(text.split())
+
+
+def counts(expected: str, recognised: str, codes: Codes) -> tuple[int, int, int, int]:
+    """Errors, characters, word errors and words of two normalised texts, the reference first."""
+    words = expected.split()
+    clusters = _clusters(expected, codes)
+    if expected == recognised:
+        return 0, len(clusters), 0, len(words)
+    errors = Levenshtein.distance(clusters, _clusters(recognised, codes))
+    word_errors = Levenshtein.distance(_numbers(words, codes), _numbers(recognised.split(), codes))
+    return errors, len(clusters), word_errors, len(words)
 
 
 def _page_score(tally: list[int]) -> Score:
@@ -175,23 +201,16 @@ def _page_score(tally: list[int]) -> Score:
     return Score(errors, characters, errors_raw, characters_raw, word_errors, words, lines, pages=1)
 
 
-def _line_counts(reference: str, hypothesis: str, codes: _Codes) -> tuple[int, int, int, int, int, int]:
-    """Return errors, characters, errors_raw, characters_raw, word_errors and words of one line."""
+def _line_counts(reference: str, hypothesis: str, codes: Codes) -> tuple[int, int, int, int, int, int]:
+    """Errors, characters, errors_raw, characters_raw, word_errors and words of one line, both texts in display order."""
     expected = normalise(reference)
-    words = expected.split()
-    clusters = _clusters(expected, codes)
-    if reference == hypothesis:
-        return 0, len(clusters), 0, len(reference), 0, len(words)
-    errors_raw = Levenshtein.distance(reference, hypothesis)
-    recognised = normalise(hypothesis)
-    if expected == recognised:
-        return 0, len(clusters), errors_raw, len(reference), 0, len(words)
-    errors = Levenshtein.distance(clusters, _clusters(recognised, codes))
-    word_errors = Levenshtein.distance(_numbers(words, codes), _numbers(recognised.split(), codes))
-    return errors, len(clusters), errors_raw, len(reference), word_errors, len(words)
+    recognised = expected if reference == hypothesis else normalise(hypothesis)
+    errors, characters, word_errors, words = counts(expected, recognised, codes)
+    raw, read = blanks(reference), blanks(hypothesis)
+    return errors, characters, Levenshtein.distance(raw, read), len(raw), word_errors, words
 
 
-def _clusters(text: str, codes: _Codes) -> str | list[int]:
+def _clusters(text: str, codes: Codes) -> str | list[int]:
     """Return a normalised text as a sequence with one element a grapheme cluster; itself where each is a code point."""
     if text.isascii() or JOINING.search(text) is None:
         return text
@@ -199,5 +218,5 @@ def _clusters(text: str, codes: _Codes) -> str | list[int]:
     return _numbers(pattern.findall(text), codes)
 
 
-def _numbers(texts: list[str], codes: _Codes) -> list[int]:
+def _numbers(texts: list[str], codes: Codes) -> list[int]:
     return list(map(codes.__getitem__, texts))
