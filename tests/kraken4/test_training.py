@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers.folders import DEMO
+from helpers.ketos_test import counted_by_4_3, ketos_test
 from helpers.real_pages import demo_pages
 from helpers.real_training import CPU, interrupt, result, run_to_end
 from htr_exp.core.files import read_jsonl
@@ -61,16 +60,13 @@ def test_a_run_trains_and_gains(old: RunDir) -> None:
     assert found["test"]["best"]["lines"] == len(read_jsonl(old.predictions / "test.jsonl"))
 
 
-def test_cer_raw_is_the_figure_of_ketos_test(old: RunDir, kraken4: Path) -> None:
-    said = subprocess.run(
-        [
-            f"{kraken4}/bin/ketos", "test", "-d", "cpu", "--workers", "0", "-f", "binary", "-m", str(old.best), "-e", str(old.live / "test.list"),
-        ],
-        capture_output=True, text=True, timeout=600, check=False, env=os.environ | {"COLUMNS": "200"},
+def test_cer_raw_is_the_figure_of_ketos_test_but_for_blanks_at_the_ends(old: RunDir, kraken4: Path) -> None:
+    figures = ketos_test(
+        f"{kraken4}/bin/ketos", "test", "-d", "cpu", "--workers", "0", "-f", "binary", "-m", str(old.best), "-e", str(old.live / "test.list"),
     )  # fmt: skip
-    errors, characters = (int(re.search(rf"(\d+)\s+{word}", said.stdout)[1]) for word in ("Errors", "Characters"))
+    assert figures == counted_by_4_3(read_jsonl(old.predictions / "test.jsonl"), "best")
     best = result(old)["test"]["best"]
-    assert (best["errors_raw"], best["characters_raw"]) == (errors, characters)
+    assert (best["errors_raw"] <= figures[0], best["characters_raw"]) == (True, figures[1])
 
 
 def test_the_same_seed_gives_the_same_figures(old: RunDir, place: Path, in_module: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from helpers.folders import DEMO
+from helpers.ketos_test import ketos_test
 from helpers.real_pages import demo_pages
 from helpers.real_training import interrupt, needs_kraken, result, run_to_end
 from htr_exp.core.files import read_jsonl, sha256_file
@@ -67,17 +67,12 @@ def test_a_run_trains_gains_and_accounts_for_every_line(first: RunDir, place: Pa
 
 
 def test_cer_raw_is_the_figure_of_ketos_test(first: RunDir) -> None:
-    compiled = (first.live / "test.list").read_text(encoding="utf-8").strip()
-    said = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("ketos")), "-d", "cpu", "--workers", "0", "--threads", "1", "test", "-f", "binary", "-B", "1",
-            "--no-reorder", "--no-normalize-whitespace", "-m", str(first.best), "-e", str(first.live / "test.list"),
-        ],
-        capture_output=True, text=True, timeout=600, check=False,
+    figures = ketos_test(
+        str(Path(sys.executable).with_name("ketos")), "-d", "cpu", "--workers", "0", "--threads", "1", "test", "-f", "binary", "-B", "1",
+        "-m", str(first.best), "-e", str(first.live / "test.list"),
     )  # fmt: skip
-    errors, characters = (int(re.search(rf"(\d+)\s+{word}", said.stdout)[1]) for word in ("Errors", "Characters"))
     best = scores(first)["test"]["best"]
-    assert (best["errors_raw"], best["characters_raw"]) == (errors, characters), compiled
+    assert (best["errors_raw"], best["characters_raw"]) == figures
 
 
 @pytest.mark.slow
