@@ -153,13 +153,20 @@ class Split:
 
 @dataclass
 class Leakage:
-    """What must not be on two sides of a split, nor among what the base model was trained on."""
+    """What must not be on two sides of a split, nor among what the base model was trained on.
+
+    The numbers are thresholds. Beside each stands in which direction it is weaker, which means that it finds less.
+    """
 
     accept: list[str] = field(default_factory=list)  # kinds that do not stop the run; its record and every table say so
-    near_image: float = MISSING  # share of the bits of two looks that may differ for images to be near-identical
-    near_text: float = MISSING  # share of letters in which texts agree to be near-identical
-    contained_text: float = MISSING  # share of the shorter text's shingles that the other has, to be so too
-    text_letters: int = MISSING  # texts of fewer letters are not compared
+    near_text: float = MISSING  # share of letters in which texts agree to be near-identical; higher is weaker
+    contained_text: float = MISSING  # share of the shorter text's shingles that the other has; higher is weaker
+    shared_lines: float = MISSING  # share of the lighter text's lines, by weight, that the other has; higher is weaker
+    near_line: float = MISSING  # share of letters in which lines agree to be one; higher is weaker
+    text_letters: int = MISSING  # texts of fewer letters are not compared; higher is weaker
+    differing_text: int = MISSING  # letters from which on texts that are not near overrule images; lower is weaker
+    near_image: float = MISSING  # share of the bits in which near-identical images may differ; lower is weaker
+    copied_image: float = MISSING  # the same, to be near-identical whatever the texts say; lower is weaker
 
 
 @dataclass

@@ -1,17 +1,22 @@
-"""How an image looks, as bits that survive a new encoding, scale or exposure: near-identical images have near-identical looks."""
+"""How an image looks, as bits that survive a new encoding, scale or exposure: near-identical images have near-identical looks.
+
+Looked at is the ink: what is darker than its surroundings, without what a whole column or row of the image has in common.
+Rulings, gutters and borders, the same on every page of a register, do not count.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps, ImageStat
+from PIL import Image, ImageFilter, ImageOps, ImageStat
 
 from htr_exp.core.file_cache import Remembered, Stamp, stamp_of
+from htr_exp.groundtruth.image_file import opened_image
 from htr_exp.groundtruth.parallel import spread
 from htr_exp.groundtruth.xml import open_regular
 
@@ -21,30 +26,45 @@ BITS = 512
 PIXELS = 128_000_000
 """An image of more is not decoded: it would take more than 400 MB."""
 
-_FORM = (
-    2  # of what is remembered; raise it whenever looks change. 1 remembered a missing library as a fault of the image
-)
+_FORM = 3  # of what is remembered; raise it whenever looks change
 _SIDE = 256  # pixels of the reduced image that is looked at; JPEG decodes to little more than that
 _PLAIN = 3.0  # standard deviation of grey levels below which an image shows nothing
+_PAPER = 6  # pixels of the blur that shows what ink stands on
+_BLACK = 2.5  # standard deviations from which on ink is black
+_SOFT = 3  # pixels of the blur that lets ink be a little elsewhere
+_DIGITS = BITS // 4  # hexadecimal, of a look
+
+CROPS = (0.01, 0.02, 0.04, 0.06, 0.08, 0.10)
+"""What is cut off on each side for the views of an image: each finds crops and borders up to 0.01 more or less."""
+
+_TURNS = (-2, -1, 1, 2)  # degrees
 
 
 @dataclass(frozen=True)
 class Looks:
     """What is known of the looks of some images."""
 
-    known: dict[Path, int]  # image -> its bits; blank images have no look
+    known: dict[Path, tuple[int, ...]]  # image -> its look, and with `views` its other views; blank images have none
     unseen: dict[Path, str]  # image -> why it was not looked at
 
 
-def looks(images: Sequence[Path], where: Path | None, progress: Callable[[int, int], None] | None = None) -> Looks:
+def looks(
+    images: Sequence[Path],
+    where: Path | None,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    views: bool = False,
+) -> Looks:
     """Look at images, each of them once as long as it does not change.
 
     Args:
         images: their paths.
         where: folder in which looks are remembered; None remembers nothing.
         progress: called with the number of images looked at anew, and of all such.
+        views: look at them cropped and turned, too, which takes 20 times as long.
     """
-    remembered = Remembered(where, "looks", _FORM)
+    remembered = Remembered(where, "views" if views else "looks", _FORM)
+    look = _views if views else _look
     said: dict[Path, str] = {}
     stamps: dict[Path, Stamp] = {}
     new: list[Path] = []
@@ -59,14 +79,18 @@ def looks(images: Sequence[Path], where: Path | None, progress: Callable[[int, i
             said[image] = value
         else:
             new.append(image)
-    for number, (image, value) in enumerate(zip(new, spread(_look, [str(image) for image in new], _died)), 1):
+    for number, (image, value) in enumerate(zip(new, spread(look, [str(image) for image in new], _died)), 1):
         said[image] = value
         remembered.put(str(image.parent), image.name, stamps[image], value)
         if progress is not None:
             progress(number, len(new))
     remembered.save()
-    known = {image: int(value, 16) for image, value in said.items() if value and value[0] != "!"}
+    known = {image: _bits(value) for image, value in said.items() if value and value[0] != "!"}
     return Looks(known, {image: value[1:] for image, value in said.items() if value[:1] == "!"})
+
+
+def _bits(value: str) -> tuple[int, ...]:
+    return tuple(int(value[start : start + _DIGITS], 16) for start in range(0, len(value), _DIGITS))
 
 
 def _died(_path: str) -> str:
@@ -75,35 +99,74 @@ def _died(_path: str) -> str:
 
 def _look(path: str) -> str:
     """An image's look in hexadecimal, `""` if it shows nothing, or `!` and why it cannot be looked at."""
-    limit = Image.MAX_IMAGE_PIXELS
+    return _seen(path, lambda image: [image])
+
+
+def _views(path: str) -> str:
+    """An image's look, and those of it cropped and turned, as `_look` returns one."""
+    return _seen(path, _cropped_and_turned)
+
+
+def _seen(path: str, views: Callable[[Image.Image], Sequence[Image.Image]]) -> str:
     try:
-        Image.MAX_IMAGE_PIXELS = None  # the limit is ours, told below
-        with warnings.catch_warnings(), open(path, "rb", opener=open_regular) as file:
-            warnings.simplefilter("ignore")
-            with Image.open(file) as image:
-                return _bits(image)
+        with open(path, "rb", opener=open_regular) as file, opened_image(file, most_pixels=PIXELS) as image:
+            small = _reduced(image)
+        if ImageStat.Stat(small).stddev[0] < _PLAIN:
+            return ""
+        return "".join(map(_hashes, views(small)))
     except MemoryError:
         return "!there is too little memory to decode it"
     except ImportError:  # of a library, which says nothing of the image
         raise
     except Exception as error:  # noqa: BLE001 - Pillow's plugins raise anything on broken images
         return f"!{getattr(error, 'strerror', None) or str(error) or type(error).__name__}"
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
-def _bits(image: Image.Image) -> str:
-    width, height = image.size
-    if width * height > PIXELS:
-        return f"!it has {width} x {height} pixels, more than {PIXELS // 10**6} million: it is not decoded"
+def _reduced(image: Image.Image) -> Image.Image:
+    """The grey image that is looked at."""
     image.draft("L", (_SIDE, _SIDE))
     # Pillow reduces images of other modes by leaving out pixels
     small: Image.Image = image if image.mode in ("L", "RGB") else image.convert("L")
     small.thumbnail((_SIDE, _SIDE), reducing_gap=2.0)
-    small = (ImageOps.exif_transpose(small) or small).convert("L")
-    if ImageStat.Stat(small).stddev[0] < _PLAIN:
-        return ""
-    import imagehash  # numpy and scipy: half a second that only new images cost
+    return (ImageOps.exif_transpose(small) or small).convert("L")
 
-    hashes: list[Any] = [imagehash.phash(small, 16), imagehash.dhash(small, 16)]
+
+def _cropped_and_turned(image: Image.Image) -> list[Image.Image]:
+    """An image and its other views: those that near-identical images differ by."""
+    paper = int(ImageStat.Stat(image).median[0])
+    seen = [image, *(_cropped(image, share) for share in CROPS)]
+    for degrees in _TURNS:
+        turned = image.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=paper)
+        seen += [turned, _cropped(turned, CROPS[1]), _without_corners(turned, degrees)]
+    return seen + [image.rotate(degrees, expand=True) for degrees in (90, 180, 270)]
+
+
+def _without_corners(image: Image.Image, degrees: float) -> Image.Image:
+    """An image that was turned and enlarged to keep its corners, now turned back, as it was before."""
+    width, height = image.size
+    cos, sin = math.cos(math.radians(degrees)), abs(math.sin(math.radians(degrees)))
+    inner_width, inner_height = ((one * cos - other * sin) / (cos**2 - sin**2) for one, other in ((width, height), (height, width)))  # fmt: skip
+    left, top = (width - inner_width) / 2, (height - inner_height) / 2
+    return image.crop((round(left), round(top), round(left + inner_width), round(top + inner_height)))
+
+
+def _cropped(image: Image.Image, share: float) -> Image.Image:
+    width, height = image.size
+    return image.crop(
+        (round(width * share), round(height * share), round(width * (1 - share)), round(height * (1 - share)))
+    )
+
+
+def _hashes(image: Image.Image) -> str:
+    """The look of a reduced image, in hexadecimal."""
+    import imagehash  # numpy and scipy: half a second that only new images cost
+    import numpy as np
+
+    grey, paper = (np.asarray(one, np.float32) for one in (image, image.filter(ImageFilter.GaussianBlur(_PAPER))))
+    ink = paper - grey
+    ink = ink - np.median(ink, 0)[None, :]
+    ink = ink - np.median(ink, 1)[:, None]
+    ink = np.clip(ink / (ink.std() or 1.0), 0, _BLACK) * (255 / _BLACK)
+    soft = Image.fromarray(ink.astype(np.uint8)).filter(ImageFilter.GaussianBlur(_SOFT))
+    hashes: list[Any] = [imagehash.phash(soft, 16), imagehash.dhash(soft, 16)]
     return "".join(str(one) for one in hashes)

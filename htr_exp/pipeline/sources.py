@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from htr_exp.config import rules
 from htr_exp.config.places import Places, absolute
 from htr_exp.config.schema import Experiment, Model, Runtime, Slurm
 from htr_exp.core import machine
-from htr_exp.core.errors import ConfigError, HtrExpError
+from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
 from htr_exp.core.file_cache import user_cache
 from htr_exp.core.files import sha256_file
 from htr_exp.core.own_command import own_command
@@ -33,10 +33,13 @@ from htr_exp.slurm.programs import SlurmSilent
 from htr_exp.splits import from_config, leakage, seen_pages
 from htr_exp.splits.fingerprints import Lineage
 from htr_exp.splits.leakage import LeakageReport
-from htr_exp.splits.similar_pages import Similar, find_similar, together
+from htr_exp.splits.similar_pages import Similar, explained, find_similar, thresholds, together
 from htr_exp.splits.split import Split, everything
 
 Value = TypeVar("Value")
+
+DRAWN = ("drawn", "k_fold", "leave_one_out")
+"""The kinds of splits that keep pages together of their own accord."""
 
 SHOWN = 20
 """Errors of ground truth that a plan shows; `check` shows all."""
@@ -110,7 +113,7 @@ class Sources:
     def similar_pages(self, experiment: Experiment, dataset: Dataset) -> Similar:
         """Which pages of a dataset are nearly the same."""
         config = experiment.leakage
-        key = ("similar", id(dataset), config.near_image, config.near_text, config.contained_text, config.text_letters)
+        key = ("similar", id(dataset), *thresholds(config))
         return self._once(key, lambda: find_similar(dataset.pages, config, user_cache(), self._progress))
 
     def split(self, experiment: Experiment, dataset: Dataset, *, evaluate: bool) -> Split:
@@ -125,8 +128,13 @@ class Sources:
 
         def made() -> Split:
             # what the guard would refuse is not drawn in the first place
-            pairs = (one for one in self.similar_pages(experiment, dataset).pairs if one.kind not in accepted)
-            return from_config.made(experiment, dataset.pages, self._tables, together=together(pairs))
+            pairs = [one for one in self.similar_pages(experiment, dataset).pairs if one.kind not in accepted]
+            why = explained(pairs) if experiment.split.kind in DRAWN else []
+            try:
+                split = from_config.made(experiment, dataset.pages, self._tables, together=together(pairs))
+            except DatasetError as error:
+                raise DatasetError(error.headline, [*error.problems, *why]) from None
+            return replace(split, notes=(*split.notes, *why))
 
         table = (experiment.dataset.metadata, experiment.dataset.page_column)
         return self._once(("split", id(dataset), *table, repr(experiment.split), repr(experiment.leakage)), made)

@@ -4,7 +4,7 @@ A run's own `fingerprints.json` holds the letters of each page. A model is given
 sketch, by which a copy of a page can be recognised and from which nothing can be read. Inside `kraken_meta` it is kept by
 `ketos convert`, and by every copy:
 
-    "htr_exp": {"form": 1, "known": "known", "sources": ["the run", ...], "weights": "...", "count": 2, "pages": "..."}
+    "htr_exp": {"form": 2, "known": "known", "sources": ["the run", ...], "weights": "...", "count": 2, "pages": "..."}
 
 `known` says whether these are all pages that the model has seen (else: `in part`), `weights` is the digest of the weights
 that this was written for (`kraken.model_weights`), and `pages` is base64 of zlib of JSON, one row for each page:
@@ -24,11 +24,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from htr_exp.splits.near_duplicates import SHINGLE
+from htr_exp.splits.near_duplicates import BREAK
+from htr_exp.splits.shingle_index import SHINGLE
 
 Known = Literal["known", "in part", "unknown"]
 
-FORM = 2  # of fingerprints.json
+FORM = 3  # of fingerprints.json
 
 MODEL_KEY = "htr_exp"
 """The key of `kraken_meta`."""
@@ -36,7 +37,7 @@ MODEL_KEY = "htr_exp"
 DIGITS = 16
 """Hexadecimal digits of a digest that are compared: equal by chance for none of ten thousand pages and ten thousand others."""
 
-_MODEL_FORM = 1
+_MODEL_FORM = 2
 _ROLE_LETTERS = {"train": "t", "validation": "v"}
 _LETTERS = 4 << 20  # of a page in fingerprints.json at most; a larger one was made to fill the memory
 _ROWS = 256 << 20  # bytes of a model's pages at most: half a million pages
@@ -59,7 +60,7 @@ class Fingerprint:
         xml_digest: of the XML file.
         image_digest: of the image file.
         look: of the image, see `groundtruth.image_hash`.
-        letters: of its text, see `near_duplicates.letters`.
+        letters: of its text, see `near_duplicates.text_of`.
         sketch: of its letters, where they are not known themselves; see `sketch_of`.
         listed: whether a list of the user says so: then it may be recognised by the names of its files, too.
         names: of its files, as a list says them.
@@ -248,7 +249,7 @@ def sketch_of(letters: str) -> tuple[int, ...]:
 
 def hashes_of(letters: str) -> set[int]:
     """Return the hashes of all shingles of a text."""
-    code = letters.encode("utf-16-le", "surrogatepass")  # two bytes a letter in every script
+    code = letters.replace(BREAK, "").encode("utf-16-le", "surrogatepass")  # two bytes a letter in every script
     width = 2 * SHINGLE
     return {zlib.crc32(code[start : start + width]) & _HASH for start in range(0, len(code) - width + 1, 2)}
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.text import first_of
 from htr_exp.splits.groups import Group, Grouping, SplitPage, in_order, joined, lines_in, related
-from htr_exp.splits.messages import SHOWN, drawn, joins, missing, shared
+from htr_exp.splits.messages import SHOWN, drawn, kept, missing, shared
 from htr_exp.splits.split import NAMES, Split, bound, draw_validation, frozen, strata
 from htr_exp.splits.subset_sum import spread
 
@@ -62,7 +62,7 @@ def k_fold(
     if len(groups) < folds:
         raise DatasetError(
             f"split.folds={folds}: there {by.counted(len(groups))} with text{counted}; each fold needs one",
-            joins(groups, by, relatives),
+            kept(groups, by, relatives),
         )
     if stratify is None:
         lines = [{"": lines_in(group)} for group in groups]
@@ -73,7 +73,7 @@ def k_fold(
     if len(left) < 2:
         raise DatasetError(
             f"split.fold={fold}: {len(left)} of {len(groups)} {by.several} is left for train and validation{counted}; use fewer in a fold: a higher split.folds",
-            joins(groups, by, relatives),
+            kept(groups, by, relatives),
         )
     validating, training = draw_validation(left, validation, lines_in(pages), stratify)
     tested = [group for group, number in zip(groups, fold_of) if number == fold - 1]
@@ -84,7 +84,7 @@ def k_fold(
     why = drawn(placed, by, seed, relatives)
     for page in placed["test"]:
         why[page.name] = why[page.name].replace("test: ", f"test: fold {fold} of {folds}, ", 1)
-    notes = [*joins(groups, by, relatives), *missing(stratify, placed)]
+    notes = [*kept(groups, by, relatives), *missing(stratify, placed)]
     return frozen(pages, placed, why, fold=f"fold {fold} of {folds}", notes=notes)
 
 

@@ -125,13 +125,24 @@ _REMEDIES = {
 }
 
 
+_BOUNDS = {
+    "near_text": (0.5, 1.0),
+    "contained_text": (0.5, 1.0),
+    "shared_lines": (0.5, 1.0),
+    "near_line": (0.5, 1.0),
+    "near_image": (0.0, 0.25),
+    "copied_image": (0.0, 0.1),
+}
+"""Thresholds outside of which different pages would be alike, or nothing would be."""
+
+
 def setting_problems(settings: Leakage) -> Iterator[Problem]:
     """What is wrong with the `leakage` group of a configuration."""
     for kind in settings.accept:
         if kind not in KINDS:
             what = f"leakage.accept: {kind}: there is no such kind"
             yield Problem(what, f"choose of {', '.join(KINDS)}", "leakage.accept")
-    for key, low, high in (("near_image", 0.0, 0.25), ("near_text", 0.5, 1.0), ("contained_text", 0.5, 1.0)):
+    for key, (low, high) in _BOUNDS.items():
         value = getattr(settings, key)
         if not low <= value <= high:
             yield Problem(f"leakage.{key}={value}: it must be from {low:g} to {high:g}", where=f"leakage.{key}")
@@ -140,6 +151,9 @@ def setting_problems(settings: Leakage) -> Iterator[Problem]:
             f"leakage.text_letters={settings.text_letters}: it must be at least 50, shorter texts are alike by chance"
         )
         yield Problem(what, where="leakage.text_letters")
+    if settings.differing_text < settings.text_letters:
+        what = f"leakage.differing_text={settings.differing_text}: it must be at least leakage.text_letters={settings.text_letters}, shorter texts are not compared"
+        yield Problem(what, where="leakage.differing_text")
 
 
 LOWER_IS_WEAKER = {"near_image", "copied_image", "differing_text"}

@@ -10,7 +10,15 @@ from htr_exp.config.schema import Leakage
 from htr_exp.core.text import counted
 from htr_exp.splits import near_duplicates
 from htr_exp.splits.fingerprints import DIGITS, Fingerprint, Lineage, hashes_of, shared_share
-from htr_exp.splits.similar_pages import GuardedPage, Similar, bits_of, looks_alike, reads_alike, text_limits
+from htr_exp.splits.similar_pages import (
+    GuardedPage,
+    Similar,
+    bits_of,
+    images_decide,
+    looks_alike,
+    reads_alike,
+    text_limits,
+)
 from htr_exp.splits.trained_on_list import same_names
 
 _Seen = tuple[GuardedPage, Fingerprint, str]
@@ -109,12 +117,15 @@ def _by_look(
     looking = [page for page in held_out if page.name in found.looks]
     looked = [learnt for learnt in known if learnt.look is not None]
     for near in near_duplicates.near_images(
-        [found.looks[page.name] for page in looking],
+        [found.views[page.name] for page in looking],
         bits=bits_of(settings),
-        others=[learnt.look for learnt in looked if learnt.look is not None],
+        others=[(learnt.look,) for learnt in looked if learnt.look is not None],
     ):
-        if near.second >= len(looking):
-            yield looking[near.first], looked[near.second - len(looking)], looks_alike(near.bits, settings)
+        if near.second < len(looking):
+            continue
+        page, learnt = looking[near.first], looked[near.second - len(looking)]
+        if images_decide(near.bits, found.letters[page.name], learnt.letters, settings):
+            yield page, learnt, looks_alike(near.bits, settings)
 
 
 def _by_letters(
@@ -139,7 +150,7 @@ def _by_sketch(
             having.setdefault(number, []).append(place)
     for page in held_out if having else ():
         letters = found.letters[page.name]
-        hashes = hashes_of(letters) if len(letters) >= settings.text_letters else set()
+        hashes = hashes_of(letters) if near_duplicates.length(letters) >= settings.text_letters else set()
         for place in sorted({place for number in having.keys() & hashes for place in having[number]}):
             share = shared_share(known[place].sketch, hashes)
             if share >= settings.contained_text:

@@ -1,49 +1,46 @@
 """Which pages have nearly the same text or the same look, among thousands of them.
 
-A text is compared by its letters alone: no spaces, line breaks, marks or punctuation, upper and lower case, u and v, i
-and j alike. Its shingles are the groups of six letters in a row. Two texts are near if nearly all shingles of the
-shorter occur in the longer (a copy, a part, another order of the lines), or if few letters have to be changed to make
-one of the other (a page transcribed twice).
+A text is compared by its letters alone: no spaces, marks or punctuation, upper and lower case, u and v, i and j alike.
+Two texts are near
 
-All pairs of ten thousand pages are too many to compare. A quarter of the shingles, chosen by their hash, leads to the
-pairs worth it. Shingles on many pages (formulae) are thinned out, so that the work grows with the text and not with its
-square; those on very many lead only from each page to the next that has it, which is enough to chain copies together.
+- if they agree in most letters from begin to end, whatever their line breaks (a page transcribed twice);
+- or if nearly all shingles of the shorter occur in the longer (a copy, a part);
+- or if most lines of the one with less to say are, more or less, in the other, whatever their order. Each line is weighed
+  by its letters and by how rare they are. A text that consists mostly of formulae is compared in this way alone.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from array import array
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, groupby, pairwise
-from zlib import crc32
+from typing import Any
 
-SHINGLE = 6
-"""Letters of a shingle."""
+from htr_exp.splits.shingle_index import SHINGLE, ShingleIndex, shingles_of
 
-_SAMPLED = 3  # a shingle leads to candidates if these bits of its hash are 0: one in four
-_MANY = 32  # pages with a shingle, from which on it is thinned out
-_VERY_MANY = 400  # pages with a shingle, from which on it only chains neighbours
-_WORTH = 0.12  # share of the shingles in common that makes a pair worth comparing: half of what a copy with one letter in ten changed has
+BREAK = "\n"
+"""Between the lines of a text that is compared."""
+
+_LINE = 10  # letters of a line that is compared; shorter ones are headings and amens
+_CLEARLY = 0.05  # by so much a line must be nearer to its double than to another line of its own page
+_OWN = 0.5  # rarity below which a text is mostly formulae: then only its lines, weighed, say whether it is the same
 _LIKELY = (
     0.6  # share of the wanted containment that the sampled shingles must show for all to be counted, which is slow
 )
-_ALIGNED = 20_000  # letters; aligning longer texts would take seconds, they are compared by shingles alone
-_PARTS = 16  # of the index while it is sorted: bounds its memory
+_ALIGNED = 20_000  # letters; aligning longer texts would take seconds, their lines are the same or not
+_LOOK = 64  # bytes of a look
 _ALIKE = str.maketrans("vj", "ui")
 
 
 @dataclass(frozen=True)
 class NearTexts:
-    """Two texts, by their places in the sequence, and how near they are."""
+    """Two texts, by their places in the sequence, and how near they are: by the one of three measures that says so."""
 
     first: int
     second: int
-    containment: float  # share of the shorter one's shingles that the longer has
-    similarity: float | None  # 1 - Levenshtein distance / letters of the longer; None if it was not needed
+    measure: str  # similarity, containment or lines: a parameter of `near_texts`
+    share: float
 
 
 @dataclass(frozen=True)
@@ -56,36 +53,58 @@ class NearImages:
 
 
 def letters(text: str) -> str:
-    """Return what of a text is compared."""
+    """What of a line is compared."""
     folded = unicodedata.normalize("NFKD", text).casefold().translate(_ALIKE)
     return "".join(filter(str.isalnum, folded))
 
 
+def text_of(lines: Iterable[str]) -> str:
+    """The text of a page as it is compared, of lines that are letters alone."""
+    return BREAK.join(filter(None, lines))
+
+
+def length(text: str) -> int:
+    """How many letters a text has."""
+    return len(text) - text.count(BREAK)
+
+
 def near_texts(
-    texts: Sequence[str], *, containment: float, similarity: float, least: int, others: Sequence[str] = ()
+    texts: Sequence[str],
+    *,
+    similarity: float,
+    containment: float,
+    lines: float,
+    line: float,
+    least: int,
+    others: Sequence[str] = (),
 ) -> Iterator[NearTexts]:
     """Yield the pairs of texts that are near, by their places; each text nearest to the front comes first.
 
     Args:
-        texts: as `letters` returns them.
-        containment: share of shingles from which on two texts are near.
-        similarity: share of letters from which on they are.
+        texts: as `text_of` returns them.
+        similarity: share of letters (1 - Levenshtein distance / letters of the longer) from which on two texts are near.
+        containment: share of the shorter one's shingles in the longer from which on they are.
+        lines: share of the weight of the lighter one's lines in the other from which on they are.
+        line: share of letters, as `similarity`, from which on two lines are one.
         least: letters that a text must have to be compared at all.
         others: texts that are compared with `texts` but not with each other; their places go on from those of `texts`.
     """
     every = [*texts, *others]
-    compared = [place for place, text in enumerate(every) if len(text) >= max(least, SHINGLE)]
-    shingles = lru_cache(maxsize=256)(lambda place: _shingles(every[place]))
-    for first, second, share in _candidates(every, compared, within=len(texts)):
-        shared = _containment(shingles(first), shingles(second)) if share >= _LIKELY * containment else 0.0
-        if shared >= containment:
-            yield NearTexts(first, second, shared, None)
-        elif (alike := _similarity(every[first], every[second], similarity)) >= similarity:
-            yield NearTexts(first, second, shared or _containment(shingles(first), shingles(second)), alike)
-
-
-def _shingles(text: str) -> frozenset[str]:
-    return frozenset([text[start : start + SHINGLE] for start in range(len(text) - SHINGLE + 1)])
+    compared = [place for place, text in enumerate(every) if length(text) >= max(least, SHINGLE)]
+    whole = [text.replace(BREAK, "") for text in every]
+    index = ShingleIndex(whole, compared)
+    shingles = lru_cache(maxsize=256)(lambda place: shingles_of(whole[place]))
+    weighed = lru_cache(maxsize=1024)(lambda place: _weighed(every[place], index))
+    own = lru_cache(maxsize=None)(lambda place: index.rarity(whole[place]) >= _OWN)
+    for first, second, likely in index.candidates(len(texts)):
+        say_their_own = own(first) and own(second)
+        is_likely = say_their_own and likely >= _LIKELY * containment
+        if is_likely and (share := _containment(shingles(first), shingles(second))) >= containment:
+            yield NearTexts(first, second, "containment", share)
+        elif say_their_own and (share := _similarity(whole[first], whole[second], similarity)) >= similarity:
+            yield NearTexts(first, second, "similarity", share)
+        elif (share := _shared_lines(weighed(first), weighed(second), line, least)) >= lines:
+            yield NearTexts(first, second, "lines", share)
 
 
 def _containment(first: frozenset[str], second: frozenset[str]) -> float:
@@ -101,95 +120,69 @@ def _similarity(first: str, second: str, least: float) -> float:
     return Levenshtein.normalized_similarity(first, second, score_cutoff=least)
 
 
-def _sampled(text: str) -> set[int]:
-    code = text.encode("utf-16-le", "surrogatepass")  # two bytes a letter in every script
-    width = 2 * SHINGLE
-    hashes = map(crc32, [code[start : start + width] for start in range(0, len(code) - width + 1, 2)])
-    return {found for found in hashes if not found & _SAMPLED}
+def _weighed(text: str, index: ShingleIndex) -> dict[str, float]:
+    """The different lines of a text that are compared, and the weight of each: its letters, as far as they are rare."""
+    return {line: len(line) * index.rarity(line) for line in text.split(BREAK) if len(line) >= _LINE}
 
 
-def _candidates(texts: Sequence[str], compared: Sequence[int], within: int) -> Iterator[tuple[int, int, float]]:
-    """Yield the pairs of places whose texts may be near, the smaller first, and the share of sampled shingles in common.
-
-    Two places from `within` on are no pair.
-    """
-    parts = [array("Q") for _ in range(_PARTS)]
-    sizes = array("I", [0]) * len(texts)
-    for place in compared:
-        found = _sampled(texts[place])
-        sizes[place] = len(found)
-        for one in found:
-            parts[one >> 2 & _PARTS - 1].append(one << 32 | place)
-    index = _Index(len(texts))
-    for number in range(_PARTS):
-        index.add(sorted(parts[number]))
-        parts[number] = array("Q")
-    for place in compared:
-        if place >= within:
-            return
-        worth: dict[int, float] = {}
-        for counts, of in ((index.thinned(place), index.kept), (index.chained(place), sizes)):
-            for other, shared in counts.items():
-                share = shared / min(of[place], of[other])
-                if shared > 1 and share >= max(_WORTH, worth.get(other, 0.0)):
-                    worth[other] = share
-        for other in sorted(worth):
-            yield place, other, worth[other]
+def _shared_lines(first: Mapping[str, float], second: Mapping[str, float], line: float, least: int) -> float:
+    """The share of the weight of the lighter text's lines that are in the other, or 0 if they say too little."""
+    light, heavy = sorted((first, second), key=lambda lines: sum(lines.values()))
+    if max(sum(map(len, light)), sum(map(len, heavy))) > _ALIGNED:
+        found = [one for one in light if one in heavy]
+    else:
+        found = [one for one in light if _is_in(one, light, heavy, line)]
+    return sum(light[one] for one in found) / sum(light.values()) if sum(map(len, found)) >= least / 2 else 0.0
 
 
-class _Index:
-    """Which later texts have a shingle of a text; everything in flat arrays, for there are millions."""
-
-    def __init__(self, texts: int) -> None:
-        self.kept = array("I", [0]) * texts  # shingles of a text that count in `thinned`
-        self._later = array("I")  # the places of each shingle, one shingle after the other
-        self._spans = [array("Q") for _ in range(texts)]  # begin and end in _later, of the places after one's own
-        self._next: list[array[int] | None] = [None] * texts
-
-    def add(self, postings: Sequence[int]) -> None:
-        """Take in postings, sorted: the hash of a shingle, shifted by 32 bits, and the place of a text that has it."""
-        for code, group in groupby(postings, key=lambda posting: posting >> 32):
-            places = [posting & 0xFFFFFFFF for posting in group]
-            many = len(places)
-            if many > _VERY_MANY:
-                for place, after in pairwise(places):
-                    known = self._next[place]
-                    if known is None:
-                        known = self._next[place] = array("I")
-                    known.append(after)
-                continue
-            if many > _MANY and (code >> 6) % many >= _MANY:
-                continue
-            for place in places:
-                self.kept[place] += 1
-            if many > 1:
-                begin = len(self._later)
-                self._later.extend(places)
-                end = len(self._later)
-                for offset, place in enumerate(places[:-1], begin + 1):
-                    self._spans[place].append(offset << 32 | end)
-
-    def thinned(self, place: int) -> Counter[int]:
-        """Count the shingles that each later text shares with one."""
-        later = self._later
-        return Counter(chain.from_iterable([later[span >> 32 : span & 0xFFFFFFFF] for span in self._spans[place]]))
-
-    def chained(self, place: int) -> Counter[int]:
-        """Count the shingles on very many texts that lead from one to the next."""
-        return Counter(self._next[place] or ())
+def _is_in(line: str, own: Collection[str], other: Collection[str], least: float) -> bool:
+    """Whether a line is in another text, and not only one of many alike (a litany)."""
+    if line in other:
+        return True
+    score = _best(line, other, least)
+    return score > 0 and score >= _best(line, own, least) + _CLEARLY
 
 
-def near_images(looks: Sequence[int], *, bits: int, others: Sequence[int] = ()) -> Iterator[NearImages]:
-    """Yield the pairs of images whose looks differ in so few bits, by their places.
+def _best(line: str, among: Iterable[str], least: float) -> float:
+    """In what share of its letters a line agrees with the other line most like it; 0 if in less than `least`."""
+    from rapidfuzz import process
+    from rapidfuzz.distance import Levenshtein
+
+    others = [one for one in among if one != line]
+    found = process.extractOne(line, others, scorer=Levenshtein.normalized_similarity, score_cutoff=least)
+    return float(found[1]) if found else 0.0
+
+
+def near_images(
+    views: Sequence[Sequence[int]], *, bits: int, others: Sequence[Sequence[int]] = ()
+) -> Iterator[NearImages]:
+    """Yield the pairs of images of which a view of one differs in few bits from the look of the other, by their places.
 
     Args:
-        looks: as integers.
+        views: of each image, its look and then its other views, of 512 bits each.
         bits: in how many two near images may differ.
-        others: looks that are compared with `looks` but not with each other; their places go on from those of `looks`.
+        others: images that are compared with those of `views` but not with each other; their places go on from theirs.
     """
-    every = [*looks, *others]
-    for first, look in enumerate(looks):
-        # fifty million pairs of ten thousand images take seconds so, and hundreds of images no time at all
-        near = [second for second in range(first + 1, len(every)) if (look ^ every[second]).bit_count() <= bits]
-        for second in near:
-            yield NearImages(first, second, (look ^ every[second]).bit_count())
+    if not views or len(views) + len(others) < 2:
+        return
+    import numpy as np
+
+    every = [*views, *others]
+    look = _words([one[0] for one in every])
+    view = _words([one for of_image in every for one in of_image])
+    begins = np.cumsum([0, *map(len, every)])
+    for first in range(min(len(views), len(every) - 1)):
+        after = begins[first + 1]
+        bits_of = np.bitwise_count(view[after:] ^ look[first]).sum(1, np.uint16)
+        nearest = np.minimum.reduceat(bits_of, begins[first + 1 : -1] - after)
+        for one in view[begins[first] + 1 : after]:
+            np.minimum(nearest, np.bitwise_count(look[first + 1 :] ^ one).sum(1, np.uint16), out=nearest)
+        for place in np.flatnonzero(nearest <= bits):
+            yield NearImages(first, first + 1 + int(place), int(nearest[place]))
+
+
+def _words(looks: Sequence[int]) -> Any:
+    """Looks as rows of words of 64 bits."""
+    import numpy as np
+
+    return np.frombuffer(b"".join(look.to_bytes(_LOOK, "big") for look in looks), np.uint64).reshape(len(looks), -1)

@@ -9,7 +9,7 @@ from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import digest_json
 from htr_exp.core.text import counted
 from htr_exp.splits.groups import Group, Grouping, SplitPage, grouped, in_order, joined, lines_in, rank, related
-from htr_exp.splits.messages import drawn, joins, kept, missing
+from htr_exp.splits.messages import drawn, kept, missing
 from htr_exp.splits.subset_sum import nearest, spread
 from htr_exp.splits.tables import Names
 
@@ -213,7 +213,7 @@ def _too_few(groups: Sequence[Group], by: Grouping, sides: Sequence[str], relati
     what += " and different images" if by.by == "page" else ", counted as one where they share images"
     problems = [
         f"{len(groups)} {what}: {needed} are needed, one each for {', '.join(reversed(sides))} and train",
-        *joins(groups, by, relatives),
+        *kept(groups, by, relatives),
     ]
     if "test" in sides and len(groups) >= needed - 1:
         problems.append(

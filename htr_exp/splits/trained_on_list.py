@@ -68,9 +68,9 @@ def read_list(path: Path, key: str, cache: Path | None = None) -> tuple[Fingerpr
         raise DatasetError(f"{named}: it cannot be used:", problems[:10] + more)
     if not found:
         raise DatasetError(f"{named}: it names no page that the model was trained on")
-    seen = looks(list(images.values()), cache) if images else None
+    known = looks(list(images.values()), cache).known if images else {}
     for place, image in images.items():
-        found[place] = replace(found[place], look=seen.known.get(image) if seen else None)
+        found[place] = replace(found[place], look=known[image][0] if image in known else None)
     return tuple(found)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from helpers.made_up_texts import page as text_of
+from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
 from htr_exp.splits import leakage, similar_pages
 from htr_exp.splits.fingerprints import Lineage
 
-SETTINGS = Leakage(near_image=0.15, near_text=0.7, contained_text=0.8, text_letters=120)
+SETTINGS = compose_experiment([]).experiment.leakage
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def kinds(findings: leakage.LeakageReport) -> list[str]:
 
 
 def accepting(*accepted: str) -> Leakage:
-    return Leakage(list(accepted), SETTINGS.near_image, SETTINGS.near_text, SETTINGS.contained_text, SETTINGS.text_letters)  # fmt: skip
+    return replace(SETTINGS, accept=list(accepted))
 
 
 def table(path: Path, *rows: Sequence[str], delimiter: str = "\t") -> Path:

@@ -30,7 +30,7 @@ from htr_exp.splits import similar_pages
 
 _SHOWN = 12
 """Characters that are shown of a list."""
-_FORM = 1  # of remembered pairs; raise it whenever pages are compared in another way
+_FORM = 2  # of remembered pairs; raise it whenever pages are compared in another way
 _KEPT = 100  # datasets whose pairs are remembered
 
 
@@ -182,8 +182,7 @@ def twins(
     """
     settings = experiment.leakage
     pages = [(page.name, page.digest, page.image_digest) for page in dataset.pages]
-    thresholds = [settings.near_image, settings.near_text, settings.contained_text, settings.text_letters]
-    key = digest_json({"form": _FORM, "thresholds": thresholds, "pages": pages})
+    key = digest_json({"form": _FORM, "thresholds": similar_pages.thresholds(settings), "pages": pages})
     file = cache / "alike" / f"{key[:32]}.json" if cache is not None else None
     pairs = _remembered(file)
     if pairs is None:

@@ -20,7 +20,7 @@ NEAR = int(0.15 * BITS)
 
 def differ(first: Path, second: Path) -> int:
     known = looks([first, second], None).known
-    return (known[first] ^ known[second]).bit_count()
+    return (known[first][0] ^ known[second][0]).bit_count()
 
 
 COPIES = {
@@ -49,9 +49,15 @@ def test_an_image_turned_by_exif_looks_as_it_is_shown(tmp_path: Path) -> None:
 
 
 def test_different_pages_look_different() -> None:
-    known = list(looks(PAGES, None).known.values())
+    known = [look for (look,) in looks(PAGES, None).known.values()]
     assert len(known) == len(PAGES)
     assert min((a ^ b).bit_count() for place, a in enumerate(known) for b in known[:place]) > 1.4 * NEAR
+
+
+def test_the_views_of_an_image_begin_with_its_look() -> None:
+    (look,), views = looks(PAGES[:1], None).known[PAGES[0]], looks(PAGES[:1], None, views=True).known[PAGES[0]]
+    assert views[0] == look
+    assert len(set(views)) == len(views) > 20
 
 
 def test_blank_images_have_no_look(tmp_path: Path) -> None:

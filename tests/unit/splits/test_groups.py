@@ -11,6 +11,7 @@ import pytest
 from helpers.sentences import sentences
 from helpers.split_pages import Leaf, leaf, side_of
 from htr_exp.core.errors import DatasetError
+from htr_exp.splits.folds import k_fold
 from htr_exp.splits.groups import Grouping, UnknownColumn, grouped
 from htr_exp.splits.split import NAMES, draw, first_pages, given
 from htr_exp.splits.subset_sum import nearest, spread
@@ -109,6 +110,16 @@ def test_pages_that_are_given_as_alike_stay_together() -> None:
         assert side["1.xml"] == side["5.xml"] == side["7.xml"]
         assert split.why["1.xml"].endswith("beside 5.xml, 7.xml, much like it")
         assert split.notes == ("pages that share an image or are much alike stay on one side: 1.xml, 5.xml, 7.xml",)
+
+
+def test_too_few_pages_name_those_of_one_image() -> None:
+    pages = [leaf("1.xml"), leaf("2.xml")]
+    pages.append(twin("3.xml", pages[1]))
+    with pytest.raises(DatasetError) as caught:
+        draw(pages, seed=0, validation=0.1, test=0.1)
+    assert sentences(caught.value)[1] == "pages that share an image stay on one side: 2.xml, 3.xml"
+    with pytest.raises(DatasetError, match=r"stay on one side: 2\.xml, 3\.xml"):
+        k_fold(pages, fold=1, folds=3, seed=0, validation=0.1, by=grouped(pages, "page"))
 
 
 def test_too_few_groups_say_which_count_as_one() -> None:

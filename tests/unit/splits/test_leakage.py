@@ -62,7 +62,7 @@ def test_near_images_on_two_sides_are_told(tmp_path: Path) -> None:
     train, test = a_page(1, image=DEMO[0]), a_page(2, image=tmp_path / "copy.png")
     findings = guarded([train, a_page(3, image=DEMO[1])], [test])
     assert kinds(findings) == ["near_image"]
-    assert "leakage.near_image=0.15" in findings.leaks[0].measure
+    assert "of their look (leakage." in findings.leaks[0].measure
 
 
 def test_images_that_were_not_compared_are_told() -> None:
@@ -102,6 +102,10 @@ def test_what_is_accepted_is_recorded_with_its_pages() -> None:
         ("leakage.near_image=0.5", "leakage.near_image=0.5: it must be from 0 to 0.25"),
         ("leakage.near_text=0.2", "leakage.near_text=0.2: it must be from 0.5 to 1"),
         ("leakage.contained_text=2", "leakage.contained_text=2.0: it must be from 0.5 to 1"),
+        ("leakage.shared_lines=0.4", "leakage.shared_lines=0.4: it must be from 0.5 to 1"),
+        ("leakage.near_line=1.1", "leakage.near_line=1.1: it must be from 0.5 to 1"),
+        ("leakage.copied_image=0.2", "leakage.copied_image=0.2: it must be from 0 to 0.1"),
+        ("leakage.differing_text=100", "leakage.differing_text=100: it must be at least leakage.text_letters=120"),
         ("leakage.text_letters=1", "leakage.text_letters=1: it must be at least 50"),
     ],
 )  # fmt: skip

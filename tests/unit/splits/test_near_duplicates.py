@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 from rapidfuzz.distance import Levenshtein
 
+from helpers.guarded_pages import SETTINGS
 from helpers.made_up_texts import noisy, page
 from htr_exp.splits import near_duplicates
-from htr_exp.splits.near_duplicates import NearTexts, letters, near_images, near_texts
+from htr_exp.splits.near_duplicates import NearTexts, letters, near_images, near_texts, text_of
+from htr_exp.splits.similar_pages import text_limits
 
 
 def found(texts: Sequence[str], others: Sequence[str] = (), least: int = 120) -> list[NearTexts]:
-    compared = [letters(text) for text in texts]
-    return list(
-        near_texts(compared, containment=0.8, similarity=0.7, least=least, others=[letters(text) for text in others])
-    )
+    def compared(several: Sequence[str]) -> list[str]:
+        return [text_of(map(letters, text.split("\n"))) for text in several]
+
+    return list(near_texts(compared(texts), others=compared(others), **text_limits(SETTINGS) | {"least": least}))
 
 
 def pairs(texts: Sequence[str], others: Sequence[str] = (), least: int = 120) -> set[tuple[int, int]]:
@@ -45,8 +47,7 @@ def test_a_page_transcribed_twice_is_found(share: float) -> None:
 def test_a_copy_with_its_parts_in_another_order_is_found_by_its_shingles() -> None:
     text = page(1)
     (near,) = found([text, text[len(text) // 2 :] + text[: len(text) // 2]])
-    assert near.containment > 0.9
-    assert near.similarity is None
+    assert (near.measure, near.share > 0.9) == ("containment", True)
 
 
 def test_a_part_of_a_page_is_found() -> None:
@@ -56,9 +57,8 @@ def test_a_part_of_a_page_is_found() -> None:
 
 def test_a_noisy_copy_is_found_by_its_letters() -> None:
     (near,) = found([page(1), noisy(page(1), 0.1)])
-    assert near.containment < 0.8
-    assert near.similarity is not None
-    assert near.similarity > 0.8
+    assert near.measure == "similarity"
+    assert near.share > 0.8
 
 
 def test_short_texts_are_not_compared() -> None:
@@ -99,7 +99,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> l
 @pytest.mark.seconds
 def test_of_many_copies_only_neighbours_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were all pairs compared, these would be eight million."""
-    compared = counted(monkeypatch, near_duplicates, "_containment")
+    compared = counted(monkeypatch, near_duplicates, "_shared_lines")
     texts = [page(1)] * 4000
     chained = pairs(texts)
     assert chained == {(place, place + 1) for place in range(3999)}
@@ -138,8 +138,16 @@ def test_a_huge_text_is_compared_without_an_alignment(monkeypatch: pytest.Monkey
 
 
 def test_looks_are_near_up_to_so_many_bits() -> None:
-    looks = [0, 0b111, 0b1111 << 100]
+    looks = [(0,), (0b111,), (0b1111 << 100,)]
     assert [(near.first, near.second, near.bits) for near in near_images(looks, bits=3)] == [(0, 1, 3)]
-    assert [(near.first, near.second) for near in near_images(looks, bits=3, others=[0b1, 0b11])] == [
+    assert [(near.first, near.second) for near in near_images(looks, bits=3, others=[(0b1,), (0b11,)])] == [
         (0, 1), (0, 3), (0, 4), (1, 3), (1, 4)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_another_view_of_either_image_makes_them_near(which: int) -> None:
+    far = (1 << 400) - 1
+    images: list[tuple[int, ...]] = [(0,), (far,), (far << 100,)]
+    images[which] = (*images[which], images[1 - which][0] ^ 0b1)
+    assert [(near.first, near.second, near.bits) for near in near_images(images, bits=3)] == [(0, 1, 1)]
