@@ -121,10 +121,13 @@ def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
         "dataset": {"name": "odalricus", "pages": 20},
         "model": {"name": "tridis"},
     })  # fmt: skip
-    write_json(run.manifest, {})
+    run.seal({})
     write_jsonl(run.metrics, curve)
     write_json(run.results, {side: {"base": score, "best": score} for side in ("test", "validation")})
     write_json(run.state_file, {"state": "done", "reason": None, "stage": None, "since": "2026-01-02T03:04:05Z"})
+    run.best.write_bytes(b"weights")
+    write_jsonl(run.predictions_of("test"), [{"page": "a.xml", "line": "1"}])
+    run.seal_results()
     append_jsonl(run.starts, {"time": "2026-01-02T03:04:05Z", "lost_epochs": 0})
     append_jsonl(run.sweeps, {"sweep": "0a1b2c3d", "overrides": ["seed=range(100)"]})
 

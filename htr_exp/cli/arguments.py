@@ -147,6 +147,10 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
             help="look again, every 10 s, until all have ended",
         )
         parser.add_argument("--sync", action="store_true", help="record in MLflow first what is new")
+    if verb in ("status", "compare", "sync"):
+        parser.add_argument(
+            "--digests", action="store_true", help="read every sealed file, not only those of another size or time"
+        )
     if verb == "logs":
         parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until the run has ended")
         parser.add_argument("--lines", type=int, default=50, metavar="N", help="how many of the last lines (50)")

@@ -13,8 +13,8 @@ from htr_exp.core.own_command import own_command
 
 def run(args: argparse.Namespace) -> int:
     """End runs."""
+    from htr_exp.core.errors import plainly
     from htr_exp.runs import logs as runs_logs
-    from htr_exp.runs.run_dir import plainly
 
     if not [word for word in args.runs if not word.startswith(("site=", "site."))]:
         raise ConfigError(f"cancel which runs? Name them, or a sweep; `{own_command('status')}` lists them")

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
 
     runs = chosen_runs(args)
     record_new(args, runs)
-    rows, varied = compared_rows(runs)
+    rows, varied = compared_rows(runs, every_digest=args.digests)
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:

@@ -332,5 +332,5 @@ def _show_end(
 
 def _brief(row: Mapping[str, object]) -> dict[str, object]:
     """What `--json` prints of a run that was started."""
-    keys = ("state", "reason", "metric", "val", "test", "val_cer", "test_cer", "jobs")
+    keys = ("state", "reason", "metric", "val", "test", "val_cer", "test_cer", "seals", "jobs")
     return {"run": row["folder"], **{key: row[key] for key in keys}}

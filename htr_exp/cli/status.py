@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
     def look() -> tuple[list[RunRow], list[str]]:
         found, notes = runs_status.look(runs)
-        return [row_of(run, found[run.path]) for run in runs], notes
+        return [row_of(run, found[run.path], every_digest=args.digests) for run in runs], notes
 
     if every_s is not None and runs:
         try:

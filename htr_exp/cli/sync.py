@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     if not asked_for:
         paths = [path for path in paths if store_of(path, workspace)]
     say = None if args.json else lambda text: print(text, flush=True)
-    done = sync_runs(paths, workspace=workspace, uri=args.uri, ask=asked_for, progress=say)
+    done = sync_runs(paths, workspace=workspace, uri=args.uri, ask=asked_for, every_digest=args.digests, progress=say)
     if args.json:
         keys = ("run", "run_id", "changed", "problem", "store")
         print(json.dumps([{key: getattr(one, key) for key in keys} for one in done], ensure_ascii=False))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from htr_exp.core.problem import Problem
 
@@ -75,3 +76,18 @@ class TrainingError(HtrExpError):
 
 class KilledError(TrainingError):
     """Somebody or something, and not we, killed kraken: it may do better when it starts again."""
+
+
+def plainly(error: OSError, folder: Path) -> HtrExpError:
+    """The error that tells a user what a failed write in a run folder means."""
+    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return HtrExpError(
+            f"{folder}: the disk or the quota is full",
+            ["free some space and run the same command again: it goes on where it stopped"],
+        )
+    if error.errno in (1, 13, 30):  # EPERM, EACCES, EROFS
+        return HtrExpError(
+            f"{folder}: cannot be written ({error.strerror})",
+            ["choose another place with site.workspace=FOLDER, or correct the permissions"],
+        )
+    return HtrExpError(f"{error.filename or folder}: {error.strerror or error}")

@@ -18,12 +18,15 @@ from typing import Any
 
 import platformdirs
 
-from htr_exp.core.files import sha256_bytes
+from htr_exp.core.files import sha256_bytes, sha256_file
 
 Stamp = tuple[int, int, int, int]
 
 TICK_NS = 2_000_000_000
 """The coarsest clock of a file system in use (FAT; NFS servers and kernels are finer), nanoseconds."""
+
+LARGE = 1 << 20
+"""From this size on (bytes) reading a file takes longer than finding out what is remembered of it."""
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -166,6 +169,17 @@ def fact_of(
         return value
     finally:
         remembered.save()
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file; of a large one it is remembered as long as the file stays the same.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size < LARGE:
+        return sha256_file(path)
+    return str(fact_of(path, "digests", 1, lambda: sha256_file(path)))
 
 
 def _member(name: str) -> str:

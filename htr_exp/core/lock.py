@@ -120,13 +120,18 @@ def locked(lock: Path, *, wait: Callable[[Owner], bool] = lambda owner: False) -
 
 
 def made_once(
-    target: Path, make: Callable[[Path], None], *, wait: Callable[[Owner], bool] = lambda owner: True
+    target: Path,
+    make: Callable[[Path], None],
+    *,
+    is_there: Callable[[Path], bool] = Path.exists,
+    wait: Callable[[Owner], bool] = lambda owner: True,
 ) -> bool:
     """Make a file or folder unless it is there; of several processes that want it at once, one makes it.
 
     Args:
         target: what is to be there; it appears whole or not at all.
         make: writes it to the path it is given, beside the target.
+        is_there: whether the target need not be made.
         wait: as for `locked`.
 
     Returns:
@@ -135,10 +140,10 @@ def made_once(
     Raises:
         Locked: another process is making it, and `wait` gave up.
     """
-    if target.exists():
+    if is_there(target):
         return False
     with locked(target.with_name(f".{target.name}.lock"), wait=wait):
-        if target.exists():
+        if is_there(target):
             return False
         for left in target.parent.glob(f".{target.name}.part-*"):  # of a process that was killed
             shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -11,9 +11,8 @@ import yaml
 
 from htr_exp.audit.classes import ClassNames
 from htr_exp.config.schema import Experiment, RecognitionTraining
-from htr_exp.core.files import sha256_bytes
+from htr_exp.core.files import digest_json, sha256_bytes
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
-from htr_exp.runs.run_dir import compiled_file
 
 
 class Preparation(ABC):
@@ -60,6 +59,12 @@ class Preparation(ABC):
         return None
 
 
+def _compiled_file(cache: Path, page_digests: Sequence[str], *, kraken: str, legacy_polygons: bool) -> Path:
+    """The file in which the cache holds the compiled lines of some pages, in this order, for a version of kraken."""
+    key = digest_json({"pages": list(page_digests), "kraken": kraken, "legacy_polygons": legacy_polygons})
+    return cache / "compiled" / f"{key[:32]}.arrow"
+
+
 class _Recognition(Preparation):
     def form(self, image: Path, digest: str) -> str:
         return sha256_bytes(str(image).encode())[:8]
@@ -69,7 +74,7 @@ class _Recognition(Preparation):
     ) -> dict[str, Path]:
         legacy = cast("RecognitionTraining", experiment.training).legacy_polygons
         return {
-            side: compiled_file(cache, sorted(digests), kraken=kraken, legacy_polygons=legacy)
+            side: _compiled_file(cache, sorted(digests), kraken=kraken, legacy_polygons=legacy)
             for side, digests in pages.items()
             if digests
         }

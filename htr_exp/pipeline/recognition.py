@@ -17,7 +17,7 @@ from htr_exp.core.text import counted
 from htr_exp.groundtruth.model import Line
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
-from htr_exp.pipeline import training
+from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.stages import HELD_OUT, Stages
 from htr_exp.runs.records import PageRecord, Results
 from htr_exp.scoring.layout import score as scoring_layout_score
@@ -52,7 +52,7 @@ class Recognition(Stages):
         """
         for side, target in self._inputs.compiled().items():
 
-            def make(aside: Path, side: str = side) -> None:
+            def make(aside: Path, side: str = side, target: Path = target) -> None:
                 self._observer.note(f"compiles {counted(len(self._inputs.split[side]), 'page')} for {side}")
                 self._call(
                     compile_command(
@@ -64,10 +64,12 @@ class Recognition(Stages):
                 if not aside.exists():
                     raise TrainingError(f"kraken compiled nothing for {side}: see {self._run.log}")
                 self._compare_lines(aside, side)
+                cached.seal(target, aside)
 
+            self._say_changed([target])
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                made_once(target, make, wait=lambda owner: self._stop() is None)
+                made_once(target, make, is_there=cached.is_intact, wait=lambda owner: self._stop() is None)
             except Locked:
                 raise Interrupted from None
             self._run.compiled_list(side).write_text(f"{target}\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from htr_exp.core import machine
-from htr_exp.core.errors import HtrExpError, KilledError, TrainingError
+from htr_exp.core.errors import HtrExpError, KilledError, TrainingError, plainly
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Interrupted, Stop
@@ -22,7 +22,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.segmentation import Segmentation
 from htr_exp.pipeline.stages import Observer, Stages
 from htr_exp.runs import provenance
-from htr_exp.runs.run_dir import RunDir, StateRecord, plainly
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.slurm import failures
 
 STAGES: dict[Task, type[Stages]] = {RECOGNITION: Recognition, SEGMENTATION: Segmentation}
@@ -84,6 +84,7 @@ class _Job:
                 self._inputs, self._call, self._stop, self._observer
             )
             self._stage("verify", self._inputs.verify)
+            run.unseal_results()
             self._say_which_kraken()
             outcome = None
             if self._inputs.trains:
@@ -102,6 +103,7 @@ class _Job:
                 self._stage("convert", task.convert)
             self._stage("predict", task.predict)
             self._stage("score", lambda: task.score(outcome))
+            run.seal_results()
         except (Interrupted, KeyboardInterrupt):
             return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
         except HtrExpError as error:

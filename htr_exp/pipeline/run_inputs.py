@@ -23,6 +23,7 @@ from htr_exp.kraken import runtime
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.runs.records import PageRecord, PlacesRecord, Provenance, SplitRecord
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.seals import CHANGED
 from htr_exp.splits.split import NAMES
 
 
@@ -181,10 +182,10 @@ class RunInputs:
             DatasetError: images or staged pages were, or are gone.
             ModelError: the base model was, or is.
         """
-        broken = self.run.broken_seals()
+        broken = self.run.broken_seals(every_digest=True)
         if broken:
             raise TrainingError(
-                f"{self.run.path}: changed since it was written: {', '.join(broken)}; start anew with again=true"
+                f"{self.run.path}: {CHANGED.format(files=', '.join(broken))}; start anew with again=true"
             )
         self.kraken  # noqa: B018 - found here, or told why not
         problems = []

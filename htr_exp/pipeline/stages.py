@@ -16,7 +16,7 @@ from htr_exp.kraken.commands import convert_command
 from htr_exp.kraken.model_file import read_header
 from htr_exp.kraken.model_metadata import update_metadata
 from htr_exp.kraken.model_weights import weights_digest
-from htr_exp.pipeline import training
+from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.provenance import environments_of
 from htr_exp.runs.records import PageRecord, Results
@@ -148,8 +148,9 @@ class Stages(ABC):
 
     def _predict(self, models: dict[str, Path], pages: Sequence[PageRecord]) -> None:
         wanted = [
-            (name, page) for name in models for page in pages if not self._predicted(self._inputs.digest(models[name]), page).exists()
+            (name, page) for name in models for page in pages if not cached.is_intact(self._predicted(self._inputs.digest(models[name]), page))
         ]  # fmt: skip
+        self._say_changed([self._predicted(self._inputs.digest(models[name]), page) for name, page in wanted])
         done = 0
         for name, model in models.items():
             of_model = [page for of, page in wanted if of == name]
@@ -157,6 +158,13 @@ class Stages(ABC):
                 batch = of_model[start : start + PAGES_PER_COMMAND]
                 self._predict_batch(name, model, batch, partial(self._advance, done, len(wanted)))
                 done += len(batch)
+
+    def _say_changed(self, files: Sequence[Path]) -> None:
+        """Say which files of the cache are made again, since somebody changed them."""
+        for file in filter(cached.was_changed, files):
+            text = f"{file}: changed since it was written; it is made again"
+            self._run.note(text)
+            self._observer.note(text)
 
     def _advance(self, before: int, total: int, count: int) -> None:
         self._observer.advance(before + count, total)
@@ -176,6 +184,7 @@ class Stages(ABC):
         digest = self._inputs.digest(model)
         for page in pages:
             self._take_prediction(page, outputs[page["page"]], self._predicted(digest, page))
+            cached.seal(self._predicted(digest, page))
         shutil.rmtree(scratch, ignore_errors=True)
 
     def _predicted(self, model_digest: str, page: PageRecord) -> Path:

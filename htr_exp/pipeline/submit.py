@@ -9,14 +9,14 @@ from pathlib import Path
 
 from htr_exp.config.schema import Slurm
 from htr_exp.core import machine
-from htr_exp.core.errors import SubmissionError
+from htr_exp.core.errors import SubmissionError, plainly
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
 from htr_exp.core.run_state import RunState
 from htr_exp.pipeline import slurm_job
 from htr_exp.runs import provenance, status
 from htr_exp.runs.records import SubmissionRecord
-from htr_exp.runs.run_dir import RunDir, plainly
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.slurm import programs, refusals, sbatch
 from htr_exp.slurm.jobs import cancel
 

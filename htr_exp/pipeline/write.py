@@ -13,6 +13,7 @@ import yaml
 
 from htr_exp.config import transcription_conventions
 from htr_exp.config.schema import Runtime
+from htr_exp.core.errors import plainly
 from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
 from htr_exp.core.run_state import RunState
@@ -27,7 +28,7 @@ from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
 from htr_exp.runs import judgements, provenance
 from htr_exp.runs.records import DatasetRecord, ModelRecord, PageRecord
-from htr_exp.runs.run_dir import RunDir, plainly
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 from htr_exp.splits.groups import image_name
 from htr_exp.splits.split import NAMES

@@ -13,7 +13,7 @@ from htr_exp.core.task import TASKS, task_of
 from htr_exp.core.text import counted, percent
 from htr_exp.runs import resumptions
 from htr_exp.runs.records import Figures
-from htr_exp.runs.rows import ComparedRow, RunRow, figure
+from htr_exp.runs.rows import ComparedRow, RunRow, changed, figure
 
 
 def show_result(out: Console, row: RunRow) -> None:
@@ -47,6 +47,8 @@ def show_result(out: Console, row: RunRow) -> None:
         _show_lines(out, row, models)
     if row["end_to_end"]:
         _show_end_to_end(out, row["end_to_end"])
+    if said := changed(row):
+        out.print(Text(said, style="red"))
     if row["leakage"]:
         out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
     if row["unknown_data"]:
@@ -111,11 +113,13 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
     leaky = any(row["leakage"] for row in rows)
     untold = any(row["unknown_data"] for row in rows)
     conventional = any(row["convention_mismatch"] for row in rows)
+    broken = {row["run"]: said for row in rows if (said := changed(row))}
     resumed = any(row["resumed_at"] for row in rows)
     for name in (
         "run",
         *varied,
         *["kraken"] * mixed,
+        *["seals"] * bool(broken),
         *["leakage"] * leaky,
         *["trained on"] * untold,
         *["convention"] * conventional,
@@ -131,6 +135,7 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
             row["run"],
             *(str(row["settings"].get(key, "")) for key in varied),
             *[row["kraken"]] * mixed,
+            *["changed" if row["run"] in broken else ""] * bool(broken),
             *[", ".join(row["leakage"])] * leaky,
             *[row["trained_on"]] * untold,
             *[row["conventions"] or ""] * conventional,
@@ -142,6 +147,8 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
         cells += [own.shown(figure(row, column.key)) if task is own else "" for task, column in figures]
         table.add_row(*(Text(cell) for cell in cells))
     out.print(table)
+    for run, said in broken.items():
+        out.print(Text(f"{run}: {said}", style="red"))
     if any(row["resumed_exactly"] is False for row in rows):
         out.print(Text(resumptions.INEXACT, style="yellow"))
     for said in dict.fromkeys(said for row in rows for said in row["unknown_data"]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 import yaml
 
@@ -16,6 +16,7 @@ from htr_exp.runs import judgements
 from htr_exp.runs.records import Figures, Results, Resumptions, StartRecord
 from htr_exp.runs.resumptions import resumptions
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -70,6 +71,7 @@ class RunRow(Judgement, Resumptions):
     runtime: str | None
     fallback: str | None
     sweeps: list[str]
+    seals: Literal["ok"] | list[str]  # or the sealed files that were changed since
     scores: dict[str, dict[str, Figures | None]]  # test and validation -> base and best
     end_to_end: dict[str, Figures] | None
 
@@ -80,12 +82,13 @@ class ComparedRow(RunRow):
     settings: dict[str, Any]  # by dotted keys
 
 
-def row_of(run: RunDir, status: RunStatus | None = None) -> RunRow:
+def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool = False) -> RunRow:
     """The row of one run.
 
     Args:
         run: its folder.
         status: as `status.look` returns it; without it the folder alone is asked.
+        every_digest: as of `RunDir.broken_seals`.
     """
     status = status or of_folder(run)
     facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.result()
@@ -133,9 +136,15 @@ def row_of(run: RunDir, status: RunStatus | None = None) -> RunRow:
         "runtime": _runtime(found) if found else None,
         "fallback": found["fallback"] if found else None,
         "sweeps": [member["sweep"] for member in read_jsonl(run.sweeps)],
+        "seals": run.broken_seals(every_digest=every_digest) or "ok",
         "scores": scores,
         "end_to_end": given.get("end_to_end"),
     }
+
+
+def changed(row: RunRow) -> str:
+    """Which files of a run were changed after they were sealed, in words; "" where none was."""
+    return "" if row["seals"] == "ok" else CHANGED.format(files=", ".join(row["seals"]))
 
 
 def figure(row: RunRow, key: str) -> float | None:
@@ -223,9 +232,9 @@ def to_minimise(row: RunRow) -> float | None:
     return 1.0 - value if value is not None and _rises(row) else value
 
 
-def compared_rows(runs: Sequence[RunDir]) -> tuple[list[ComparedRow], list[str]]:
+def compared_rows(runs: Sequence[RunDir], *, every_digest: bool = False) -> tuple[list[ComparedRow], list[str]]:
     """Rows sorted by task and by what they are judged by, the best first, runs without it last, and the settings in which they differ."""
-    rows: list[ComparedRow] = [{**row_of(run), "settings": settings_of(run)} for run in runs]
+    rows: list[ComparedRow] = [{**row_of(run, every_digest=every_digest), "settings": settings_of(run)} for run in runs]
     rows.sort(
         key=lambda one: (
             one["task"],

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from htr_exp.core.errors import HtrExpError
 from htr_exp.core.files import (
     append_jsonl,
-    digest_json,
     read_json,
     read_jsonl,
-    sha256_file,
     utc_now,
     write_atomically,
     write_json,
@@ -24,6 +21,7 @@ from htr_exp.core.lock import Owner, locked, owner_of
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import Epoch
 from htr_exp.kraken.record import KrakenRecord
+from htr_exp.runs import seals
 from htr_exp.runs.records import CancellationRecord, Provenance, Results, SubmissionRecord
 
 
@@ -101,8 +99,13 @@ class RunDir:
 
     @property
     def manifest(self) -> Path:
-        """The digests of the sealed files; a folder that has it is a run."""
+        """The seals of these files; a folder that has it is a run."""
         return self.path / "manifest.json"
+
+    @property
+    def results_manifest(self) -> Path:
+        """The seals of what the run made, once it has scores."""
+        return self.path / "results_manifest.json"
 
     @property
     def metrics(self) -> Path:
@@ -265,19 +268,30 @@ class RunDir:
         """
         for name, content in files.items():
             write_atomically(self.path / name, content)
-        write_json(self.manifest, {path.name: sha256_file(path) for path in self.sealed if path.exists()})
+        seals.write(self.manifest, (path for path in self.sealed if path.exists()))
 
-    def broken_seals(self) -> list[str]:
-        """The names of the sealed files that are missing or were changed since."""
-        try:
-            manifest: dict[str, str] = read_json(self.manifest)
-        except (OSError, ValueError):
-            return [self.manifest.name]
-        return [
-            name
-            for name, digest in manifest.items()
-            if not (self.path / name).is_file() or sha256_file(self.path / name) != digest
-        ]
+    def seal_results(self) -> None:
+        """Seal what the run made: scores, curve, best model, predictions and pictures.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        made = (self.results, self.metrics, self.best, *sorted(self.predictions.glob("**/*")))
+        seals.write(self.results_manifest, (path for path in made if path.is_file()))
+
+    def unseal_results(self) -> None:
+        """Remove the seals of what the run made, since it is made anew."""
+        self.results_manifest.unlink(missing_ok=True)
+
+    def broken_seals(self, *, every_digest: bool = False) -> list[str]:
+        """The sealed files that are missing or were changed since; of a run with scores also of what it made.
+
+        Args:
+            every_digest: as of `seals.changed`.
+        """
+        scored = self.results_manifest.exists() or self.written_state().state.has_scores
+        manifests = (self.manifest, *[self.results_manifest] * scored)
+        return [name for manifest in manifests for name in seals.changed(manifest, every_digest=every_digest)]
 
     def facts(self) -> Provenance:
         """The content of provenance.json."""
@@ -397,24 +411,3 @@ class RunDir:
         """Record that the run is a point of a sweep, once."""
         if all(member.get("sweep") != sweep for member in read_jsonl(self.sweeps)):
             append_jsonl(self.sweeps, {"sweep": sweep, "overrides": list(overrides), "time": utc_now()})
-
-
-def compiled_file(cache: Path, page_digests: Sequence[str], *, kraken: str, legacy_polygons: bool) -> Path:
-    """The file in which the cache holds the compiled lines of some pages, in this order, for a version of kraken."""
-    key = digest_json({"pages": list(page_digests), "kraken": kraken, "legacy_polygons": legacy_polygons})
-    return cache / "compiled" / f"{key[:32]}.arrow"
-
-
-def plainly(error: OSError, folder: Path) -> HtrExpError:
-    """The error that tells a user what a failed write in a run folder means."""
-    if error.errno in (28, 122):  # ENOSPC, EDQUOT
-        return HtrExpError(
-            f"{folder}: the disk or the quota is full",
-            ["free some space and run the same command again: it goes on where it stopped"],
-        )
-    if error.errno in (1, 13, 30):  # EPERM, EACCES, EROFS
-        return HtrExpError(
-            f"{folder}: cannot be written ({error.strerror})",
-            ["choose another place with site.workspace=FOLDER, or correct the permissions"],
-        )
-    return HtrExpError(f"{error.filename or folder}: {error.strerror or error}")

@@ -19,7 +19,7 @@ from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.core.text import duration, first_of
 from htr_exp.runs import resumptions
-from htr_exp.runs.rows import RunRow, figure
+from htr_exp.runs.rows import RunRow, changed, figure
 
 STAGES = {
     "verify": "verifies data and base model",
@@ -141,6 +141,7 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
         "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
         "restarts": lambda row: str(max(row["restarts"], row["requeued"]) or ""),
         "resumed at": resumptions.shown,
+        "seals": lambda row: "changed" if changed(row) else "",
         "leakage": lambda row: ", ".join(row["leakage"]),
         "trained on": lambda row: row["trained_on"] if row["unknown_data"] else "",
         "convention": lambda row: row["conventions"] or "" if row["convention_mismatch"] else "",
@@ -157,6 +158,8 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
         if row["reason"]:
             own = row["jobs"][-1] if row["jobs"] else "-"
             reasons.setdefault(row["reason"].replace(f"job {own}", "job"), []).append((row["run"], row["reason"]))
+        if said := changed(row):
+            reasons.setdefault(said, []).append((row["run"], said))
         if row["fallback"]:
             text = f"{row['fallback']}: kraken {row['kraken']} of {row['runtime']} instead"
             reasons.setdefault(text, []).append((row["run"], text))

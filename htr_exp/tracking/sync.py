@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.seals import CHANGED
 from htr_exp.tracking import run_view
 from htr_exp.tracking import store as tracking_store
 from htr_exp.tracking.store import (
@@ -68,6 +69,7 @@ def sync_runs(
     workspace: Path,
     uri: str | None = None,
     ask: bool = True,
+    every_digest: bool = False,
     progress: Say | None = None,
 ) -> list[Recorded]:
     """Record run folders in MLflow; doing it again changes nothing. Never raises because of a store.
@@ -78,11 +80,15 @@ def sync_runs(
         uri: a tracking server (http, https) or another store of MLflow's for all of them; None: each where its own
             experiment says, and in the embedded store if that says nowhere.
         ask: make sure that a server still has what the marks in the run folders say; it takes MLflow and a request a run.
+        every_digest: check every sealed file by its digest first, also of runs that are recorded as they are.
         progress: called with one sentence for each run that is recorded, and before a wait.
     """
     found: dict[Path, Recorded] = {}
     stores = {store_uri(workspace, uri): list(run_dirs)} if uri else _by_store(run_dirs, workspace)
     for target, folders in stores.items():
+        if every_digest:
+            _refuse_changed(folders, found, _without_password(target), every_digest=True)
+            folders = [folder for folder in folders if folder not in found]
         _sync_store(target, folders, workspace, ask, found, progress)
     return [found[folder] for folder in run_dirs]
 
@@ -161,6 +167,9 @@ def _record(
             problem = f"{folder} is not a whole run folder ({type(error).__name__}: {error})"
             found[folder] = Recorded(folder.name, "", False, problem, store)
             continue
+        _refuse_changed([folder], found, store)
+        if folder in found:
+            continue
         try:
             writer = writer or Writer(target, workspace)
             # The embedded store is locked as a whole; on a server, a job and a person may record the same run at once.
@@ -185,6 +194,16 @@ def _record(
         found[folder] = Recorded(folder.name, run_id, changed, store=store)
         if changed and progress:
             progress(f"{number}/{len(folders)} recorded {folder.name}")
+
+
+def _refuse_changed(
+    folders: Sequence[Path], found: dict[Path, Recorded], store: str, *, every_digest: bool = False
+) -> None:
+    """Note the runs of which a sealed file was changed: what MLflow would show of them, no run has made."""
+    for folder in folders:
+        if broken := RunDir(folder).broken_seals(every_digest=every_digest):
+            said = f"{folder}: {CHANGED.format(files=', '.join(broken))}; it is not recorded in MLflow"
+            found[folder] = Recorded(folder.name, "", False, said, store)
 
 
 def _locked_run(folder: Path, progress: Say | None) -> contextlib.AbstractContextManager[Any]:

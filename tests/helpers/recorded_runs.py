@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core import files
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import writer
 from htr_exp.tracking.sync import Recorded, store_uri
 
@@ -80,6 +81,15 @@ def make_run(
         (folder / "predictions").mkdir()
         files.append_jsonl(folder / "predictions/test.jsonl", {"page": "p3.xml", "line": "l1", "best": "ſanctus"})
         (folder / "best.mlmodel").write_bytes(b"weights" * 1000)
+    return sealed(folder)
+
+
+def sealed(folder: Path) -> Path:
+    """Seal what a run folder holds now."""
+    run = RunDir(folder)
+    run.seal({})
+    if run.results.exists():
+        run.seal_results()
     return folder
 
 
@@ -121,8 +131,7 @@ def tracked(folder: Path, kind: str, uri: str | None = None) -> Path:
     """Write into a run folder where its experiment wants it recorded, and seal it."""
     with open(folder / "experiment.yaml", "a") as experiment:
         experiment.write(f"tracking:\n  kind: {kind}\n  uri: {uri or 'null'}\nseed: 1\n")
-    files.write_json(folder / "manifest.json", {})
-    return folder
+    return sealed(folder)
 
 
 def command(workspace: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -41,7 +41,8 @@ def make(workspace: Path) -> Make:
         write_json(run.provenance, {"run": {"key": name, "task": "recognition"}, "dataset": {"name": "d"},
                                     "software": {"kraken": "7.1.1"}, "model": None})  # fmt: skip
         run.experiment.write_text("training:\n  epochs: 50\n  time_budget_min: null\n")
-        write_json(run.manifest, {})
+        run.seal({})
+        run.seal_results()
         run.write_state(RunState(state), reason=more.pop("reason", None), stage=more.pop("stage", None))
         if job:
             record: Any = {"time": utc_now(), "job": job, "compile_job": None, "log": str(workspace / f"{job}.out"), "packed": 1,

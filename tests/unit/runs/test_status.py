@@ -36,7 +36,8 @@ def submitted(tmp_path: Path) -> Submitted:
     def write(job: str | None = "12", state: str = "queued", *, name: str = "a", **more: Any) -> RunDir:
         run = RunDir(tmp_path / "runs" / name)
         run.live.mkdir(parents=True)
-        write_json(run.manifest, {})
+        run.seal({})
+        run.seal_results()
         run.write_state(RunState(state), reason=more.pop("reason", None), stage=more.pop("stage", None))
         if job is not None:
             record: Any = {"time": utc_now(), "job": job, "compile_job": None, "log": str(tmp_path / f"{job}.out"), "packed": 1,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.recorded_runs import client_of, make_run, only, state_of
+from helpers.recorded_runs import client_of, make_run, only, sealed, state_of
 from htr_exp.core import files
 from htr_exp.tracking import run_view
 from htr_exp.tracking.sync import sync_runs
@@ -49,6 +49,7 @@ def test_every_column_of_the_table_of_scores_exists(place: Path) -> None:
     facts = files.read_json(layout / "provenance.json")
     files.write_json(layout / "provenance.json", facts | {"run": facts["run"] | {"task": "segmentation"}})
     files.write_json(layout / "results.json", {"test": {"base": {"line_f1": 0.8}, "best": {"line_f1": 0.9}}})
+    sealed(layout)
     client = None
     there = {"attributes.`Created`", "attributes.`Duration`"}
     for recorded in sync_runs([make_run(place), layout], workspace=place):

@@ -193,3 +193,20 @@ def test_a_folder_that_is_no_run_does_not_keep_others_from_being_recorded(place:
     broken, good = sync_runs([place / "runs/broken", folder], workspace=place)
     assert good.problem is None
     assert "provenance.json cannot be read" in str(broken.problem)
+
+
+def test_a_run_of_which_a_file_was_changed_is_not_recorded(place: Path) -> None:
+    folder, hidden = make_run(place), make_run(place, "hidden-tridis-1a2b3c4d")
+    sync_runs([folder, hidden], workspace=place)
+    results = folder / "results.json"
+    results.write_text(results.read_text().replace('"cer": 0.12', '"cer": 0.02'))
+    (recorded,) = sync_runs([folder], workspace=place)
+    assert recorded.problem == f"{folder}: changed since it was written: results.json; it is not recorded in MLflow"
+    (run,) = client_of(place).search_runs(["1"], "tags.`htr_exp.name` = 'odalricus-tridis-0a1b2c3d'")
+    assert run.data.metrics["test_cer"] == 0.12
+    weights, status = hidden / "best.mlmodel", (hidden / "best.mlmodel").stat()
+    weights.write_bytes(b"Weights" * 1000)
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert [one.problem for one in sync_runs([hidden], workspace=place)] == [None]
+    (recorded,) = sync_runs([hidden], workspace=place, every_digest=True)
+    assert "changed since it was written: best.mlmodel;" in str(recorded.problem)

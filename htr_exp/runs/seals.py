@@ -1,0 +1,64 @@
+"""Seals: the digest, size and time of files, in a manifest beside them, by which a later change is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypedDict
+
+from htr_exp.core.file_cache import digest_of
+from htr_exp.core.files import read_json, sha256_file, write_json
+
+CHANGED = "changed since it was written: {files}"
+"""What is said wherever something of such a run is shown."""
+
+
+class Seal(TypedDict):
+    """A file when it was sealed."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
+def write(manifest: Path, files: Iterable[Path]) -> None:
+    """Seal files of the manifest's folder, and of folders in it.
+
+    Raises:
+        OSError: a file cannot be read, or the manifest not be written.
+    """
+    write_json(manifest, {path.relative_to(manifest.parent).as_posix(): _seal(path) for path in files})
+
+
+def changed(manifest: Path, *, every_digest: bool = False) -> list[str]:
+    """The names of the sealed files that are missing or were changed since, or of a manifest that cannot be read.
+
+    A file of the same size and time is the same. One of another time is read, and its digest decides: a copied folder has
+    other times.
+
+    Args:
+        manifest: as `write` made it.
+        every_digest: read the others, too: somebody may have set the time back.
+    """
+    try:
+        sealed: dict[str, Seal] = read_json(manifest)
+        return [name for name, seal in sealed.items() if _is_changed(manifest.parent / name, seal, every_digest)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [manifest.name]
+
+
+def _seal(path: Path) -> Seal:
+    status = path.stat()
+    return {"sha256": sha256_file(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _is_changed(path: Path, seal: Seal, every_digest: bool) -> bool:
+    try:
+        status = path.stat()
+        if status.st_size != seal["size"]:
+            return True
+        if every_digest:
+            return sha256_file(path) != seal["sha256"]
+        return status.st_mtime_ns != seal["mtime_ns"] and digest_of(path) != seal["sha256"]
+    except OSError:
+        return True
