@@ -151,6 +151,10 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "--digests", action="store_true", help="read every sealed file, not only those of another size or time"
         )
+    if verb == "compare":
+        parser.add_argument(
+            "--csv", action="store_true", help="print a table for spreadsheets, with every setting that differs"
+        )
     if verb == "logs":
         parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until the run has ended")
         parser.add_argument("--lines", type=int, default=50, metavar="N", help="how many of the last lines (50)")

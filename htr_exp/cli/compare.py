@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from htr_exp.cli.chosen_runs import chosen_runs, record_new
 from htr_exp.core.own_command import own_command
@@ -12,13 +13,15 @@ from htr_exp.core.own_command import own_command
 def run(args: argparse.Namespace) -> int:
     """Put runs side by side, best validation CER first."""
     from htr_exp.core.console import console
-    from htr_exp.runs import compare_table
+    from htr_exp.runs import compare_csv, compare_table
     from htr_exp.runs.rows import compared_rows
 
     runs = chosen_runs(args)
     record_new(args, runs)
     rows, varied = compared_rows(runs, every_digest=args.digests)
-    if args.json:
+    if args.csv:
+        compare_csv.write_csv(sys.stdout, rows, varied)
+    elif args.json:
         print(json.dumps(rows, ensure_ascii=False))
     elif rows:
         compare_table.show_table(console(), rows, varied)

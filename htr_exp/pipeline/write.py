@@ -14,7 +14,7 @@ import yaml
 from htr_exp.config import transcription_conventions
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import plainly
-from htr_exp.core.files import sha256_bytes, utc_now, write_atomically, write_json
+from htr_exp.core.files import digest_json, sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import task_of
@@ -141,6 +141,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         "dataset": _dataset_facts(plan),
         "split": {
             "digest": plan.split.digest,
+            "test_digest": _test_digest(plan),
             "seed": plan.experiment.split.seed,
             "kind": None if plan.evaluate else plan.experiment.split.kind,
             "fold": plan.split.fold,
@@ -204,6 +205,12 @@ def _rooted(folder: Path, plan: Plan) -> str:
         if folder.is_relative_to(root):
             return str(Path(name) / folder.relative_to(root))
     return str(folder)
+
+
+def _test_digest(plan: Plan) -> str | None:
+    """The digest of the test pages, by what is used of them; None without any."""
+    pages = [plan.pages[name].digest for name in plan.split.pages["test"]]
+    return digest_json(sorted(pages)) if pages else None
 
 
 def _side_facts(plan: Plan, names: Sequence[str]) -> dict[str, int]:

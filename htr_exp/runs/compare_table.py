@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
-from htr_exp.core.task import TASKS, task_of
-from htr_exp.core.text import counted, percent
+from htr_exp.core.task import Task, task_of
+from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs import resumptions
 from htr_exp.runs.records import Figures
-from htr_exp.runs.rows import ComparedRow, RunRow, changed, figure
+from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse_than_base
 
 
 def show_result(out: Console, row: RunRow) -> None:
@@ -29,7 +30,7 @@ def show_result(out: Console, row: RunRow) -> None:
     trained = "fine-tuned" if row["base_model"] else "trained"
     models = [
         (name, word)
-        for name, word in (("base", "base"), ("best", trained))
+        for name, word in (("base", "base" if row["verb"] == "train" else "evaluated"), ("best", trained))
         if row["scores"]["test"].get(name) or row["scores"]["validation"].get(name)
     ]
     table = Table(box=None, pad_edge=False)
@@ -47,7 +48,7 @@ def show_result(out: Console, row: RunRow) -> None:
         _show_lines(out, row, models)
     if row["end_to_end"]:
         _show_end_to_end(out, row["end_to_end"])
-    if said := changed(row):
+    for said in filter(None, (worse_than_base(row), changed(row))):
         out.print(Text(said, style="red"))
     if row["leakage"]:
         out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
@@ -103,52 +104,72 @@ UNKNOWN_DATA = "{which}: nobody can say whether these pages were among it"
 """What stands below every score of a model of which it is not known what it was trained on."""
 
 
+Cell = Callable[[ComparedRow], str]
+
+RUN_WIDTH = 24
+"""What the names of runs keep of a narrow terminal before settings get any of it."""
+
+
 def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]) -> None:
-    """Print runs side by side: the settings in which they differ, and their scores."""
-    table = Table(box=None, pad_edge=False)
-    mixed = len({row["kraken"] for row in rows}) > 1
-    there = {row["task"] for row in rows}
-    figures = [(task, column) for name, task in TASKS.items() if name in there for column in task.compare_columns]
-    headings = [column.heading for _, column in figures]
-    leaky = any(row["leakage"] for row in rows)
-    untold = any(row["unknown_data"] for row in rows)
-    conventional = any(row["convention_mismatch"] for row in rows)
-    broken = {row["run"]: said for row in rows if (said := changed(row))}
-    resumed = any(row["resumed_at"] for row in rows)
-    for name in (
-        "run",
-        *varied,
-        *["kraken"] * mixed,
-        *["seals"] * bool(broken),
-        *["leakage"] * leaky,
-        *["trained on"] * untold,
-        *["convention"] * conventional,
-        *["resumed at"] * resumed,
-        "state",
-        "epoch",
-        *headings,
-    ):
-        right = name == "epoch" or name in headings
-        table.add_column(name, overflow="fold", justify="right" if right else "left")
+    """Print runs side by side, what does not compare in tables of its own: the settings in which they differ, and their scores."""
+    kinds: dict[tuple[str, str], list[ComparedRow]] = {}
     for row in rows:
-        cells = [
-            row["run"],
-            *(str(row["settings"].get(key, "")) for key in varied),
-            *[row["kraken"]] * mixed,
-            *["changed" if row["run"] in broken else ""] * bool(broken),
-            *[", ".join(row["leakage"])] * leaky,
-            *[row["trained_on"]] * untold,
-            *[row["conventions"] or ""] * conventional,
-            *[resumptions.shown(row)] * resumed,
-            row["state"],
-            "" if row["epoch"] is None else str(row["epoch"]),
-        ]
-        own = task_of(row["task"])
-        cells += [own.shown(figure(row, column.key)) if task is own else "" for task, column in figures]
-        table.add_row(*(Text(cell) for cell in cells))
+        kinds.setdefault((row["task"], row["verb"]), []).append(row)
+    for number, ((task, verb), alike) in enumerate(kinds.items()):
+        if len(kinds) > 1:
+            word = "evaluations" if verb == "evaluate" else "trainings"
+            out.print(Text(f"{chr(10) if number else ''}{task}: {word}", style="bold"))
+        _show_alike(out, alike, [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1])
+
+
+def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]) -> None:
+    """Print runs of one task and verb: as many of the settings as there is room for, and what a reader must know."""
+    tests = {key: str(number) for number, key in enumerate(dict.fromkeys(map(compared_on, rows)), 1)}
+    mixed = len({row["kraken"] for row in rows}) > 1
+    own = task_of(rows[0]["task"])
+    columns = [column for column in own.compare_columns if rows[0]["verb"] != "evaluate" or column.key in EVALUATED]
+    marks: dict[str, Cell] = {
+        "test": lambda row: tests[compared_on(row)] if len(tests) > 1 else "",
+        "kraken": lambda row: row["kraken"] if mixed else "",
+        "note": lambda row: ", ".join([*["changed"] * bool(changed(row)), *["worse"] * bool(worse_than_base(row))]),
+        "leakage": lambda row: ", ".join(row["leakage"]),
+        "trained on": lambda row: row["trained_on"] if row["unknown_data"] else "",
+        "convention": lambda row: (row["conventions"] or "") if row["convention_mismatch"] else "",
+        "resumed at": resumptions.shown,
+    }
+    named: dict[str, Cell] = {"run": lambda row: row["run"]}
+    named |= {name: cell for name, cell in marks.items() if any(map(cell, rows))}
+    figures: dict[str, Cell] = {"state": lambda row: row["state"]}
+    figures |= {column.heading: _figure(own, column.key) for column in columns}
+    less: dict[str, Cell] = {key: _setting(key) for key in varied}
+    less |= {"epoch": lambda row: "" if row["epoch"] is None else str(row["epoch"])}
+    shown = _fitting(out.width, rows, named | figures, less)
+    cells = {name: cell for name, cell in (named | less | figures).items() if name not in less or name in shown}
+    headings = {name: name if len(shown) == len(less) else _short(name, varied) for name in cells}
+    cramped = (
+        sum(2 + max(len(headings[name]), *map(len, map(cell, rows))) for name, cell in cells.items()) - 2 > out.width
+    )
+    table = Table(box=None, pad_edge=False)
+    for name, cell in cells.items():
+        table.add_column(
+            headings[name],
+            overflow="fold",
+            justify="right" if name == "epoch" or (name in figures and name != "state") else "left",
+            width=_width(headings[name], map(cell, rows)) if cramped and name != "run" else None,
+        )
+    for row in rows:
+        table.add_row(*(Text(cell(row)) for cell in cells.values()))
     out.print(table)
-    for run, said in broken.items():
-        out.print(Text(f"{run}: {said}", style="red"))
+    if left := [key for key in varied if key not in shown]:
+        out.print(
+            Text(
+                f"{counted(len(left), 'more setting')} differ: {first_of(left, 3)}; `{own_command('compare --csv')}` has all"
+            )
+        )
+    for line in _test_pages(rows, tests):
+        out.print(Text(line, style="yellow" if len(tests) > 1 else ""))
+    for said, runs in _sentences(rows).items():
+        out.print(Text(f"{first_of(runs, 3)}: {said}", style="yellow"))
     if any(row["resumed_exactly"] is False for row in rows):
         out.print(Text(resumptions.INEXACT, style="yellow"))
     for said in dict.fromkeys(said for row in rows for said in row["unknown_data"]):
@@ -161,3 +182,60 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
                 style="yellow",
             )
         )
+
+
+EVALUATED = ("test", "test_wer")
+"""The figures of an evaluation: what it scores is no base of anything."""
+
+
+def _figure(task: Task, key: str) -> Cell:
+    return lambda row: task.shown(figure(row, key))
+
+
+def _setting(key: str) -> Cell:
+    return lambda row: str(row["settings"].get(key, ""))
+
+
+def _short(key: str, keys: Sequence[str]) -> str:
+    """The last word of a setting's key, where no other ends with the same."""
+    last = key.rpartition(".")[2]
+    return last if [other.rpartition(".")[2] for other in keys].count(last) == 1 else key
+
+
+def _width(heading: str, cells: Iterable[str]) -> int:
+    """The width in which no word of a column is broken."""
+    return max([*map(len, heading.split()), *map(len, cells)])
+
+
+def _fitting(width: int, rows: Sequence[ComparedRow], always: Mapping[str, Cell], less: Mapping[str, Cell]) -> set[str]:
+    """The less needed columns that a terminal has room for, the first ones first."""
+    used = min(max(len(row["run"]) for row in rows), RUN_WIDTH)
+    used += sum(2 + _width(name, map(cell, rows)) for name, cell in always.items() if name != "run")
+    shown = set()
+    for name, cell in less.items():
+        room = 2 + _width(_short(name, list(less)), map(cell, rows))
+        if used + room <= width:
+            used += room
+            shown.add(name)
+    return shown
+
+
+def _test_pages(rows: Sequence[ComparedRow], tests: Mapping[str, str]) -> list[str]:
+    """On which test pages these runs were scored."""
+    of = {tests[compared_on(row)]: row for row in reversed(rows)}
+    lines = []
+    for number, row in sorted(of.items(), key=lambda one: int(one[0])):
+        where = f"digest {row['test_digest'][:8]}" if row["test_digest"] else "its digest is not known"
+        lines.append(f"test{f' {number}' if len(tests) > 1 else ''}: pages of {row['dataset']} ({where})")
+    if len(tests) > 1:
+        lines.append("scores on different test pages do not compare: compare within one number")
+    return lines
+
+
+def _sentences(rows: Sequence[ComparedRow]) -> dict[str, list[str]]:
+    """What is to be said of runs, and of which."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for said in filter(None, (changed(row), worse_than_base(row))):
+            found.setdefault(said, []).append(row["run"])
+    return found

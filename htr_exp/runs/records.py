@@ -89,7 +89,7 @@ class _Provenance(TypedDict):
     software: SoftwareRecord
     machine: MachineRecord
     dataset: DatasetRecord
-    split: dict[str, Any]  # digest, seed, kind, fold, and pages and lines of each side
+    split: dict[str, Any]  # digest, test_digest, seed, kind, fold, and pages and lines of each side
     model: ModelRecord | None
     conventions: dict[str, str | None]  # of `dataset` and `model`
     segmentation_model: ModelRecord | None

@@ -44,6 +44,7 @@ class RunRow(Judgement, Resumptions):
     run: str
     folder: str
     task: str
+    verb: str  # train or evaluate
     state: RunState
     stage: str | None
     reason: str | None
@@ -64,6 +65,7 @@ class RunRow(Judgement, Resumptions):
     trained_on: str  # known or unknown: whether all training pages of the models it starts from and uses are known
     unknown_data: list[str]  # which of these are not, in sentences
     dataset: str
+    test_digest: str | None  # of its test pages, whatever they are called; None without any
     conventions: str | None
     convention_mismatch: bool
     fold: str | None
@@ -107,6 +109,7 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
         "run": run.name,
         "folder": str(run.path),
         "task": facts["run"]["task"],
+        "verb": facts["run"].get("verb", "train"),
         "state": state.state,
         "stage": state.stage,
         "reason": state.reason,
@@ -129,6 +132,7 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
         "trained_on": "unknown" if unknown_data else "known",
         "unknown_data": unknown_data,
         "dataset": facts["dataset"]["name"],
+        "test_digest": (facts.get("split") or {}).get("test_digest"),
         "conventions": transcription_conventions.described(*used),
         "convention_mismatch": transcription_conventions.differ(*used),
         "fold": (facts.get("split") or {}).get("fold"),
@@ -145,6 +149,22 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
 def changed(row: RunRow) -> str:
     """Which files of a run were changed after they were sealed, in words; "" where none was."""
     return "" if row["seals"] == "ok" else CHANGED.format(files=", ".join(row["seals"]))
+
+
+def worse_than_base(row: RunRow) -> str:
+    """That training made the model worse than its base model, in words; "" where it did not, or nobody knows."""
+    task = task_of(row["task"])
+    for side, scores in row["scores"].items():
+        base, best = ((scores.get(name) or {}).get(task.score) for name in ("base", "best"))
+        if base is not None and best is not None:
+            figures = f"{side} {task.score_label} {task.shown(base)} before training, {task.shown(best)} after it"
+            return f"worse than its base model: {figures}" if task.gain(base, best) < 0 else ""
+    return ""
+
+
+def compared_on(row: RunRow) -> str:
+    """What two runs must have in common for their scores to compare: the test pages, without any the dataset."""
+    return row["test_digest"] or row["dataset"]
 
 
 def figure(row: RunRow, key: str) -> float | None:
@@ -233,11 +253,13 @@ def to_minimise(row: RunRow) -> float | None:
 
 
 def compared_rows(runs: Sequence[RunDir], *, every_digest: bool = False) -> tuple[list[ComparedRow], list[str]]:
-    """Rows sorted by task and by what they are judged by, the best first, runs without it last, and the settings in which they differ."""
+    """Rows that compare beside each other, the best first, runs without a figure last, and the settings in which any of these differ."""
     rows: list[ComparedRow] = [{**row_of(run, every_digest=every_digest), "settings": settings_of(run)} for run in runs]
     rows.sort(
         key=lambda one: (
             one["task"],
+            one["verb"] == "evaluate",
+            compared_on(one),
             one["val"] is None,
             -(one["val"] or 0.0) if _rises(one) else one["val"] or 0.0,
             one["run"],
@@ -261,9 +283,11 @@ def compared_rows(runs: Sequence[RunDir], *, every_digest: bool = False) -> tupl
         "segmentation_model.file",
         "segmentation_model.doi",
     )
-    by_task = [[one["settings"] for one in rows if one["task"] == task] for task in TASKS]
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in rows:
+        alike.setdefault((one["task"], one["verb"]), []).append(one["settings"])
     varied = [
         key for key in everywhere
-        if not key.startswith(ignored) and any(len({repr(used.get(key)) for used in of_task}) > 1 for of_task in by_task)
+        if not key.startswith(ignored) and any(len({repr(used.get(key)) for used in of}) > 1 for of in alike.values())
     ]  # fmt: skip
-    return rows, ["task.name"] * (len({one["task"] for one in rows}) > 1) + varied
+    return rows, varied

@@ -17,7 +17,7 @@ from htr_exp.core.task import TASKS
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 5  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 6  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 

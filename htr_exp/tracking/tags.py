@@ -25,6 +25,12 @@ def score_of(results: Mapping[str, Any], which: str, task: Task) -> float | None
     return float(value) if is_number(value) else None
 
 
+def _worse(results: Mapping[str, Any], task: Task) -> bool:
+    """Whether training made the model worse on the test pages."""
+    base, best = score_of(results, "base", task), score_of(results, "best", task)
+    return base is not None and best is not None and task.gain(base, best) < 0
+
+
 def _written(value: float, task: Task) -> str:
     return f"{value:.4f}" if task.higher_is_better else f"{value:.2%}"
 
@@ -65,6 +71,7 @@ def tags_of(
         "htr_exp.fold": (provenance.get("split") or {}).get("fold"),
         **_kraken_tags(folder, provenance, results),
         "htr_exp.commit": code.get("commit"),
+        "htr_exp.worse_than_base": _worse(results, TASKS.get(str(run.get("task")), RECOGNITION)) or None,
         "htr_exp.best_epoch": results.get("best_epoch"),
         "htr_exp.host": _host(provenance, results),
         **_slurm_tags(folder),
@@ -163,6 +170,8 @@ def _note(
     where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
     if best is not None:
         before = f"{_written(base, task)} before, " if base is not None else ""
+        if _worse(results, task):
+            lines.append("**Worse than the base model.**")
         lines.append(f"Test {task.score_label}: {before}**{_written(best, task)}** after training ({where}).")
     if leaks:
         lines.append(f"**Leakage accepted: {', '.join(leaks)}**: the scores rest on pages that were seen before.")

@@ -124,25 +124,24 @@ def test_the_best_runs_come_first_whether_more_or_less_is_better(make: Maker) ->
     assert [row["run"] for row in rows] == ["r1", "r2", "r0", "r9", "s1", "s2", "s0", "s9"]
 
 
-def test_tasks_stand_in_one_table_with_their_own_figures(make: Maker) -> None:
+def test_tasks_stand_in_tables_of_their_own(make: Maker) -> None:
     recognised = {"validation": {"base": text_score(0.3), "best": text_score(0.2)}, "test": {"base": text_score(0.4), "best": text_score(0.25)}}  # fmt: skip
-    rows, _ = compared_rows([make("layout", result=DONE), make("text", "recognition", result=recognised)])
-    head, *lines = shown(compare_table.show_table, rows, ["task.name"]).splitlines()
-    for label in ("val CER", "test CER", "test WER", "val line F1", "base test line F1", "test line F1"):
-        assert label in head
-    (of_text,) = (line for line in lines if line.startswith("text"))
-    (of_layout,) = (line for line in lines if line.startswith("layout"))
-    assert "25.00 %" in of_text
-    assert "0.8000" not in of_text
-    assert "0.8000" in of_layout
-    assert "%" not in of_layout
+    rows, varied = compared_rows([make("layout", result=DONE), make("text", "recognition", result=recognised)])
+    of_text, of_layout = shown(compare_table.show_table, rows, varied).split("\nsegmentation: trainings\n")
+    assert of_text.startswith("recognition: trainings\n")
+    for label in ("val CER", "test CER", "test WER", "25.00 %"):
+        assert label in of_text
+        assert label not in of_layout
+    for label in ("val line F1", "base test line F1", "test line F1", "0.8000"):
+        assert label in of_layout
+        assert label not in of_text
 
 
 def test_what_differs_between_tasks_by_itself_is_no_column_of_their_table(make: Maker) -> None:
     """All defaults of training differ between tasks: sixteen columns that say nothing, and leave no room for the figures."""
     changes = {"training": {"line_width": 4}}
     _, varied = compared_rows([make("layout"), make("wide", changes=changes), make("text", "recognition")])
-    assert varied == ["task.name", "training.line_width"]
+    assert varied == ["training.line_width"]
 
 
 def test_one_task_alone_has_no_columns_of_the_other(make: Maker) -> None:
@@ -154,7 +153,7 @@ def test_one_task_alone_has_no_columns_of_the_other(make: Maker) -> None:
 
 def test_settings_that_a_task_does_not_have_are_no_columns(make: Maker) -> None:
     rows, varied = compared_rows([make("layout"), make("text", "recognition")])
-    assert "task.name" in varied
+    assert varied == []
     by_run = {row["run"]: row["settings"] for row in rows}
     assert "training.batch_size" not in by_run["layout"]
     assert "training.line_width" not in by_run["text"]

@@ -1,0 +1,157 @@
+"""Runs side by side: what compares, at the width of a small terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from htr_exp.core.files import write_json
+from htr_exp.core.run_state import RunState
+from htr_exp.runs import compare_csv, compare_table
+from htr_exp.runs.rows import compared_rows, row_of
+from htr_exp.runs.run_dir import RunDir
+
+
+def score(cer: float) -> dict[str, Any]:
+    return {"cer": cer, "cer_raw": cer, "wer": 0.5, "errors": 1, "characters": 100, "lines": 5, "pages": 1}
+
+
+class Maker:
+    """Writes run folders as trainings and evaluations leave them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(
+        self,
+        name: str,
+        *,
+        cer: float = 0.1,
+        base: float = 0.3,
+        test: str = "a" * 64,
+        dataset: str = "odalricus",
+        verb: str = "train",
+        settings: dict[str, Any] | None = None,
+    ) -> RunDir:
+        run = RunDir(self.folder / name)
+        run.path.mkdir()
+        experiment = {"task": {"name": "recognition"}, "training": settings or {}}
+        facts = {
+            "run": {"key": name, "task": "recognition", "verb": verb}, "dataset": {"name": dataset},
+            "split": {"test_digest": test}, "software": {"kraken": "7.1.1"}, "model": {"name": "tridis"},
+        }  # fmt: skip
+        run.seal({"experiment.yaml": yaml.safe_dump(experiment)})
+        write_json(run.provenance, facts)
+        best = None if verb == "evaluate" else score(cer)
+        write_json(run.results, {"test": {"base": score(base), "best": best}, "validation": {"best": best}})
+        run.seal({})
+        run.seal_results()
+        run.write_state(RunState.DONE)
+        return run
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Maker:
+    return Maker(tmp_path)
+
+
+def table(*runs: RunDir, width: int = 80) -> str:
+    out = Console(width=width, record=True, file=io.StringIO())
+    compare_table.show_table(out, *compared_rows(runs))
+    return out.export_text()
+
+
+def test_runs_on_one_test_say_on_which(make: Maker) -> None:
+    said = table(make("a"), make("b"))
+    assert "test: pages of odalricus (digest aaaaaaaa)" in said
+    assert "do not compare" not in said
+
+
+def test_runs_on_different_test_pages_are_marked_and_stand_apart(make: Maker) -> None:
+    runs = [make("a", cer=0.2), make("b", cer=0.05, test="b" * 64, dataset="summa"), make("c", cer=0.1)]
+    rows, _ = compared_rows(runs)
+    assert [row["run"] for row in rows] == ["c", "a", "b"]
+    assert [(row["dataset"], row["test_digest"]) for row in rows[1:]] == [("odalricus", "a" * 64), ("summa", "b" * 64)]
+    said = table(*runs)
+    lines = {line.split()[0]: line.split()[1] for line in said.splitlines() if line[:2] in ("a ", "b ", "c ")}
+    assert lines == {"c": "1", "a": "1", "b": "2"}
+    assert "test 1: pages of odalricus (digest aaaaaaaa)" in said
+    assert "test 2: pages of summa (digest bbbbbbbb)" in said
+    assert "scores on different test pages do not compare" in said
+
+
+def test_evaluations_and_trainings_stand_apart_and_what_is_evaluated_is_no_base(make: Maker) -> None:
+    trained, evaluated = make("a"), make("e", verb="evaluate")
+    first, second = table(trained, evaluated).split("\nrecognition: evaluations\n")
+    assert ("a " in first, "base test CER" in " ".join(first.split())) == (True, True)
+    assert "base" not in second
+    assert "30.00 %" in second
+    out = Console(width=80, record=True, file=io.StringIO())
+    compare_table.show_result(out, row_of(evaluated))
+    assert "base" not in out.export_text()
+
+
+def test_forty_runs_that_differ_in_thirty_settings_are_readable_in_eighty_columns(make: Maker) -> None:
+    runs = [
+        make(
+            f"odalricus-tridis-{number:08x}",
+            settings={f"setting_{key}": number * 1000 + key for key in range(30)},
+        )
+        for number in range(40)
+    ]
+    said = table(*runs)
+    lines = said.splitlines()
+    assert max(map(len, lines)) <= 80
+    of_runs = [line for line in lines if line.startswith("odalricus-tridis-")]
+    assert len(of_runs) == 40
+    assert all("10.00 %" in line and "30.00 %" in line and "done" in line for line in of_runs)
+    assert "more settings differ: training.setting_" in " ".join(said.split())
+    assert "compare --csv` has all" in " ".join(said.split())
+    wide = table(*runs, width=1000)
+    assert all(f"training.setting_{key}" in wide for key in range(30))
+    assert "more setting" not in wide
+
+
+def test_settings_that_no_shown_run_has_otherwise_are_no_columns(make: Maker) -> None:
+    said = table(make("a", settings={"lrate": 1, "lag": 5}), make("b", settings={"lrate": 2, "lag": 5}))
+    assert "training.lrate" in said
+    assert "lag" not in said
+
+
+def test_a_model_that_training_made_worse_is_said_to_be(make: Maker) -> None:
+    worse, better = make("w", cer=0.4, base=0.3), make("b")
+    assert "w: worse than its base model: test CER 30.00 % before training, 40.00 % after it" in " ".join(
+        table(worse, better).split()
+    )
+    assert "worse" not in table(better)
+    out = Console(width=120, record=True, file=io.StringIO())
+    compare_table.show_result(out, row_of(worse))
+    assert "worse than its base model" in out.export_text()
+
+
+def test_a_run_that_was_changed_is_marked(make: Maker) -> None:
+    run = make("a")
+    run.results.write_text(run.results.read_text().replace("0.1", "0.0"))
+    said = table(run, make("b"))
+    assert "changed" in next(line for line in said.splitlines() if line.startswith("a "))
+    assert "a: changed since it was written: results.json" in said
+    rows, _ = compared_rows([run])
+    assert rows[0]["seals"] == ["results.json"]
+
+
+def test_a_spreadsheet_has_every_figure_and_every_setting_that_differs(make: Maker) -> None:
+    rows, varied = compared_rows([make("a", settings={"lrate": 1}), make("b", settings={"lrate": 2})])
+    file = io.StringIO()
+    compare_csv.write_csv(file, rows, varied)
+    read = list(csv.DictReader(io.StringIO(file.getvalue())))
+    assert [(row["run"], row["training.lrate"], row["test_cer"]) for row in read] == [
+        ("a", "1", "0.1"),
+        ("b", "2", "0.1"),
+    ]
+    assert read[0]["seals"] == "ok"
