@@ -90,11 +90,12 @@ def test_evaluations_and_trainings_stand_apart_and_what_is_evaluated_is_no_base(
     trained, evaluated = make("a"), make("e", verb="evaluate")
     first, second = table(trained, evaluated).split("\nrecognition: evaluations\n")
     assert ("a " in first, "base test CER" in " ".join(first.split())) == (True, True)
-    assert "base" not in second
+    assert "base test" not in second
     assert "30.00 %" in second
     out = Console(width=80, record=True, file=io.StringIO())
     compare_table.show_result(out, row_of(evaluated))
-    assert "base" not in out.export_text()
+    assert "base CER" not in (said := out.export_text())
+    assert "evaluated CER" in said
 
 
 def test_forty_runs_that_differ_in_thirty_settings_are_readable_in_eighty_columns(make: Maker) -> None:
