@@ -59,13 +59,13 @@ REFUSED = {
     "SVG": lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="400" height="300"/>',
     "PPM with a long header": lambda: b"P6\n#" + b"a" * (1 << 20),
     "PDF": lambda: b"%PDF-1.7\n" + b"x" * 1000,
+    "PostScript": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 400 300\n%%EndComments\n{} loop\n",
 }  # fmt: skip
 
 TAKEN = {  # their heads are those of an image of the stated size, and nothing more is read
     "PNG whose data explode": lambda: png(400, 300, zeros(1000)),
     "TIFF whose directories loop": lambda: tiff(400, 300),
     "TIFF with tags of 2 GB": lambda: tiff(400, 300, entries=50),
-    "PostScript": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 400 300\n%%EndComments\n{} loop\n",
 }  # fmt: skip
 
 
