@@ -206,10 +206,10 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
         what = f"training.time_budget_min={training.time_budget_min}: it must be above 0, or null for no limit"
         yield Problem(what, where="training.time_budget_min")
     if not 0 < split.validation < 1:
-        what = f"split.validation={split.validation}: it is a share of the lines, above 0 and below 1"
+        what = f"split.validation={split.validation}: it is a share of the pages, above 0 and below 1"
         yield Problem(what, where="split.validation")
     if not 0 <= split.test < 1:
-        what = f"split.test={split.test}: it is a share of the lines, from 0 (no test set) to below 1"
+        what = f"split.test={split.test}: it is a share of the pages, from 0 (no test set) to below 1"
         yield Problem(what, where="split.test")
     drawn = split.kind in ("drawn", "page")
     if drawn and 0 < split.validation < 1 and 0 <= split.test < 1 and split.validation + split.test >= 1:
@@ -242,10 +242,12 @@ def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
     if experiment.model.name == "none":
         yield "training.resize", "model=none"
     given = split.kind in ("lists", "table")
-    unused = ["by", "stratify", "validation"] * given + ["seed"] * (given and split.train_pages is None)
+    unused = ["by", "validation", "seed"] * given + ["stratify"] * (given and split.train_pages is None)
     unused += ["test"] * (split.kind not in ("drawn", "page")) + ["folds"] * (split.kind != "k_fold")
     for key in unused:
         yield f"split.{key}", _kind(split)
+    if split.train_pages is None:
+        yield "split.order_seed", "split.train_pages=null"
 
 
 def _value(experiment: Experiment, key: str) -> object:
@@ -285,15 +287,16 @@ def _groups(experiment: Experiment) -> Iterator[Problem]:
     """What is wrong with the groups and the fold that a split asks for."""
     split = experiment.split
     given, in_folds = split.kind in ("lists", "table"), split.kind in ("k_fold", "leave_one_out")
-    for key in ("by", "stratify"):
+    stratified = not given or split.train_pages is not None
+    for key in ["by"] * (not given) + ["stratify"] * stratified:
         value = getattr(split, key)
-        if not given and value not in (None, *BUILT_IN) and experiment.dataset.metadata is None:
+        if value not in (None, *BUILT_IN) and experiment.dataset.metadata is None:
             yield Problem(
                 f"split.{key}={value} needs dataset.metadata=FILE, a table with columns {experiment.dataset.page_column} "
                 f"and {value}; without one there are {', '.join(BUILT_IN)}",
                 where=f"split.{key}",
             )
-    if not given and split.stratify is not None and split.stratify in (split.by, "page", "image"):
+    if stratified and split.stratify is not None and split.stratify in (split.by, "page", "image"):
         what = f"split.stratify={split.stratify}: it must be something that several groups have in common (split.by={split.by}), as folder or hand"
         yield Problem(what, where="split.stratify")
     if split.fold is not None and not in_folds:

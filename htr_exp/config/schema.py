@@ -139,12 +139,13 @@ class Split:
     kind: str = MISSING
     by: str = "page"  # what is never on two sides: page, folder, image, or a column of dataset.metadata
     seed: int = MISSING  # alone decides a drawn split
-    validation: float = MISSING  # share of the lines
-    test: float = MISSING  # share of the lines; 0: no test set
-    stratify: str | None = None  # as `by`: each side gets its share of the lines of every value of this
+    validation: float = MISSING  # share of the pages
+    test: float = MISSING  # share of the pages; 0: no test set
+    stratify: str | None = None  # as `by`: each side gets its share of the pages of every value of this
     folds: int = 5  # k_fold: how many
     fold: str | None = None  # which fold, or the group left out; all: every one, as a sweep
     train_pages: int | None = None  # train on so many pages, the same first ones for every number; null: on all
+    order_seed: int = 0  # of train_pages: decides which pages are the first ones
     lists: SplitLists = field(default_factory=SplitLists)
     table: str | None = None  # CSV file
     page_column: str = MISSING  # its column with the page names

@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.text import first_of
-from htr_exp.splits.groups import Group, Grouping, SplitPage, in_order, joined, lines_in, related
+from htr_exp.splits.groups import Group, Grouping, SplitPage, in_order, joined, related
 from htr_exp.splits.messages import SHOWN, drawn, kept, missing, shared
-from htr_exp.splits.split import NAMES, Split, bound, draw_validation, frozen, strata
-from htr_exp.splits.subset_sum import spread
+from htr_exp.splits.split import NAMES, Split, bound, draw_validation, frozen, placed_by_share
 
 FEW = 12
 """Groups that a message lists by name."""
@@ -39,7 +38,7 @@ def k_fold(
     stratify: Grouping | None = None,
     together: Iterable[Collection[str]] = (),
 ) -> Split:
-    """Share groups out among folds of nearly as many lines each; one is the test set, validation is drawn from the others.
+    """Share groups out among folds of nearly as many pages each; one is the test set, validation is drawn from the others.
 
     Over all folds every page is tested once. What is drawn, and joined, is as for `draw`.
 
@@ -48,9 +47,9 @@ def k_fold(
         fold: the one to test on, from 1.
         folds: how many there are.
         seed: decides the order of the groups.
-        validation: share of all lines.
+        validation: share of all pages.
         by: what stays together.
-        stratify: each fold gets its share of the lines of every group of this, as nearly as whole groups of `by` allow.
+        stratify: each fold gets its share of the pages of every group of this, as nearly as whole groups of `by` allow.
         together: sets of page names that stay together for other reasons.
 
     Raises:
@@ -64,18 +63,14 @@ def k_fold(
             f"split.folds={folds}: there {by.counted(len(groups))} with text{counted}; each fold needs one",
             kept(groups, by, relatives),
         )
-    if stratify is None:
-        lines = [{"": lines_in(group)} for group in groups]
-    else:
-        lines = [strata(group, stratify) for group in groups]
-    fold_of = spread(lines, [1 / folds] * folds)
+    fold_of = placed_by_share(groups, [1 / folds] * folds, by, stratify)
     left = [group for group, number in zip(groups, fold_of) if number != fold - 1]
     if len(left) < 2:
         raise DatasetError(
             f"split.fold={fold}: {len(left)} of {len(groups)} {by.several} is left for train and validation{counted}; use fewer in a fold: a higher split.folds",
             kept(groups, by, relatives),
         )
-    validating, training = draw_validation(left, validation, lines_in(pages), stratify)
+    validating, training = draw_validation(left, validation, len(pages), by, stratify)
     tested = [group for group, number in zip(groups, fold_of) if number == fold - 1]
     placed = {
         side: [page for group in of_side for page in group]
@@ -107,9 +102,9 @@ def leave_out(
         pages: all pages, each with at least one line.
         left_out: the group to test on.
         seed: decides which of the others are validated on.
-        validation: share of all lines.
+        validation: share of all pages.
         by: what the groups are.
-        stratify: validation gets its share of the lines of every group of this, as nearly as whole groups of `by` allow.
+        stratify: validation gets its share of the pages of every group of this, as nearly as whole groups of `by` allow.
         together: sets of page names of which no two may be on two sides for other reasons.
 
     Raises:
@@ -133,7 +128,7 @@ def leave_out(
     what = f"split.fold={left_out}: beside this {by.by}, and without pages that share an image with it,"
     if len(groups) < 2:
         raise DatasetError(f"{what} there {by.counted(len(groups))}: 2 are needed, for train and validation")
-    validating, training = draw_validation(groups, validation, lines_in(pages), stratify)
+    validating, training = draw_validation(groups, validation, len(pages), by, stratify)
     held = [page for group in validating for page in group]
     aside |= _beside("validation", held, [page for group in training for page in group], kin)
     train = [page for group in training for page in group if page.name not in aside]

@@ -43,7 +43,8 @@ def made(
     split = _made(experiment, pages, tables, together)
     if config.train_pages is None:
         return split
-    return first_pages(split, pages, count=config.train_pages, seed=config.seed)
+    strata = _stratify(experiment, pages, tables)
+    return first_pages(split, pages, count=config.train_pages, order_seed=config.order_seed, stratify=strata)
 
 
 def _made(
@@ -62,7 +63,7 @@ def _made(
         }  # fmt: skip
         return given(pages, lists, "split.lists")
     by = _grouped(experiment, "by", config.by, pages, tables)
-    stratify = _grouped(experiment, "stratify", config.stratify, pages, tables) if config.stratify else None
+    stratify = _stratify(experiment, pages, tables)
     if config.fold == "all":
         raise ConfigError("split.fold=all makes a run for every fold, which is a sweep: run `train -m ...`")
     if config.kind == "k_fold":
@@ -105,6 +106,11 @@ def with_fold(composed: Composed, fold: str) -> Composed:
         replace(experiment, split=replace(experiment.split, fold=fold)),
         composed.values | {"split": composed.values["split"] | {"fold": fold}},
     )
+
+
+def _stratify(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) -> Grouping | None:
+    stratify = experiment.split.stratify
+    return _grouped(experiment, "stratify", stratify, pages, tables) if stratify else None
 
 
 def _grouped(experiment: Experiment, key: str, by: str, pages: Sequence[SplitPage], tables: Tables) -> Grouping:

@@ -161,16 +161,15 @@ def joined(pages: Sequence[SplitPage], keys: Sequence[Mapping[str, str]]) -> lis
 
 
 def in_order(groups: Sequence[Group], seed: int) -> list[Group]:
-    """Return groups in the order that a seed and their content decide, whatever their names, order and place."""
+    """Return groups in the order that a seed and their images decide, whatever their names, order, place and transcription."""
     return sorted(groups, key=lambda group: rank(seed, group))
 
 
-def rank(seed: int, group: Sequence[SplitPage]) -> tuple[str, str]:
-    """Return what orders a group: the SHA-256 of seed and content; names decide between equal contents alone."""
-    content = ",".join(sorted(page.digest for page in group))
-    return sha256_bytes(f"{seed}:{content}".encode()), min(page.name for page in group)
+def rank(seed: int, group: Sequence[SplitPage]) -> tuple[list[str], str]:
+    """Return what orders a group: the SHA-256 of seed and each image, that of the smallest image digest first.
 
-
-def lines_in(pages: Iterable[SplitPage]) -> int:
-    """Return how many lines pages have."""
-    return sum(len(page.lines) for page in pages)
+    A correction of the transcription changes no rank, another page of the group hardly ever. Names decide between groups of
+    the same images alone.
+    """
+    images = sorted({page.image_digest for page in group})
+    return [sha256_bytes(f"{seed}:{image}".encode()) for image in images], min(page.name for page in group)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import digest_json
 from htr_exp.core.text import counted
-from htr_exp.splits.groups import Group, Grouping, SplitPage, grouped, in_order, joined, lines_in, rank, related
+from htr_exp.splits.groups import Group, Grouping, SplitPage, grouped, in_order, joined, rank, related
 from htr_exp.splits.messages import drawn, kept, missing
-from htr_exp.splits.subset_sum import nearest, spread
+from htr_exp.splits.shares import along, spread
 from htr_exp.splits.tables import Names
 
 NAMES = ("train", "validation", "test")
@@ -38,19 +38,20 @@ def draw(
     stratify: Grouping | None = None,
     together: Iterable[Collection[str]] = (),
 ) -> Split:
-    """Draw a split by groups of pages whose shares of lines are as near to those asked for as groups allow.
+    """Draw a split by groups of pages, each side with its share of the pages.
 
     Pages that show one image, or one image's bytes, stay together, and so do groups that have such pages. The draw depends
-    on `seed` and on the pages' content, not on their names, order or place: groups are ordered by the SHA-256 of seed and
-    content, and each held-out side is the earliest set of them, in that order, whose lines come nearest to its share.
+    on `seed` and on the images, not on names, order, place or transcription: what is corrected in a page moves no page. Single
+    pages are ranked by the SHA-256 of seed and image, and the ranking is cut: first test, then validation, then train.
+    Larger groups, and pages with strata, are placed as near to all shares as whole groups allow (`shares`).
 
     Args:
         pages: all pages, each with at least one line.
         seed: decides the order.
-        validation: share of all lines, between 0 and 1.
-        test: share of all lines; 0 makes no test set.
+        validation: share of all pages, between 0 and 1.
+        test: share of all pages; 0 makes no test set.
         by: what stays together; single pages by default.
-        stratify: each side gets its share of the lines of every group of this, as nearly as whole groups of `by` allow.
+        stratify: each side gets its share of the pages of every group of this, as nearly as whole groups of `by` allow.
         together: sets of page names that stay together for other reasons.
 
     Raises:
@@ -62,22 +63,11 @@ def draw(
     sides = [side for side, share in (("test", test), ("validation", validation)) if share > 0]
     if len(groups) < len(sides) + 1:
         raise _too_few(groups, by, sides, relatives)
-    total = lines_in(pages)
-    shares = {"test": test, "validation": validation}
+    wanted = {"test": test, "validation": validation, "train": 1 - validation - test}
+    named = [*sides, "train"]
     chosen: dict[str, list[Group]] = {side: [] for side in NAMES}
-    if stratify is not None:
-        named = [side for side in NAMES if side == "train" or shares[side] > 0]
-        wanted = [shares.get(side, 1 - validation - test) for side in named]
-        for group, number in zip(groups, spread([strata(group, stratify) for group in groups], wanted)):
-            chosen[named[number]].append(group)
-    else:
-        left = list(groups)
-        for position, side in enumerate(sides):
-            at_most = len(left) - (len(sides) - position)
-            picked = set(nearest([lines_in(group) for group in left], shares[side] * total, at_most))
-            chosen[side] = [group for index, group in enumerate(left) if index in picked]
-            left = [group for index, group in enumerate(left) if index not in picked]
-        chosen["train"] = left
+    for group, number in zip(groups, placed_by_share(groups, [wanted[side] for side in named], by, stratify)):
+        chosen[named[number]].append(group)
     placed = {side: [page for group in chosen[side] for page in group] for side in NAMES}
     notes = [*kept(groups, by, relatives), *missing(stratify, {side: placed[side] for side in NAMES if placed[side]})]
     return frozen(pages, placed, drawn(placed, by, seed, relatives), notes=notes)
@@ -127,26 +117,44 @@ def everything(pages: Sequence[SplitPage]) -> Split:
     return frozen(pages, placed, {page.name: "test: evaluated" for page in pages})
 
 
-def first_pages(split: Split, pages: Sequence[SplitPage], *, count: int, seed: int) -> Split:
+def first_pages(
+    split: Split, pages: Sequence[SplitPage], *, count: int, order_seed: int, stratify: Grouping | None = None
+) -> Split:
     """Leave `count` training pages in a split: the same first ones for every count, so that a smaller set lies in a larger.
 
     Args:
         split: whose other sides stay as they are.
         pages: all pages.
         count: training pages, at least 1.
-        seed: decides their order, together with their content.
+        order_seed: decides their order, together with their images.
+        stratify: a page of every value comes first; from then on each value has its share of the pages, whatever the count.
 
     Raises:
         DatasetError: there are fewer.
     """
     by_name = {page.name: page for page in pages}
-    train = sorted((by_name[name] for name in split.pages["train"]), key=lambda page: rank(seed, [page]))
+    train = sorted((by_name[name] for name in split.pages["train"]), key=lambda page: rank(order_seed, [page]))
     if count > len(train):
         raise DatasetError(f"split.train_pages={count}: the split has {counted(len(train), 'page')} to train on")
+    if stratify is not None:
+        train = _in_turn(train, stratify)
     placed = {side: [by_name[name] for name in split.pages[side]] for side in NAMES} | {"train": train[:count]}
     aside = f"unused: split.train_pages={count} takes {count} of {counted(len(train), 'page')} to train on"
     why = split.why | {page.name: aside for page in train[count:]}
     return frozen(pages, placed, why, fold=split.fold, notes=split.notes)
+
+
+def _in_turn(pages: Sequence[SplitPage], of: Grouping) -> list[SplitPage]:
+    """Return pages in an order in which every value comes once before any comes twice, then each as often as its share says."""
+    of_value: dict[str, list[SplitPage]] = {}
+    for page in pages:
+        of_value.setdefault(of.of[page.name], []).append(page)
+    turn = {
+        page.name: (number + 0.5) / len(same) if number else 0.0
+        for same in of_value.values()
+        for number, page in enumerate(same)
+    }
+    return sorted(pages, key=lambda page: turn[page.name])
 
 
 def bound(pages: Sequence[SplitPage], by: Grouping, relatives: Sequence[Group]) -> list[Group]:
@@ -154,35 +162,41 @@ def bound(pages: Sequence[SplitPage], by: Grouping, relatives: Sequence[Group]) 
     return joined(pages, [by.of, {page.name: str(number) for number, group in enumerate(relatives) for page in group}])
 
 
-def strata(group: Group, of: Grouping) -> dict[str, int]:
-    """Return how many lines of each value a group has, in the order of the pages' content."""
+def placed_by_share(
+    groups: Sequence[Group], shares: Sequence[float], by: Grouping, stratify: Grouping | None
+) -> list[int]:
+    """Return the side of each group, in order of rank: by the ranking alone where the groups are single pages without strata."""
+    if stratify is None and by.by in ("page", "image"):
+        return along([len(group) for group in groups], shares)
+    return spread([strata(group, stratify) for group in groups], shares)
+
+
+def strata(group: Group, of: Grouping | None) -> dict[str, int]:
+    """Return how many pages of each value a group has, in the order of their images; without values all pages are one."""
     found: dict[str, int] = {}
-    for page in sorted(group, key=lambda page: (page.digest, page.name)):
-        found[of.of[page.name]] = found.get(of.of[page.name], 0) + len(page.lines)
+    for page in sorted(group, key=lambda page: (page.image_digest, page.name)):
+        value = of.of[page.name] if of else ""
+        found[value] = found.get(value, 0) + 1
     return found
 
 
 def draw_validation(
-    groups: Sequence[Group], share: float, total: int, stratify: Grouping | None
+    groups: Sequence[Group], share: float, total: int, by: Grouping, stratify: Grouping | None
 ) -> tuple[list[Group], list[Group]]:
     """Take from groups in order, at least two, those to validate on; the others are to train on.
 
     Args:
         groups: what is left when the test pages are taken away.
         share: of `total`.
-        total: lines of all pages.
+        total: number of all pages.
+        by: as for `draw`.
         stratify: as for `draw`.
     """
-    lines = [lines_in(group) for group in groups]
-    if stratify is not None:
-        part = min(share * total / sum(lines), 1.0)
-        sides = spread([strata(group, stratify) for group in groups], [1 - part, part])
-        picked = {index for index, side in enumerate(sides) if side == 1}
-    else:
-        picked = set(nearest(lines, share * total, len(groups) - 1))
+    part = min(share * total / sum(map(len, groups)), 1.0)
+    sides = placed_by_share(groups, [part, 1 - part], by, stratify)
     return (
-        [group for index, group in enumerate(groups) if index in picked],
-        [group for index, group in enumerate(groups) if index not in picked],
+        [group for group, side in zip(groups, sides) if side == 0],
+        [group for group, side in zip(groups, sides) if side == 1],
     )
 
 

@@ -66,8 +66,8 @@ BAD = [
     (["training.exact=true", "training.leg_epochs=0"], "training.leg_epochs=0: with training.exact=true a killed training begins again at the start of its leg; give 1 to 10, or null"),
     (["training.exact=true", "training.time_budget_min=30"], "training.time_budget_min=30: with training.exact=true no clock may decide the end; use training.epochs, or training.exact=false"),
     (["training.exact=true", "training.schedule=1cycle", "training.quit=fixed", "training.epochs=1", "training.batch_size=1"], "training.schedule=1cycle plans its whole course ahead"),
-    (["split.validation=0"], "split.validation=0.0: it is a share of the lines, above 0 and below 1"),
-    (["split.test=1"], "split.test=1.0: it is a share of the lines, from 0 (no test set) to below 1"),
+    (["split.validation=0"], "split.validation=0.0: it is a share of the pages, above 0 and below 1"),
+    (["split.test=1"], "split.test=1.0: it is a share of the pages, from 0 (no test set) to below 1"),
     (["split.test=10"], "split.test=10.0: it is a share"),
     (["split.validation=0.5", "split.test=0.5"], "leave nothing to train on"),
     (["launch.jobs=0"], "launch.jobs=0: it must be at least 1"),
@@ -186,7 +186,7 @@ def test_a_key_left_alone_is_not_refused(said: Said) -> None:
         ["split=k_fold", "split.fold=5", "split.by=folder", "split.seed=2", "split.validation=0.2"],
         ["split=k_fold", "split.fold=12", "split.folds=12"],
         ["split=leave_one_out", "split.fold=odo", "split.seed=2", "split.validation=0.6"],
-        ["split=lists", "split.lists.train=a", "split.lists.validation=b", "split.train_pages=4", "split.seed=2"],
+        ["split=lists", "split.lists.train=a", "split.lists.validation=b", "split.train_pages=4", "split.order_seed=2", "split.stratify=folder"],
     ],
 )
 def test_a_key_that_has_an_effect_is_allowed(words: list[str], said: Said) -> None:

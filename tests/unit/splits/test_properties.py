@@ -128,7 +128,7 @@ def test_subsets_of_the_training_pages_are_nested(pages: list[Leaf], seed: int, 
         return
     before: set[str] = set()
     for count in range(1, len(whole.pages["train"]) + 1):
-        split = first_pages(whole, pages, count=count, seed=seed)
+        split = first_pages(whole, pages, count=count, order_seed=seed)
         sound(split, pages, groupings(pages)[key])
         assert len(split.pages["train"]) == count
         assert before < set(split.pages["train"])
@@ -157,7 +157,7 @@ def test_order_names_and_places_decide_nothing(kind: str) -> None:
             split = draw(
                 some, seed=seed, validation=0.2, test=0.2, by=by, stratify=hand if kind == "stratified" else None
             )
-            return first_pages(split, some, count=1, seed=seed) if kind == "train_pages" else split
+            return first_pages(split, some, count=1, order_seed=seed) if kind == "train_pages" else split
 
         here = [moved(page) for page in rng.sample(pages, len(pages))]
         folder = pages[0].name.partition("/")[0]
