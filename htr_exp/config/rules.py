@@ -211,8 +211,8 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
     if not 0 <= split.test < 1:
         what = f"split.test={split.test}: it is a share of the pages, from 0 (no test set) to below 1"
         yield Problem(what, where="split.test")
-    drawn = split.kind in ("drawn", "page")
-    if drawn and 0 < split.validation < 1 and 0 <= split.test < 1 and split.validation + split.test >= 1:
+    shared_out = split.kind in ("drawn", "page", "of_run")
+    if shared_out and 0 < split.validation < 1 and 0 <= split.test < 1 and split.validation + split.test >= 1:
         what = f"split.validation={split.validation} and split.test={split.test} leave nothing to train on"
         yield Problem(what, where="split.validation")
     yield from _at_least("split.train_pages", split.train_pages, 1)
@@ -242,8 +242,10 @@ def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
     if experiment.model.name == "none":
         yield "training.resize", "model=none"
     given = split.kind in ("lists", "table")
-    unused = ["by", "validation", "seed"] * given + ["stratify"] * (given and split.train_pages is None)
-    unused += ["test"] * (split.kind not in ("drawn", "page")) + ["folds"] * (split.kind != "k_fold")
+    unused = ["by", "validation", "seed"] * given
+    unused += ["stratify"] * (split.train_pages is None and (given or split.kind == "of_run"))
+    unused += ["gone"] * (split.kind != "of_run")
+    unused += ["test"] * (split.kind not in ("drawn", "page", "of_run")) + ["folds"] * (split.kind != "k_fold")
     for key in unused:
         yield f"split.{key}", _kind(split)
     if split.train_pages is None:
@@ -271,7 +273,12 @@ def _combinations(experiment: Experiment) -> Iterator[Problem]:
         yield Problem(what, where="split")
     if split.kind == "table" and not split.table:
         yield Problem("split=table needs split.table=FILE", where="split")
+    if split.kind == "of_run" and not split.run:
+        what = "split=of_run needs split.run=RUN: the name of a run, the beginning of it, `last`, or a file as its split.json"
+        yield Problem(what, where="split")
     yield from _groups(experiment)
+    if split.kind != "of_run" and split.run:
+        yield Problem(f"split.run={split.run}", "choose split=of_run to use it", "split.run")
     if split.kind != "lists" and any((split.lists.train, split.lists.validation, split.lists.test)):
         yield Problem(f"split.lists changes nothing with {_kind(split)}", "choose split=lists to use it", "split.lists")
     if split.kind != "table" and split.table:
@@ -287,7 +294,7 @@ def _groups(experiment: Experiment) -> Iterator[Problem]:
     """What is wrong with the groups and the fold that a split asks for."""
     split = experiment.split
     given, in_folds = split.kind in ("lists", "table"), split.kind in ("k_fold", "leave_one_out")
-    stratified = not given or split.train_pages is not None
+    stratified = split.train_pages is not None or not (given or split.kind == "of_run")
     for key in ["by"] * (not given) + ["stratify"] * stratified:
         value = getattr(split, key)
         if value not in (None, *BUILT_IN) and experiment.dataset.metadata is None:

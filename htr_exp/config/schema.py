@@ -135,7 +135,7 @@ class Split:
     """Which pages are learnt from (train), steered by (validation) and scored on (test)."""
 
     # drawn: by seed (page: its name of before); k_fold, leave_one_out: each group is the test set once; lists: given files;
-    # table: a column of a CSV
+    # table: a column of a CSV; of_run: pages keep the sides that they had in a run
     kind: str = MISSING
     by: str = "page"  # what is never on two sides: page, folder, image, or a column of dataset.metadata
     seed: int = MISSING  # alone decides a drawn split
@@ -150,6 +150,8 @@ class Split:
     table: str | None = None  # CSV file
     page_column: str = MISSING  # its column with the page names
     column: str = MISSING  # its column with train, validation or test
+    run: str | None = None  # of_run: a run, or a file as its split.json
+    gone: str = MISSING  # of_run: what to do if pages of that run are not there: stop, or leave_out
 
 
 @dataclass
@@ -322,7 +324,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.resize": ("union", "new", "fail"),
     "training.normalization": ("NFC", "NFD", "NFKC", "NFKD"),
     "training.precision": ("32-true", "64-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"),
-    "split.kind": ("drawn", "k_fold", "leave_one_out", "lists", "table", "page"),
+    "split.kind": ("drawn", "k_fold", "leave_one_out", "lists", "table", "of_run", "page"),
+    "split.gone": ("stop", "leave_out"),
     "training.topline": ("baseline", "topline", "centerline"),
     "scores.best_by": ("mean_iu", "line_f1"),
     "classes.vocabulary": ("segmonto",),

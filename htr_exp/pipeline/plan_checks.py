@@ -16,6 +16,7 @@ from htr_exp.core.task import task_of
 from htr_exp.groundtruth.as_kraken.values import refused
 from htr_exp.kraken import options
 from htr_exp.kraken.releases import release, unloadable
+from htr_exp.pipeline.earlier_split import moved_since
 from htr_exp.pipeline.sources import Gathered, Sources
 from htr_exp.splits import leakage
 
@@ -111,6 +112,7 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     experiment, base = gathered.experiment, gathered.base
     yield from _runtime_warnings(gathered, sources)
     yield from gathered.split.notes if gathered.split else ()
+    yield from _moved(gathered)
     yield from gathered.leaks.warnings if gathered.leaks else ()
     reads_text = task_of(experiment.task.name).reads_text
     if reads_text and (said := transcription_conventions.warning(experiment, evaluate=gathered.evaluate)):
@@ -130,6 +132,15 @@ def _on_cpu(experiment: Experiment, sources: Sources) -> bool:
     """Tell whether the training is known to run on a CPU."""
     asked = experiment.training.device
     return (asked if experiment.slurm.submit else sources.device(asked)).startswith("cpu")
+
+
+def _moved(gathered: Gathered) -> Iterator[str]:
+    """Which pages have changed their side since the last run."""
+    if gathered.evaluate or gathered.split is None or gathered.dataset is None:
+        return
+    said = moved_since(gathered.experiment, gathered.dataset, gathered.folders, gathered.split, gathered.places.runs)
+    if said:
+        yield said
 
 
 def _runtime_warnings(gathered: Gathered, sources: Sources) -> list[str]:

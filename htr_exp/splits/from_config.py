@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.config.compose import Composed
+from htr_exp.config.places import places_of
 from htr_exp.config.schema import BUILT_IN, Experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.splits import folds as splits_folds
 from htr_exp.splits.folds import k_fold, leave_out
 from htr_exp.splits.groups import Grouping, SplitPage, UnknownColumn, grouped
+from htr_exp.splits.recorded import pin, recorded
 from htr_exp.splits.split import NAMES, Split, draw, first_pages, given
 from htr_exp.splits.tables import Metadata, read_list, read_metadata, read_table
 
@@ -63,6 +65,11 @@ def _made(
         }  # fmt: skip
         return given(pages, lists, "split.lists")
     by = _grouped(experiment, "by", config.by, pages, tables)
+    if config.kind == "of_run":
+        return pin(
+            pages, recorded(str(config.run), places_of(experiment).runs), seed=config.seed, validation=config.validation,
+            test=config.test, by=by, together=together, without_gone=config.gone == "leave_out",
+        )  # fmt: skip
     stratify = _stratify(experiment, pages, tables)
     if config.fold == "all":
         raise ConfigError("split.fold=all makes a run for every fold, which is a sweep: run `train -m ...`")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from htr_exp.cli.check.result import text_digest
-from htr_exp.core.errors import ConfigError
+from htr_exp.config.schema import Experiment
+from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import read_json, sha256_file
 from htr_exp.core.text import counted
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, NotGroundTruth, NotWellFormed
 from htr_exp.groundtruth.xml import read_page
+from htr_exp.pipeline.earlier_split import DRAWN
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import named, runs_in
 
@@ -53,6 +55,7 @@ class Record:
     name: str  # as people know it: `run X`, `check of FILE`
     digest: str | None
     pages: Mapping[str, Recorded] | None  # by name; None: only the digest is known
+    run: RunDir | None = None  # that recorded it
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class Difference:
     removed: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     changed: tuple[PageChange, ...] = ()
+    moved: tuple[tuple[str, str, str], ...] = ()  # page, its side then, and its side if the run's split is drawn again
+    remark: str | None = None  # why it is not known which pages would move
 
     @property
     def same(self) -> bool:
@@ -133,6 +138,7 @@ class Difference:
                 (len(self.removed), "removed"),
                 (len(self.changed), "changed"),
                 (len(self.renamed), "renamed"),
+                (len(self.moved), "on another side of the split"),
             )
             told = ", ".join(f"{counted(number, 'page')} {what}" for number, what in counts if number)
             why = "no page is (another task, or another version of this program made the record)"
@@ -140,7 +146,11 @@ class Difference:
         said += [f"added: {page}" for page in self.added]
         said += [f"removed: {page}" for page in self.removed]
         said += [f"renamed: {old} is now {new}" for old, new in self.renamed]
-        return said + [f"changed: {change.page}: {change.words()}" for change in self.changed]
+        said += [f"changed: {change.page}: {change.words()}" for change in self.changed]
+        said += [f"moved: {page}: from {then} to {now}" for page, then, now in self.moved]
+        if self.moved:
+            said.append(f"to keep the sides: split=of_run split.run={self.record.partition(' ')[2]}")
+        return [*said, self.remark] if self.remark else said
 
     def to_json(self) -> dict[str, Any]:
         """As `check --json` prints it."""
@@ -153,6 +163,7 @@ class Difference:
             "pages_removed": list(self.removed),
             "pages_renamed": [list(pair) for pair in self.renamed],
             "pages_changed": [change.to_json() for change in self.changed],
+            "pages_moved": [list(move) for move in self.moved],
         }
 
 
@@ -214,7 +225,7 @@ def _of_run(run: RunDir) -> Record:
                 None,
                 (Path(place["staged"]), place["sha256"]) if place else None,
             )
-    return Record(f"run {run.name}", facts.get("digest"), pages)
+    return Record(f"run {run.name}", facts.get("digest"), pages, run)
 
 
 def _of_file(path: Path) -> Record:
@@ -261,6 +272,31 @@ def difference(record: Record, dataset: Dataset) -> Difference:
         renamed=tuple(renamed),
         changed=tuple(_changed(then, now)),
     )
+
+
+def with_moves(found: Difference, run: RunDir, experiment: Experiment, dataset: Dataset) -> Difference:
+    """Add which pages change their side if the split of a run is drawn again from the dataset of today.
+
+    Args:
+        found: what has changed since the run.
+        run: whose keys of `split` are asked again.
+        experiment: of the check: its metadata and limits of likeness.
+        dataset: of today.
+    """
+    from htr_exp.pipeline.run_inputs import RunInputs
+    from htr_exp.pipeline.sources import Sources
+    from htr_exp.splits.recorded import moves, of_run
+
+    try:
+        if run.facts()["split"]["kind"] not in DRAWN:
+            return found
+        asked = replace(experiment, split=RunInputs(run).experiment.split)
+        split = Sources().split(asked, dataset, evaluate=False)
+        return replace(found, moved=tuple(moves(of_run(run), split, dataset.pages)))
+    except HtrExpError as error:
+        return replace(found, remark=f"the split of {found.record} cannot be drawn again: {error.one_line}")
+    except (OSError, ValueError, KeyError, TypeError):
+        return replace(found, remark=f"the split of {found.record} cannot be drawn again: its record cannot be read")
 
 
 def _content(page: Recorded) -> tuple[str | None, str | None]:

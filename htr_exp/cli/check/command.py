@@ -102,7 +102,7 @@ def check(request: CheckRequest) -> int:
     checked = Checked(dataset, _name(experiment, folders))
     checked = sections.CONTENT[dataset.task](sections.counts(checked), experiment, held)
     if record is not None:
-        checked = _compared(checked, record)
+        checked = _compared(checked, record, None if request.quick else experiment)
     refused: HtrExpError | None = None
     if request.fix is not None:
         try:
@@ -187,8 +187,11 @@ def _asked(
     return record, held
 
 
-def _compared(checked: Checked, record: changes.Record) -> Checked:
+def _compared(checked: Checked, record: changes.Record, experiment: Experiment | None) -> Checked:
+    """Say what has changed; with an experiment also which pages would change their side, for which images are compared."""
     found = changes.difference(record, checked.dataset)
+    if experiment is not None and record.run is not None:
+        found = changes.with_moves(found, record.run, experiment, checked.dataset)
     first, *pages = found.words()
     shown: list[str] = []
     for sort in dict.fromkeys(one.partition(":")[0] for one in pages):

@@ -186,7 +186,14 @@ def test_a_key_left_alone_is_not_refused(said: Said) -> None:
         ["split=k_fold", "split.fold=5", "split.by=folder", "split.seed=2", "split.validation=0.2"],
         ["split=k_fold", "split.fold=12", "split.folds=12"],
         ["split=leave_one_out", "split.fold=odo", "split.seed=2", "split.validation=0.6"],
-        ["split=lists", "split.lists.train=a", "split.lists.validation=b", "split.train_pages=4", "split.order_seed=2", "split.stratify=folder"],
+        [
+            "split=lists",
+            "split.lists.train=a",
+            "split.lists.validation=b",
+            "split.train_pages=4",
+            "split.order_seed=2",
+            "split.stratify=folder",
+        ],
     ],
 )
 def test_a_key_that_has_an_effect_is_allowed(words: list[str], said: Said) -> None:

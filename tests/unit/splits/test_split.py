@@ -117,7 +117,9 @@ def test_the_transcription_moves_no_page() -> None:
         lambda some: k_fold(some, fold=2, folds=3, seed=0, validation=0.1, by=grouped(some, "page")),
         lambda some: k_fold(some, fold=2, folds=3, seed=0, validation=0.1, by=grouped(some, "page"), stratify=hand),
         lambda some: leave_out(some, left_out="A", seed=0, validation=0.1, by=hand),
-        lambda some: first_pages(draw(some, seed=0, validation=0.1, test=0.1), some, count=4, order_seed=0, stratify=hand),
+        lambda some: first_pages(
+            draw(some, seed=0, validation=0.1, test=0.1), some, count=4, order_seed=0, stratify=hand
+        ),
     ):
         try:
             before = make(pages)

@@ -22,7 +22,9 @@ SETS = 1000
 def page_set(number: int) -> list[Leaf]:
     """3 to 30 pages with 1 to 60 lines."""
     rng = random.Random(number)
-    return [leaf(f"{page:02d}.xml", rng.randint(1, 60), shows=f"{number}: {page}") for page in range(rng.randint(3, 30))]
+    return [
+        leaf(f"{page:02d}.xml", rng.randint(1, 60), shows=f"{number}: {page}") for page in range(rng.randint(3, 30))
+    ]
 
 
 def shares(number: int) -> dict[str, float]:
@@ -54,7 +56,7 @@ def test_a_new_page_moves_at_most_one_page_over_each_boundary() -> None:
 
 def test_a_page_taken_away_moves_at_most_one_page_over_each_boundary() -> None:
     for number in range(0, SETS, 4):
-        pages = page_set(number) + [leaf("x.xml", shows=f"{number}: x")]
+        pages = [*page_set(number), leaf("x.xml", shows=f"{number}: x")]
         gone = random.Random(number).randrange(len(pages))
         fewer = pages[:gone] + pages[gone + 1 :]
         crossed = moves(draw(fewer, seed=0, **shares(number)), draw(pages, seed=0, **shares(number)))
@@ -67,8 +69,16 @@ def test_a_second_page_of_an_image_goes_to_its_side_and_moves_hardly_more() -> N
         twin = random.Random(number).choice(pages)
         more = [*pages, leaf("new.xml", shows=twin.image_digest)]
         before, after = draw(pages, seed=0, **shares(number)), draw(more, seed=0, **shares(number))
-        assert max(moves(before, after).values(), default=0) <= 2  # two pages may have become too many for what a side lacks
+        assert (
+            max(moves(before, after).values(), default=0) <= 2
+        )  # two pages may have become too many for what a side lacks
         assert side_of(after)["new.xml"] == side_of(after)[twin.name]
+
+
+def fold_of(pages: list[Leaf], folds: int) -> list[set[str]]:
+    by = grouped(pages, "page")
+    made = [k_fold(pages, fold=fold + 1, folds=folds, seed=0, validation=0.1, by=by) for fold in range(folds)]
+    return [set(split.pages["test"]) for split in made]
 
 
 def test_a_new_page_moves_at_most_one_page_into_or_out_of_a_fold() -> None:
@@ -79,14 +89,7 @@ def test_a_new_page_moves_at_most_one_page_into_or_out_of_a_fold() -> None:
             continue
         more = [*pages, leaf("new.xml", shows=f"{number}: new")]
 
-        def fold_of(some: list[Leaf]) -> list[set[str]]:
-            by = grouped(some, "page")
-            return [
-                set(k_fold(some, fold=fold + 1, folds=folds, seed=0, validation=0.1, by=by).pages["test"])
-                for fold in range(folds)
-            ]
-
-        old, new = fold_of(pages), fold_of(more)
+        old, new = fold_of(pages, folds), fold_of(more, folds)
         for fold in range(folds - 1):
             before, after = set().union(*old[: fold + 1]), set().union(*new[: fold + 1])
             assert len(before - after) + len(after - before - {"new.xml"}) <= 1
@@ -100,6 +103,14 @@ def lines(page: Leaf, rng: random.Random) -> Leaf:
     return replace(letter(page, rng), lines=[0] * max(1, len(page.lines) + rng.choice([-2, -1, 1, 2])))
 
 
+def made(kind: str, pages: list[Leaf], seed: int) -> Split:
+    hand = Grouping("hand", {page.name: "ABCABCABD"[place % 9] for place, page in enumerate(pages)})
+    folder = Grouping("folder", {page.name: str(place * 5 // len(pages)) for place, page in enumerate(pages)})
+    by = folder if kind == "folder" and len(pages) >= 10 else None
+    split = draw(pages, seed=seed, validation=0.1, test=0.1, by=by, stratify=hand if kind == "strata" else None)
+    return first_pages(split, pages, count=1, order_seed=seed, stratify=hand) if kind == "train_pages" else split
+
+
 @pytest.mark.parametrize("kind", ["page", "folder", "strata", "train_pages"])
 def test_a_correction_moves_no_page(kind: str) -> None:
     """One letter; the whole set in another normal form; lines added or removed in one page or in all."""
@@ -109,15 +120,6 @@ def test_a_correction_moves_no_page(kind: str) -> None:
         correct, whole = corrections[number // 20 % 4 if kind != "page" else number % 4]
         at = rng.randrange(len(pages))
         corrected = [correct(page, rng) if whole or place == at else page for place, page in enumerate(pages)]
-        hand = Grouping("hand", {page.name: "ABCABCABD"[place % 9] for place, page in enumerate(pages)})
-        folder = Grouping("folder", {page.name: str(place * 5 // len(pages)) for place, page in enumerate(pages)})
-
-        def made(some: list[Leaf]) -> Split:
-            by = folder if kind == "folder" and len(pages) >= 10 else None
-            strata = hand if kind == "strata" else None
-            split = draw(some, seed=number, validation=0.1, test=0.1, by=by, stratify=strata)
-            return first_pages(split, some, count=1, order_seed=number, stratify=hand) if kind == "train_pages" else split
-
-        before, after = made(pages), made(corrected)
+        before, after = made(kind, pages, number), made(kind, corrected, number)
         assert after.pages == before.pages
         assert after.digest != before.digest or kind == "train_pages"

@@ -1,0 +1,139 @@
+"""`split=of_run`, from the command line: corrections and new pages after a first run, and what cannot be used."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.checks import Check, Said
+from helpers.page_files import page_line, page_xml, put, write_image
+from htr_exp.cli.main import main
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.splits.split import NAMES
+
+
+@pytest.fixture
+def plan(experiment: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Plan a training in this process: `plan("split=of_run")`."""
+
+    def run(*words: str) -> Said:
+        code = main(["train", *experiment, *words, "--dry-run", "--json"])
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+def new_page(pages: Path, name: str = "new") -> None:
+    write_image(pages / f"{name}.png", shade=7)
+    put(pages, page_xml(page_line(1, "omnia nova"), image=f"{name}.png"), f"{name}.xml")
+
+
+def sides(run: RunDir) -> dict[str, list[str]]:
+    split = json.loads(run.split.read_text())
+    return {side: [page["page"] for page in split[side]] for side in NAMES}
+
+
+def told(said: Said) -> dict[str, Any]:
+    assert said.code == 0, said.err
+    found: dict[str, Any] = json.loads(said.out.strip().splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("word", ["name", "prefix", "last", "folder", "file"])
+def test_pages_keep_the_sides_of_a_run(word: str, plan, planned: Callable[..., RunDir], pages: Path) -> None:
+    run = planned("split.seed=3")
+    shutil.copy(run.split, "mine.json")
+    words = {"name": run.name, "prefix": run.name[:8], "last": "last", "folder": str(run.path), "file": "mine.json"}
+    first = pages / "f01.xml"
+    first.write_text(first.read_text().replace("linea", "línea"))
+    new_page(pages)
+    found = told(plan("split=of_run", f"split.run={words[word]}"))
+    before = sides(run)
+    assert {side: [name for name in found["split"][side] if name != "new.xml"] for side in NAMES} == before
+    assert "new.xml" in sum(found["split"].values(), [])
+    name = "mine.json" if word == "file" else f"run {run.name}"
+    assert any(warning.startswith(f"1 page not in {name}: 1 in ") for warning in found["warnings"])
+
+
+def test_the_content_of_the_split_decides_the_key(plan, planned: Callable[..., RunDir]) -> None:
+    run = planned("split.seed=3")
+    shutil.copy(run.split, "mine.json")
+    assert told(plan("split=of_run", "split.run=mine.json"))["run"] == told(plan("split.seed=3"))["run"]
+    split = json.loads(run.split.read_text())
+    split["test"], split["validation"] = split["validation"], split["test"]
+    Path("mine.json").write_text(json.dumps(split))
+    assert told(plan("split=of_run", "split.run=mine.json"))["run"] != told(plan("split.seed=3"))["run"]
+
+
+def test_a_page_that_is_gone_stops_the_plan_unless_it_is_left_out(
+    plan, planned: Callable[..., RunDir], pages: Path
+) -> None:
+    run = planned()
+    (name,) = sides(run)["validation"]
+    train = sides(run)["train"][0]
+    (pages / train).unlink()
+    said = plan("split=of_run", "split.run=last")
+    assert said.code == 2
+    assert f"{train} (train)" in said.err
+    assert "split.gone=leave_out" in said.err
+    found = told(plan("split=of_run", "split.run=last", "split.gone=leave_out"))
+    assert found["split"]["validation"] == [name]
+    assert len(found["split"]["train"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["split=of_run"], "split=of_run needs split.run=RUN"),
+        (["split=of_run", "split.run=nowhere"], "split.run=nowhere: there is no such run"),
+        (["split.run=last"], "split.run=last: choose split=of_run to use it"),
+        (["split.gone=leave_out"], "split.gone=leave_out changes nothing with"),
+        (["split=of_run", "split.run=last", "split.gone=never"], "split.gone=never"),
+        (["split=of_run", "split.run=last", "split.stratify=folder"], "split.stratify=folder changes nothing with split=of_run"),
+        (["split.order_seed=2"], "split.order_seed=2 changes nothing with split.train_pages=null"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_said_as_typed(words: list[str], expected: str, plan, planned) -> None:
+    planned()
+    said = plan(*words)
+    assert said.code == 2
+    assert expected in " ".join(said.err.split())
+
+
+def test_a_split_that_was_changed_in_its_run_is_refused(plan, planned: Callable[..., RunDir]) -> None:
+    run = planned()
+    run.split.write_text(run.split.read_text().replace("f01", "f09"))
+    said = plan("split=of_run", "split.run=last")
+    assert said.code == 2
+    assert "is not as the run wrote it" in said.err
+
+
+def test_the_plan_and_the_check_say_what_moved(plan, planned: Callable[..., RunDir], check: Check, pages: Path) -> None:
+    run = planned()
+    before = {name: side for side, names in sides(run).items() for name in names}
+    for number in range(30):
+        new_page(pages, f"new{number}")
+        found = told(plan())
+        after = {name: side for side, names in found["split"].items() for name in names}
+        moved = [(name, side, after[name]) for name, side in sorted(before.items()) if after[name] != side]
+        said = [warning for warning in found["warnings"] if "changed the side" in warning]
+        assert bool(said) == bool(moved)
+        if moved:
+            break
+    else:
+        pytest.fail("no page moved")
+    assert said[0].startswith(f"since run {run.name} ")
+    assert all(f"{name} from {then} to {now}" in said[0] for name, then, now in moved)
+    assert f"split=of_run split.run={run.name}" in said[0]
+    since = check(pages, "--since", "last", "split.validation=0.5", "--json").json["since"]
+    assert since["pages_moved"] == [list(move) for move in moved]
+    words = check(pages, "--since", "last").out
+    assert f"{len(moved)} page" in words
+    assert f"moved: {moved[0][0]}: from {moved[0][1]} to {moved[0][2]}" in words
+    assert f"split=of_run split.run={run.name}" in " ".join(words.split())
