@@ -6,13 +6,15 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from helpers.checks import Check, Said
+from helpers.command_line import changed
 from helpers.page_files import page_line, page_xml, put, write_image
 from htr_exp.cli.main import main
+from htr_exp.config.compose import compose_experiment
+from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.splits.split import NAMES
 
@@ -22,7 +24,7 @@ def plan(experiment: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[
     """Plan a training in this process: `plan("split=of_run")`."""
 
     def run(*words: str) -> Said:
-        code = main(["train", *experiment, *words, "--dry-run", "--json"])
+        code = main(["train", *experiment, *words, "--dry-run"])
         captured = capsys.readouterr()
         return Said(code, captured.out, captured.err)
 
@@ -39,52 +41,50 @@ def sides(run: RunDir) -> dict[str, list[str]]:
     return {side: [page["page"] for page in split[side]] for side in NAMES}
 
 
-def told(said: Said) -> dict[str, Any]:
-    assert said.code == 0, said.err
-    found: dict[str, Any] = json.loads(said.out.strip().splitlines()[-1])
-    return found
+@pytest.fixture
+def made(experiment: list[str]) -> Callable[..., Plan]:
+    """The plan itself."""
+    return lambda *words: make_plan(compose_experiment(changed(experiment, words)))
 
 
 @pytest.mark.parametrize("word", ["name", "prefix", "last", "folder", "file"])
-def test_pages_keep_the_sides_of_a_run(word: str, plan, planned: Callable[..., RunDir], pages: Path) -> None:
+def test_pages_keep_the_sides_of_a_run(word: str, plan, made, planned: Callable[..., RunDir], pages: Path) -> None:
     run = planned("split.seed=3")
     shutil.copy(run.split, "mine.json")
     words = {"name": run.name, "prefix": run.name[:8], "last": "last", "folder": str(run.path), "file": "mine.json"}
     first = pages / "f01.xml"
     first.write_text(first.read_text().replace("linea", "línea"))
     new_page(pages)
-    found = told(plan("split=of_run", f"split.run={words[word]}"))
-    before = sides(run)
-    assert {side: [name for name in found["split"][side] if name != "new.xml"] for side in NAMES} == before
-    assert "new.xml" in sum(found["split"].values(), [])
+    found = made("split=of_run", f"split.run={words[word]}").split
+    assert {side: [name for name in found.pages[side] if name != "new.xml"] for side in NAMES} == sides(run)
+    assert found.unused == ()
+    said = plan("split=of_run", f"split.run={words[word]}")
+    assert said.code == 0, said.err
     name = "mine.json" if word == "file" else f"run {run.name}"
-    assert any(warning.startswith(f"1 page not in {name}: 1 in ") for warning in found["warnings"])
+    assert f"1 page not in {name}: 1 in " in " ".join(said.out.split())
 
 
-def test_the_content_of_the_split_decides_the_key(plan, planned: Callable[..., RunDir]) -> None:
+def test_the_content_of_the_split_decides_the_key(made, planned: Callable[..., RunDir]) -> None:
     run = planned("split.seed=3")
     shutil.copy(run.split, "mine.json")
-    assert told(plan("split=of_run", "split.run=mine.json"))["run"] == told(plan("split.seed=3"))["run"]
+    assert made("split=of_run", "split.run=mine.json").key == run.key
     split = json.loads(run.split.read_text())
     split["test"], split["validation"] = split["validation"], split["test"]
     Path("mine.json").write_text(json.dumps(split))
-    assert told(plan("split=of_run", "split.run=mine.json"))["run"] != told(plan("split.seed=3"))["run"]
+    assert made("split=of_run", "split.run=mine.json").key != run.key
 
 
-def test_a_page_that_is_gone_stops_the_plan_unless_it_is_left_out(
-    plan, planned: Callable[..., RunDir], pages: Path
-) -> None:
+def test_a_page_that_is_gone_stops_the_plan_unless_it_is_left_out(plan, made, planned, pages: Path) -> None:
     run = planned()
-    (name,) = sides(run)["validation"]
-    train = sides(run)["train"][0]
-    (pages / train).unlink()
+    gone = sides(run)["train"][0]
+    (pages / gone).unlink()
     said = plan("split=of_run", "split.run=last")
     assert said.code == 2
-    assert f"{train} (train)" in said.err
+    assert f"{gone} (train)" in said.err
     assert "split.gone=leave_out" in said.err
-    found = told(plan("split=of_run", "split.run=last", "split.gone=leave_out"))
-    assert found["split"]["validation"] == [name]
-    assert len(found["split"]["train"]) == 3
+    found = made("split=of_run", "split.run=last", "split.gone=leave_out").split
+    assert found.pages["validation"] == tuple(sides(run)["validation"])
+    assert len(found.pages["train"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -114,15 +114,15 @@ def test_a_split_that_was_changed_in_its_run_is_refused(plan, planned: Callable[
     assert "is not as the run wrote it" in said.err
 
 
-def test_the_plan_and_the_check_say_what_moved(plan, planned: Callable[..., RunDir], check: Check, pages: Path) -> None:
+def test_the_plan_and_the_check_say_what_moved(made, planned: Callable[..., RunDir], check: Check, pages: Path) -> None:
     run = planned()
     before = {name: side for side, names in sides(run).items() for name in names}
     for number in range(30):
         new_page(pages, f"new{number}")
-        found = told(plan())
-        after = {name: side for side, names in found["split"].items() for name in names}
+        found = made()
+        after = {name: side for side, names in found.split.pages.items() for name in names}
         moved = [(name, side, after[name]) for name, side in sorted(before.items()) if after[name] != side]
-        said = [warning for warning in found["warnings"] if "changed the side" in warning]
+        said = [warning for warning in found.warnings if "changed the side" in warning]
         assert bool(said) == bool(moved)
         if moved:
             break
