@@ -9,26 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from helpers.checks import Check, Said
 from helpers.command_line import changed
+from helpers.in_process import Call
 from helpers.page_files import page_line, page_xml, put, write_image
-from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.splits.split import NAMES
 
+Plans = Callable[..., Plan]
+Runs = Callable[..., RunDir]
+
 
 @pytest.fixture
-def plan(experiment: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def plan(call: Call, experiment: list[str]) -> Call:
     """Plan a training in this process: `plan("split=of_run")`."""
-
-    def run(*words: str) -> Said:
-        code = main(["train", *experiment, *words, "--dry-run"])
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+    return lambda *words: call("train", "--dry-run", *experiment, *words)
 
 
 def new_page(pages: Path, name: str = "new") -> None:
@@ -42,13 +38,13 @@ def sides(run: RunDir) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def made(experiment: list[str]) -> Callable[..., Plan]:
+def made(experiment: list[str]) -> Plans:
     """The plan itself."""
     return lambda *words: make_plan(compose_experiment(changed(experiment, words)))
 
 
 @pytest.mark.parametrize("word", ["name", "prefix", "last", "folder", "file"])
-def test_pages_keep_the_sides_of_a_run(word: str, plan, made, planned: Callable[..., RunDir], pages: Path) -> None:
+def test_pages_keep_the_sides_of_a_run(word: str, plan: Call, made: Plans, planned: Runs, pages: Path) -> None:
     run = planned("split.seed=3")
     shutil.copy(run.split, "mine.json")
     words = {"name": run.name, "prefix": run.name[:8], "last": "last", "folder": str(run.path), "file": "mine.json"}
@@ -64,7 +60,7 @@ def test_pages_keep_the_sides_of_a_run(word: str, plan, made, planned: Callable[
     assert f"1 page not in {name}: 1 in " in " ".join(said.out.split())
 
 
-def test_the_content_of_the_split_decides_the_key(made, planned: Callable[..., RunDir]) -> None:
+def test_the_content_of_the_split_decides_the_key(made: Plans, planned: Runs) -> None:
     run = planned("split.seed=3")
     shutil.copy(run.split, "mine.json")
     assert made("split=of_run", "split.run=mine.json").key == run.key
@@ -74,7 +70,9 @@ def test_the_content_of_the_split_decides_the_key(made, planned: Callable[..., R
     assert made("split=of_run", "split.run=mine.json").key != run.key
 
 
-def test_a_page_that_is_gone_stops_the_plan_unless_it_is_left_out(plan, made, planned, pages: Path) -> None:
+def test_a_page_that_is_gone_stops_the_plan_unless_it_is_left_out(
+    plan: Call, made: Plans, planned: Runs, pages: Path
+) -> None:
     run = planned()
     gone = sides(run)["train"][0]
     (pages / gone).unlink()
@@ -99,14 +97,14 @@ def test_a_page_that_is_gone_stops_the_plan_unless_it_is_left_out(plan, made, pl
         (["split.order_seed=2"], "split.order_seed=2 changes nothing with split.train_pages=null"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_is_said_as_typed(words: list[str], expected: str, plan, planned) -> None:
+def test_what_cannot_be_used_is_said_as_typed(words: list[str], expected: str, plan: Call, planned: Runs) -> None:
     planned()
     said = plan(*words)
     assert said.code == 2
     assert expected in " ".join(said.err.split())
 
 
-def test_a_split_that_was_changed_in_its_run_is_refused(plan, planned: Callable[..., RunDir]) -> None:
+def test_a_split_that_was_changed_in_its_run_is_refused(plan: Call, planned: Runs) -> None:
     run = planned()
     run.split.write_text(run.split.read_text().replace("f01", "f09"))
     said = plan("split=of_run", "split.run=last")
@@ -114,7 +112,7 @@ def test_a_split_that_was_changed_in_its_run_is_refused(plan, planned: Callable[
     assert "is not as the run wrote it" in said.err
 
 
-def test_the_plan_and_the_check_say_what_moved(made, planned: Callable[..., RunDir], check: Check, pages: Path) -> None:
+def test_the_plan_and_the_check_say_what_moved(made: Plans, planned: Runs, check: Call, pages: Path) -> None:
     run = planned()
     before = {name: side for side, names in sides(run).items() for name in names}
     for number in range(30):

@@ -27,9 +27,11 @@ def page_set(number: int) -> list[Leaf]:
     ]
 
 
-def shares(number: int) -> dict[str, float]:
+def drawn(pages: Sequence[Leaf], number: int, seed: int = 0) -> Split:
+    """A split with the shares of a set's number."""
     rng = random.Random(-number)
-    return {"validation": rng.choice([0.05, 0.1, 0.15, 0.3]), "test": rng.choice([0.1, 0.1, 0.2, 0.25, 0.0])}
+    validation, test = rng.choice([0.05, 0.1, 0.15, 0.3]), rng.choice([0.1, 0.1, 0.2, 0.25, 0.0])
+    return draw(pages, seed=seed, validation=validation, test=test)
 
 
 def moves(before: Split, after: Split, order: Sequence[str] = ("test", "validation", "train")) -> Counter[int]:
@@ -46,9 +48,9 @@ def test_a_new_page_moves_at_most_one_page_over_each_boundary() -> None:
     moved = 0
     for number in range(SETS):
         pages = page_set(number)
-        drawn = draw(pages, seed=number, **shares(number))
+        before = drawn(pages, number, number)
         more = [*pages, leaf("new.xml", 1 + number % 60, shows=f"{number}: new")]
-        crossed = moves(drawn, draw(more, seed=number, **shares(number)))
+        crossed = moves(before, drawn(more, number, number))
         assert max(crossed.values(), default=0) <= 1
         moved += sum(crossed.values())
     assert moved > SETS / 10  # or nothing was tried
@@ -59,7 +61,7 @@ def test_a_page_taken_away_moves_at_most_one_page_over_each_boundary() -> None:
         pages = [*page_set(number), leaf("x.xml", shows=f"{number}: x")]
         gone = random.Random(number).randrange(len(pages))
         fewer = pages[:gone] + pages[gone + 1 :]
-        crossed = moves(draw(fewer, seed=0, **shares(number)), draw(pages, seed=0, **shares(number)))
+        crossed = moves(drawn(fewer, number, 0), drawn(pages, number, 0))
         assert max(crossed.values(), default=0) <= 1
 
 
@@ -68,7 +70,7 @@ def test_a_second_page_of_an_image_goes_to_its_side_and_moves_hardly_more() -> N
         pages = page_set(number)
         twin = random.Random(number).choice(pages)
         more = [*pages, leaf("new.xml", shows=twin.image_digest)]
-        before, after = draw(pages, seed=0, **shares(number)), draw(more, seed=0, **shares(number))
+        before, after = drawn(pages, number, 0), drawn(more, number, 0)
         assert (
             max(moves(before, after).values(), default=0) <= 2
         )  # two pages may have become too many for what a side lacks
