@@ -278,7 +278,7 @@ def _combinations(experiment: Experiment) -> Iterator[Problem]:
         yield Problem(what, where="split")
     yield from _groups(experiment)
     if split.kind != "of_run" and split.run:
-        yield Problem(f"split.run={split.run}", "choose split=of_run to use it", "split.run")
+        yield _no_effect("split.run", split.run, _kind(split), "choose split=of_run to use it")
     if split.kind != "lists" and any((split.lists.train, split.lists.validation, split.lists.test)):
         yield Problem(f"split.lists changes nothing with {_kind(split)}", "choose split=lists to use it", "split.lists")
     if split.kind != "table" and split.table:

@@ -90,7 +90,7 @@ def test_a_page_that_is_gone_stops_the_plan_unless_it_is_left_out(
     [
         (["split=of_run"], "split=of_run needs split.run=RUN"),
         (["split=of_run", "split.run=nowhere"], "split.run=nowhere: there is no such run"),
-        (["split.run=last"], "split.run=last: choose split=of_run to use it"),
+        (["split.run=last"], "split.run=last changes nothing with split.kind=drawn; choose split=of_run to use it"),
         (["split.gone=leave_out"], "split.gone=leave_out changes nothing with"),
         (["split=of_run", "split.run=last", "split.gone=never"], "split.gone=never"),
         (["split=of_run", "split.run=last", "split.stratify=folder"], "split.stratify=folder changes nothing with split=of_run"),

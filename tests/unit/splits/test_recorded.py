@@ -89,9 +89,7 @@ def test_pages_that_are_gone_are_named_with_what_to_do() -> None:
     with pytest.raises(DatasetError) as caught:
         pinned(left, record)
     assert str(caught.value).startswith("run A: pages of its split are not in the ground truth")
-    assert sentences(caught.value) == [
-        f"split.run: {gone} (test); put them back, or go on without them: split.gone=leave_out"
-    ]
+    assert sentences(caught.value) == [f"{gone} (test); put them back, or go on without them: split.gone=leave_out"]
     split = pinned(left, record, without_gone=True)
     assert split.notes == (f"split.gone=leave_out: 1 page of run A not in the ground truth: {gone} (test)",)
 
