@@ -23,10 +23,13 @@ def ketos_test(*words: str) -> tuple[int, int]:
     return errors, characters
 
 
-def counted_by_4_3(rows: Iterable[Mapping[str, Any]], model: str) -> tuple[int, int]:
-    """The errors and characters of `ketos test` of 4.3.13 for predictions of a run, which are otherwise those of `cer_raw`.
+def counted_by_4_3(rows: Iterable[Mapping[str, Any]], model: str) -> tuple[tuple[int, int], int]:
+    """The errors and characters of `ketos test` of 4.3.13 for predictions of a run, and by how much `cer_raw` may count otherwise.
 
-    It leaves the blanks at the ends of predictions where they are, though not those of the references.
+    It leaves the blanks at the ends of predictions where they are, though not those of the references; each is one error
+    more, or takes the place of a letter that was not read.
     """
     pairs = [(blanks(shown["reference"]), shown[model]) for shown in (row.get("display", row) for row in rows)]
-    return sum(Levenshtein.distance(*pair) for pair in pairs), sum(len(reference) for reference, _ in pairs)
+    errors = sum(Levenshtein.distance(*pair) for pair in pairs)
+    at_ends = sum(len(read) - len(read.strip()) for _, read in pairs)
+    return (errors, sum(len(reference) for reference, _ in pairs)), at_ends

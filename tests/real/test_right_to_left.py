@@ -87,4 +87,5 @@ def test_the_cer_of_an_epoch_and_the_final_one_of_the_same_lines_agree(place: Pa
     (epoch,) = trained.epochs()
     scored = result(trained)["validation"]["best"]
     assert (scored["errors_raw"], scored["characters_raw"]) == (epoch["errors"], epoch["characters"])
-    assert scored["cer"] == pytest.approx(epoch["val_cer"])
+    assert scored["cer_raw"] == pytest.approx(epoch["val_cer"])
+    assert scored["cer"] == pytest.approx(epoch["val_cer"], abs=0.01)  # several blanks are one in the first
