@@ -6,7 +6,10 @@ Two texts are near
 - if they agree in most letters from begin to end, whatever their line breaks (a page transcribed twice);
 - or if nearly all shingles of the shorter occur in the longer (a copy, a part);
 - or if most lines of the one with less to say are, more or less, in the other, whatever their order. Each line is weighed
-  by its letters and by how rare they are. A text that consists mostly of formulae is compared in this way alone.
+  by its letters and by how rare they are.
+
+In the first two ways, most lines by that weight must stand anywhere in the other text: formulae that fill two pages do not
+make them one.
 """
 
 from __future__ import annotations
@@ -24,7 +27,6 @@ BREAK = "\n"
 
 _LINE = 10  # letters of a line that is compared; shorter ones are headings and amens
 _CLEARLY = 0.05  # by so much a line must be nearer to its double than to another line of its own page
-_OWN = 0.5  # rarity below which a text is mostly formulae: then only its lines, weighed, say whether it is the same
 _LIKELY = (
     0.6  # share of the wanted containment that the sampled shingles must show for all to be counted, which is slow
 )
@@ -95,16 +97,29 @@ def near_texts(
     index = ShingleIndex(whole, compared)
     shingles = lru_cache(maxsize=256)(lambda place: shingles_of(whole[place]))
     weighed = lru_cache(maxsize=1024)(lambda place: _weighed(every[place], index))
-    own = lru_cache(maxsize=None)(lambda place: index.rarity(whole[place]) >= _OWN)
     for first, second, likely in index.candidates(len(texts)):
-        say_their_own = own(first) and own(second)
-        is_likely = say_their_own and likely >= _LIKELY * containment
-        if is_likely and (share := _containment(shingles(first), shingles(second))) >= containment:
-            yield NearTexts(first, second, "containment", share)
-        elif say_their_own and (share := _similarity(whole[first], whole[second], similarity)) >= similarity:
-            yield NearTexts(first, second, "similarity", share)
+        measure, share = "containment", 0.0
+        if likely >= _LIKELY * containment:
+            share = _containment(shingles(first), shingles(second))
+        if share < containment:
+            measure, share = "similarity", _similarity(whole[first], whole[second], similarity)
+        if share >= (containment if measure == "containment" else similarity):
+            light, heavy = sorted((first, second), key=lambda place: sum(weighed(place).values()))
+            if _found_anywhere(weighed(light), whole[heavy], line) >= lines:
+                yield NearTexts(first, second, measure, share)
         elif (share := _shared_lines(weighed(first), weighed(second), line, least)) >= lines:
             yield NearTexts(first, second, "lines", share)
+
+
+def _found_anywhere(light: Mapping[str, float], text: str, line: float) -> float:
+    """The share of the weight of a text's lines that stand anywhere in another, whatever its line breaks; 1 if there is no telling."""
+    if not light or max(sum(map(len, light)), len(text)) > _ALIGNED:
+        return 1.0
+    from rapidfuzz.fuzz import partial_ratio
+
+    # partial_ratio takes the shorter for the part
+    found = [one for one in light if len(one) <= len(text) and partial_ratio(one, text, score_cutoff=100 * line)]
+    return sum(light[one] for one in found) / sum(light.values())
 
 
 def _containment(first: frozenset[str], second: frozenset[str]) -> float:

@@ -66,10 +66,18 @@ def test_long_texts_that_differ_overrule_images_but_not_those_of_the_same_pixels
 
 def test_formulae_make_no_two_pages_of_a_register_the_same() -> None:
     formula = text(99, 20)
-    pages = [of_lines(number, [*formula, *text(number, 8)]) for number in range(40)]
+    pages = [of_lines(number, [*formula, *words_of(number, 8)]) for number in range(40)]
     assert named(pages) == []
     double = of_lines(90, [noisy(line.text, 0.1, seed) for seed, line in enumerate(pages[7].lines)])
     assert named([*pages, double]) == [("near_text", "f7.xml", "f90.xml")]
+
+
+def test_formulae_that_fill_pages_make_them_not_the_same() -> None:
+    formula = text(99, 20)
+    pages = [of_lines(number, [*formula[:10], *words_of(number, 5), *formula[10:]]) for number in range(40)]
+    assert named(pages) == []
+    anew = " ".join(line.text for line in pages[7].lines).replace(" a", "\na").split("\n")
+    assert named([*pages, of_lines(90, changed(anew, 0.05))]) == [("near_text", "f7.xml", "f90.xml")]
 
 
 def test_litanies_of_different_saints_are_different() -> None:
