@@ -125,7 +125,7 @@ def script(
         lines.append(RESUMED.format(starts=files.starts))
         lines += trained(_Call(training, version, device, workers, seed, spec, task), steps)
     lines.append(f"\n# predictions on the held-out {steps.predicted}")
-    models = [("$BASE", "base")] * base + [("$OUT/best.mlmodel", "best")] * bool(sides)
+    models = [("$BASE", "base")] * base + [("$OUT/best.mlmodel", "best")] if sides else [("$BASE", "model")]
     for model, name in models:
         lines += steps.predict(model, name, version, device, training, scores)
     if segmenter:

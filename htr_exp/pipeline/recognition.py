@@ -153,7 +153,7 @@ class Recognition(Stages):
                 write_jsonl(self._run.predictions_of(side), map(self._readable, rows))
             results[side] = {
                 name: self._score_of(name, rows) if rows and name in self._inputs.models() else None
-                for name in ("base", "best")
+                for name in self._inputs.scored
             }
         legacy = self._training.legacy_polygons
         results |= self._common_results(outcome) | {
@@ -171,7 +171,7 @@ class Recognition(Stages):
 
     def _readable(self, row: dict[str, Any]) -> dict[str, Any]:
         """A row for people: all texts in logical order; and in display order, too, where that is another."""
-        displayed = {name: row[name] for name in ("reference", "base", "best")}
+        displayed = {name: row[name] for name in ("reference", *self._inputs.scored)}
         displayed["reference"] = display_order(row["reference"], self._inputs.kraken.release)
         logical = {name: text and logical_order(text) for name, text in displayed.items()}
         return row | logical | ({"display": displayed} if logical != displayed else {})
@@ -182,7 +182,7 @@ class Recognition(Stages):
         for page in sorted(self._inputs.split[side], key=lambda page: str(page["page"])):
             predicted = {name: self._texts(name, page) for name in self._inputs.models()}
             for line in read_page(self._inputs.staged(page)).lines:
-                texts = {name: predicted[name][line.id] if name in predicted else None for name in ("base", "best")}
+                texts = {name: predicted[name][line.id] if name in predicted else None for name in self._inputs.scored}
                 rows.append({"page": page["page"], "line": line.id, "reference": line.text, **texts})
         return rows
 

@@ -142,10 +142,16 @@ class RunInputs:
         """A page's image on this machine."""
         return Path(self.places["pages"][page["page"]]["image"])
 
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """What the record calls the models that are scored, whether there is a base model or not."""
+        return ("base", "best") if self.trains else ("model",)
+
     def models(self) -> dict[str, Path]:
-        """The models that are scored: base where there is one, best where there was a training."""
-        found = {"base": self._model("base_model")} if self.facts["model"] else {}
-        return found | ({"best": self.run.best} if self.trains else {})
+        """The models that are scored, by these names: of a training its base model, where there is one, and its best."""
+        if not self.trains:
+            return {"model": self._model("base_model")}
+        return ({"base": self._model("base_model")} if self.facts["model"] else {}) | {"best": self.run.best}
 
     @property
     def segmenter(self) -> Path | None:

@@ -125,7 +125,7 @@ class Segmentation(Stages):
             pairs = {name: self._pairs(pages, digest) for name, digest in self._inputs.digests.items() if pages}
             scores = {name: score_pages(of) for name, of in pairs.items()}
             results[side] = {
-                name: scores[name].to_json(per_page=True) if name in scores else None for name in ("base", "best")
+                name: scores[name].to_json(per_page=True) if name in scores else None for name in self._inputs.scored
             }
             if pages:
                 write_jsonl(self._run.predictions_of(side), self._rows(pairs))
@@ -152,9 +152,8 @@ class Segmentation(Stages):
         rows: dict[str, dict[str, Any]] = {}
         for name, of in pairs.items():
             for pair in of:
-                row = rows.setdefault(
-                    pair.page, {"page": pair.page, "reference": _written(pair.reference), "base": None, "best": None}
-                )
+                known = {"page": pair.page, "reference": _written(pair.reference)}
+                row = rows.setdefault(pair.page, known | dict.fromkeys(self._inputs.scored))
                 row[name] = _written(pair.hypothesis)
         return list(rows.values())
 

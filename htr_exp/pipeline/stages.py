@@ -201,7 +201,7 @@ class Stages(ABC):
 
     def _common_results(self, outcome: training.Outcome | None) -> Results:
         """What results.json says beside the scores."""
-        scored = self._run.best if self._inputs.trains else self._inputs.models()["base"]
+        *_, scored = self._inputs.models().values()
         results: Results = {
             "network": read_header(scored).network,
             "models": self._inputs.digests,

@@ -30,7 +30,7 @@ def show_result(out: Console, row: RunRow) -> None:
     trained = "fine-tuned" if row["base_model"] else "trained"
     models = [
         (name, word)
-        for name, word in (("base", "base" if row["verb"] == "train" else "evaluated"), ("best", trained))
+        for name, word in (("model", "evaluated"), ("base", "base"), ("best", trained))
         if row["scores"]["test"].get(name) or row["scores"]["validation"].get(name)
     ]
     table = Table(box=None, pad_edge=False)

@@ -173,8 +173,8 @@ def figure(row: RunRow, key: str) -> float | None:
 
 
 def _shown(scores: Mapping[str, Figures | None]) -> Figures | None:
-    """The scores that stand for a run on one side of its split: of its best model, else of the base model."""
-    return scores.get("best") or scores.get("base")
+    """The scores that stand for a run on one side of its split: of its best model, else of the evaluated or the base model."""
+    return scores.get("best") or scores.get("model") or scores.get("base")
 
 
 def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epochs: Sequence[Epoch]) -> Judgement:

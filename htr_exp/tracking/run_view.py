@@ -17,7 +17,7 @@ from htr_exp.core.task import TASKS
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 6  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 7  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 
@@ -251,7 +251,7 @@ def _metrics(
                 continue
             yield ("epoch_seconds" if name == "seconds" else _key(name), epoch), (float(value), time)
     for part, prefix, rescored in (("test", "test", ""), ("validation", "val", "_rescored")):
-        for which, suffix in (("best", ""), ("base", "_base")):
+        for which, suffix in (("best", ""), ("model", ""), ("base", "_base")):
             for name, value in ((results.get(part) or {}).get(which) or {}).items():
                 if name not in COUNTS and is_number(value):
                     yield (_key(f"{prefix}_{name}{rescored}{suffix}"), 0), (float(value), when)

@@ -166,13 +166,16 @@ def _note(
     task = TASKS.get(str(provenance["run"].get("task")), RECOGNITION)
     lines = [f"**{dataset}**, {task.name}, from {model}."]
     base, best = score_of(results, "base", task), score_of(results, "best", task)
-    held_out = (results.get("test") or {}).get("best") or {}
+    evaluated = score_of(results, "model", task)
+    held_out = (results.get("test") or {}).get("best" if evaluated is None else "model") or {}
     where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
     if best is not None:
         before = f"{_written(base, task)} before, " if base is not None else ""
         if _worse(results, task):
             lines.append("**Worse than the base model.**")
         lines.append(f"Test {task.score_label}: {before}**{_written(best, task)}** after training ({where}).")
+    if evaluated is not None:
+        lines.append(f"Test {task.score_label}: **{_written(evaluated, task)}**, nothing was trained ({where}).")
     if leaks:
         lines.append(f"**Leakage accepted: {', '.join(leaks)}**: the scores rest on pages that were seen before.")
     said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")

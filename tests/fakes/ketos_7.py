@@ -186,7 +186,7 @@ def weights_of(checkpoint: Path) -> bytes:
     with zipfile.ZipFile(checkpoint) as archive:
         values = pickle.loads(archive.read("archive/data.pkl"))["fake"]
     about = {"claimed": values["claimed"]} if values["claimed"] is not None else {}
-    about |= {"epochs": values["epochs"], "accuracy": values["accuracy"], "learnt": values["learnt"]}
+    about |= {"epochs": values["epochs"], "accuracy": values["accuracy"], "seeds": values["learnt"]}
     if values["classes"] is None:
         return weights(**about)
     return segmentation_weights(values["classes"]["called"], values["classes"]["learnt"], **about)

@@ -105,7 +105,7 @@ def write_texts(pages: Path, new: Callable[[str], str]) -> None:
 def perfect_pages(pages: Path, evaluated: RunDir) -> None:
     """Give the pages of an evaluation the texts that its model read, in logical order; lines that it left empty keep theirs."""
     read = {
-        row["reference"]: row["display"]["base"].strip()[::-1]
+        row["reference"]: row["display"]["model"].strip()[::-1]
         for row in read_jsonl(evaluated.predictions / "test.jsonl")
     }
     write_texts(pages, lambda text: read.get(text) or text)

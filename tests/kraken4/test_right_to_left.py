@@ -39,15 +39,15 @@ def test_cer_raw_is_the_figure_of_ketos_test_but_for_blanks_at_the_ends(
         f"{kraken4}/bin/ketos", "test", "-d", "cpu", "--workers", "0", "-f", "page", "-m", str(place / "model.mlmodel"),
         "-e", str(evaluated.live / "test.pages"),
     )  # fmt: skip
-    counted, at_ends = counted_by_4_3(read_jsonl(evaluated.predictions / "test.jsonl"), "base")
+    counted, at_ends = counted_by_4_3(read_jsonl(evaluated.predictions / "test.jsonl"), "model")
     assert figures == counted
-    scored = result(evaluated)["test"]["base"]
+    scored = result(evaluated)["test"]["model"]
     assert scored["errors_raw"] == pytest.approx(figures[0], abs=at_ends)
     assert scored["characters_raw"] == figures[1]
 
 
 def test_a_model_that_reads_all_rightly_has_no_errors(evaluated: RunDir, place: Path, in_module: list[str]) -> None:
     perfect_pages(place / "pages", evaluated)
-    found = result(evaluate(place, in_module))["test"]["base"]
+    found = result(evaluate(place, in_module))["test"]["model"]
     assert found["characters"] > 200
     assert (found["cer"], found["cer_raw"], found["wer"]) == (0, 0, 0)

@@ -42,7 +42,7 @@ def test_the_scores_are_those_of_the_same_letters_from_left_to_right(evaluated: 
     demo_pages(place / "latin", 4)
     latin = run(place, "evaluate", "latin", model=DEMO / "base.mlmodel")
     counted = ("errors_raw", "characters_raw", "words", "lines")
-    here, there = (result(one)["test"]["base"] for one in (evaluated, latin))
+    here, there = (result(one)["test"]["model"] for one in (evaluated, latin))
     assert {key: here[key] for key in counted} == {key: there[key] for key in counted}
     assert here["cer"] == pytest.approx(here["cer_raw"], abs=0.02)
     assert here["errors_raw"] > 0
@@ -53,7 +53,7 @@ def test_cer_raw_is_the_figure_of_ketos_test(evaluated: RunDir, place: Path) -> 
         str(Path(sys.executable).with_name("ketos")), "-d", "cpu", "--workers", "0", "--threads", "1", "test", "-f", "xml", "-B", "1",
         "-m", str(place / "model.mlmodel"), "-e", str(evaluated.live / "test.pages"),
     )  # fmt: skip
-    scored = result(evaluated)["test"]["base"]
+    scored = result(evaluated)["test"]["model"]
     assert (scored["errors_raw"], scored["characters_raw"]) == figures
 
 
@@ -62,13 +62,13 @@ def test_people_read_predictions_in_the_order_of_the_transcription(evaluated: Ru
     assert rows
     for row in rows:
         assert row["display"]["reference"] == row["reference"][::-1]
-        assert row["display"]["base"].strip() == row["base"].strip()[::-1]
+        assert row["display"]["model"].strip() == row["model"].strip()[::-1]
 
 
 def test_a_model_that_reads_all_rightly_has_no_errors(evaluated: RunDir, place: Path) -> None:
     shutil.copytree(place / "pages", place / "perfect")
     perfect_pages(place / "perfect", evaluated)
-    found = result(run(place, "evaluate", "perfect"))["test"]["base"]
+    found = result(run(place, "evaluate", "perfect"))["test"]["model"]
     assert found["characters"] > 500
     assert (found["cer"], found["cer_raw"], found["wer"]) == (0, 0, 0)
 

@@ -9,7 +9,7 @@ export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS=1 LC_ALL=C.UTF-8
 
 
 # predictions on the held-out lines
-mkdir -p "$OUT/base"
+mkdir -p "$OUT/model"
 set --
-while read -r page; do set -- "$@" -i "$page" "$OUT/base/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+while read -r page; do set -- "$@" -i "$page" "$OUT/model/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
 kraken -d cpu --precision 32-true --threads 1 -f page -t predict.jinja --no-subline-segmentation "$@" ocr -m "$BASE" -B 1 --pad 16 --no-reorder --num-line-workers 0

@@ -61,7 +61,7 @@ def test_pages_are_read_in_true_and_in_found_lines(evaluated: Evaluated, scenari
     assert (lines["lines"], lines["lines_found"], lines["lines_missed"]) == (30, 18, 12)
     assert lines["line_f1"] == pytest.approx(2 * 0.6 / 1.6)
     assert not any(key.startswith("region") for key in lines)
-    assert read_json(run.results)["test"]["base"]["lines"] == 30
+    assert read_json(run.results)["test"]["model"]["lines"] == 30
     assert len(scenario.calls("ocr")) == 2
     (both,) = scenario.calls("segment")
     assert both[both.index("segment") : both.index("segment") + 4] == [

@@ -208,15 +208,15 @@ def test_a_model_is_evaluated_on_all_pages(planned_layout: Planned, scenario, ba
     run = planned_layout(evaluate=True)
     assert do(run).state == "done", run.state().reason
     found = results(run)
-    assert (found["test"]["base"]["pages"], found["test"]["base"]["lines"]) == (6, 30)
-    assert found["test"]["base"]["lines_found"] == 12
-    assert found["test"]["best"] is None
+    assert (found["test"]["model"]["pages"], found["test"]["model"]["lines"]) == (6, 30)
+    assert found["test"]["model"]["lines_found"] == 12
+    assert set(found["test"]) == {"model"}
     assert not scenario.calls("segtrain")
     assert len(list((run.predictions / "overlays").iterdir())) == 6
-    assert {path.name[-9:] for path in (run.predictions / "overlays").iterdir()} == {"-base.jpg"}
+    assert {path.name[-9:] for path in (run.predictions / "overlays").iterdir()} == {"model.jpg"}
     assert not (run.path / "classes.yaml").exists()
     row = rows.row_of(run)
-    assert (row["metric"], row["test"], row["val"]) == ("line_f1", found["test"]["base"]["line_f1"], None)
+    assert (row["metric"], row["test"], row["val"]) == ("line_f1", found["test"]["model"]["line_f1"], None)
 
 
 def test_everything_is_told_in_one_line_for_programs(htr_exp_layout, scenario) -> None:
