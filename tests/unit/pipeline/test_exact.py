@@ -36,7 +36,7 @@ def learnt(of: Trainer) -> bytes:
     checkpoint, is_weights = training.weights_of_best(of.run, of.settings, "7.1.1", RECOGNITION)
     assert not is_weights
     content = checkpoint.read_bytes()
-    return content[content.index(b"seeds") :][:40]
+    return content[content.index(b"learnt") :][:40]
 
 
 @pytest.mark.parametrize("settings", [EARLY, FIXED], ids=["early", "fixed"])
