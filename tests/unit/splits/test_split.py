@@ -148,12 +148,13 @@ def test_too_few_pages_are_told_how_to_go_without_a_test_set() -> None:
 
 
 def test_one_image_cannot_be_split_at_all() -> None:
-    twins = [leaf("a.xml", shows="same"), leaf("b.xml", shows="same")]
+    one_image = [leaf("a.xml", shows="same"), leaf("b.xml", shows="same")]
     for test in (0.1, 0.0):
         with pytest.raises(DatasetError) as caught:
-            draw(twins, seed=0, validation=0.1, test=test)
+            draw(one_image, seed=0, validation=0.1, test=test)
         assert sentences(caught.value)[0].startswith("1 page with text and different images")
-        assert len(sentences(caught.value)) == 1
+        assert sentences(caught.value)[1] == "pages that share an image stay on one side: a.xml, b.xml"
+        assert len(sentences(caught.value)) == 2
 
 
 def test_evaluation_puts_everything_on_the_test_side() -> None:
