@@ -118,7 +118,7 @@ def _shapes(lines: Sequence[Line]) -> None:
 
 
 def _cpu(task: Callable[[], object]) -> float:
-    """Return the CPU seconds of a task, the better of two runs."""
+    """The CPU seconds of a task, the better of two runs."""
     best = float("inf")
     for _ in range(2):
         gc.collect()

@@ -33,7 +33,7 @@ PEER = (sys.executable, "-c", "import hydra, omegaconf, rich")
 
 
 def cpu_s(argv: Sequence[str], folder: Path) -> float:
-    """Return the least user and system time of a command over `TIMES` runs, its children's included, in seconds.
+    """The least user and system time of a command over `TIMES` runs, its children's included, in seconds.
 
     Modules are compiled to bytecode in a folder of this measurement first, as an installation does.
 

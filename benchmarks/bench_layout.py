@@ -119,7 +119,7 @@ def _shifted(points: Points, by: int) -> Points:
 
 
 def _tall(pair: PagePair, times: int) -> PagePair:
-    """Return a page with the lines of so many, one below the other."""
+    """A page with the lines of so many, one below the other."""
     height = 100 + max(y for line in pair.reference.lines for _, y in line.baseline)
 
     def tall(layout: Layout) -> Layout:

@@ -25,7 +25,7 @@ DEMO = Path(__file__).resolve().parent.parent / "htr_exp" / "demo"
 
 
 def cpu(work: Callable[[], object]) -> float:
-    """Return the CPU seconds of what is done, with all children."""
+    """The CPU seconds of what is done, with all children."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     work()
     after = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -20,7 +20,7 @@ LETTERS = "abcdefghilmnopqrstuxy ̃̄"
 
 
 def line(random_source: random.Random) -> str:
-    """Return about 45 characters in NFD, a third of the lines with abbreviation marks."""
+    """About 45 characters in NFD, a third of the lines with abbreviation marks."""
     words = WORDS if random_source.random() < 1 / 3 else WORDS[:6]
     text = ""
     while len(text) < 42:
@@ -29,7 +29,7 @@ def line(random_source: random.Random) -> str:
 
 
 def misread(text: str, random_source: random.Random) -> str:
-    """Return a text in which every character is replaced, dropped or doubled with a chance of ERROR_SHARE."""
+    """A text in which every character is replaced, dropped or doubled with a chance of ERROR_SHARE."""
     read = []
     for character in text:
         if random_source.random() < ERROR_SHARE:

@@ -104,7 +104,7 @@ def sync(workspace: Path, *words: str) -> None:
 
 
 def losses(workspace: Path, database: Path) -> tuple[int, int, int, int]:
-    """Return how many epochs the run folders have, how many of them a store lacks, how many it has twice, and how many jobs failed."""
+    """How many epochs the run folders have, how many of them a store lacks, how many it has twice, and how many jobs failed."""
     from htr_exp.runs.selection import runs_in
 
     query = (

@@ -23,7 +23,7 @@ EPOCHS = os.environ.get("HTR_EXP_BENCH_EPOCHS", "60")
 
 
 def cpu(argv: list[str], folder: Path, peak: list[float] | None = None) -> float:
-    """Return the CPU seconds of a command and all its children."""
+    """The CPU seconds of a command and all its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(argv, cwd=folder, stdout=sys.stderr, env=environment)

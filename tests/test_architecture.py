@@ -89,7 +89,7 @@ def imports_of(source: Path) -> Iterator[str]:
 
 
 def rooms_under(source: Path) -> set[str]:
-    """Return our own rooms that a file imports, beside its own."""
+    """Our own rooms that a file imports, beside its own."""
     names = {name.split(".")[1] for name in imports_of(source) if name.startswith("htr_exp.")}
     return names - {"__version__", room_of(source)}
 

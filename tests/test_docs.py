@@ -87,7 +87,7 @@ STARTS = re.compile(r"(?:\.venv/bin/|\./)?(?:htr-exp|python -m htr_exp)\s+(\S.*)
 
 
 def commands() -> list[Shown]:
-    """Return the words after the program's name, wherever a page shows a command."""
+    """The words after the program's name, wherever a page shows a command."""
     found: dict[str, Shown] = {}
     for shown in [*block_lines(), *spans()]:
         match = STARTS.match(shown.text)
@@ -159,7 +159,7 @@ def known_keys() -> frozenset[str]:
 
 
 def settings() -> list[Shown]:
-    """Return each KEY=VALUE, and each KEY with a dot in it whose group there is, that stands between backquotes."""
+    """Each KEY=VALUE, and each KEY with a dot in it whose group there is, that stands between backquotes."""
     found: dict[str, Shown] = {}
     groups = set(options())
     for shown in spans():
@@ -184,7 +184,7 @@ def is_module(word: str) -> bool:
 
 @cache
 def choices_of(key: str) -> tuple[str, ...]:
-    """Return the words that a key or group takes; none where it takes any."""
+    """The words that a key or group takes; none where it takes any."""
     return CHOICES.get(key) or tuple(options().get(key, ()))
 
 
@@ -228,7 +228,7 @@ def test_every_module_that_is_started_exists() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub and GitLab make them."""
+    """The anchors of a page's headings, as GitHub and GitLab make them."""
     headings = [line.lstrip("#").strip() for _, line in prose(page) if re.match(r"#+ ", line)]
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -137,12 +137,12 @@ def digest(image: Image, cache: Path | None = None) -> str:
 
 
 def program() -> str | None:
-    """Return the path of apptainer, else of singularity, its older name; None: neither is on PATH."""
+    """The path of apptainer, else of singularity, its older name; None: neither is on PATH."""
     return shutil.which("apptainer") or shutil.which("singularity")
 
 
 def binds(readable: Iterable[Path], writable: Iterable[Path]) -> list[Bind]:
-    """Return what must be mounted so that paths mean in the image what they mean here.
+    """What must be mounted so that paths mean in the image what they mean here.
 
     Where a path leads through symlinks, the places that these name are mounted, too. What lies in another mount of the same or
     more rights needs none of its own. Many files of one folder are mounted as that folder. A path that does not exist is left
@@ -202,7 +202,7 @@ def exec_command(
     gpu: bool,
     leashed: bool = False,
 ) -> list[str]:
-    """Return the command line that runs a program in an image, which sees nothing of this machine's files but the binds.
+    """The command line that runs a program in an image, which sees nothing of this machine's files but the binds.
 
     The home, /tmp and the present folder are not mounted, and the image's own cannot be written: name TMPDIR in `environment`,
     in a writable bind; it is the home, too, unless HOME is named. /dev and with it /dev/shm are this machine's: in those that
@@ -240,7 +240,7 @@ def _mount(bind: Bind) -> str:
 
 
 def outside(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that apptainer itself runs under: without those that change what a program in the image sees."""
+    """The variables that apptainer itself runs under: without those that change what a program in the image sees."""
     changing = {"BIND", "BINDPATH", "MOUNT", "ENV", "ENV_FILE", "HOME", "SCRATCH", "WORKDIR", "OVERLAY", "OVERLAYIMAGE",
                 "WRITABLE", "WRITABLE_TMPFS", "PWD", "CWD", "APP", "NV", "ROCM", "FUSEMOUNT"}  # fmt: skip
     names = {f"{owner}_{rest}" for owner in ("APPTAINER", "SINGULARITY") for rest in changing}
@@ -251,7 +251,7 @@ def outside(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def shielded(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return variables under which Apptainer's mount helper does not hear what Slurm tells the processes of a job step.
+    """Variables under which Apptainer's mount helper does not hear what Slurm tells the processes of a job step.
 
     Where an ordinary user runs it without a setuid installation, squashfuse shows the image's files: SIGUSR2 or SIGTERM, which
     are for us, would end it and take them from the program. Ours, found first, begins with both ignored. An Apptainer that

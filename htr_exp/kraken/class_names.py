@@ -39,7 +39,7 @@ def relabel(model: Path, numbers: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def known_classes(header: ModelHeader) -> dict[str, dict[str, int]]:
-    """Return the classes of a segmentation model and their numbers."""
+    """The classes of a segmentation model and their numbers."""
     mapping = header.metadata.get("class_mapping") or {}
     return {
         sort: {str(name): int(number) for name, number in (mapping.get(OF_MODEL[sort]) or {}).items()} for sort in KINDS

@@ -28,7 +28,7 @@ FORMAT: dict[Task, str] = {RECOGNITION: "binary", SEGMENTATION: "page"}
 
 
 def compile_command(version: str, *, pages: str, output: str, legacy_polygons: bool) -> list[str]:
-    """Return the command that compiles the page files listed in `pages`; one worker keeps their order."""
+    """The command that compiles the page files listed in `pages`; one worker keeps their order."""
     if release(version) == "4.3":
         return ["ketos", "compile", "--workers", "1", "-f", "page", "-o", output, "-F", pages]
     argv = ["ketos", "--workers", "0", "compile", "-f", "page", "-o", output, "-F", pages]
@@ -52,7 +52,7 @@ def train_command(
     done: int = 0,
     until_epoch: int | None = None,
 ) -> list[str]:
-    """Return the command that starts a training.
+    """The command that starts a training.
 
     Args:
         version: of kraken.
@@ -95,7 +95,7 @@ def resume_command(
     task: Task = RECOGNITION,
     until_epoch: int | None = None,
 ) -> list[str]:
-    """Return the command that goes on from a checkpoint, with its optimiser, data and counts of epochs: 7.1 only."""
+    """The command that goes on from a checkpoint, with its optimiser, data and counts of epochs: 7.1 only."""
     index = index_of(version)
     argv = [
         "ketos", "-v", *words_of(values_of(training, device, workers), task, index, group=True), "-s", str(seed), SUBCOMMAND[task],
@@ -105,7 +105,7 @@ def resume_command(
 
 
 def convert_command(*, checkpoint: str, output: str) -> list[str]:
-    """Return the command that makes weights, which every supported kraken loads, of a checkpoint: 7.1 only."""
+    """The command that makes weights, which every supported kraken loads, of a checkpoint: 7.1 only."""
     return ["ketos", "convert", "-o", output, "--weights-format", "coreml", checkpoint]
 
 
@@ -121,7 +121,7 @@ def predict_command(
     pad: int,
     segmenter: str | None = None,
 ) -> list[str]:
-    """Return the command that recognises the lines of pages, one output file each.
+    """The command that recognises the lines of pages, one output file each.
 
     Batch size 1 and no reordering: padding in a batch changes predictions, and scores compare what the network wrote.
 
@@ -150,7 +150,7 @@ def predict_command(
 def segment_command(
     version: str, *, pages: Sequence[tuple[str, str]], model: str, device: str, precision: str, threads: int
 ) -> list[str]:
-    """Return the command that finds the lines and regions of images, one ALTO file each: 7.1.1 writes no types into PAGE that anyone reads.
+    """The command that finds the lines and regions of images, one ALTO file each: 7.1.1 writes no types into PAGE that anyone reads.
 
     Args:
         version: of kraken.

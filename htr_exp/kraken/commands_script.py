@@ -87,7 +87,7 @@ def script(
     segmenter: bool = False,
     reach: str | None = None,
 ) -> str:
-    """Return the text of commands.sh.
+    """The text of commands.sh.
 
     Args:
         training: every setting.
@@ -169,7 +169,7 @@ class _Call:
     task: Task
 
     def begun(self, steps: _Steps, output: str, until: int | None = None) -> list[str]:
-        """Return the command that begins it."""
+        """The command that begins it."""
         return train_command(
             self.version, self.training, device=self.device, workers=self.workers, seed=self.seed, train=steps.train,
             validation=steps.validation, output=output, base=None if self.spec else "$BASE", spec=self.spec, task=self.task,
@@ -205,13 +205,13 @@ class _Steps(ABC):
 
     @abstractmethod
     def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
-        """Return the lines that make of the staged pages what is trained on."""
+        """The lines that make of the staged pages what is trained on."""
 
     @abstractmethod
     def predict(
         self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
     ) -> list[str]:
-        """Return the lines that predict what is held out."""
+        """The lines that predict what is held out."""
 
 
 class _Recognition(_Steps):
@@ -292,7 +292,7 @@ def _legs(call: _Call, steps: _Steps) -> list[str]:
 
 
 def _exact_legs(call: _Call, steps: _Steps) -> list[str]:
-    """Return the legs of an exact training, whose end and best epoch are ours to find in kraken's log."""
+    """The legs of an exact training, whose end and best epoch are ours to find in kraken's log."""
     training, log = call.training, '"$OUT/train/log.txt"'
     spent = f"NR >= {training.min_epochs} && (least <= {steps.perfect} || NR - 1 - best >= {training.lag})"
     over = f" {spent} {{ over = 1; exit }}" if training.quit == "early" else ""

@@ -93,7 +93,7 @@ def load(name: str, *, use: Sequence[str] = (), environment: Mapping[str, str]) 
 
 
 def available(pattern: str, *, use: Sequence[str] = (), environment: Mapping[str, str]) -> list[str]:
-    """Return the modules whose names `module avail` finds for a pattern, in its order: those that begin with it, at least.
+    """The modules whose names `module avail` finds for a pattern, in its order: those that begin with it, at least.
 
     Raises:
         ModuleUnavailable: no module system here, or no such folder.
@@ -106,7 +106,7 @@ def available(pattern: str, *, use: Sequence[str] = (), environment: Mapping[str
 
 
 def system(environment: Mapping[str, str]) -> str | None:
-    """Return the module system and its version, e.g. `Lmod 8.7.32`, `Environment Modules 5.2.0`; None: there is none."""
+    """The module system and its version, e.g. `Lmod 8.7.32`, `Environment Modules 5.2.0`; None: there is none."""
     try:
         words = _ask("version", "", (), environment).words
     except ModuleUnavailable:
@@ -157,7 +157,7 @@ def _names(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _reason(words: str) -> str:
-    """Return the part of a module system's words that says what is wrong, on one line."""
+    """The part of a module system's words that says what is wrong, on one line."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", words)
     lines = [line.strip() for line in plain.splitlines()]
     first = next((number for number, line in enumerate(lines) if re.search(r"\berror\b", line, re.IGNORECASE)), None)

@@ -19,7 +19,7 @@ REPLACED = re.compile(r"Failed\. Replacing with sample (\d+)")
 
 
 def validation_of(line: str) -> dict[str, float] | None:
-    """Return the figures of a validation run, if a line tells of one, under the names that they have in the curve.
+    """The figures of a validation run, if a line tells of one, under the names that they have in the curve.
 
     Recognition: `val_cer`, `errors` and `characters`, raw code points after kraken's own normalisations; the rate is above
     1 where more was invented than stands there. Segmentation: `val_mean_iu`, `val_freq_iu`, `val_accuracy` and
@@ -38,7 +38,7 @@ def validation_of(line: str) -> dict[str, float] | None:
 
 
 def further_of(line: str) -> dict[str, float] | None:
-    """Return more figures of the validation run that was told of last: 7.1's detection of lines, as it counts."""
+    """More figures of the validation run that was told of last: 7.1's detection of lines, as it counts."""
     found = _LINES.search(line)
     return _finite(("val_bl_precision", "val_bl_recall", "val_bl_f1"), found) if found else None
 
@@ -49,5 +49,5 @@ def _finite(names: tuple[str, ...], found: re.Match[str]) -> dict[str, float]:
 
 
 def sanity_checks(version: str) -> int:
-    """Return how many validation runs it reports before the first epoch: 4.3.13 tries itself out on two batches."""
+    """How many validation runs it reports before the first epoch: 4.3.13 tries itself out on two batches."""
     return 1 if release(version) == "4.3" else 0

@@ -114,7 +114,7 @@ def _read(path: Path, file: BinaryIO) -> ModelHeader:
 
 
 def _read_coreml(file: BinaryIO, size: int) -> dict[str, str]:
-    """Return the user-defined metadata of a CoreML model."""
+    """The user-defined metadata of a CoreML model."""
     metadata: dict[str, str] = {}
     has_network = False
     for number, _, start, end in fields_of(file, 0, size):
@@ -160,7 +160,7 @@ def _coreml_header(path: Path, user_defined: dict[str, str]) -> ModelHeader:
 
 
 def _read_safetensors(file: BinaryIO, size: int) -> dict[str, Any]:
-    """Return the header of a safetensors file: eight bytes of length, JSON, then the tensors (its README, Format)."""
+    """The header of a safetensors file: eight bytes of length, JSON, then the tensors (its README, Format)."""
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
     if length > LONGEST_HEADER:
@@ -241,7 +241,7 @@ def _header(
 
 
 def _alphabet(codec: Any) -> tuple[str, ...]:
-    """Return what a codec can put out; kraken's is a mapping of graphemes to labels, older ones a list or a string."""
+    """What a codec can put out; kraken's is a mapping of graphemes to labels, older ones a list or a string."""
     if not codec or not isinstance(codec, dict | list | str) or not all(isinstance(item, str) for item in codec):
         raise Damaged("it is a recognition model without a codec: it cannot put out any character")
     return tuple(sorted(set(codec)))

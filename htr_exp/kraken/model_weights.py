@@ -37,7 +37,7 @@ _OF_LSTM = re.compile(r"(?P<layer>.+\.)(?P<kind>weight|bias)_(?P<of>ih|hh)_(?P<e
 
 
 def weights_digest(path: Path) -> str:
-    """Return the SHA-256 of a model's weights.
+    """The SHA-256 of a model's weights.
 
     Where a network cannot be taken to pieces it is that of its bytes, which a conversion changes.
 
@@ -112,6 +112,6 @@ def _gates(value: bytes) -> list[bytes]:
 
 
 def _sum(*vectors: bytes) -> bytes:
-    """Return the sum of vectors of 32 bit numbers, as numpy has it; of one alone, with no zero below zero."""
+    """The sum of vectors of 32 bit numbers, as numpy has it; of one alone, with no zero below zero."""
     total = array("f", [sum(values) for values in zip(*(array("f", vector) for vector in vectors), strict=True)])
     return total.tobytes()

@@ -35,7 +35,7 @@ Pair = tuple[Option, Option]  # 4.3.13, 7.1
 
 
 def same(*words: str) -> dict[str, str]:
-    """Return words that a release has, too."""
+    """Words that a release has, too."""
     return {word: word for word in words}
 
 
@@ -138,7 +138,7 @@ def _instead(key: str) -> str:
 
 
 def _typed(value: object) -> str:
-    """Return a value as a user types it."""
+    """A value as a user types it."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
@@ -157,7 +157,7 @@ _REMARKS: dict[Task, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def remarks(training: Training, version: str, task: Task = RECOGNITION) -> list[str]:
-    """Return what a version of kraken does otherwise than its settings say, one sentence each; for the record."""
+    """What a version of kraken does otherwise than its settings say, one sentence each; for the record."""
     if release(version) != "4.3":
         return []
     always, augmented = _REMARKS[task]
@@ -178,13 +178,13 @@ def remarks(training: Training, version: str, task: Task = RECOGNITION) -> list[
 
 
 def values_of(training: Training, device: str, workers: str) -> dict[str, Any]:
-    """Return every setting as kraken is to get it."""
+    """Every setting as kraken is to get it."""
     given = {**vars(training), "device": device, "workers": workers}
     return given | {key: value for key, value in OWN.items() if key in given and given[key] is None}
 
 
 def words_of(values: Mapping[str, Any], task: Task, index: int, *, group: bool) -> list[str]:
-    """Return the options for settings, those of the group or those of the subcommand."""
+    """The options for settings, those of the group or those of the subcommand."""
     argv: list[str] = []
     for key, options in OPTIONS[task].items():
         option, value = options[index], values[key]
@@ -201,5 +201,5 @@ def words_of(values: Mapping[str, Any], task: Task, index: int, *, group: bool) 
 
 
 def number(value: object) -> str:
-    """Return a value as kraken reads it."""
+    """A value as kraken reads it."""
     return repr(value) if isinstance(value, float) else str(value)

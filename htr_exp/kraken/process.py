@@ -15,7 +15,7 @@ from htr_exp.kraken import apptainer
 
 
 def settings(threads: int) -> dict[str, str]:
-    """Return the variables that kraken's programs run under whatever the user's shell says.
+    """The variables that kraken's programs run under whatever the user's shell says.
 
     COLUMNS is wide because kraken logs through rich, which breaks lines at the terminal's width even where there is none.
     """
@@ -31,7 +31,7 @@ def settings(threads: int) -> dict[str, str]:
 
 
 def environment(threads: int, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return all that kraken's programs find in their environment: ours, or `variables`, without what is not for them."""
+    """All that kraken's programs find in their environment: ours, or `variables`, without what is not for them."""
     given = os.environ if variables is None else variables
     kept = {name: value for name, value in given.items() if not name.startswith(("MLFLOW_", "SLURM_", "HYDRA_"))}
     return kept | settings(threads)
@@ -81,7 +81,7 @@ class Process:
                 self._on_line(raw.decode("utf-8", "replace").rstrip())
 
     def poll(self) -> int | None:
-        """Return the exit code once it has ended and been heard to its end, else None."""
+        """The exit code once it has ended and been heard to its end, else None."""
         code = self._process.poll()
         if code is not None:
             self._listener.join()

@@ -61,7 +61,7 @@ def _varint(file: BinaryIO, position: int, end: int) -> tuple[int, int]:
 
 
 def replaced(message: bytes, path: Sequence[int], change: Callable[[bytes], bytes]) -> bytes:
-    """Return a message with the fields at a path of field numbers changed; all others stay byte for byte.
+    """A message with the fields at a path of field numbers changed; all others stay byte for byte.
 
     Raises:
         Damaged: it is no such message, or was cut.
@@ -78,7 +78,7 @@ def replaced(message: bytes, path: Sequence[int], change: Callable[[bytes], byte
 
 
 def _encoded(value: int) -> bytes:
-    """Return a number as protobuf writes it: seven bits a byte, the lowest first."""
+    """A number as protobuf writes it: seven bits a byte, the lowest first."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -16,7 +16,7 @@ SPOKEN: dict[Release, str] = {"4.3": "4.3.13", "7.1": "7.1.x"}
 
 
 def release(version: str) -> Release:
-    """Return the release whose words a version of kraken takes.
+    """The release whose words a version of kraken takes.
 
     Raises:
         RuntimeUnavailableError: it is not supported.
@@ -31,7 +31,7 @@ def release(version: str) -> Release:
 
 
 def index_of(version: str) -> int:
-    """Return the place of a version's release in a pair (4.3.13, 7.1).
+    """The place of a version's release in a pair (4.3.13, 7.1).
 
     Raises:
         RuntimeUnavailableError: it is not supported.
@@ -40,7 +40,7 @@ def index_of(version: str) -> int:
 
 
 def unloadable(header: ModelHeader, version: str) -> str | None:
-    """Return why a version of kraken cannot load a model, with what to do; None if it can."""
+    """Why a version of kraken cannot load a model, with what to do; None if it can."""
     needed = str(header.metadata.get("_kraken_min_version") or "")
     if _numbers(needed) > _numbers(version):
         return f"it needs kraken {needed} or newer, and kraken {version} is to load it; choose another runtime or model"

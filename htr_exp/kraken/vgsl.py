@@ -37,7 +37,7 @@ class Step:
     dilation: int = 1
 
     def columns(self, before: int) -> int:
-        """Return how many columns it leaves of so many."""
+        """How many columns it leaves of so many."""
         reach = self.dilation * (self.kernel - 1)
         if self.kind == "pooling":
             return max((before - reach - 1) // self.stride + 1, 0)
@@ -59,7 +59,7 @@ class Network:
     steps: tuple[Step, ...]
 
     def columns(self, width: float, height: float, pad: int) -> int:
-        """Return the columns that are left of a line.
+        """The columns that are left of a line.
 
         Args:
             width: of the line in its page's image, pixels.
@@ -188,7 +188,7 @@ def _layers(spec: str, outputs: int, aspect: float) -> list[tuple[int, int]] | N
 
 
 def columns_needed(text: str, alphabet: Collection[str] = ()) -> int:
-    """Return how many columns CTC needs for a text: one a label, one more between equal neighbours.
+    """How many columns CTC needs for a text: one a label, one more between equal neighbours.
 
     Two equal labels side by side are told apart by a blank between them (Graves et al., "Connectionist Temporal
     Classification", ICML 2006, section 3.1).

@@ -99,7 +99,7 @@ class Score:
         return rate(self.word_errors, self.words)
 
     def to_json(self, *, per_page: bool = False) -> dict[str, Any]:
-        """Return the score as it stands in `results.json`.
+        """The score as it stands in `results.json`.
 
         Args:
             per_page: add the list `per_page`, one entry a page.
@@ -126,7 +126,7 @@ class Score:
 
 
 def rate(errors: int, units: int) -> float:
-    """Return edits per reference unit; over an empty reference 0 if nothing was recognised, else 1.
+    """Edits per reference unit; over an empty reference 0 if nothing was recognised, else 1.
 
     The second case is a decision, not mathematics: kraken gives NaN and dinglehopper infinity there, and neither can be
     averaged, compared or written as JSON. An empty reference among others needs no rule: its edits count in the sum.
@@ -211,7 +211,7 @@ def _line_counts(reference: str, hypothesis: str, codes: Codes) -> tuple[int, in
 
 
 def _clusters(text: str, codes: Codes) -> str | list[int]:
-    """Return a normalised text as a sequence with one element a grapheme cluster; itself where each is a code point."""
+    """A normalised text as a sequence with one element a grapheme cluster; itself where each is a code point."""
     if text.isascii() or JOINING.search(text) is None:
         return text
     pattern = CLUSTER if BEYOND_MARKS.search(text) else MARKED_CLUSTER

@@ -56,6 +56,6 @@ def _joined(displayed: Iterable[str]) -> str:
 
 
 def bag_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
-    """Return the fewest words to change, add or take away until two bags of words are equal."""
+    """The fewest words to change, add or take away until two bags of words are equal."""
     expected, found = Counter(reference), Counter(hypothesis)
     return max((expected - found).total(), (found - expected).total())

@@ -50,7 +50,7 @@ class Preemption:
 
 
 def partitions() -> dict[str, Partition]:
-    """Return the partitions that the present user sees.
+    """The partitions that the present user sees.
 
     Raises:
         SlurmSilent: sinfo does not answer.
@@ -81,7 +81,7 @@ def _partition(name: str, kinds: Sequence[Sequence[str]]) -> Partition:
 
 
 def configuration() -> Configuration:
-    """Return how the cluster is set up.
+    """How the cluster is set up.
 
     Raises:
         SlurmSilent: the controller does not answer.
@@ -109,7 +109,7 @@ def configuration() -> Configuration:
 
 
 def partition_preemption(nodes: Mapping[str, Mapping[str, str]]) -> dict[str, Preemption]:
-    """Return the partitions whose jobs may be preempted by those of other partitions, where Slurm goes by partitions.
+    """The partitions whose jobs may be preempted by those of other partitions, where Slurm goes by partitions.
 
     Args:
         nodes: of each partition, as `node_states` returns them: only jobs on the same nodes meet.
@@ -137,7 +137,7 @@ def partition_preemption(nodes: Mapping[str, Mapping[str, str]]) -> dict[str, Pr
 
 
 def qos_preemption(default_mode: str) -> dict[str, Preemption]:
-    """Return the QOS whose jobs may be preempted by those of other QOS, where Slurm goes by QOS.
+    """The QOS whose jobs may be preempted by those of other QOS, where Slurm goes by QOS.
 
     Args:
         default_mode: what becomes of a job whose QOS does not say it.
@@ -163,12 +163,12 @@ def qos_preemption(default_mode: str) -> dict[str, Preemption]:
 
 
 def _kind(mode: str) -> str:
-    """Return the one of several words of a PreemptMode that says what becomes of a job: GANG,SUSPEND suspends it."""
+    """The one of several words of a PreemptMode that says what becomes of a job: GANG,SUSPEND suspends it."""
     return next((word for word in ("SUSPEND", "REQUEUE", "CANCEL") if word in mode.upper()), mode)
 
 
 def node_states() -> dict[str, dict[str, str]]:
-    """Return the nodes of each partition with their states: idle, mixed, allocated, down, drained, ...
+    """The nodes of each partition with their states: idle, mixed, allocated, down, drained, ...
 
     Raises:
         SlurmSilent: sinfo does not answer.

@@ -116,7 +116,7 @@ def _of_exit(job: Job, words: Failure | None) -> str:
 
 
 def plain(state: str) -> str:
-    """Return Slurm's word for a job's state as a user says it."""
+    """Slurm's word for a job's state as a user says it."""
     return WORDS.get(state, state.lower().replace("_", " "))
 
 

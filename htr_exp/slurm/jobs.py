@@ -52,7 +52,7 @@ COLUMNS = {"JobArrayID": 40, "State": 20, "TimeLeft": 20, "StartTime": 24, "EndT
 
 
 def queue(others: Iterable[str] = ()) -> dict[str, Job]:
-    """Return the present user's jobs, tasks of arrays one by one, with those that ended a moment ago.
+    """The present user's jobs, tasks of arrays one by one, with those that ended a moment ago.
 
     Args:
         others: names of users whose jobs are wanted, too; names that this machine does not know are left out.
@@ -91,7 +91,7 @@ def _rows_of_queue(text: str) -> Iterator[Job]:
 
 
 def _of_wait(text: str) -> str | None:
-    """Return what squeue calls an exit code, the status of wait(2), as sacct writes it: 768 is 3:0, 9 is 0:9."""
+    """What squeue calls an exit code, the status of wait(2), as sacct writes it: 768 is 3:0, 9 is 0:9."""
     if ":" in text or not text.isdigit():
         return text or None
     status = int(text)
@@ -103,7 +103,7 @@ def _of_shell(code: int) -> int:
 
 
 def accounts(ids: Iterable[str], since: str) -> dict[str, Job]:
-    """Return what accounting knows of jobs, the latest record of each.
+    """What accounting knows of jobs, the latest record of each.
 
     Args:
         ids: 123, 123_4; more may be returned (other tasks of the same arrays).

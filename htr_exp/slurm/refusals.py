@@ -46,7 +46,7 @@ def meaning(words: str, settings: Settings) -> Problem:
 
 
 def _typed(settings: Settings, *keys: str) -> str:
-    """Return keys with their values as they are typed; those that are set, or the first."""
+    """Keys with their values as they are typed; those that are set, or the first."""
     values = {key: settings.get(key) for key in keys}
     return " ".join(f"slurm.{key}={value}" for key, value in values.items() if value is not None) or f"slurm.{keys[0]}"
 

@@ -47,7 +47,7 @@ class Work:
 
 
 def script(work: Work, jobs: int) -> str:
-    """Return the sbatch script exactly as `submit` sends it.
+    """The sbatch script exactly as `submit` sends it.
 
     Args:
         work: what is asked for.
@@ -82,7 +82,7 @@ def submit(work: Work, function: Callable[..., Any], calls: Sequence[tuple[Any, 
 
 
 def log_of(work: Work, job: str) -> Path:
-    """Return the file that gets everything a job's processes say."""
+    """The file that gets everything a job's processes say."""
     return work.folder / f"{job}_0_log.out"
 
 

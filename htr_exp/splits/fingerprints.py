@@ -79,7 +79,7 @@ class Fingerprint:
     names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as fingerprints.json holds it."""
+        """Itself as fingerprints.json holds it."""
         return {
             "role": self.role,
             "page": self.name,
@@ -96,7 +96,7 @@ class Fingerprint:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Fingerprint:
-        """Return what `to_json` wrote.
+        """What `to_json` wrote.
 
         Raises:
             KeyError, TypeError, ValueError, zlib.error: it did not.
@@ -142,12 +142,12 @@ class Lineage:
     listed: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for the record, without the pages."""
+        """The form in which the record holds it, without the pages."""
         return {"trained_on": self.known, "sources": list(self.sources), "pages": len(self.pages)}
 
 
 def of_run(pages: Iterable[Fingerprint], base: Lineage | None) -> dict[str, Any]:
-    """Return fingerprints.json: what a model of this run will have seen, through all the models it comes from.
+    """fingerprints.json: what a model of this run will have seen, through all the models it comes from.
 
     Args:
         pages: those that the run itself trains on and selects by.
@@ -162,7 +162,7 @@ def of_run(pages: Iterable[Fingerprint], base: Lineage | None) -> dict[str, Any]
 
 
 def read(said: Mapping[str, Any], run: str) -> Lineage:
-    """Return what a run's fingerprints.json says.
+    """What a run's fingerprints.json says.
 
     Args:
         said: its content.
@@ -177,7 +177,7 @@ def read(said: Mapping[str, Any], run: str) -> Lineage:
 
 
 def for_model(lineage: Lineage) -> dict[str, Any]:
-    """Return what is written into a model, all but the digest of its weights."""
+    """What is written into a model, all but the digest of its weights."""
     sources = list(dict.fromkeys([*lineage.sources, *(page.source for page in lineage.pages)]))
     place = {source: number for number, source in enumerate(sources)}
     rows = [
@@ -203,7 +203,7 @@ def for_model(lineage: Lineage) -> dict[str, Any]:
 
 
 def of_model(said: Any, weights: str) -> Lineage:
-    """Return what a model says of the pages it has seen.
+    """What a model says of the pages it has seen.
 
     Args:
         said: the value of its key; whoever made the model wrote it.
@@ -238,24 +238,24 @@ def _page(row: list[Any], sources: tuple[str, ...]) -> Fingerprint:
 
 
 def _plain(text: Any) -> str:
-    """Return a text of a foreign file that a terminal can show."""
+    """A text of a foreign file that a terminal can show."""
     return "".join(sign if sign.isprintable() else "?" for sign in str(text)[:_NAME])
 
 
 def sketch_of(letters: str) -> tuple[int, ...]:
-    """Return the smallest hashes of a text's shingles: a sample by which two texts are compared, as in `shared_share`."""
+    """The smallest hashes of a text's shingles: a sample by which two texts are compared, as in `shared_share`."""
     return tuple(sorted(hashes_of(letters))[:_SKETCH])
 
 
 def hashes_of(letters: str) -> set[int]:
-    """Return the hashes of all shingles of a text."""
+    """The hashes of all shingles of a text."""
     code = letters.replace(BREAK, "").encode("utf-16-le", "surrogatepass")  # two bytes a letter in every script
     width = 2 * SHINGLE
     return {zlib.crc32(code[start : start + width]) & _HASH for start in range(0, len(code) - width + 1, 2)}
 
 
 def shared_share(sketch: tuple[int, ...], hashes: set[int]) -> float:
-    """Return which share of the shorter text's shingles is in the other, estimated; 0 where too few can be compared.
+    """Which share of the shorter text's shingles is in the other, estimated; 0 where too few can be compared.
 
     Both are sampled alike: by their hashes up to the largest of the sketch (A. Z. Broder: On the resemblance and
     containment of documents, 1997).

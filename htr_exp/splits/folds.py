@@ -16,7 +16,7 @@ FEW = 12
 
 
 def folds(by: Grouping) -> list[str]:
-    """Return the groups that can be left out, by name.
+    """The groups that can be left out, by name.
 
     Raises:
         DatasetError: a group has the name that means all of them.
@@ -148,7 +148,7 @@ def leave_out(
 
 
 def _beside(side: str, held: Sequence[SplitPage], others: Sequence[SplitPage], kin: dict[str, Group]) -> dict[str, str]:
-    """Return which of the other pages must not be used beside a held-out side, and why."""
+    """Which of the other pages must not be used beside a held-out side, and why."""
     names = {page.name for page in held}
     found = {}
     for page in others:

@@ -29,7 +29,7 @@ def made(
     *,
     together: Iterable[Collection[str]] = (),
 ) -> Split:
-    """Return the split that an experiment asks for.
+    """The split that an experiment asks for.
 
     Args:
         experiment: its rules checked.
@@ -95,7 +95,7 @@ def has_folds(experiment: Experiment) -> bool:
 
 
 def folds(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) -> list[str]:
-    """Return what `split.fold` may be, for a split that has folds.
+    """What `split.fold` may be, for a split that has folds.
 
     Raises:
         DatasetError: the pages cannot be grouped so.
@@ -107,7 +107,7 @@ def folds(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) ->
 
 
 def with_fold(composed: Composed, fold: str) -> Composed:
-    """Return an experiment for one of the folds, as if that had been typed."""
+    """An experiment for one of the folds, as if that had been typed."""
     experiment = composed.experiment
     return Composed(
         replace(experiment, split=replace(experiment.split, fold=fold)),

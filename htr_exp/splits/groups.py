@@ -59,22 +59,22 @@ class Grouping:
         return self.by if self.by in BUILT_IN else f"value of {self.by}"
 
     def counted(self, number: int) -> str:
-        """Return how many groups there are, with the verb."""
+        """How many groups there are, with the verb."""
         return f"{'is' if number == 1 else 'are'} {counted(number, self.single, self.several)}"
 
     def named(self, page: SplitPage) -> str:
-        """Return a page's group as people read it."""
+        """A page's group as people read it."""
         return f"{self.by} {self.of[page.name]}"
 
 
 def image_name(page: SplitPage) -> str:
-    """Return a page's image as its dataset folder sees it, `/` between parts."""
+    """A page's image as its dataset folder sees it, `/` between parts."""
     below = Path(posixpath.relpath(page.image, page.xml.parent))
     return posixpath.normpath(PurePosixPath(page.name).parent / below)
 
 
 def grouped(pages: Sequence[SplitPage], by: str, metadata: Metadata | None = None) -> Grouping:
-    """Return the group of every page.
+    """The group of every page.
 
     Args:
         pages: all pages.
@@ -161,12 +161,12 @@ def joined(pages: Sequence[SplitPage], keys: Sequence[Mapping[str, str]]) -> lis
 
 
 def in_order(groups: Sequence[Group], seed: int) -> list[Group]:
-    """Return groups in the order that a seed and their images decide, whatever their names, order, place and transcription."""
+    """Groups in the order that a seed and their images decide, whatever their names, order, place and transcription."""
     return sorted(groups, key=lambda group: rank(seed, group))
 
 
 def rank(seed: int, group: Sequence[SplitPage]) -> tuple[list[str], str]:
-    """Return what orders a group: the SHA-256 of seed and each image, that of the smallest image digest first.
+    """What orders a group: the SHA-256 of seed and each image, that of the smallest image digest first.
 
     A correction of the transcription changes no rank, another page of the group hardly ever. Names decide between groups of
     the same images alone.

@@ -48,7 +48,7 @@ class Leak:
     measure: str
 
     def to_json(self) -> dict[str, str]:
-        """Return it for the record."""
+        """The form in which the record holds it."""
         return {
             "page": self.page,
             "side": self.side,
@@ -91,7 +91,7 @@ class LeakageReport:
         return self._by_kind(accepted=True)
 
     def record(self) -> dict[str, Any]:
-        """Return what provenance.json says: what was accepted, with its pages, and what is known of the base model."""
+        """What provenance.json says: what was accepted, with its pages, and what is known of the base model."""
         return {
             "accepted": {
                 kind: {"count": len(found), "pairs": [leak.to_json() for leak in found[:_RECORDED]]}
@@ -102,7 +102,7 @@ class LeakageReport:
         }
 
     def fingerprints(self) -> dict[str, Any]:
-        """Return fingerprints.json, by which runs that start from this one's model know what it has seen."""
+        """fingerprints.json, by which runs that start from this one's model know what it has seen."""
         return fingerprints.of_run(self.learnt, self.models.get("base_model"))
 
     def origins(self) -> Iterator[str]:

@@ -16,7 +16,7 @@ SAME = "of the same image"
 def drawn(
     placed: Mapping[str, Sequence[SplitPage]], by: Grouping, seed: int, relatives: Sequence[Group]
 ) -> dict[str, str]:
-    """Return why pages of a drawn split are where they are."""
+    """Why pages of a drawn split are where they are."""
     kin = {page.name: group for group in relatives if len(group) > 1 for page in group}
     why = {}
     for side, pages in placed.items():

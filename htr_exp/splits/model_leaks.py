@@ -32,7 +32,7 @@ def seen_before(
     lineage: Lineage,
     settings: Leakage,
 ) -> dict[str, tuple[Fingerprint, str]]:
-    """Return the pages held out that a model has seen: what of its pages each is, and how that is known.
+    """The pages held out that a model has seen: what of its pages each is, and how that is known.
 
     A test page must not have been seen in any way. A validation page must not have been learnt from, for it decides
     which epoch is kept and how long training lasts, and its score is shown; that a model before was selected by it too
@@ -105,7 +105,7 @@ def _by_digest(pages: Iterable[GuardedPage], lineage: Lineage) -> list[_Seen]:
 
 
 def _by_name(pages: Mapping[str, GuardedPage], lineage: Lineage) -> list[_Seen]:
-    """Return the pages that a list names; runs and models are not recognised by names, which many datasets share."""
+    """The pages that a list names; runs and models are not recognised by names, which many datasets share."""
     listed = [learnt for learnt in lineage.pages if learnt.listed]
     files = {name: (name, str(page.image)) for name, page in pages.items()} if listed else {}
     return [(pages[name], learnt, f"the same name in {lineage.listed}") for name, learnt in same_names(listed, files)]

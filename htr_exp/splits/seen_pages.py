@@ -24,7 +24,7 @@ def lineage(
     key: str = "model",
     cache: Path | None = None,
 ) -> Lineage:
-    """Return what is known of the training data of a model.
+    """What is known of the training data of a model.
 
     Neither its place nor its name counts: what is written into it is kept by copies and conversions, and a run is its own
     if the run's best model has its weights.
@@ -63,7 +63,7 @@ def lineage(
 
 
 def _known(accounts: Iterable[Lineage]) -> Known:
-    """Return how far accounts of one model's training pages go together: as far as the one that knows most."""
+    """How far accounts of one model's training pages go together: as far as the one that knows most."""
     found = {account.known for account in accounts}
     return "known" if "known" in found else "in part" if "in part" in found else "unknown"
 

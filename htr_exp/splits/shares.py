@@ -50,7 +50,7 @@ def along(pages: Sequence[int], shares: Sequence[float], *, every: bool = True) 
 
 
 def spread(groups: Sequence[Mapping[str, int]], shares: Sequence[float]) -> list[int]:
-    """Return the side of each group, so that each side has its share of all pages and of the pages of every value.
+    """The side of each group, so that each side has its share of all pages and of the pages of every value.
 
     Least squares: of each value, relative to its pages, and as heavily as all values together of the sum. Groups are placed
     one after the other where they are missing most, then moved and exchanged while that brings anything nearer. Where they are
@@ -117,7 +117,7 @@ class _Placing:
                 return
 
     def _change(self, index: int, side: int, sign: int) -> float:
-        """Return what adding a group to a side (1), or taking it away (-1), adds to the squares."""
+        """What adding a group to a side (1), or taking it away (-1), adds to the squares."""
         off = self.off[side]
         return sum(
             self.weights[place] * pages * (2 * sign * off[place] + pages) for place, pages in self.vectors[index]

@@ -145,7 +145,7 @@ def first_pages(
 
 
 def _in_turn(pages: Sequence[SplitPage], of: Grouping) -> list[SplitPage]:
-    """Return pages in an order in which every value comes once before any comes twice, then each as often as its share says."""
+    """Pages in an order in which every value comes once before any comes twice, then each as often as its share says."""
     of_value: dict[str, list[SplitPage]] = {}
     for page in pages:
         of_value.setdefault(of.of[page.name], []).append(page)
@@ -158,21 +158,21 @@ def _in_turn(pages: Sequence[SplitPage], of: Grouping) -> list[SplitPage]:
 
 
 def bound(pages: Sequence[SplitPage], by: Grouping, relatives: Sequence[Group]) -> list[Group]:
-    """Return what a drawn split keeps whole: groups, joined where they have pages that must not be on two sides."""
+    """What a drawn split keeps whole: groups, joined where they have pages that must not be on two sides."""
     return joined(pages, [by.of, {page.name: str(number) for number, group in enumerate(relatives) for page in group}])
 
 
 def placed_by_share(
     groups: Sequence[Group], shares: Sequence[float], by: Grouping, stratify: Grouping | None
 ) -> list[int]:
-    """Return the side of each group, in order of rank: by the ranking alone where the groups are single pages without strata."""
+    """The side of each group, in order of rank: by the ranking alone where the groups are single pages without strata."""
     if stratify is None and by.by in ("page", "image"):
         return along([len(group) for group in groups], shares)
     return spread([strata(group, stratify) for group in groups], shares)
 
 
 def strata(group: Group, of: Grouping | None) -> dict[str, int]:
-    """Return how many pages of each value a group has, in the order of their images; without values all pages are one."""
+    """How many pages of each value a group has, in the order of their images; without values all pages are one."""
     found: dict[str, int] = {}
     for page in sorted(group, key=lambda page: (page.image_digest, page.name)):
         value = of.of[page.name] if of else ""
@@ -208,7 +208,7 @@ def frozen(
     fold: str | None = None,
     notes: Iterable[str] = (),
 ) -> Split:
-    """Return a split of pages that were placed; the others are unused."""
+    """A split of pages that were placed; the others are unused."""
     names = {side: tuple(sorted(page.name for page in placed[side])) for side in NAMES}
     used = {name for side in NAMES for name in names[side]}
     return Split(

@@ -48,7 +48,7 @@ class Names:
                 self._known.setdefault(unicodedata.normalize("NFC", alias), set()).add(page.name)
 
     def meant(self, typed: str) -> str:
-        """Return the page that a name means.
+        """The page that a name means.
 
         Raises:
             DatasetError: it means none, or several.
@@ -62,7 +62,7 @@ class Names:
 
 
 def read_list(path: Path) -> list[str]:
-    """Return the names in a list file: one a line, CRLF and BOM allowed, blank lines left out.
+    """The names in a list file: one a line, CRLF and BOM allowed, blank lines left out.
 
     Raises:
         DatasetError: the file cannot be read.
@@ -74,7 +74,7 @@ def read_list(path: Path) -> list[str]:
 
 
 def read_table(path: Path, *, page_column: str, column: str) -> dict[str, list[str]]:
-    """Return side -> page names from a CSV file; other words than train, validation (or val, dev) and test are refused.
+    """Side -> page names from a CSV file; other words than train, validation (or val, dev) and test are refused.
 
     Raises:
         DatasetError: the file cannot be read, lacks a column, or has another word in it.
@@ -93,7 +93,7 @@ def read_table(path: Path, *, page_column: str, column: str) -> dict[str, list[s
 
 
 def read_metadata(path: Path, *, page_column: str, pages: Sequence[NamedPage]) -> Metadata:
-    """Return what a table says of pages, which it names as lists do.
+    """What a table says of pages, which it names as lists do.
 
     Args:
         path: a CSV or TSV file.
@@ -128,7 +128,7 @@ def read_metadata(path: Path, *, page_column: str, pages: Sequence[NamedPage]) -
 
 
 def _rows(path: Path, *, needed: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Return a table's columns, and its rows with the number of the line on which each ends; blank rows are left out."""
+    """A table's columns, and its rows with the number of the line on which each ends; blank rows are left out."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             first = file.readline()

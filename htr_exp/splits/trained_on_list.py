@@ -24,7 +24,7 @@ Named = TypeVar("Named", str, Fingerprint)
 
 
 def read_list(path: Path, key: str, cache: Path | None = None) -> tuple[Fingerprint, ...]:
-    """Return the pages of a table (CSV or TSV) of what a model was trained on, those it was tested on left out.
+    """The pages of a table (CSV or TSV) of what a model was trained on, those it was tested on left out.
 
     A column `xml`, `page` or `image` names the page, `xml_sha256` and `image_sha256` have the digests of its files; one of
     the five is needed. `side` says train, validation or test (else: train). An image that is where `image` says, from the
@@ -88,7 +88,7 @@ def _table(path: Path, named: str) -> tuple[list[str], list[Mapping[str, str]]]:
 
 
 def same_names(listed: Sequence[Fingerprint], pages: Mapping[str, Sequence[str]]) -> list[tuple[str, Fingerprint]]:
-    """Return the pages that are listed by the name of one of their files, without its folder and its last suffix.
+    """The pages that are listed by the name of one of their files, without its folder and its last suffix.
 
     Where several pages, or several rows, have such a name, the folder above it must be the same, too.
 
@@ -108,7 +108,7 @@ def same_names(listed: Sequence[Fingerprint], pages: Mapping[str, Sequence[str]]
 
 
 def _by_stem(of: Sequence[tuple[Named, Sequence[str]]]) -> dict[str, dict[Named, set[str]]]:
-    """Return stem -> what has a file of such a name, and the folders in which."""
+    """Stem -> what has a file of such a name, and the folders in which."""
     found: dict[str, dict[Named, set[str]]] = {}
     for one, names in of:
         for name in names:

@@ -54,7 +54,7 @@ class User:
         leashed: bool = False,
         mounts: Sequence[Bind] = (),
     ) -> list[str]:
-        """Return the command line of a program in the image that may write in its folder."""
+        """The command line of a program in the image that may write in its folder."""
         return exec_command(
             self.image,
             argv,
@@ -136,7 +136,7 @@ def user(request: pytest.FixtureRequest, public_image: Path, public_folder: Path
 
 
 def alive_in(session: int) -> dict[int, str]:
-    """Return the processes of a session that have not ended, and the names of their programs."""
+    """The processes of a session that have not ended, and the names of their programs."""
     found = {}
     for state in Path("/proc").glob("[0-9]*/stat"):
         try:

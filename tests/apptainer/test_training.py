@@ -87,7 +87,7 @@ def test_killed_and_terminated_a_run_in_the_image_goes_on_and_leaves_nothing_beh
 
 
 def working_in(place: Path) -> list[str]:
-    """Return the processes, beside this one, that name the runs of a workspace."""
+    """The processes, beside this one, that name the runs of a workspace."""
     found = []
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         try:

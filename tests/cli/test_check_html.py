@@ -70,7 +70,7 @@ def test_many_lines_of_one_file_are_shown_as_often_as_asked_for(tmp_path: Path) 
 
 
 def red(picture: Image.Image) -> int:
-    """Return how many pixels have the colour of baselines."""
+    """How many pixels have the colour of baselines."""
     values = picture.convert("RGB").tobytes()
     pixels = zip(values[::3], values[1::3], values[2::3], strict=True)
     return sum(1 for r, g, b in pixels if r > 150 and g < 90 and b < 90)

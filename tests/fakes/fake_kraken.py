@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def commands(argv: list[str]) -> tuple[list[str], list[str] | None, list[str] | None]:
-    """Return the words of the group, of `segment` and of `ocr`."""
+    """The words of the group, of `segment` and of `ocr`."""
     ends = {name: argv.index(name) for name in ("segment", "ocr") if name in argv}
     ocr = argv[ends["ocr"] :] if "ocr" in ends else None
     found = argv[ends["segment"] : ends.get("ocr")] if "segment" in ends else None
@@ -120,7 +120,7 @@ def text_line(name: str, line: ElementTree.Element, tag: str) -> str:
 
 
 def points(element: ElementTree.Element, name: str) -> str:
-    """Return the points of a shape as ALTO writes them."""
+    """The points of a shape as ALTO writes them."""
     found = next((child.attrib["points"] for child in element if child.tag.endswith(f"}}{name}")), "")
     return found.replace(",", " ")
 
@@ -135,7 +135,7 @@ class Names:
             self.learnt = classes_of_model(model, "_full_class_mapping")
 
     def of(self, sort: str, kind: str) -> str | None:
-        """Return its name of a type: the type's output, called as its file says; None where it has none."""
+        """Its name of a type: the type's output, called as its file says; None where it has none."""
         learnt, called = self.learnt[sort], {number: name for name, number in self.called[sort].items()}
         if kind not in learnt and len(learnt) == 1:
             (kind,) = learnt
@@ -147,7 +147,7 @@ def escape(text: str) -> str:
 
 
 def missed(lines: list[tuple[str, str]], model: Path) -> set[str]:
-    """Return the ids of the lines that a segmenter does not find: the last ones of a page."""
+    """The ids of the lines that a segmenter does not find: the last ones of a page."""
     found = round(accuracy_of(model) * len(lines))
     return {line for line, _ in lines[found:]}
 

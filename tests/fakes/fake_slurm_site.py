@@ -43,7 +43,7 @@ class Site:
 
 
 def squeue_row(**values: str) -> str:
-    """Return a line as `squeue -O` writes it."""
+    """A line as `squeue -O` writes it."""
     given = {"State": "PENDING", "TimeLeft": "5:00:00", "StartTime": "N/A", "EndTime": "N/A", "RestartCnt": "0", "exit_code": "0",
              "Reason": "None"} | values  # fmt: skip
     return "".join(given.get(name, "").ljust(width)[:width] for name, width in COLUMNS.items()) + "\n"

@@ -18,7 +18,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz 0123456789"
 
 
 def scenario() -> dict[str, Any]:
-    """Return what the JSON file named by FAKE_KETOS says; without one nothing goes wrong.
+    """What the JSON file named by FAKE_KETOS says; without one nothing goes wrong.
 
     `only` limits it to calls that have this word among their arguments.
     """
@@ -43,7 +43,7 @@ def fail_if(play: dict[str, Any], stage: str) -> None:
 
 
 def varint(value: int) -> bytes:
-    """Return a number as protobuf writes it."""
+    """A number as protobuf writes it."""
     out = b""
     while value > 0x7F:
         out += bytes([value & 0x7F | 0x80])
@@ -52,12 +52,12 @@ def varint(value: int) -> bytes:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Return a protobuf field that holds bytes."""
+    """A protobuf field that holds bytes."""
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def network(meta: dict[str, Any]) -> bytes:
-    """Return a network of one convolution, whose weights are made from some metadata and from nothing else."""
+    """A network of one convolution, whose weights are made from some metadata and from nothing else."""
     numbers = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).digest()
     convolution = field(90, field(1, struct.pack("<32f", *numbers))) + field(91, field(1, struct.pack("<f", 0.0)))
     layer = field(1, b"C_0_conv") + field(100, convolution)
@@ -65,7 +65,7 @@ def network(meta: dict[str, Any]) -> bytes:
 
 
 def weights(**meta: Any) -> bytes:
-    """Return a tiny CoreML file as kraken writes it; the metadata makes each one's weights its own."""
+    """A tiny CoreML file as kraken writes it; the metadata makes each one's weights its own."""
     meta = {
         "model_type": "recognition",
         "seg_type": "baselines",
@@ -87,7 +87,7 @@ FIRST = 2
 
 
 def segmentation_weights(named: Classes, learnt: Classes | None = None, **meta: Any) -> bytes:
-    """Return a tiny CoreML file of a segmenter as kraken writes it.
+    """A tiny CoreML file of a segmenter as kraken writes it.
 
     Args:
         named: what its outputs are called (`class_mapping`).
@@ -106,7 +106,7 @@ def segmentation_weights(named: Classes, learnt: Classes | None = None, **meta: 
 
 
 def metadata_of(model: Path) -> dict[str, Any]:
-    """Return the `kraken_meta` of a model of `weights` or `segmentation_weights`."""
+    """The `kraken_meta` of a model of `weights` or `segmentation_weights`."""
     content = model.read_bytes()
     start = content.index(b"{", content.index(b"kraken_meta"))
     found: dict[str, Any] = json.JSONDecoder().raw_decode(content[start:].decode("utf-8", "replace"))[0]
@@ -114,12 +114,12 @@ def metadata_of(model: Path) -> dict[str, Any]:
 
 
 def classes_of_model(model: Path, key: str = "class_mapping") -> Classes:
-    """Return the classes of a segmenter."""
+    """The classes of a segmenter."""
     return {sort: dict(metadata_of(model)[key][sort]) for sort in ("baselines", "regions")}
 
 
 def numbered(pages: list[Path]) -> Classes:
-    """Return the classes of page files as kraken numbers them by itself: page by page, lines before regions."""
+    """The classes of page files as kraken numbers them by itself: page by page, lines before regions."""
     found: Classes = {"baselines": {}, "regions": {}}
     following = FIRST
     for page in pages:
@@ -132,7 +132,7 @@ def numbered(pages: list[Path]) -> Classes:
 
 
 def resized(base: Classes, wanted: Classes, resize: str) -> Classes:
-    """Return the classes of a network as kraken 7.1 names them once it was resized to those of a training.
+    """The classes of a network as kraken 7.1 names them once it was resized to those of a training.
 
     Those that stay keep their order, with `new` lines before regions from the first number on; new ones follow, lines,
     then regions. Among new lines and among new regions the order is that of a Python set: here, the last name first.
@@ -155,7 +155,7 @@ def resized(base: Classes, wanted: Classes, resize: str) -> Classes:
 
 
 def types_of(page: Path) -> dict[str, list[str]]:
-    """Return the types of the lines and regions of a PAGE file, in the file's order, as kraken calls those without one."""
+    """The types of the lines and regions of a PAGE file, in the file's order, as kraken calls those without one."""
     found: dict[str, list[str]] = {"baselines": [], "regions": []}
     for element in ElementTree.parse(page).iter():
         if element.tag.endswith("}TextLine"):
@@ -166,19 +166,19 @@ def types_of(page: Path) -> dict[str, list[str]]:
 
 
 def type_of(element: ElementTree.Element, untyped: str) -> str:
-    """Return the type of a line or region of a PAGE file."""
+    """The type of a line or region of a PAGE file."""
     said = re.search(r"structure \{.*?type:\s*([^;}]*)", element.attrib.get("custom", ""))
     return said[1].strip() if said else untyped
 
 
 def accuracy_of(model: Path) -> float:
-    """Return how good a model of `weights` claims to be."""
+    """How good a model of `weights` claims to be."""
     found = re.search(rb'"(?:claimed|accuracy)": ([\d.]+)', model.read_bytes())
     return float(found[1]) if found else 0.5
 
 
 def lines_of(page: Path) -> list[tuple[str, str]]:
-    """Return (id, text) of every line of a PAGE file, in the file's order."""
+    """(id, text) of every line of a PAGE file, in the file's order."""
     found = []
     for line in ElementTree.parse(page).iter():
         if line.tag.endswith("}TextLine"):
@@ -188,7 +188,7 @@ def lines_of(page: Path) -> list[tuple[str, str]]:
 
 
 def baselines_of(page: Path) -> list[list[list[int]]]:
-    """Return the baseline of every line of a PAGE file, in the file's order."""
+    """The baseline of every line of a PAGE file, in the file's order."""
     return [
         [[int(number) for number in point.split(",")] for point in element.attrib["points"].split()]
         for element in ElementTree.parse(page).iter()

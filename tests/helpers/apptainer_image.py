@@ -11,7 +11,7 @@ CODE = {name: code for code, name in apptainer.PROCESSORS.items()}
 
 
 def sif(architecture: bytes = CODE[HERE], *, data: int = 5000, magic: bytes = b"SIF_MAGIC\0") -> bytes:
-    """Return a SIF file made by hand, laid out as Apptainer 1.4 writes them: header, room for 48 descriptors, two objects."""
+    """A SIF file made by hand, laid out as Apptainer 1.4 writes them: header, room for 48 descriptors, two objects."""
     first, each, room = 4096, 585, 48
     begin = first + room * each
     descriptors = [(0x4001, True, 1, 0xF0000001, 0, begin, 35), (0x4004, True, 3, 0xF0000001, 0, begin + 35, data)]
@@ -24,5 +24,5 @@ def sif(architecture: bytes = CODE[HERE], *, data: int = 5000, magic: bytes = b"
 
 
 def in_image(line: list[str]) -> list[str]:
-    """Return what a command line of `exec_command` runs in the image."""
+    """What a command line of `exec_command` runs in the image."""
     return line[next(number for number, word in enumerate(line) if word.endswith(".sif")) + 1 :]

@@ -20,7 +20,7 @@ UNKNOWN = ("noncharacter", "newer", "no such character")
 
 
 def odd_copies(tmp_path: Path) -> dict[Path, int]:
-    """Return the copy of every odd file that has one, and its number of lines as we report it."""
+    """The copy of every odd file that has one, and its number of lines as we report it."""
     found = {}
     for number, path in enumerate(odd_files.write(tmp_path / "odd")):
         folder = tmp_path / f"{number}"
@@ -35,7 +35,7 @@ def odd_copies(tmp_path: Path) -> dict[Path, int]:
 
 
 def real_copies(real_data: Path, tmp_path: Path) -> dict[Path, tuple[int, int]]:
-    """Return the copies of the dirty sets with the pages and lines that they have to hold."""
+    """The copies of the dirty sets with the pages and lines that they have to hold."""
     found = {}
     for start, numbers in COPIES.items():
         folder = only(real_data, f"dirty/{start}-*")

@@ -55,7 +55,7 @@ class Cluster:
         ).strip()
 
     def output(self, job: str) -> str:
-        """Return what a job of `submit` has printed so far."""
+        """What a job of `submit` has printed so far."""
         path = self.folder / f"job-{job}.out"
         return path.read_text() if path.exists() else ""
 
@@ -76,7 +76,7 @@ class Cluster:
         )
 
     def state(self, job: str) -> str:
-        """Return the first word of a job's state, from the queue or else from the accounts; empty if nobody knows it."""
+        """The first word of a job's state, from the queue or else from the accounts; empty if nobody knows it."""
         queue = subprocess.run(
             ["squeue", "-h", "-j", job, "-o", "%T"], env=self.variables, capture_output=True, text=True
         ).stdout.split()
@@ -90,12 +90,12 @@ class Cluster:
         return str(self.wait(lambda: (now := self.state(job)) in states and now, f"job {job} to be {states}"))
 
     def sacct(self, job: str) -> list[dict[str, str]]:
-        """Return all that the accounts know of a job, its earlier starts too, steps included."""
+        """All that the accounts know of a job, its earlier starts too, steps included."""
         lines = self.run("sacct", "-D", "-P", "-j", job, "-o", ",".join(ACCOUNT_FIELDS)).splitlines()
         return [dict(zip(ACCOUNT_FIELDS, line.split("|"))) for line in lines[1:]]
 
     def mails(self) -> list[str]:
-        """Return the mails since the test began: `time | address | subject`."""
+        """The mails since the test began: `time | address | subject`."""
         log = self.home / "log" / "mail.log"
         return log.read_text().splitlines()[self.mails_before :] if log.exists() else []
 
@@ -114,7 +114,7 @@ class Cluster:
         self.run("scancel", job)
 
     def jobs(self) -> list[str]:
-        """Return the numbers of the tests' jobs in the queue."""
+        """The numbers of the tests' jobs in the queue."""
         rows = (line.split(maxsplit=1) for line in self.run("squeue", "-h", "-o", "%F %Z").splitlines())
         return [job for job, folder in rows if Path(folder).is_relative_to(self.folder)]
 

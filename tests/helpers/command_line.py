@@ -16,7 +16,7 @@ from htr_exp.runs.selection import runs_in
 
 
 def changed(words: list[str], changes: Sequence[str]) -> list[str]:
-    """Return the words with those replaced whose key is given anew."""
+    """The words with those replaced whose key is given anew."""
     keys = {change.partition("=")[0] for change in changes}
     return [word for word in words if word.partition("=")[0] not in keys] + list(changes)
 
@@ -52,7 +52,7 @@ class CommandLine:
         return self(*self.training(*changes))
 
     def training(self, *changes: str) -> list[str]:
-        """Return the words that train the small experiment, with changes."""
+        """The words that train the small experiment, with changes."""
         flags = [change for change in changes if change.startswith("-")]
         rest = tuple(change for change in changes if not change.startswith("-"))
         return ["train", *flags, *changed(self.words, rest)]

@@ -24,13 +24,13 @@ class Scenario:
         self.file.write_text(json.dumps(values))
 
     def calls(self, verb: str | None = None) -> list[list[str]]:
-        """Return the arguments of each call so far, or of those of one verb (compile, train, convert, ocr)."""
+        """The arguments of each call so far, or of those of one verb (compile, train, convert, ocr)."""
         log = self.file.with_name("calls.jsonl")
         found = [json.loads(line)["argv"] for line in log.read_text().splitlines()] if log.exists() else []
         return [argv for argv in found if verb is None or verb in argv]
 
     def pids(self) -> list[int]:
-        """Return the process of each call."""
+        """The process of each call."""
         log = self.file.with_name("calls.jsonl")
         return [json.loads(line)["pid"] for line in log.read_text().splitlines()] if log.exists() else []
 

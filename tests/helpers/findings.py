@@ -19,7 +19,7 @@ MODULES = TESTS / "fakes" / "module_init.sh"
 
 
 def named(findings: Iterable[Finding]) -> dict[str, Finding]:
-    """Return findings by name. Every one is a sentence, and everything that is broken has a remedy."""
+    """Findings by name. Every one is a sentence, and everything that is broken has a remedy."""
     found = list(findings)
     for one in found:
         assert one.state in ("ok", "note", "warning", "error")

@@ -16,7 +16,7 @@ SCRIPT = TESTS / "helpers" / "read_with_kraken.py"
 
 
 def really(python: Path, files: Sequence[Path]) -> list[tuple[int | None, bool, str]]:
-    """Return what the kraken of a Python makes of files: lines, whether it stops, what it said."""
+    """What the kraken of a Python makes of files: lines, whether it stops, what it said."""
     run = subprocess.run(
         [str(python), str(SCRIPT)], input="\n".join(map(str, files)), capture_output=True, text=True, timeout=900
     )
@@ -52,7 +52,7 @@ def differences(python: Path, release: str, files: Sequence[Path]) -> list[str]:
 
 
 def lines_in(python: Path, folder: Path) -> tuple[int, int]:
-    """Return how many pages and lines the kraken of a Python reads in a folder."""
+    """How many pages and lines the kraken of a Python reads in a folder."""
     answers = really(python, sorted(folder.rglob("*.xml")))
     assert not [answer for answer in answers if answer[1]]
     return len(answers), sum(lines or 0 for lines, _, _ in answers)

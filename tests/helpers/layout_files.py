@@ -10,7 +10,7 @@ from helpers.page_files import page_line, page_xml
 
 
 def layout_region(name: str, kind: str | None, box: tuple[int, int, int, int] | None, *lines: str) -> str:
-    """Return a region of a PAGE file, a rectangle (left, top, right, bottom) or without a shape."""
+    """A region of a PAGE file, a rectangle (left, top, right, bottom) or without a shape."""
     custom = f' custom="structure {{type:{kind};}}"' if kind else ""
     coords = ""
     if box is not None:
@@ -20,7 +20,7 @@ def layout_region(name: str, kind: str | None, box: tuple[int, int, int, int] | 
 
 
 def layout_xml(*regions: str, image: str, size: tuple[int, int]) -> str:
-    """Return a PAGE file of regions."""
+    """A PAGE file of regions."""
     return page_xml("", image=image, size=size).replace(
         '<TextRegion id="r1" custom="structure {type:MainZone;}"><Coords points="0,0 0,200 300,200 300,0"/></TextRegion>',
         "".join(regions),
@@ -56,7 +56,7 @@ def make_layout_pages(folder: Path, pages: int = 6, lines: int = 5) -> Path:
 
 
 def layout_words(pages: Path, base: Path, ketos: Path) -> list[str]:
-    """Return the words of a small segmentation."""
+    """The words of a small segmentation."""
     return [
         "task=segmentation",
         f"dataset.path={pages}",

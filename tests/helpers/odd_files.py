@@ -15,7 +15,7 @@ def region(inside: str, name: str = "TextRegion", rest: str = 'id="r2"') -> str:
 
 
 def beside(more: str, lines: str = LINE) -> str:
-    """Return a page with something after its region."""
+    """A page with something after its region."""
     return page_xml(lines).replace("</TextRegion></Page>", f"</TextRegion>{more}</Page>")
 
 
@@ -179,7 +179,7 @@ def block(inside: str, name: str = "TextBlock", rest: str = 'ID="r2" HPOS="1" VP
 
 
 def among(more: str, lines: str = "") -> str:
-    """Return an ALTO file with something after its block."""
+    """An ALTO file with something after its block."""
     return alto_xml(lines or alto_line(1)).replace("</TextBlock></PrintSpace>", f"</TextBlock>{more}</PrintSpace>")
 
 

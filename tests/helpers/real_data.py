@@ -10,11 +10,11 @@ REAL_DATA = Path(value).resolve() if (value := os.environ.get("HTR_EXP_REAL_DATA
 
 
 def files_to_read(real_data: Path) -> list[Path]:
-    """Return every XML file of the clean and the dirty sets."""
+    """Every XML file of the clean and the dirty sets."""
     return [path for part in ("demo", "dev", "dirty") for path in sorted((real_data / part).rglob("*.xml"))]
 
 
 def only(real_data: Path, pattern: str) -> Path:
-    """Return the one folder of a pattern."""
+    """The one folder of a pattern."""
     (found,) = real_data.glob(pattern)
     return found

@@ -73,7 +73,7 @@ def narrow_pages(source: Path, to: Path, count: int) -> Path:
 
 
 def _within(shape: shapely.Geometry, scale: float, frame: tuple[int, int, int, int]) -> Points:
-    """Return the longest part of a shape, scaled, that is within a frame, as seen from its left edge."""
+    """The longest part of a shape, scaled, that is within a frame, as seen from its left edge."""
     scaled = shapely.transform(shape, lambda points: points * scale)
     parts = shapely.get_parts(shapely.clip_by_rect(scaled, *frame))
     part = max(parts, key=lambda one: one.length, default=None)
@@ -84,7 +84,7 @@ def _within(shape: shapely.Geometry, scale: float, frame: tuple[int, int, int, i
 
 
 def lists(folder: Path, train: int) -> list[str]:
-    """Return the words of a split: the first pages to train on, then one to validate, one to test."""
+    """The words of a split: the first pages to train on, then one to validate, one to test."""
     names = sorted(path.name for path in folder.glob("*.xml"))
     sides = {"train": names[:train], "validation": names[train : train + 1], "test": names[train + 1 : train + 2]}
     words = ["split=lists"]

@@ -59,7 +59,7 @@ def interrupt(place: Path, number: signal.Signals, *words: str, epochs: int) -> 
 
 
 def result(of: RunDir) -> Results:
-    """Return results.json."""
+    """results.json."""
     found = of.result()
     assert found is not None
     return found

@@ -30,17 +30,17 @@ def job_of(run: RunDir) -> str:
 
 
 def begun(run: RunDir) -> list[dict[str, Any]]:
-    """Return the rows of a run's starts, oldest first."""
+    """The rows of a run's starts, oldest first."""
     return [row for row in read_jsonl(run.starts) if "start" in row]
 
 
 def legs(run: RunDir) -> list[dict[str, Any]]:
-    """Return the rows of kraken's starts, oldest first."""
+    """The rows of kraken's starts, oldest first."""
     return [row for row in read_jsonl(run.starts) if "leg" in row]
 
 
 def resumed(run: RunDir) -> dict[str, Any]:
-    """Return the row of kraken's first start after the run was begun a second time."""
+    """The row of kraken's first start after the run was begun a second time."""
     rows = read_jsonl(run.starts)
     return dict(next(row for row in rows[rows.index(begun(run)[1]) :] if "leg" in row))
 
@@ -83,13 +83,13 @@ def done_whole(run: RunDir, epochs: int, htr_exp: CommandLine, cluster: Cluster)
 
 
 def accounted(cluster: Cluster, job: str) -> list[str]:
-    """Return what the accounts say of each start of a job, the newest last."""
+    """What the accounts say of each start of a job, the newest last."""
     rows = [row for row in cluster.sacct(job) if row["JobID"] == job]
     # by submission, which every requeue renews: of a start that ended within its second the accounts know no Start
     return [row["State"].split()[0] for row in sorted(rows, key=lambda row: row["Submit"])]
 
 
 def processes_of(run: RunDir) -> list[list[str]]:
-    """Return the command lines of what runs for a run now, kraken's included: each names the folder."""
+    """The command lines of what runs for a run now, kraken's included: each names the folder."""
     found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
     return [words for words in found if any(word.startswith(str(run.path)) for word in words)]

@@ -56,7 +56,7 @@ def test_another_version_is_not_there(modulefiles: Path) -> None:
 
 
 def module_of(modulefiles: Path, **changes: Any) -> Runtime:
-    """Return the runtime group of runtime=module with that folder of modulefiles."""
+    """The runtime group of runtime=module with that folder of modulefiles."""
     given: dict[str, Any] = {"kraken": "4.3.13", "module": "kraken/4.3.13", "modulepath": [str(modulefiles)]}
     return Runtime(kind="module", fallback=False, mixed_versions=False, **(given | changes))
 

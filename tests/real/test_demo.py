@@ -21,7 +21,7 @@ def points(text: str) -> list[tuple[int, int]]:
 
 
 def read(path: Path) -> tuple[str, tuple[int, int], list[tuple[str, str, str, str]]]:
-    """Return image name, size and (id, baseline, polygon, text) of each line, with a reader that is not the package's."""
+    """Image name, size and (id, baseline, polygon, text) of each line, with a reader that is not the package's."""
     root = ET.parse(path).getroot()
     page = root.find(".//{*}Page")
     assert page is not None

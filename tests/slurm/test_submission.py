@@ -190,7 +190,7 @@ def test_a_workspace_that_nodes_cannot_write_is_told_with_the_next_step(
 
 
 def other_conf(cluster: Cluster, folder: Path, old: str, new: str) -> str:
-    """Return a copy of the cluster's slurm.conf with one setting changed, for SLURM_CONF."""
+    """A copy of the cluster's slurm.conf with one setting changed, for SLURM_CONF."""
     lines = Path("/etc/slurm/slurm.conf").read_text().splitlines()
     changed = [new if line.startswith(f"{old}=") else line for line in lines if line != new]
     assert changed != lines

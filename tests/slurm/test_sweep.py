@@ -29,7 +29,7 @@ def masters(runs: list[RunDir]) -> set[str]:
 
 
 def most_at_once(cluster: Cluster, master: str) -> int:
-    """Return how many tasks of an array ran at the same time, by the accounts: a start counts after an end of the same second."""
+    """How many tasks of an array ran at the same time, by the accounts: a start counts after an end of the same second."""
     rows = [row for row in cluster.sacct(master) if "." not in row["JobID"]]
     moments = sorted([(row["Start"], 1) for row in rows] + [(row["End"], -1) for row in rows])
     now, most = 0, 0

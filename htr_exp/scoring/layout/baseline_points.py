@@ -39,17 +39,17 @@ class Ticks:
         return np.maximum.reduceat(self.points, self.starts) if len(self.starts) else np.empty((0, 2))
 
     def gathered(self, lines: Integers) -> tuple[Integers, Integers]:
-        """Return the ticks of some lines: for each tick the place of its line in `lines`, and its own in `points`."""
+        """The ticks of some lines: for each tick the place of its line in `lines`, and its own in `points`."""
         counts = self.counts[lines]
         return np.repeat(np.arange(len(lines)), counts), ranges(self.starts[lines], counts)
 
     def means(self, values: Floats) -> Floats:
-        """Return the mean of each line over its ticks."""
+        """The mean of each line over its ticks."""
         return np.add.reduceat(values, self.starts) / self.counts if len(self.starts) else np.empty(0)
 
 
 def ticks_of(baselines: Sequence[Points]) -> Ticks:
-    """Return the ticks of baselines, none of them empty, where the published tool has them.
+    """The ticks of baselines, none of them empty, where the published tool has them.
 
     Tool: Transkribus BaseLineEvaluationScheme, `Util.normDesDist`. A baseline is drawn pixel by pixel, and every fifth
     pixel or so is kept, with the first and the last. A baseline of one point, of which the tool makes none, is one tick.
@@ -86,12 +86,12 @@ class Swarm(NamedTuple):
     at: tuple[Floats, ...]  # what distances are measured between, an axis each
 
     def some(self, chosen: Booleans) -> Swarm:
-        """Return the chosen points."""
+        """The chosen points."""
         return Swarm(self.number[chosen], self.along[chosen], tuple(axis[chosen] for axis in self.at))
 
 
 def nearest(here: Swarm, there: Swarm, reach: Floats) -> Floats:
-    """Return how far each point of `here` is from the nearest of `there`, in city-block distance; infinity without one.
+    """How far each point of `here` is from the nearest of `there`, in city-block distance; infinity without one.
 
     Args:
         here: the points to measure from.

@@ -28,7 +28,7 @@ class Side:
     shares: Floats  # of each pair: how much of the line the other one covers
 
     def together(self, keep: Booleans) -> Floats:
-        """Return how much of each line those of the other side cover together, in the pairs to keep."""
+        """How much of each line those of the other side cover together, in the pairs to keep."""
         best = np.zeros(len(self.ticks.points))
         chosen = keep[self.pair]
         np.maximum.at(best, self.index[chosen], self.scores[chosen])

@@ -52,7 +52,7 @@ class LineCounts:
 
 
 def share(covered: float, lines: int) -> float:
-    """Return a mean over lines; 1 where there is no line of which anything could be wrong.
+    """A mean over lines; 1 where there is no line of which anything could be wrong.
 
     So of a page without true lines all is found, and where nothing was predicted nothing is wrong: with no lines on either
     side precision and recall are 1, with invented lines alone they are 0 and 1, with missed ones alone 1 and 0, and the
@@ -62,7 +62,7 @@ def share(covered: float, lines: int) -> float:
 
 
 def harmonic(precision: float, recall: float) -> float:
-    """Return the harmonic mean of two shares; 0 if both are."""
+    """The harmonic mean of two shares; 0 if both are."""
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 

@@ -36,12 +36,12 @@ class PagePair:
 
 
 def kind(thing: Line | Region) -> str:
-    """Return the type by which a line or region is compared."""
+    """The type by which a line or region is compared."""
     return thing.type or UNTYPED
 
 
 def ranges(starts: NDArray[Any], counts: NDArray[Any]) -> Integers:
-    """Return the numbers `start, start + 1, ...`, so many of each, one after the other."""
+    """The numbers `start, start + 1, ...`, so many of each, one after the other."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     numbers: Integers = np.arange(total) + np.repeat(starts - (ends - counts), counts)

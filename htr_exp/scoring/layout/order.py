@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def order_agreement(places: Sequence[int]) -> float | None:
-    """Return the share of pairs of lines that are read in the same order on both sides; None with fewer than two lines.
+    """The share of pairs of lines that are read in the same order on both sides; None with fewer than two lines.
 
     It is 1 less the normalised Kendall tau distance, one of the two measures of Quirós and Vidal, Reading order detection
     on handwritten documents, 2022 (doi 10.1007/s00521-022-06948-5), taken over the lines that were found: 1 for the same

@@ -47,7 +47,7 @@ _SPLIT = _Pen("split", (230, 159, 0), 3, "knobbed")
 
 
 def draw_overlay(image: Image.Image, pair: PagePair, relations: Relations) -> Image.Image:
-    """Return the page, scaled down, with both layouts drawn on it and a legend with numbers below.
+    """The page, scaled down, with both layouts drawn on it and a legend with numbers below.
 
     True lines and regions are thin and grey. Predicted lines are drawn over them as what they are; of several things that
     a line can be, merged goes before split, and both before found and invented. A missed line is drawn where it is
@@ -150,12 +150,12 @@ def _entries(relations: Relations) -> Sequence[tuple[_Pen, str]]:
 
 
 def _swallowed(relations: Relations) -> set[int]:
-    """Return the true lines that a merged one runs over."""
+    """The true lines that a merged one runs over."""
     return {true for _, group in relations.merged for true in group}
 
 
 def _pieces_of_split(relations: Relations) -> set[int]:
-    """Return the predicted lines that are pieces of a split one, unless they are merged as well."""
+    """The predicted lines that are pieces of a split one, unless they are merged as well."""
     return {piece for _, pieces in relations.split for piece in pieces} - {line for line, _ in relations.merged}
 
 

@@ -92,7 +92,7 @@ def counted(reference: Sequence[Region], hypothesis: Sequence[Region]) -> tuple[
 
 
 def over_types(values: Iterable[float | None], predicted: int) -> float | None:
-    """Return the mean over the types that the truth has.
+    """The mean over the types that the truth has.
 
     Without any it is 0 if something was predicted; if not, None: there is nothing to be right or wrong about.
 
@@ -107,7 +107,7 @@ def over_types(values: Iterable[float | None], predicted: int) -> float | None:
 
 
 def polygons(outlines: Sequence[Sequence[tuple[int, int]]]) -> Any:
-    """Return outlines as valid shapely geometries: an array.
+    """Outlines as valid shapely geometries: an array.
 
     One that crosses itself becomes its parts; one of fewer than three points, or of no area, an empty polygon.
     """
@@ -123,7 +123,7 @@ def polygons(outlines: Sequence[Sequence[tuple[int, int]]]) -> Any:
 
 
 def _with_area(regions: Sequence[Region]) -> tuple[Any, Any]:
-    """Return the shapes of the regions that have an area, and their types."""
+    """The shapes of the regions that have an area, and their types."""
     shapes = polygons([region.polygon for region in regions])
     types = np.array([kind(region) for region in regions], dtype=object)
     keep = shapely.area(shapes) > 0
@@ -131,7 +131,7 @@ def _with_area(regions: Sequence[Region]) -> tuple[Any, Any]:
 
 
 def _areas(ours: Any, theirs: Any) -> tuple[float, float]:
-    """Return the areas of intersection and union of what two sets of shapes cover, px²."""
+    """The areas of intersection and union of what two sets of shapes cover, px²."""
     one, other = shapely.union_all(ours), shapely.union_all(theirs)
     whole = float(shapely.area(one))
     if shapely.equals_identical(one, other):  # computed, the intersection would differ in its last digits
@@ -141,7 +141,7 @@ def _areas(ours: Any, theirs: Any) -> tuple[float, float]:
 
 
 def _hits(ours: Any, theirs: Any) -> tuple[int, ...]:
-    """Return how many pairs there are, one to one, the best first, at each threshold."""
+    """How many pairs there are, one to one, the best first, at each threshold."""
     second, first = shapely.STRtree(ours).query(theirs)
     shared: Floats = shapely.area(shapely.intersection(ours[first], theirs[second]))
     whole = shapely.area(ours)[first] + shapely.area(theirs)[second] - shared

@@ -61,12 +61,12 @@ def relate(reference: Sequence[Line], hypothesis: Sequence[Line]) -> Relations:
 
 
 def with_baseline(lines: Sequence[Line]) -> list[int]:
-    """Return the places of the lines that have a baseline."""
+    """The places of the lines that have a baseline."""
     return [at for at, line in enumerate(lines) if line.baseline]
 
 
 def relations_of(compared: Coverage, true: Booleans, predicted: Booleans) -> Relations:
-    """Return what became of some lines of a page, as if there were no others.
+    """What became of some lines of a page, as if there were no others.
 
     Args:
         compared: all lines of the page.

@@ -42,7 +42,7 @@ class PageScore:
     regions_without_area: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return the score as an entry of `per_page`."""
+        """The score as an entry of `per_page`."""
         return {
             "page": self.page,
             "line_precision": self.lines.precision,
@@ -110,7 +110,7 @@ class Score:
         return sum(known) / len(known) if known else None
 
     def to_json(self, *, per_page: bool = True) -> dict[str, Any]:
-        """Return the score as it stands in `results.json`: figures on top, then `classes`, then `per_page`.
+        """The score as it stands in `results.json`: figures on top, then `classes`, then `per_page`.
 
         Args:
             per_page: add the list `per_page`, one entry a page.

@@ -66,7 +66,7 @@ def score_page(pair: PagePair) -> PageScore:
 
 
 def worst(score: Score, count: int) -> list[str]:
-    """Return the names of the pages with the lowest line F1, the lowest first, by name where it is the same."""
+    """The names of the pages with the lowest line F1, the lowest first, by name where it is the same."""
     return [page.page for page in sorted(score.per_page, key=lambda page: (page.lines.f1, page.page))[:count]]
 
 

@@ -14,7 +14,7 @@ BESIDE = 2 * SPACING  # pixels along a line within which a point of another coun
 
 
 def tolerances(ticks: Ticks) -> Floats:
-    """Return the tolerance of each true baseline of a page, in pixels, as the published tool computes it.
+    """The tolerance of each true baseline of a page, in pixels, as the published tool computes it.
 
     Source: Grüning et al., READ-BAD (arXiv 1705.03311), as in the tool of cBAD 2017 and 2019 (Transkribus
     BaseLineEvaluationScheme, `Util.calcTols`). The distance of a line is the least between one of its ticks and one of
@@ -33,7 +33,7 @@ def tolerances(ticks: Ticks) -> Floats:
 
 
 def _distances(ticks: Ticks) -> Floats:
-    """Return how far each line is from the next; infinity where there is none near."""
+    """How far each line is from the next; infinity where there is none near."""
     found = np.full(len(ticks.starts), np.inf)
     low, high = ticks.low, ticks.high
     tree = shapely.STRtree(shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1]))
@@ -63,7 +63,7 @@ def _distances(ticks: Ticks) -> Floats:
 
 
 def _directions(ticks: Ticks) -> Floats:
-    """Return the direction of each line's regression line as a unit vector (x, y); upright where it has no width."""
+    """The direction of each line's regression line as a unit vector (x, y); upright where it has no width."""
     if not len(ticks.starts):
         return np.empty((0, 2))
     centre = np.repeat(np.add.reduceat(ticks.points, ticks.starts) / ticks.counts[:, None], ticks.counts, axis=0)
@@ -76,7 +76,7 @@ def _directions(ticks: Ticks) -> Floats:
 
 
 def _least_possible(ticks: Ticks, directions: Floats, lines: Integers, others: Integers) -> Floats:
-    """Return for each pair what its distance cannot be less than: the gap between the other's box and the line."""
+    """For each pair what its distance cannot be less than: the gap between the other's box and the line."""
     across = directions[:, ::-1] * (-1.0, 1.0)
     pair = np.repeat(np.arange(len(ticks.starts)), ticks.counts)
     own = _dot(ticks.points, across[pair])
@@ -88,7 +88,7 @@ def _least_possible(ticks: Ticks, directions: Floats, lines: Integers, others: I
 
 
 def _across(ticks: Ticks, directions: Floats, lines: Integers, others: Integers) -> Floats:
-    """Return for each pair how near the other line comes, across the direction of the first."""
+    """For each pair how near the other line comes, across the direction of the first."""
     swarms = []
     for of in (lines, others):
         number, index = ticks.gathered(of)

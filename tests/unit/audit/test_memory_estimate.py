@@ -73,7 +73,7 @@ def test_a_job_on_the_cpu_that_asks_for_too_little_is_refused_before_it_is_queue
 
 @pytest.fixture
 def problems_of() -> Callable[..., list[str]]:
-    """Return all that is wrong with an experiment, changed by words."""
+    """All that is wrong with an experiment, changed by words."""
     from htr_exp.config.compose import compose_experiment
     from htr_exp.core.errors import ConfigError
     from htr_exp.pipeline.plan import make_plan

@@ -31,7 +31,7 @@ def named(file: Path) -> str:
 
 
 def defaults() -> dict[str, str]:
-    """Return group -> choice as config.yaml lists them."""
+    """Group -> choice as config.yaml lists them."""
     entries = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))["defaults"]
     found = {group: choice for entry in entries if isinstance(entry, dict) for group, choice in entry.items()}
     return {group: str(choice).replace("${task}", found["task"]) for group, choice in found.items() if group in GROUPS}

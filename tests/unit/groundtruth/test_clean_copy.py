@@ -41,7 +41,7 @@ def changed(made: Fixed, change: str) -> list[Change]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Return the digest of every file, with when it was last changed."""
+    """The digest of every file, with when it was last changed."""
     return {
         str(path.relative_to(folder)): f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.stat().st_mtime_ns}"
         for path in sorted(folder.rglob("*"))

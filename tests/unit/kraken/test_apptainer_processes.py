@@ -41,7 +41,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def as_in_an_image(shell: str, *argv: str, leashed: bool) -> list[str]:
-    """Return what the image's shell would be given, for a shell of ours."""
+    """What the image's shell would be given, for a shell of ours."""
     line = exec_command(
         Path("/k.sif"), argv, binds=[], environment={"A": "b"}, folder=Path("/"), gpu=False, leashed=leashed
     )
@@ -51,7 +51,7 @@ def as_in_an_image(shell: str, *argv: str, leashed: bool) -> list[str]:
 
 
 def alive_in(session: int) -> list[int]:
-    """Return the processes of a session that have not ended."""
+    """The processes of a session that have not ended."""
     found = []
     for state in Path("/proc").glob("[0-9]*/stat"):
         try:

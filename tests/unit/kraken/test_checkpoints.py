@@ -23,7 +23,7 @@ def trainer(tmp_path: Path, workspace: Path, fake_kraken4: Path, base_model: Pat
 
 
 def models(trainer: Trainer) -> list[int]:
-    """Return the epochs whose models are there."""
+    """The epochs whose models are there."""
     return sorted(EpochModels(trainer.run.training, RECOGNITION)._all())
 
 

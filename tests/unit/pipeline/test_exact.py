@@ -32,7 +32,7 @@ def figures(of: Trainer) -> list[tuple[int, float]]:
 
 
 def learnt(of: Trainer) -> bytes:
-    """Return what training left of its best epoch: the fake's checkpoints hold it."""
+    """What training left of its best epoch: the fake's checkpoints hold it."""
     checkpoint, is_weights = training.weights_of_best(of.run, of.settings, "7.1.1", RECOGNITION)
     assert not is_weights
     content = checkpoint.read_bytes()

@@ -53,7 +53,7 @@ Runs = Callable[[], list[RunDir]]
 
 
 def option(script: str, name: str) -> str | None:
-    """Return what a script says for an option of sbatch."""
+    """What a script says for an option of sbatch."""
     return next((line.split("=", 1)[-1] for line in script.splitlines() if line.startswith(f"#SBATCH --{name}")), None)
 
 
@@ -234,7 +234,7 @@ REFUSED = {
 
 @cache
 def asks_for_a_gpu() -> Any:
-    """Return a composed experiment, once for all tests."""
+    """A composed experiment, once for all tests."""
     return compose_experiment(["dataset=demo", "model=demo", *ONE]).experiment
 
 

@@ -25,7 +25,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sbatch:
 
 
 def settings(**changes: Any) -> Slurm:
-    """Return what slurm=publicgpu asks for, with changes."""
+    """What slurm=publicgpu asks for, with changes."""
     values: dict[str, Any] = {}
     for name in ("none", "template", "publicgpu"):
         values |= cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(conf_dir() / "slurm" / f"{name}.yaml")))

@@ -66,14 +66,14 @@ class Server:
             return False
 
     def runs(self, question: str) -> list[Any]:
-        """Return the runs that answer a question, without the parents of sweeps."""
+        """The runs that answer a question, without the parents of sweeps."""
         client = writer.client(self.uri)
         experiment = client.get_experiment_by_name(question)
         found = client.search_runs([experiment.experiment_id]) if experiment else []
         return [run for run in found if "htr_exp.uuid" in run.data.tags]
 
     def curve(self, run: Any) -> list[tuple[int, float]]:
-        """Return what the server has of the validation CER, in the order of the epochs."""
+        """What the server has of the validation CER, in the order of the epochs."""
         points = writer.client(self.uri).get_metric_history(run.info.run_id, "val_cer")
         return sorted((point.step, point.value) for point in points)
 
@@ -120,7 +120,7 @@ def curve_of(run: RunDir) -> list[tuple[int, float]]:
 
 
 def reporter_of(process: subprocess.Popen[str]) -> psutil.Process:
-    """Return the process that reports the run of a command line."""
+    """The process that reports the run of a command line."""
 
     def found() -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):

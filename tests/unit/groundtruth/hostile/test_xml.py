@@ -19,7 +19,7 @@ pytestmark = [
 
 
 def doctype(declarations: str, text: str = "") -> str:
-    """Return a page with a document type, and with a text or attribute that uses it."""
+    """A page with a document type, and with a text or attribute that uses it."""
     head, rest = PLAIN.split("\n", 1)
     return f"{head}\n<!DOCTYPE PcGts [{declarations}]>\n{rest}".replace("Incipit liber", text or "Incipit")
 
