@@ -48,8 +48,8 @@ class Maker:
         }  # fmt: skip
         run.seal({"experiment.yaml": yaml.safe_dump(experiment)})
         write_json(run.provenance, facts)
-        best = None if verb == "evaluate" else score(cer)
-        write_json(run.results, {"test": {"base": score(base), "best": best}, "validation": {"best": best}})
+        trained = {"test": {"base": score(base), "best": score(cer)}, "validation": {"best": score(cer)}}
+        write_json(run.results, {"test": {"model": score(base)}} if verb == "evaluate" else trained)
         run.seal({})
         run.seal_results()
         run.write_state(RunState.DONE)
