@@ -14,6 +14,7 @@ from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Stop
+from htr_exp.core.text import counted
 from htr_exp.pipeline import launch
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.provenance import PACKAGE
@@ -155,7 +156,7 @@ def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
             for run in runs:
                 run.write_state(
                     RunState.TIMED_OUT,
-                    reason=f"its time limit of {terms.time_min} minutes was over, after {used} requeues (slurm.max_requeues): "
+                    reason=f"its time limit of {counted(terms.time_min, 'minute')} was over, after {counted(used, 'requeue')} (slurm.max_requeues): "
                     "resume it, with slurm.time_min=... for more at a time",
                     stage=run.state().stage,
                 )

@@ -156,7 +156,7 @@ def test_after_the_last_requeue_the_time_is_over(
     code, said = node.end(process)
     assert (code, run.state().state) == (1, "timed_out"), said
     assert run.state().reason == (
-        "its time limit of 1 minutes was over, after 2 requeues (slurm.max_requeues): resume it, with slurm.time_min=... for "
+        "its time limit of 1 minute was over, after 2 requeues (slurm.max_requeues): resume it, with slurm.time_min=... for "
         "more at a time"
     )
     assert cluster.calls("scontrol") == []
