@@ -133,7 +133,10 @@ def first_pages(
         DatasetError: there are fewer.
     """
     by_name = {page.name: page for page in pages}
-    train = sorted((by_name[name] for name in split.pages["train"]), key=lambda page: rank(order_seed, [page]))
+    # the text tells pages of one image apart: their names and places are nobody's choice
+    train = sorted(
+        (by_name[name] for name in split.pages["train"]), key=lambda page: (rank(order_seed, [page]), page.digest)
+    )
     if count > len(train):
         raise DatasetError(f"split.train_pages={count}: the split has {counted(len(train), 'page')} to train on")
     if stratify is not None:

@@ -169,7 +169,8 @@ def test_characters_outside_the_table_stop_a_training(htr_exp: CommandLine, tmp_
     done = htr_exp.train(f"dataset.characters={table}", "--dry-run")
     assert done.code == 2
     assert f"dataset.characters={table}: " in done.stderr
-    assert "characters of the dataset are not in this table: 1 U+0031 (" in done.stderr
+    assert "6 characters of the dataset are not in this table: " in done.stderr
+    assert " 1 U+0031 (9 times, " in done.stderr
     assert "Traceback" not in done.stderr
 
 
