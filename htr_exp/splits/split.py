@@ -135,7 +135,7 @@ def first_pages(
     by_name = {page.name: page for page in pages}
     # the text tells pages of one image apart: their names and places are nobody's choice
     train = sorted(
-        (by_name[name] for name in split.pages["train"]), key=lambda page: (rank(order_seed, [page]), page.digest)
+        (by_name[name] for name in split.pages["train"]), key=lambda page: (rank(order_seed, [page])[0], page.digest)
     )
     if count > len(train):
         raise DatasetError(f"split.train_pages={count}: the split has {counted(len(train), 'page')} to train on")
