@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from htr_exp.core.files import read_jsonl
+from collections.abc import Sequence
+
 from htr_exp.runs.records import Resumptions, StartRecord
-from htr_exp.runs.run_dir import RunDir
 
 
-def resumptions(run: RunDir) -> Resumptions:
+def resumptions(records: Sequence[StartRecord]) -> Resumptions:
     """Where the training of a run was resumed.
 
     Each start of kraken that followed an interruption counts; the planned starts of legs do not. A resumption is exact where it
     began at the start of a leg, on the same device with the same kraken and loaders: an uninterrupted training begins there,
     too, with the same seed.
+
+    Args:
+        records: of starts.jsonl.
     """
-    records: list[StartRecord] = read_jsonl(run.starts)
     starts = [start for start in records if "leg" in start]
     resumed = [start for start in starts[1:] if not start.get("new_leg")]
     return {

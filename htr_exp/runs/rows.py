@@ -119,7 +119,7 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
         "left_s": status.left_s,
         "training_left_s": _training_left_s(under_way, epochs) if under_way else None,
         "restarts": _restarts(starts),
-        **resumptions(run),
+        **resumptions(starts),
         "requeued": status.requeued,
         "lost_epochs": sum(start.get("lost_epochs", 0) for start in starts),
         "job_log": str(status.log) if status.log else None,

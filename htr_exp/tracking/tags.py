@@ -130,7 +130,7 @@ def _slurm_tags(folder: Path) -> dict[str, Any]:
     rows = files.read_jsonl(run.starts)
     starts = [row for row in rows if "start" in row]
     legs = [row for row in rows if "leg" in row]
-    resumed = resumptions(run)
+    resumed = resumptions(rows)
     given = run.jobs
     jobs = [str(record["job"]) for record in given if record.get("job")]
     return {

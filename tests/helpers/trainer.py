@@ -16,6 +16,7 @@ from htr_exp.core.task import RECOGNITION, Epoch, Task
 from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import training
+from htr_exp.runs.records import StartRecord
 from htr_exp.runs.run_dir import RunDir
 
 
@@ -81,7 +82,7 @@ class Trainer:
         return [record["epoch"] for record in self.run.epochs()]
 
     @property
-    def starts(self) -> list[dict[str, Any]]:
+    def starts(self) -> list[StartRecord]:
         return read_jsonl(self.run.starts)
 
     def checkpoints(self, leg: str) -> dict[int, Path]:

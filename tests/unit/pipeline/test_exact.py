@@ -46,7 +46,7 @@ def test_killed_in_any_epoch_it_gives_the_same_model_and_curve(
     scenario.play(errors=ERRORS)
     whole = trainer("whole")
     expected = whole.start(**settings)
-    assert resumptions(whole.run) == {"resumed_at": [], "resumed_exactly": None}
+    assert resumptions(whole.starts) == {"resumed_at": [], "resumed_exactly": None}
     for at in range(expected.epochs):
         killed = trainer(f"killed-{at}")
         scenario.play(errors=ERRORS, die=signal.SIGKILL, at_epoch=at)
@@ -56,7 +56,7 @@ def test_killed_in_any_epoch_it_gives_the_same_model_and_curve(
         assert figures(killed) == figures(whole)
         assert learnt(killed) == learnt(whole)
         begun = at - at % settings["leg_epochs"]
-        assert resumptions(killed.run) == {"resumed_at": [begun], "resumed_exactly": True}
+        assert resumptions(killed.starts) == {"resumed_at": [begun], "resumed_exactly": True}
         assert sum(start["lost_epochs"] for start in killed.starts) == at - begun
 
 
@@ -70,7 +70,7 @@ def test_without_it_a_kill_within_a_leg_makes_another_model(trainer: Callable[[s
     killed.start()
     models = [next((one.run.training / "leg-01").glob("best_*")).read_bytes() for one in (whole, killed)]
     assert models[0] != models[1]
-    assert resumptions(killed.run) == {"resumed_at": [3], "resumed_exactly": False}
+    assert resumptions(killed.starts) == {"resumed_at": [3], "resumed_exactly": False}
 
 
 def test_a_leg_that_was_stopped_by_a_signal_begins_again(trainer: Callable[[str], Trainer], scenario) -> None:
@@ -81,7 +81,7 @@ def test_a_leg_that_was_stopped_by_a_signal_begins_again(trainer: Callable[[str]
     scenario.play()
     assert stopped.start() == expected
     assert learnt(stopped) == learnt(whole)
-    assert resumptions(stopped.run) == {"resumed_at": [3], "resumed_exactly": True}
+    assert resumptions(stopped.starts) == {"resumed_at": [3], "resumed_exactly": True}
 
 
 def test_patience_ends_it_within_a_leg(trainer: Callable[[str], Trainer], scenario) -> None:
@@ -130,4 +130,4 @@ def test_a_start_on_another_device_is_not_exact(trainer: Callable[[str], Trainer
     write_jsonl(one.run.starts, [{**row, "device": "cuda:0"} for row in one.starts])
     scenario.play()
     one.start()
-    assert resumptions(one.run) == {"resumed_at": [3], "resumed_exactly": False}
+    assert resumptions(one.starts) == {"resumed_at": [3], "resumed_exactly": False}
