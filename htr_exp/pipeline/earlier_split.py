@@ -62,6 +62,6 @@ def _asked_the_same(run: RunDir, dataset: str, split: dict[str, Any]) -> bool:
         facts = run.facts()
         if facts["dataset"]["name"] != dataset or facts["split"]["kind"] is None:
             return False
-        return bool(yaml.safe_load(run.experiment.read_text(encoding="utf-8"))["split"] == split)
+        return bool(run.configuration()["split"] == split)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return False

@@ -137,7 +137,6 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
     leaks, data = gathered.leaks, gathered.training_data
     if problems or dataset is None or split is None or kraken is None or leaks is None or data is None:
         raise ConfigError("the experiment cannot run:", problems)
-    asked = experiment.training.device
     rate = rate_of(experiment, gathered.base.header if gathered.base else None)
     if rate is not None:
         composed = composed.with_training(lrate=rate.value)
@@ -154,7 +153,7 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         base=gathered.base,
         segmenter=gathered.segmenter,
         kraken=kraken,
-        device=asked if experiment.slurm.submit else sources.device(asked),  # `auto` is for the node to say
+        device=sources.device(experiment.training.device, submits=experiment.slurm.submit),
         warnings=tuple(plan_checks.warnings(gathered, sources)),
         training_data=data,
         default_rate=rate,

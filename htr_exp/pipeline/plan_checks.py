@@ -16,7 +16,6 @@ from htr_exp.core.task import task_of
 from htr_exp.groundtruth.as_kraken.values import refused
 from htr_exp.kraken import options
 from htr_exp.kraken.releases import release, unloadable
-from htr_exp.pipeline.earlier_split import moved_since
 from htr_exp.pipeline.sources import Gathered, Sources
 from htr_exp.splits import leakage
 
@@ -112,7 +111,7 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     experiment, base = gathered.experiment, gathered.base
     yield from _runtime_warnings(gathered, sources)
     yield from gathered.split.notes if gathered.split else ()
-    yield from _moved(gathered)
+    yield from _moved(gathered, sources)
     yield from gathered.leaks.warnings if gathered.leaks else ()
     reads_text = task_of(experiment.task.name).reads_text
     if reads_text and (said := transcription_conventions.warning(experiment, evaluate=gathered.evaluate)):
@@ -129,17 +128,16 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
 
 
 def _on_cpu(experiment: Experiment, sources: Sources) -> bool:
-    """Tell whether the training is known to run on a CPU."""
-    asked = experiment.training.device
-    return (asked if experiment.slurm.submit else sources.device(asked)).startswith("cpu")
+    """Whether the training is known to run on a CPU."""
+    return sources.device(experiment.training.device, submits=experiment.slurm.submit).startswith("cpu")
 
 
-def _moved(gathered: Gathered) -> Iterator[str]:
+def _moved(gathered: Gathered, sources: Sources) -> Iterator[str]:
     """Which pages have changed their side since the last run."""
     if gathered.evaluate or gathered.split is None or gathered.dataset is None:
         return
-    said = moved_since(gathered.experiment, gathered.dataset, gathered.folders, gathered.split, gathered.places.runs)
-    if said:
+    runs = gathered.places.runs
+    if said := sources.moved_pages(gathered.experiment, gathered.dataset, gathered.folders, gathered.split, runs):
         yield said
 
 

@@ -27,6 +27,7 @@ from htr_exp.kraken import model_store, runtime
 from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.kraken.runtime import Kraken
+from htr_exp.pipeline.earlier_split import moved_since
 from htr_exp.slurm import refusals, sbatch
 from htr_exp.slurm.cluster import Partition, partitions
 from htr_exp.slurm.programs import SlurmSilent
@@ -139,6 +140,13 @@ class Sources:
         table = (experiment.dataset.metadata, experiment.dataset.page_column)
         return self._once(("split", id(dataset), *table, repr(experiment.split), repr(experiment.leakage)), made)
 
+    def moved_pages(
+        self, experiment: Experiment, dataset: Dataset, folders: Sequence[Path], split: Split, runs: Path
+    ) -> str | None:
+        """Which pages have changed their side since the last run of the same dataset and split, as `moved_since` says it."""
+        key = ("moved", id(dataset), split.digest, experiment.dataset.name, repr(experiment.split), runs)
+        return self._once(key, lambda: moved_since(experiment, dataset, folders, split, runs))
+
     def folds(self, experiment: Experiment, dataset: Dataset) -> list[str]:
         """What `split.fold` may be.
 
@@ -219,9 +227,9 @@ class Sources:
         """What this machine lacks of a runtime that jobs are to find on their nodes."""
         return self._once(("missing", repr(wanted)), lambda: runtime.missing_here(wanted))
 
-    def device(self, asked: str) -> str:
-        """The device of this machine that `training.device` means."""
-        return self._once(("device", asked), lambda: machine.device(asked))
+    def device(self, asked: str, *, submits: bool) -> str:
+        """The device that `training.device` means: of this machine, or as it is asked for where a node says what `auto` is."""
+        return asked if submits else self._once(("device", asked), lambda: machine.device(asked))
 
     def slurm_problems(self, settings: Slurm) -> list[Problem]:
         """What Slurm would refuse, or take and never start."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, cast
 
-import yaml
-
 from htr_exp.config import transcription_conventions
 from htr_exp.core.files import read_jsonl
 from htr_exp.core.run_state import RunState
@@ -18,8 +16,6 @@ from htr_exp.runs.resumptions import resumptions
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Judgement(TypedDict):
@@ -96,7 +92,9 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
     facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.result()
     starts: list[StartRecord] = read_jsonl(run.starts)
     found = run.kraken(result)
-    under_way = _training(run) if state.state is RunState.RUNNING else None  # reading YAML costs more than all the rest
+    under_way = (
+        run.configuration()["training"] if state.state is RunState.RUNNING else None
+    )  # reading YAML costs more than all the rest
     given = result or Results()
     scores = {"test": given.get("test") or {}, "validation": given.get("validation") or {}}
     judged = _judged(task_of(facts["run"]["task"]), scores, epochs)
@@ -217,23 +215,15 @@ def _training_left_s(training: dict[str, Any], epochs: Sequence[Epoch]) -> float
     return left if budget is None else min(left, max(60.0 * budget - sum(seconds), 0.0))
 
 
-def _training(run: RunDir) -> dict[str, Any]:
-    """The `training` group of a run's configuration."""
-    values = yaml.load(run.experiment.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
-    training: dict[str, Any] = values["training"]
-    return training
-
-
 def settings_of(run: RunDir) -> dict[str, Any]:
     """The configuration of a run as dotted keys with plain values."""
-    values = yaml.load(run.experiment.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
 
     def flat(prefix: str, value: Any) -> dict[str, Any]:
         if isinstance(value, dict):
             return {key: leaf for name, inner in value.items() for key, leaf in flat(f"{prefix}{name}.", inner).items()}
         return {prefix[:-1]: value}
 
-    used = flat("", values)
+    used = flat("", run.configuration())
     if run.facts()["run"].get("verb") == "evaluate":
         return {
             key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))

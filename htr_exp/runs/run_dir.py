@@ -8,21 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from htr_exp.core.files import (
-    append_jsonl,
-    read_json,
-    read_jsonl,
-    utc_now,
-    write_atomically,
-    write_json,
-    write_jsonl,
-)
+import yaml
+
+from htr_exp.core.files import append_jsonl, read_json, read_jsonl, utc_now, write_atomically, write_json, write_jsonl
 from htr_exp.core.lock import Owner, locked, owner_of
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import Epoch
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import seals
 from htr_exp.runs.records import CancellationRecord, Provenance, Results, SubmissionRecord
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
 
 
 @dataclass(frozen=True)
@@ -292,6 +288,11 @@ class RunDir:
         scored = self.results_manifest.exists() or self.written_state().state.has_scores
         manifests = (self.manifest, *[self.results_manifest] * scored)
         return [name for manifest in manifests for name in seals.changed(manifest, every_digest=every_digest)]
+
+    def configuration(self) -> dict[str, Any]:
+        """The content of experiment.yaml."""
+        values: dict[str, Any] = yaml.load(self.experiment.read_text("utf-8"), _Loader)  # noqa: S506 - a safe loader
+        return values
 
     def facts(self) -> Provenance:
         """The content of provenance.json."""
