@@ -18,6 +18,7 @@ import psutil
 from htr_exp.config.schema import Experiment
 from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.model import GroundTruthPage
+from htr_exp.kraken.vgsl import blocks_of
 
 _INPUT = re.compile(r"\d+,(\d+),(\d+),(\d+)")
 _CONVOLUTION = re.compile(r"C\w*?\d+,\d+,(\d+)(?:,(\d+),(\d+))?$")
@@ -103,7 +104,7 @@ class MemoryEstimate:
 
     def _said(self, needed: float) -> str:
         page = max(self.pages, key=lambda one: scaled_pixels(self.network, one.width, one.height) or 0)
-        height = _INPUT.match(_blocks(self.network)[0])
+        height = _INPUT.match(blocks_of(self.network)[0])
         return (
             f"a training on pages like {page.name} ({page.width} x {page.height} pixels, scaled to a height of {height[1] if height else '?'}) "
             f"takes about {needed:.1f} GB"
@@ -126,7 +127,7 @@ def workers_within(allocated_gb: float | None, said: Mapping[str, float] | None,
 
 def scaled_pixels(network: str, width: int, height: int) -> int | None:
     """Number of pixels of a page after it was scaled for the network; None where the specification does not tell."""
-    blocks = _blocks(network)
+    blocks = blocks_of(network)
     entry = _INPUT.match(blocks[0]) if blocks else None
     if entry is None or not width or not height:
         return None
@@ -145,7 +146,7 @@ def values_per_pixel(network: str, outputs: int) -> float | None:
         network: its VGSL specification.
         outputs: how many classes of lines and regions it tells apart.
     """
-    blocks = _blocks(network)
+    blocks = blocks_of(network)
     entry = _INPUT.match(blocks[0]) if blocks else None
     if entry is None:
         return None
@@ -164,7 +165,3 @@ def values_per_pixel(network: str, outputs: int) -> float | None:
         total += channels / stride
     # the prediction is brought back to the page's size and compared there with a target; both have the ends of lines, too
     return total + 2 * (outputs + 2)
-
-
-def _blocks(network: str) -> list[str]:
-    return re.sub(r"\{\w+\}", "", network.strip().removeprefix("[").removesuffix("]")).split()

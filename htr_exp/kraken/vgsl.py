@@ -79,6 +79,11 @@ class Network:
         return count
 
 
+def blocks_of(spec: str) -> list[str]:
+    """The blocks of a VGSL specification, without the names that model files give them."""
+    return re.sub(r"\{\w+\}", "", spec.strip().removeprefix("[").removesuffix("]")).split()
+
+
 def read_network(spec: str) -> Network | None:
     """Read a VGSL specification, as an `architecture` has it or a model file.
 
@@ -86,7 +91,7 @@ def read_network(spec: str) -> Network | None:
         What decides on the columns, or None where that cannot be told: another kind of network, parallel branches,
         transposed convolutions, a reshape of the width.
     """
-    blocks = re.sub(r"\{\w+\}", "", spec.strip().removeprefix("[").removesuffix("]")).split()
+    blocks = blocks_of(spec)
     entry = _INPUT.fullmatch(blocks[0]) if blocks else None
     if entry is None:
         return None
@@ -143,7 +148,7 @@ def multiplications(spec: str, aspect: float) -> int | None:
 
 def _layers(spec: str, outputs: int, aspect: float) -> list[tuple[int, int]] | None:
     """The weights of each layer that has some, and the positions of its output; 0 positions where they are not known."""
-    blocks = re.sub(r"\{\w+\}", "", spec.strip().removeprefix("[").removesuffix("]")).split()
+    blocks = blocks_of(spec)
     entry = _INPUT.fullmatch(blocks[0]) if blocks else None
     if entry is None:
         return None

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from htr_exp.splits.near_duplicates import BREAK
-from htr_exp.splits.shingle_index import SHINGLE
+from htr_exp.splits.shingle_index import hashes_of
 
 Known = Literal["known", "in part", "unknown"]
 
@@ -244,14 +244,12 @@ def _plain(text: Any) -> str:
 
 def sketch_of(letters: str) -> tuple[int, ...]:
     """The smallest hashes of a text's shingles: a sample by which two texts are compared, as in `shared_share`."""
-    return tuple(sorted(hashes_of(letters))[:_SKETCH])
+    return tuple(sorted(short_hashes_of(letters))[:_SKETCH])
 
 
-def hashes_of(letters: str) -> set[int]:
-    """The hashes of all shingles of a text."""
-    code = letters.replace(BREAK, "").encode("utf-16-le", "surrogatepass")  # two bytes a letter in every script
-    width = 2 * SHINGLE
-    return {zlib.crc32(code[start : start + width]) & _HASH for start in range(0, len(code) - width + 1, 2)}
+def short_hashes_of(letters: str) -> set[int]:
+    """The hashes of all shingles of a text, as short as a sketch has them."""
+    return {found & _HASH for found in hashes_of(letters.replace(BREAK, ""))}
 
 
 def shared_share(sketch: tuple[int, ...], hashes: set[int]) -> float:

@@ -9,7 +9,7 @@ from itertools import chain
 from htr_exp.config.schema import Leakage
 from htr_exp.core.text import counted
 from htr_exp.splits import near_duplicates
-from htr_exp.splits.fingerprints import DIGITS, Fingerprint, Lineage, hashes_of, shared_share
+from htr_exp.splits.fingerprints import DIGITS, Fingerprint, Lineage, shared_share, short_hashes_of
 from htr_exp.splits.similar_pages import (
     GuardedPage,
     Similar,
@@ -150,7 +150,7 @@ def _by_sketch(
             having.setdefault(number, []).append(place)
     for page in held_out if having else ():
         letters = found.letters[page.name]
-        hashes = hashes_of(letters) if near_duplicates.length(letters) >= settings.text_letters else set()
+        hashes = short_hashes_of(letters) if near_duplicates.length(letters) >= settings.text_letters else set()
         for place in sorted({place for number in having.keys() & hashes for place in having[number]}):
             share = shared_share(known[place].sketch, hashes)
             if share >= settings.contained_text:

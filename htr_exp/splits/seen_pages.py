@@ -11,7 +11,7 @@ from htr_exp.core.text import joined
 from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
-from htr_exp.splits.fingerprints import MODEL_KEY, Fingerprint, Known, Lineage, of_model, read
+from htr_exp.splits.fingerprints import DIGITS, MODEL_KEY, Fingerprint, Known, Lineage, of_model, read
 from htr_exp.splits.trained_on_list import read_list
 
 
@@ -72,7 +72,7 @@ def _once(pages: Iterable[Fingerprint]) -> Iterator[Fingerprint]:
     """Yield each page once: of a run and of its model the run's, which is met first and says more."""
     met: set[tuple[str, str, frozenset[str]]] = set()
     for page in pages:
-        files = frozenset(digest[:16] for digest in (page.xml_digest, page.image_digest) if digest)
+        files = frozenset(digest[:DIGITS] for digest in (page.xml_digest, page.image_digest) if digest)
         if not files or (one := (page.role, page.source, files)) not in met:
             yield page
         if files:

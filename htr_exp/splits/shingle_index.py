@@ -115,8 +115,12 @@ def shingles_of(text: str) -> frozenset[str]:
     return frozenset([text[start : start + SHINGLE] for start in range(len(text) - SHINGLE + 1)])
 
 
-def _sampled(text: str) -> list[int]:
+def hashes_of(text: str) -> Iterator[int]:
+    """The hash of each shingle of a text, as often as it occurs."""
     code = text.encode("utf-16-le", "surrogatepass")  # two bytes a letter in every script
     width = 2 * SHINGLE
-    hashes = map(crc32, [code[start : start + width] for start in range(0, len(code) - width + 1, 2)])
-    return [found for found in hashes if not found & _SAMPLED]
+    return map(crc32, [code[start : start + width] for start in range(0, len(code) - width + 1, 2)])
+
+
+def _sampled(text: str) -> list[int]:
+    return [found for found in hashes_of(text) if not found & _SAMPLED]

@@ -16,9 +16,9 @@ from htr_exp.splits.fingerprints import (
     Fingerprint,
     Lineage,
     for_model,
-    hashes_of,
     of_model,
     shared_share,
+    short_hashes_of,
     sketch_of,
 )
 from htr_exp.splits.near_duplicates import letters
@@ -103,9 +103,9 @@ def test_a_sketch_estimates_the_share_of_a_text_that_is_in_another() -> None:
     text = letters(" ".join(text_of(seed) for seed in range(5)))
     sketch = sketch_of(text)
     assert len(sketch) == 64
-    assert shared_share(sketch, hashes_of(text)) == 1
-    assert 0.85 < shared_share(sketch, hashes_of(letters(noisy(text, 0.01)))) < 1
-    assert shared_share(sketch, hashes_of(letters(" ".join(text_of(seed) for seed in range(5, 10))))) < 0.3
-    assert shared_share(sketch, hashes_of(text[: len(text) // 2])) > 0.9
-    assert shared_share(sketch, hashes_of(text[:100])) == 0  # too little to say
-    assert shared_share((), hashes_of(text)) == 0
+    assert shared_share(sketch, short_hashes_of(text)) == 1
+    assert 0.85 < shared_share(sketch, short_hashes_of(letters(noisy(text, 0.01)))) < 1
+    assert shared_share(sketch, short_hashes_of(letters(" ".join(text_of(seed) for seed in range(5, 10))))) < 0.3
+    assert shared_share(sketch, short_hashes_of(text[: len(text) // 2])) > 0.9
+    assert shared_share(sketch, short_hashes_of(text[:100])) == 0  # too little to say
+    assert shared_share((), short_hashes_of(text)) == 0
