@@ -15,11 +15,9 @@ from htr_exp.core.text import counted
 from htr_exp.groundtruth.model import Dataset
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
+from htr_exp.splits.from_config import DRAWN
 from htr_exp.splits.recorded import moved, moves, of_run
 from htr_exp.splits.split import Split
-
-DRAWN = ("drawn", "page", "k_fold", "leave_one_out")
-"""The kinds of split that are drawn anew from the pages."""
 
 _LOOKED_AT = 20  # runs, the newest first
 

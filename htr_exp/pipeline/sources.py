@@ -39,9 +39,6 @@ from htr_exp.splits.split import Split, everything
 
 Value = TypeVar("Value")
 
-DRAWN = ("drawn", "k_fold", "leave_one_out")
-"""The kinds of splits that keep pages together of their own accord."""
-
 SHOWN = 20
 """Errors of ground truth that a plan shows; `check` shows all."""
 
@@ -130,7 +127,7 @@ class Sources:
         def made() -> Split:
             # what the guard would refuse is not drawn in the first place
             pairs = [one for one in self.similar_pages(experiment, dataset).pairs if one.kind not in accepted]
-            why = explained(pairs) if experiment.split.kind in DRAWN else []
+            why = explained(pairs) if experiment.split.kind in from_config.DRAWN else []
             try:
                 split = from_config.made(experiment, dataset.pages, self._tables, together=together(pairs))
             except DatasetError as error:

@@ -18,6 +18,9 @@ from htr_exp.splits.recorded import pin, recorded
 from htr_exp.splits.split import NAMES, Split, draw, first_pages, given
 from htr_exp.splits.tables import Metadata, read_list, read_metadata, read_table
 
+DRAWN = ("drawn", "page", "k_fold", "leave_one_out")
+"""The kinds of split that are drawn anew from the pages, and keep near pages on one side of their own accord."""
+
 Tables = dict[Any, Metadata]
 """Metadata that was read already, for plans of one command."""
 

@@ -12,7 +12,7 @@ from htr_exp.kraken.model_file import ModelHeader
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 from htr_exp.splits.fingerprints import DIGITS, MODEL_KEY, Fingerprint, Known, Lineage, of_model, read
-from htr_exp.splits.trained_on_list import read_list
+from htr_exp.splits.trained_on_list import read_trained_on
 
 
 def lineage(
@@ -52,7 +52,7 @@ def lineage(
         )
     listed: tuple[Fingerprint, ...] = ()
     if trained_on is not None:
-        listed = read_list(trained_on, f"{key}.trained_on", cache)
+        listed = read_trained_on(trained_on, f"{key}.trained_on", cache)
     return Lineage(
         "known" if trained_on is not None else _known(accounts),
         tuple(dict.fromkeys([source for account in accounts for source in account.sources] + ([trained_on.name] if trained_on else []))),

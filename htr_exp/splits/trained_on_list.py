@@ -23,7 +23,7 @@ Named = TypeVar("Named", str, Fingerprint)
 """A page of a dataset by its name, or of a list."""
 
 
-def read_list(path: Path, key: str, cache: Path | None = None) -> tuple[Fingerprint, ...]:
+def read_trained_on(path: Path, key: str, cache: Path | None = None) -> tuple[Fingerprint, ...]:
     """The pages of a table (CSV or TSV) of what a model was trained on, those it was tested on left out.
 
     A column `xml`, `page` or `image` names the page, `xml_sha256` and `image_sha256` have the digests of its files; one of

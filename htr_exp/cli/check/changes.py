@@ -16,9 +16,9 @@ from htr_exp.core.files import read_json, sha256_file
 from htr_exp.core.text import counted
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, NotGroundTruth, NotWellFormed
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.pipeline.earlier_split import DRAWN
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import named, runs_in
+from htr_exp.splits.from_config import DRAWN
 
 SIDES = ("train", "validation", "test", "unused")
 _DIGEST = re.compile(r"[0-9a-fA-F]{8,64}")

@@ -10,14 +10,14 @@ from PIL import Image
 from helpers.guarded_pages import table
 from htr_exp.core.errors import DatasetError
 from htr_exp.splits.fingerprints import Fingerprint
-from htr_exp.splits.trained_on_list import read_list, same_names
+from htr_exp.splits.trained_on_list import read_trained_on, same_names
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
 def test_a_list_of_training_data_is_read(tmp_path: Path, delimiter: str) -> None:
     rows = [["train", "a.xml", "A" * 64], ["val", "b.xml", "b" * 64], ["test", "c.xml", "c" * 64], ["", "d.xml", ""]]
     path = table(tmp_path / "list.csv", ["side", "xml", "image_sha256"], *rows, delimiter=delimiter)
-    found = read_list(path, "model.trained_on")
+    found = read_trained_on(path, "model.trained_on")
     assert [(page.role, page.name, page.image_digest) for page in found] == [
         ("train", "a.xml", "a" * 64),
         ("validation", "b.xml", "b" * 64),
@@ -36,13 +36,13 @@ def test_a_list_of_training_data_is_read(tmp_path: Path, delimiter: str) -> None
 )
 def test_a_list_that_says_nothing_is_refused(tmp_path: Path, rows: list[list[str]], said: str) -> None:
     with pytest.raises(DatasetError) as refused:
-        read_list(table(tmp_path / "list.tsv", *rows), "model.trained_on")
+        read_trained_on(table(tmp_path / "list.tsv", *rows), "model.trained_on")
     assert said in str(refused.value)
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"model.trained_on=.*list.tsv: it cannot be read: No such file"):
-        read_list(tmp_path / "list.tsv", "model.trained_on")
+        read_trained_on(tmp_path / "list.tsv", "model.trained_on")
 
 
 def test_an_image_beside_the_list_is_looked_at(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_an_image_beside_the_list_is_looked_at(tmp_path: Path) -> None:
     drawn.paste(0, (20, 20, 150, 90))
     drawn.save(tmp_path / "a.png")
     path = table(tmp_path / "list.tsv", ["image"], ["a.png"], ["gone.png"])
-    assert [page.look is None for page in read_list(path, "model.trained_on")] == [False, True]
+    assert [page.look is None for page in read_trained_on(path, "model.trained_on")] == [False, True]
 
 
 def listed(*names: str) -> Fingerprint:
