@@ -147,16 +147,18 @@ class Stages(ABC):
         self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
 
     def _predict(self, models: dict[str, Path], pages: Sequence[PageRecord]) -> None:
-        wanted = [
-            (name, page) for name in models for page in pages if not cached.is_intact(self._predicted(self._inputs.digest(models[name]), page))
-        ]  # fmt: skip
-        self._say_changed([self._predicted(self._inputs.digest(models[name]), page) for name, page in wanted])
-        done = 0
+        wanted: dict[str, list[PageRecord]] = {}
         for name, model in models.items():
-            of_model = [page for of, page in wanted if of == name]
+            digest = self._inputs.digest(model)
+            targets = [(page, self._predicted(digest, page)) for page in pages]
+            missing = [(page, target) for page, target in targets if not cached.is_intact(target)]
+            self._say_changed([target for _, target in missing])
+            wanted[name] = [page for page, _ in missing]
+        done, total = 0, sum(map(len, wanted.values()))
+        for name, of_model in wanted.items():
             for start in range(0, len(of_model), PAGES_PER_COMMAND):
                 batch = of_model[start : start + PAGES_PER_COMMAND]
-                self._predict_batch(name, model, batch, partial(self._advance, done, len(wanted)))
+                self._predict_batch(name, models[name], batch, partial(self._advance, done, total))
                 done += len(batch)
 
     def _say_changed(self, files: Sequence[Path]) -> None:
