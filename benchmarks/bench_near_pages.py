@@ -18,11 +18,15 @@ import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
+HERE = Path(__file__).resolve()
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "tests")]
+
+from helpers.guarded_pages import Line, Page
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import HtrExpError
 from htr_exp.groundtruth.examine import examine_folders
@@ -35,22 +39,6 @@ NOWHERE = Path("/nowhere")
 SIGNS = {"ꝗ": "que", "ꝙ": "quod", "ꝑ": "per", "ꝓ": "pro", "⁊": "et", "ꝰ": "us", "ꝯ": "con", "ꝫ": "et", "&": "et", "ꝝ": "rum"}  # fmt: skip
 STROKES = "\u0303\u0304\u0305\u033e\u035b\u0363\u0364\u0365\u0366\u036b\u036c"
 LETTERS_ALIKE = {"u": "v", "v": "u", "i": "j", "j": "i"}
-
-
-@dataclass(frozen=True)
-class Line:
-    id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Page:
-    name: str
-    image: Path
-    image_digest: str
-    xml_digest: str
-    digest: str
-    lines: tuple[Line, ...]
 
 
 Lines = list[str]
