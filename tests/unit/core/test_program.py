@@ -46,7 +46,7 @@ def test_it_speaks_english_reads_what_it_is_given_and_has_no_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
-    script = 'cat; echo "$LC_ALL $OWN"; ps -o sid= -p $$ | tr -d " "; echo $$'
+    script = 'cat; echo "$LC_ALL $OWN"; cut -d " " -f 6 /proc/$$/stat; echo $$'
     heard = ask(
         [str(program(tmp_path, "p", script))], timeout_s=60, environment={**os.environ, "OWN": "x"}, stdin="é\n"
     )
