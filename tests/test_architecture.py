@@ -11,6 +11,7 @@ import pytest
 
 import htr_exp
 from helpers.folders import CHECKOUT
+from htr_exp.runs.run_dir import RunDir
 
 PACKAGE = Path(htr_exp.__file__).parent
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "htr_exp_sweep" / "__init__.py"
@@ -152,6 +153,28 @@ def test_a_library_has_one_place(library: str) -> None:
     places = ONE_PLACE[library]
     elsewhere = {user for user in users if not any(f"{user}.".startswith(f"{place}.") for place in places)}
     assert not elsewhere, f"{library} is imported outside {', '.join(sorted(places))}"
+
+
+def texts_of(source: Path) -> Iterator[str]:
+    nodes = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+    return (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def test_run_dir_alone_knows_the_files_of_a_run() -> None:
+    here = RunDir(Path())
+    properties = [name for name, value in vars(RunDir).items() if isinstance(value, property)]
+    values = [getattr(here, name) for name in properties if name not in ("key", "jobs")]
+    paths = [value for value in values if isinstance(value, Path)]
+    files = {path.name for path in paths if path.suffix}
+    assert len(files) > 20
+    elsewhere = {
+        f"{name_of(source)}: {text}"
+        for source in SOURCES
+        if name_of(source) not in ("runs.run_dir", "kraken.commands_script")  # commands.sh makes files of its own
+        for text in texts_of(source)
+        if Path(text).name in files - {"segmentation_model.path"}  # which is a key of the configuration, too
+    }
+    assert not elsewhere
 
 
 HEAVY = ("torch", "kraken", "coremltools", "mlflow", "lightning", "pyarrow")
