@@ -110,6 +110,7 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     """What to know of a run that can be done."""
     experiment, base = gathered.experiment, gathered.base
     yield from _runtime_warnings(gathered, sources)
+    yield from sources.slurm_warnings(experiment.slurm)
     yield from gathered.split.notes if gathered.split else ()
     yield from _moved(gathered, sources)
     yield from gathered.leaks.warnings if gathered.leaks else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import signal
 import sys
@@ -24,6 +26,10 @@ from htr_exp.slurm import jobs, programs
 LONGEST_GRACE_S = 900.0
 """How long a job that was told to end waits for Slurm to kill it. It must not end by itself: Slurm requeues a preempted
 job that it had to kill, and takes one that ended before for failed."""
+
+UNTOLD_S = 120.0
+"""After how long it ends by itself where Slurm does not mean to kill it: somebody sent the signal (`scancel --signal`). A
+machine that shuts down takes 90 s from SIGTERM to SIGKILL (DefaultTimeoutStopSec of systemd), and is a node failure then."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +136,8 @@ def _survive(
             if stop() == "preempted":
                 _requeue(left, terms, began)
             _say("waits for Slurm to end this job")
-            until = time.monotonic() + LONGEST_GRACE_S
-            while time.monotonic() < until:
-                time.sleep(1)  # a signal more does not end it
-            sys.exit("Slurm told this job to end and never ended it")
+            _wait_to_be_killed()
+            sys.exit("this job was told to stop, and Slurm did not end it")
     for run in left:
         if run.owner() is not None:
             continue  # another process works in it
@@ -144,20 +148,42 @@ def _survive(
         )
 
 
+def _wait_to_be_killed() -> None:
+    """Wait as long as Slurm may still kill this job."""
+    given = machine.allocation()
+    told = asked = time.monotonic()
+    while (now := time.monotonic()) - told < LONGEST_GRACE_S:
+        if given is not None and now - told >= UNTOLD_S and now - asked >= 10:
+            asked = now
+            with contextlib.suppress(programs.SlurmSilent):
+                seen = jobs.outlook(given.raw)
+                if not seen.ending and (seen.left_s is None or seen.left_s > UNTOLD_S):
+                    return
+        time.sleep(1)  # a signal more does not end it
+
+
+def _limit_is_near(job: str, terms: Terms, began: float) -> bool:
+    """Whether a job was told to end since its time is up. Slurm's own limit counts: it may be shorter than what was asked for."""
+    try:
+        seen = jobs.outlook(job)
+        left_s = math.inf if seen.ending or seen.left_s is None else seen.left_s
+    except programs.SlurmSilent:
+        left_s = terms.time_min * 60 - (time.monotonic() - began)
+    return left_s < terms.signal_delay_s + 90  # Slurm looks at limits every 30 s and may speak up to a minute early
+
+
 def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
     """Ask Slurm for another start: near the time limit a counted one, before it one that makes room for another job."""
     given = machine.allocation()
     job = given.job if given else ""
-    # Slurm looks at limits every 30 s and may speak up to a minute early
-    near_limit = time.monotonic() - began > terms.time_min * 60 - terms.signal_delay_s - 90
+    near_limit = _limit_is_near(given.raw if given else "", terms, began)
     if near_limit:
         used = max(sum(record["job"] == job for record in read_jsonl(run.requeues)) for run in runs)
         if used >= terms.max_requeues:
             for run in runs:
                 run.write_state(
                     RunState.TIMED_OUT,
-                    reason=f"its time limit of {counted(terms.time_min, 'minute')} was over, after {counted(used, 'requeue')} (slurm.max_requeues): "
-                    "resume it, with slurm.time_min=... for more at a time",
+                    reason=f"its time limit was over, after {counted(used, 'requeue')} (slurm.max_requeues): resume it, with slurm.time_min=... for more at a time",
                     stage=run.state().stage,
                 )
             sys.exit(1)

@@ -230,24 +230,34 @@ class Sources:
 
     def slurm_problems(self, settings: Slurm) -> list[Problem]:
         """What Slurm would refuse, or take and never start."""
+        return self._slurm(settings)[0]
+
+    def slurm_warnings(self, settings: Slurm) -> list[str]:
+        """What Slurm would take and let wait, and words for Slurm that are not used."""
+        return self._slurm(settings)[1]
+
+    def _slurm(self, settings: Slurm) -> tuple[list[Problem], list[str]]:
         if not settings.submit or settings.partition is None or settings.time_min is None:
-            return []
+            return [], []
         return self._once(("slurm", repr(settings)), lambda: _asked_slurm(settings))
 
 
-def _asked_slurm(settings: Slurm) -> list[Problem]:
+def _asked_slurm(settings: Slurm) -> tuple[list[Problem], list[str]]:
     chosen = f"slurm={settings.name}"
     if shutil.which("sbatch") is None:
         remedy = "run this on the cluster's login node, or here with slurm=none"
-        return [Problem(f"{chosen}: there is no sbatch here", remedy, "slurm")]
+        return [Problem(f"{chosen}: there is no sbatch here", remedy, "slurm")], []
     try:
         found = [*_unknown_partitions(settings, known := partitions()), *_too_long(settings, known)]
         if found:
-            return found
+            return found, []
         words = refusals.test_script(sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1))
-        return [refusals.meaning(words, vars(settings))] if words else []
+        waits = refusals.waits_for(words, vars(settings)) if words else None
+        refused = [refusals.meaning(words, vars(settings))] if words and not waits else []
+        return refused, [said for said in (waits, refusals.of_the_shell()) if said]
     except SlurmSilent as silent:
-        return [Problem(f"{chosen}: {silent}", "try again when Slurm answers, or run here with slurm=none", "slurm")]
+        remedy = "try again when Slurm answers, or run here with slurm=none"
+        return [Problem(f"{chosen}: {silent}", remedy, "slurm")], []
 
 
 def _unknown_partitions(settings: Slurm, known: Mapping[str, Partition]) -> list[Problem]:

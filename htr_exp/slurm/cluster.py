@@ -167,6 +167,19 @@ def _kind(mode: str) -> str:
     return next((word for word in ("SUSPEND", "REQUEUE", "CANCEL") if word in mode.upper()), mode)
 
 
+OUT_OF_SERVICE = ("down", "drain", "fail", "maint", "not_responding", "unknown", "powered_down")
+"""Words of the states of a node on which no job begins."""
+
+
+def out_of_service(nodes: Mapping[str, str]) -> dict[str, str]:
+    """Those nodes on which no job begins now.
+
+    Args:
+        nodes: of a partition, with their states as `node_states` returns them.
+    """
+    return {node: state for node, state in nodes.items() if any(word in state.lower() for word in OUT_OF_SERVICE)}
+
+
 def node_states() -> dict[str, dict[str, str]]:
     """The nodes of each partition with their states: idle, mixed, allocated, down, drained, ...
 

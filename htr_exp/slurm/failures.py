@@ -193,7 +193,8 @@ KNOWN: tuple[tuple[str, Callable[[re.Match[str], Settings], Failure]], ...] = (
      r"|CUDA error: (?:device not ready|unspecified launch failure|an illegal|device-side)|No supported gpu backend",
      lambda found, settings: Failure("gpu", f"the GPU cannot be used ({found[0]})", "ask for one with slurm.gres=gpu:1, leave this node out with "
      "slurm.exclude=NODE, or use training.device=cpu")),
-    (r"_submitted\.pkl|submitit.*(?:no such file|not found)",
+    # submitit names the file at every start, too
+    (r"could not find submitted jobs in path|No such file or directory: '?[^'\n]*_submitted\.pkl",
      _always("folder", "the job did not find what was submitted: the workspace is not there on the node, or was moved",
              "see that the nodes see it under the same path; then `resume RUN`")),
     (r"couldn't chdir to [`']?([^':\n]+)",

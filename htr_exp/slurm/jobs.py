@@ -143,6 +143,31 @@ def accounts(ids: Iterable[str], since: str) -> dict[str, Job]:
     return {id: job for id, (_, job) in found.items()}
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What Slurm means to do with a job that it runs."""
+
+    ending: bool  # it is being cancelled, requeued or preempted
+    left_s: float | None  # until its time limit, which an administrator may have changed; None without one
+
+
+def outlook(job: str) -> Outlook:
+    """Ask Slurm what it means to do with a job.
+
+    Args:
+        job: the number alone, of a task of an array as well.
+
+    Raises:
+        SlurmSilent: squeue does not answer, or does not know the job.
+    """
+    words = answer(["squeue", "-h", "-j", job, "-O", "State:20,TimeLeft:20,PreemptTime:24"]).split()
+    if len(words) != 3:
+        raise SlurmSilent(f"squeue: job {job} is not there")
+    state, left, preempted = words
+    over = left == "INVALID"  # so squeue writes a time below zero
+    return Outlook(ending=state != "RUNNING" or known(preempted) is not None, left_s=0.0 if over else seconds(left))
+
+
 def cancel(ids: Sequence[str]) -> str | None:
     """End jobs; one that has ended already is no fault. Return what scancel refused, in its own words, or None.
 

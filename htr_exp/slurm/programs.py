@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from htr_exp.core.program import NoAnswer, ask
 
@@ -34,9 +34,7 @@ def run_program(argv: Sequence[str], *, stdin: str = "", errors_apart: bool = Fa
     Raises:
         SlurmSilent: it is missing, or takes too long.
     """
-    # Everyone's own SQUEUE_FORMAT, SACCT_FORMAT and the like would change what is read here.
-    own = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SCONTROL_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    environment = without_words_for_slurm(os.environ)
     environment |= {"TZ": "UTC", "SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
     try:
         said = ask(argv, timeout_s=TIMEOUT_S, environment=environment, stdin=stdin)
@@ -45,6 +43,19 @@ def run_program(argv: Sequence[str], *, stdin: str = "", errors_apart: bool = Fa
     if errors_apart and said.code == 0 and said.output:
         return 0, said.output
     return said.code, "\n".join(text for text in (said.output, said.errors) if text)
+
+
+WAY_TO_SLURM = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")
+"""Variables without which its programs may not find the controller, or not be let in."""
+
+
+def without_words_for_slurm(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables without those by which Slurm's programs, or the job that this process runs in, would change an answer or a job.
+
+    SQUEUE_FORMAT and its like change what is read here; SBATCH_PARTITION and its like go before what a job script says.
+    """
+    words = ("SBATCH_", "SRUN_", "SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SCONTROL_", "SLURM_", "SLURMD_")
+    return {name: value for name, value in variables.items() if name in WAY_TO_SLURM or not name.startswith(words)}
 
 
 def silence(program: str, said: str) -> str | None:

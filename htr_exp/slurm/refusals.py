@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from htr_exp.core.problem import Problem
-from htr_exp.slurm.cluster import Partition, partitions
-from htr_exp.slurm.programs import SlurmSilent, own_words, run_program
+from htr_exp.core.text import joined
+from htr_exp.slurm.cluster import Partition, node_states, out_of_service, partitions
+from htr_exp.slurm.programs import SlurmSilent, number, own_words, run_program
 
 
 def test_script(script: str) -> str | None:
@@ -42,6 +44,58 @@ def meaning(words: str, settings: Settings) -> Problem:
         f"sbatch: {said}",
         "change what it names, with slurm.KEY=VALUE (other options: slurm.extra.OPTION=VALUE)",
         "sbatch",
+    )
+
+
+NOT_NOW = r"node configuration is not available|required node not available"
+"""What sbatch's test says of a job that no node can take, and just the same of one that must wait for nodes out of service."""
+
+
+def waits_for(words: str, settings: Settings) -> str | None:
+    """Why a job would wait that sbatch's test refuses; None where sbatch would refuse the job itself.
+
+    Args:
+        words: what `test_script` said.
+        settings: the keys of the `slurm` group.
+
+    Raises:
+        SlurmSilent: sinfo does not answer.
+    """
+    if not re.search(NOT_NOW, words, re.IGNORECASE):
+        return None
+    known, states = partitions(), node_states()
+    names = [name for name in str(settings.get("partition")).split(",") if name in known]
+    out = {node: state for name in names for node, state in out_of_service(states.get(name, {})).items()}
+    if not out or not any(_fits(settings, known[name]) for name in names):
+        return None
+    nodes = joined([f"{node} is {state.rstrip('*')}" for node, state in sorted(out.items())])
+    return (
+        f"{_typed(settings, 'partition')}: nodes that could do this are out of service now ({nodes}), and Slurm lets the job "
+        "wait for them; `sinfo -R` says why"
+    )
+
+
+def of_the_shell() -> str | None:
+    """Which variables of the shell sbatch would take for its options, which are not used here; None where there are none."""
+    unused = sorted(name for name in os.environ if name.startswith("SBATCH_"))
+    if not unused:
+        return None
+    return f"{joined(unused)} of your shell: not used; what a job asks for is set with slurm.KEY=VALUE alone"
+
+
+def _fits(settings: Settings, partition: Partition) -> bool:
+    """Whether the largest node of a partition has what a job asks for, as far as plain words tell; sbatch has the last word."""
+    packed = settings.get("runs_per_gpu") or 1
+    gres = {word.rpartition(":")[0]: number(word.rpartition(":")[2]) for word in partition.gres}
+    kind, _, count = str(settings.get("gres") or "").rpartition(":")
+    return (
+        (settings.get("cpus_per_task") or 1) * packed <= partition.cpus
+        and (settings.get("mem_gb") or 0) * packed <= partition.mem_gb
+        and (
+            not kind
+            or number(count) <= max((n for word, n in gres.items() if f"{word}:".startswith(f"{kind}:")), default=0)
+        )
+        and all(word in partition.features for word in re.findall(r"[\w.-]+", settings.get("constraint") or ""))
     )
 
 

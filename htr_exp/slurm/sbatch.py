@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from htr_exp.config.schema import Slurm
+from htr_exp.slurm.programs import without_words_for_slurm
 
 # submitit does not even write a script where there is no srun; but srun is called on the node, and sbatch speaks for itself.
 submitit.SlurmExecutor.affinity = classmethod(lambda cls: 2)  # type: ignore[method-assign, assignment, unused-ignore]
@@ -73,7 +75,7 @@ def submit(work: Work, function: Callable[..., Any], calls: Sequence[tuple[Any, 
     """
     executor = _executor(work)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints a refusal, too
+        with _settings_alone(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints a refusal, too
             if len(calls) == 1:
                 return [executor.submit(function, *calls[0]).job_id]
             return [job.job_id for job in executor.map_array(function, *zip(*calls))]
@@ -84,6 +86,19 @@ def submit(work: Work, function: Callable[..., Any], calls: Sequence[tuple[Any, 
 def log_of(work: Work, job: str) -> Path:
     """The file that gets everything a job's processes say."""
     return work.folder / f"{job}_0_log.out"
+
+
+@contextlib.contextmanager
+def _settings_alone() -> Iterator[None]:
+    """Let sbatch see the settings alone, not what the shell or the job that we are in has set for it."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(without_words_for_slurm(before))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _executor(work: Work) -> submitit.SlurmExecutor:
@@ -118,7 +133,10 @@ def _executor(work: Work) -> submitit.SlurmExecutor:
         "stderr_to_stdout": True,
         # since 22.05 srun no longer takes it from sbatch, and a step would get one CPU
         "srun_args": [f"--cpus-per-task={cpus}"],
-        "setup": [f"export PYTHONPATH={shlex.quote(str(work.code))}${{PYTHONPATH:+:$PYTHONPATH}}"],
+        "setup": [
+            f"export PYTHONPATH={shlex.quote(str(work.code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+            "export SLURM_EXPORT_ENV=ALL",  # srun would else pass on as little as slurm.extra.export lets sbatch
+        ],
         "additional_parameters": more | {key: value for key, value in settings.extra.items() if value not in (None, False)},
     }  # fmt: skip
     executor.update_parameters(**wanted)

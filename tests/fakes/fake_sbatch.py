@@ -32,6 +32,12 @@ class Sbatch:
         """The scripts of the jobs that were taken, oldest first."""
         return [path.read_text() for path in sorted(self.folder.glob("taken-*.sh"))]
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that it was started with for the last of them."""
+        values: dict[str, str] = json.loads((self.folder / "environment.json").read_text())
+        return values
+
 
 def put_on_path(programs: Path, monkeypatch: pytest.MonkeyPatch) -> Sbatch:
     """Replace the `sbatch` of a folder on PATH."""
@@ -54,6 +60,7 @@ def main() -> None:
         sys.exit(f"sbatch: error: {refused}")
     if not testing:
         (folder / f"taken-{number}.sh").write_text(Path(sys.argv[-1]).read_text())
+        (folder / "environment.json").write_text(json.dumps(dict(os.environ)))
         print(f"Submitted batch job {number}")
 
 

@@ -69,9 +69,13 @@ def test_nodes_out_of_service_are_told(ask: Ask, cluster: Cluster) -> None:
         rows = of_slurm(ask("slurm=publicgpu"))
         assert "1 of its 3 nodes out of service" in rows["partition publicgpu"]["found"]
         cluster.run("scontrol", "update", "nodename=gpu[1,3]", "state=drain", "reason=test")
-        row = of_slurm(ask("slurm=publicgpu"))["partition publicgpu"]
+        said = ask("slurm=publicgpu")
+        row = of_slurm(said)["partition publicgpu"]
         assert row["state"] == "warning"
         assert "all of its nodes out of service" in row["found"]
+        row = of_slurm(said)["slurm=publicgpu"]  # sbatch's test says no, sbatch itself yes
+        assert (said.code, row["state"]) == (0, "warning")
+        assert "gpu1 is drained, gpu2 is drained and gpu3 is drained" in row["found"]
     finally:
         cluster.run("scontrol", "update", "nodename=gpu[1-3]", "state=resume")
 

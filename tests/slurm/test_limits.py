@@ -32,7 +32,7 @@ def test_at_its_time_limit_a_run_goes_on_in_a_new_job_as_often_as_it_may(
     once = submit(htr_exp, *words, "seed=2", "slurm.max_requeues=0")
 
     row = ends_as("timed_out", once, htr_exp, cluster)
-    assert row["reason"].startswith("its time limit of 1 minute was over, after 0 requeues (slurm.max_requeues)")
+    assert row["reason"].startswith("its time limit was over, after 0 requeues (slurm.max_requeues)")
     assert "slurm.time_min=" in row["reason"]
     assert accounted(cluster, job_of(once)) == ["FAILED"]
     kept = len(once.epochs())

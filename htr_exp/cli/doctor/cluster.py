@@ -22,8 +22,6 @@ PROGRAMS = ("sbatch", "squeue", "sacct", "sinfo", "scontrol", "scancel")
 ENOUGH_S = 10.0
 """So long kraken may need to write its state on a busy disk; the signal that tells a job to end gives it no more than it gives."""
 
-UNUSABLE = ("down", "drain", "fail", "maint", "not_responding", "unknown", "powered_down")
-
 
 def findings(experiment: Experiment) -> Iterator[Finding]:
     """Look at Slurm.
@@ -84,10 +82,11 @@ def _chosen(experiment: Experiment) -> Iterator[Finding]:
     """Ask for what a run would ask for."""
     settings = experiment.slurm
     name = f"slurm={settings.name}"
+    sources = Sources()
     try:
         problems = within(
             3 * TIMEOUT_S,
-            lambda: rules.job_problems(experiment) or Sources().slurm_problems(experiment.slurm),
+            lambda: rules.job_problems(experiment) or sources.slurm_problems(settings),
             "`sbatch --test-only`",
         )
     except NoAnswer as silent:
@@ -95,6 +94,7 @@ def _chosen(experiment: Experiment) -> Iterator[Finding]:
         return
     if not problems:
         yield ok(name, f"sbatch takes it: {_asked_for(settings)}")
+        yield from (warning(name, said) for said in sources.slurm_warnings(settings))
     for problem in problems:
         instead = "change it on the command line, or in a conf/slurm/NAME.yaml of your folder"
         yield finding_of(name, problem, instead)
@@ -127,9 +127,7 @@ def _partition(partition: Partition, nodes: Mapping[str, str], *, is_chosen: boo
     words += [f"gres {', '.join(partition.gres)}"] if partition.gres else []
     words += [f"features {', '.join(partition.features)}"] if partition.features else []
     name, found = f"partition {partition.name}", "; ".join(words)
-    out = Counter(
-        state.rstrip("*~#!%$@^-+") for state in nodes.values() if any(word in state.lower() for word in UNUSABLE)
-    )
+    out = Counter(state.rstrip("*~#!%$@^-+") for state in cluster.out_of_service(nodes).values())
     count = sum(out.values())
     if partition.state != "up":
         found = f"is {partition.state}, no job begins there: {found}"

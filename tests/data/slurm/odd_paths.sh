@@ -19,6 +19,7 @@
 
 # setup
 export PYTHONPATH='/my work/it'"'"'s here/$HOME/code'${PYTHONPATH:+:$PYTHONPATH}
+export SLURM_EXPORT_ENV=ALL
 
 # command
 export SUBMITIT_EXECUTOR=slurm

@@ -45,11 +45,12 @@ class Node:
         code: str = CODE,
         time_min: int = 300,
         max_requeues: int = 5,
+        untold_s: float = 120.0,
         **variables: str,
     ) -> subprocess.Popen[str]:
         paths = [str(run.path) for run in runs]
         what = [paths] if call == "compile_data" else paths
-        line = f"from htr_exp.pipeline import slurm_job; slurm_job.{call}({what!r}, slurm_job.Terms({code!r}, {time_min}, 30, {max_requeues}))"
+        line = f"from htr_exp.pipeline import slurm_job; slurm_job.UNTOLD_S = {untold_s}; slurm_job.{call}({what!r}, slurm_job.Terms({code!r}, {time_min}, 30, {max_requeues}))"
         process = subprocess.Popen(
             [sys.executable, "-c", line], env=os.environ | JOB | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
@@ -156,10 +157,52 @@ def test_after_the_last_requeue_the_time_is_over(
     code, said = node.end(process)
     assert (code, run.state().state) == (1, "timed_out"), said
     assert run.state().reason == (
-        "its time limit of 1 minute was over, after 2 requeues (slurm.max_requeues): resume it, with slurm.time_min=... for "
+        "its time limit was over, after 2 requeues (slurm.max_requeues): resume it, with slurm.time_min=... for "
         "more at a time"
     )
     assert cluster.calls("scontrol") == []
+
+
+OUTLOOK = {
+    "runs": "RUNNING             4:00:00             N/A                     \n",
+    "at its limit": "RUNNING             1:30                N/A                     \n",
+    "is preempted": "RUNNING             1:30                2026-11-30T00:22:02     \n",
+    "is cancelled": "COMPLETING          4:00:00             N/A                     \n",
+}
+"""What squeue tells of a job, recorded with Slurm 22.05."""
+
+
+@pytest.mark.parametrize(("outlook", "counts"), [("at its limit", 1), ("is preempted", 0)])
+def test_the_limit_that_counts_is_the_one_that_slurm_has(
+    planned: Planned, node: Node, scenario: Scenario, cluster: Site, outlook: str, counts: int
+) -> None:
+    cluster.says("squeue", OUTLOOK[outlook])
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    process = node.start(run, time_min=300)
+    trains(run)
+    process.send_signal(signal.SIGUSR2)
+    code, said = node.end(process)
+    assert (code, run.state().state) == (0, "queued"), said
+    assert len(read_jsonl(run.requeues)) == counts
+
+
+def test_a_job_that_nobody_ends_gives_its_node_back(
+    planned: Planned, node: Node, scenario: Scenario, cluster: Site
+) -> None:
+    cluster.says("squeue", OUTLOOK["is cancelled"])
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    process = node.start(run, untold_s=1.0)
+    trains(run)
+    process.send_signal(signal.SIGTERM)
+    until(lambda: cluster.calls("squeue"), "the question to Slurm")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    cluster.says("squeue", OUTLOOK["runs"])  # somebody has sent the signal alone
+    code, said = node.end(process)
+    assert (code, run.state().state) == (1, "interrupted"), said
+    assert "this job was told to stop, and Slurm did not end it" in said
 
 
 def test_where_slurm_requeues_by_itself_the_job_waits_to_be_ended(

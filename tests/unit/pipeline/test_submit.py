@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -282,6 +283,29 @@ def test_what_sbatchs_own_test_refuses_is_refused_before_anything_is_written(
     assert said.code == 2
     assert "slurm.account=acc slurm.partition=publicgpu: this account does not exist" in said.err
     assert (runs(), programs.scripts) == ([], [])
+
+
+def test_the_shells_words_for_sbatch_are_not_used_and_named(
+    call: Call, programs: Sbatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SBATCH_PARTITION", "SBATCH_EXPORT", "SLURM_JOB_ID", "SLURM_MEM_PER_CPU", "SLURM_CONF"):
+        monkeypatch.setenv(name, "x")
+    said = call(*ONE)
+    assert said.code == 0
+    assert "SBATCH_EXPORT and SBATCH_PARTITION of your shell: not used" in said.err
+    assert [name for name in programs.environment if name.startswith(("SBATCH_", "SLURM_"))] == ["SLURM_CONF"]
+    assert os.environ["SBATCH_PARTITION"] == "x"
+    assert "export SLURM_EXPORT_ENV=ALL" in programs.scripts[0]
+
+
+def test_nodes_out_of_service_are_waited_for(call: Call, programs: Sbatch, cluster: Site) -> None:
+    programs.answers(test="allocation failure: Requested node configuration is not available")
+    rows = "publicgpu|up|1-00:00:00|3|8|16000|gpu:1|gputc\n", "gpu1|publicgpu|drained\ngpu2|publicgpu|down*\n"
+    cluster.says("sinfo", "".join(rows))
+    said = call(*ONE)
+    assert said.code == 0, said.err
+    assert "gpu1 is drained and gpu2 is down" in said.err
+    assert len(programs.scripts) == 1
 
 
 def test_a_machine_without_sbatch_says_where_to_go(

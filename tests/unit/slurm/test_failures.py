@@ -10,18 +10,38 @@ from htr_exp.slurm.failures import in_words, of_job
 from htr_exp.slurm.jobs import Job
 
 LOGS = [json.loads(line) for line in (SLURM_DATA / "logs.jsonl").read_text().splitlines()]
+STARTED = """\
+submitit INFO (2026-11-30 00:21:02,137) - Starting with JobEnvironment(job_id=148, hostname=gpu1, local_rank=0(1), node=0(1), global_rank=0(1))
+submitit INFO (2026-11-30 00:21:02,138) - Loading pickle: /work/cache/jobs/148_submitted.pkl
+"""
+"""What submitit says at the start of every job, recorded with 1.5."""
+ENDED = (
+    "srun: error: gpu1: task 0: Exited with exit code 3\n",
+    "ValueError: boom\n",
+    "srun: Force Terminated StepId=150.0\n",
+)
+
 SETTINGS = {"partition": "publicgpu", "time_min": 300, "mem_gb": 8}
 
 
 @pytest.mark.parametrize("log", LOGS, ids=lambda log: f"{log['cause']}: {log['text'].strip()[-40:]}")
 def test_the_end_of_a_log_is_explained_with_the_next_step(log: dict[str, Any]) -> None:
-    found = in_words("Epoch 3\nsome line\n" + log["text"], slurm=SETTINGS)
+    found = in_words(STARTED + "Epoch 3\nsome line\n" + log["text"], slurm=SETTINGS)
     assert found is not None
     assert found.cause == log["cause"]
     assert log["word"] in str(found)
 
 
-@pytest.mark.parametrize("text", ["", "Epoch 3\nall is well\n", "1 page killed the time", "errors 12 of 28 and 122"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Epoch 3\nall is well\n",
+        "1 page killed the time",
+        "errors 12 of 28 and 122",
+        *(STARTED + end for end in ("", *ENDED)),
+    ],
+)
 def test_what_is_not_known_is_not_guessed(text: str) -> None:
     assert in_words(text) is None
 

@@ -23,7 +23,7 @@ from htr_exp.slurm.cluster import (
     partitions,
     qos_preemption,
 )
-from htr_exp.slurm.jobs import Job, _rows_of_queue, accounts, cancel, queue, requeue
+from htr_exp.slurm.jobs import Job, Outlook, _rows_of_queue, accounts, cancel, outlook, queue, requeue
 from htr_exp.slurm.programs import SlurmSilent
 
 SETTINGS: dict[str, Any] = {
@@ -194,6 +194,65 @@ def test_a_requeue_that_is_refused_is_told(cluster: Site) -> None:
     assert cluster.calls("scontrol")[0]["argv"] == ["requeue", "12_3"]
     cluster.says("scontrol", err="Invalid job id specified for job 999999\n", code=1)
     assert requeue("999999") == "Invalid job id specified for job 999999"
+
+
+OUTLOOKS = {  # recorded with Slurm 22.05, but for the last
+    "runs": ("RUNNING             4:56                N/A                     ", Outlook(False, 296.0)),
+    "without limit": ("RUNNING             UNLIMITED           N/A                     ", Outlook(False, None)),
+    "is preempted": ("RUNNING             4:50                2026-11-30T00:22:02     ", Outlook(True, 290.0)),
+    "is cancelled or requeued": (
+        "COMPLETING          4:57                N/A                     ",
+        Outlook(True, 297.0),
+    ),
+    "over its limit": ("RUNNING             INVALID             N/A                     ", Outlook(False, 0.0)),
+}
+
+
+@pytest.mark.parametrize("name", OUTLOOKS)
+def test_slurm_says_what_it_means_to_do_with_a_job(cluster: Site, name: str) -> None:
+    line, expected = OUTLOOKS[name]
+    cluster.says("squeue", line + "\n")
+    assert outlook("12") == expected
+    assert cluster.calls("squeue")[0]["argv"][:3] == ["-h", "-j", "12"]
+
+
+def test_a_job_that_slurm_does_not_know_has_no_outlook(cluster: Site) -> None:
+    with pytest.raises(SlurmSilent, match="job 12 is not there"):
+        outlook("12")
+
+
+NO_NODE = "allocation failure: Requested node configuration is not available"
+ONE_GPU = {"partition": "publicgpu", "gres": "gpu:1", "constraint": "gputc", "cpus_per_task": 8, "mem_gb": 15}
+
+
+@pytest.mark.parametrize("state", ["drained", "down*", "maint"])
+def test_a_job_that_only_waits_for_nodes_out_of_service_is_not_refused(
+    cluster: Site, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(refusals, "node_states", lambda: {"publicgpu": {"gpu1": "idle", "gpu2": state}})
+    cluster.says("sinfo", (SLURM_DATA / "sinfo.txt").read_text())
+    said = refusals.waits_for(NO_NODE, ONE_GPU)
+    assert f"(gpu2 is {state.rstrip('*')})" in said
+    for more in (
+        {"gres": "gpu:2"},
+        {"gres": "gpu:a100:1"},
+        {"constraint": "h100"},
+        {"cpus_per_task": 9},
+        {"mem_gb": 16},
+        {"runs_per_gpu": 2},
+    ):
+        assert refusals.waits_for(NO_NODE, ONE_GPU | more) is None, more
+    assert refusals.waits_for("Invalid account", ONE_GPU) is None
+    assert refusals.waits_for(NO_NODE, ONE_GPU | {"partition": "public"}) is None
+    assert refusals.waits_for(NO_NODE, ONE_GPU | {"partition": "public,publicgpu"}) == said.replace(
+        "slurm.partition=publicgpu", "slurm.partition=public,publicgpu"
+    )
+
+
+def test_where_all_nodes_are_in_service_sbatch_means_it(cluster: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "node_states", lambda: {"publicgpu": {"gpu1": "idle", "gpu2": "allocated"}})
+    cluster.says("sinfo", (SLURM_DATA / "sinfo.txt").read_text())
+    assert refusals.waits_for(NO_NODE, ONE_GPU) is None
 
 
 def test_recorded_partitions_are_read(recorded: Site) -> None:
