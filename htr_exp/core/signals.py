@@ -6,6 +6,7 @@ import ctypes
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +18,12 @@ class Interrupted(Exception):
 
 SIGNALS = {signal.SIGINT: "user", signal.SIGTERM: "terminated", signal.SIGUSR2: "preempted"}
 """What each signal asks: stop and score; stop at once; stop at once, since the job's time is up or another needs the node."""
+
+
+MOMENT_S = 2.0
+"""How far apart the same signal may reach two processes, seconds. Whoever ends a job or a machine tells all of its processes at
+once, which takes a busy one some tenths of a second; and 5 s are the shortest time in use between SIGTERM and SIGKILL, in
+which a run still has to write down how it ended."""
 
 
 class Stop:
@@ -47,6 +54,14 @@ class Stop:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def asked_within(stop: Callable[[], str | None], seconds: float = MOMENT_S) -> str | None:
+    """What is asked of this process by now, or within a moment from now: a signal to all may end a child before we hear it."""
+    until = time.monotonic() + seconds
+    while (word := stop()) is None and time.monotonic() < until:
+        time.sleep(0.05)
+    return word
 
 
 def bound_to_us(

@@ -37,6 +37,18 @@ def environment(threads: int, variables: Mapping[str, str] | None = None) -> dic
     return kept | settings(threads)
 
 
+DEAF_TO = (signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
+"""Signals that are for us alone, though Slurm, a terminal or a shutdown may send them to every process: we decide what they mean.
+
+SIGUSR2 would end kraken while we make it write its checkpoint, SIGINT and SIGHUP before we can.
+"""
+
+
+def was_killed(code: int) -> bool:
+    """Whether a signal ended a program, by its exit code: negative, or, through a shell or an image, 128 and its number."""
+    return code < 0 or code - 128 in set(signal.Signals)
+
+
 class Process:
     """One program under way, in a process group of its own, heard line by line.
 
@@ -68,7 +80,7 @@ class Process:
             env=dict(variables),
             cwd=folder,
             start_new_session=True,  # Ctrl-C reaches us alone, and we decide what it means
-            preexec_fn=bound_to_us(signal.SIGKILL),  # SIGUSR2 would end kraken while we make it write its checkpoint
+            preexec_fn=bound_to_us(signal.SIGKILL, deaf_to=DEAF_TO),
         )
         self.pid = self._process.pid
         self._listener = threading.Thread(target=self._listen, daemon=True)

@@ -13,8 +13,9 @@ from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError, plainly
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.run_state import RunState
-from htr_exp.core.signals import Interrupted, Stop
+from htr_exp.core.signals import Interrupted, Stop, asked_within
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
+from htr_exp.kraken.process import was_killed
 from htr_exp.kraken.software import software_of
 from htr_exp.pipeline import training
 from htr_exp.pipeline.recognition import Recognition
@@ -107,6 +108,8 @@ class _Job:
         except (Interrupted, KeyboardInterrupt):
             return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
         except HtrExpError as error:
+            if self._is_to_end():  # what fails then says nothing of the run: the next start finds out
+                return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
             return self._ended(RunState.FAILED, self._why(error))
         except OSError as error:
             wrong = plainly(error, run.path)
@@ -179,20 +182,24 @@ class _Job:
         while True:
             try:
                 return work()
-            except (
-                KilledError
-            ) as error:  # every stage goes on from what it left; twice in one epoch is a reason to stop
+            except KilledError as error:
+                asked_within(self._stop)  # who ended kraken may be about to end us
+                self._stop_here()
+                # every stage goes on from what it left; twice in one epoch is a reason to stop
                 done = len(self._run.epochs())
-                if done == killed_after or self._stop() is not None:
+                if done == killed_after:
                     raise
                 killed_after = done
                 self._run.note(f"{error.headline}: starts it again")
                 self._observer.note(f"{error.headline}: starts it again")
 
     def _stop_here(self) -> None:
-        word = self._stop()
-        if word is not None and word not in self._goes_on_after:
+        if self._is_to_end():
             raise Interrupted
+
+    def _is_to_end(self) -> bool:
+        word = self._stop()
+        return word is not None and word not in self._goes_on_after
 
     def _call(self, argv: Sequence[str], doing: str, watch: Callable[[], None] = lambda: None) -> None:
         """Run one of kraken's programs to its end; its exit code says little, so callers look at what it made."""
@@ -215,7 +222,7 @@ class _Job:
                 command.kill()
                 raise
         if code:
-            kind = KilledError if code < 0 else TrainingError
+            kind = KilledError if was_killed(code) else TrainingError
             raise kind(
                 f"kraken failed while {doing} (exit code {code})", [f"kraken says: {line}" for line in last[-6:]]
             )

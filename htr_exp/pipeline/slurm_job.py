@@ -15,7 +15,7 @@ from pathlib import Path
 from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.run_state import RunState
-from htr_exp.core.signals import Stop
+from htr_exp.core.signals import Stop, asked_within
 from htr_exp.core.text import counted
 from htr_exp.pipeline import launch
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -132,7 +132,7 @@ def _survive(
     with stop.listening():
         start(todo, stop)
         left = [run for run in todo if unfinished(run) and run.cancelled() is None]
-        if left and stop() is not None:
+        if left and asked_within(stop) is not None:  # they may have been ended before we are told to end
             if stop() == "preempted":
                 _requeue(left, terms, began)
             _say("waits for Slurm to end this job")

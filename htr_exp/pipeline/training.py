@@ -18,6 +18,7 @@ from htr_exp.core.text import counted
 from htr_exp.kraken.checkpoints import Checkpoints, EpochModels, checkpoints_of
 from htr_exp.kraken.commands import resume_command, train_command
 from htr_exp.kraken.log import REPLACED, further_of, sanity_checks, validation_of
+from htr_exp.kraken.process import was_killed
 from htr_exp.kraken.releases import release
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.runs.run_dir import RunDir
@@ -271,7 +272,8 @@ class _Follower:
         if over is None and not self._files.ended(self._leg) and not _over(self._records, self._inputs):
             over = self._stop()
             if over is None:
-                kind = KilledError if code is not None and code < 0 else TrainingError
+                # at a SIGTERM that is not ours, kraken writes its state and ends well
+                kind = KilledError if not code or was_killed(code) else TrainingError
                 raise kind(f"kraken ended while training (exit code {code}) without having finished", self._words())
         return over
 

@@ -31,7 +31,7 @@ What differs in 4.3.13:
   IoU. With `--resize union` and a base model that has classes which the pages lack, it fails in its sanity check.
 
 The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`,
-`compile_seconds`, `checkpoint_kb`, `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
+`compile_seconds`, `convert_seconds`, `checkpoint_kb`, `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
 `drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name). Of segtrain: `mean_iu` (one an
 epoch), `found` (of lines, what the model of each epoch will find; default: its mean_iu), `replaced_page` (it takes another page's
 place, as kraken does of one that it cannot use).
@@ -178,6 +178,7 @@ def struct_of(texts: list[str], line: Any) -> Any:
 
 
 def convert(args: argparse.Namespace, play: dict[str, Any]) -> None:
+    time.sleep(play.get("convert_seconds", 0))
     fail_if(play, "convert")
     if Path(args.o).exists():
         sys.exit(f"ValueError: {args.o} already exists.")
