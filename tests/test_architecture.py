@@ -155,6 +155,25 @@ def test_a_library_has_one_place(library: str) -> None:
     assert not elsewhere, f"{library} is imported outside {', '.join(sorted(places))}"
 
 
+WRITES_TO_THE_TERMINAL = {"core.terminal", "kraken.model_store", "kraken.software"}
+"""Where `print` may stand: what a process of ours answers to us as JSON is no terminal."""
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.relative_to(PACKAGE).as_posix())
+def test_one_place_writes_to_the_terminal(source: Path) -> None:
+    """So that no text of somebody else reaches it raw."""
+    if name_of(source) in WRITES_TO_THE_TERMINAL or room_of(source) == "demo":
+        return
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    raw = {"print", "sys.stdout.write", "sys.stderr.write", "rich.print"} & set(calls)
+    assert not raw, f"{name_of(source)} calls {', '.join(sorted(raw))}: core.terminal.say does it"
+    if name_of(source) != "core.console":
+        assert not {"rich.text.Text", "rich.text"} & set(imports_of(source)), (
+            "core.console.Text is the one that is safe"
+        )
+
+
 def texts_of(source: Path) -> Iterator[str]:
     nodes = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
     return (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))

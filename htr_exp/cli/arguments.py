@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from htr_exp import __version__
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.own_command import own_command
+from htr_exp.core.text import printable
 
 LOOK_EVERY_S = 10.0
 """How often `status --watch` looks, seconds."""
@@ -60,7 +61,7 @@ VERBS: dict[str, Verb] = {
 def parser() -> argparse.ArgumentParser:
     """The arguments before there is a verb: `--help`, `--version`."""
     verbs = "\n".join(f"  {name:10} {verb.sentence}" for name, verb in VERBS.items())
-    found = argparse.ArgumentParser(
+    found = _Parser(
         prog=own_command(),
         usage=f"{own_command()} VERB [KEY=VALUE ...] [options]",
         description="Fine-tune kraken models for medieval manuscripts, and prove what you publish.",
@@ -70,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--version", action="version", version=f"htr_exp {__version__}")
     found.add_argument("words", nargs="*", help=argparse.SUPPRESS, action=_UnknownVerb)
     return found
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))  # a word of a shell's `*` is the name of a file
 
 
 class _UnknownVerb(argparse.Action):
@@ -91,7 +97,7 @@ class _UnknownVerb(argparse.Action):
 def verb_parser(verb: str) -> argparse.ArgumentParser:
     """The arguments of one verb."""
     family = VERBS[verb].family
-    parser = argparse.ArgumentParser(prog=own_command(verb), description=VERBS[verb].sentence)
+    parser = _Parser(prog=own_command(verb), description=VERBS[verb].sentence)
     parser.set_defaults(verb=verb, multirun=False, dry_run=False)
     parser.add_argument("--json", action="store_true", help="print for programs, not for people")
     parser.add_argument(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 
 from htr_exp.cli.chosen_runs import chosen_runs
 from htr_exp.core.errors import ConfigError
@@ -14,6 +12,7 @@ from htr_exp.core.own_command import own_command
 def run(args: argparse.Namespace) -> int:
     """End runs."""
     from htr_exp.core.errors import plainly
+    from htr_exp.core.terminal import say, say_json
     from htr_exp.runs import logs as runs_logs
 
     if not [word for word in args.runs if not word.startswith(("site=", "site."))]:
@@ -24,10 +23,10 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise plainly(error, runs[0].path) from None
     if args.json:
-        print(json.dumps([{"run": str(one.run.path), "state": one.state} for one in done], ensure_ascii=False))
+        say_json([{"run": str(one.run.path), "state": one.state} for one in done])
     else:
         for one in done:
-            print(one.said)
+            say(one.said)
     for problem in problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        say(f"warning: {problem}", error=True)
     return 1 if problems else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from htr_exp.cli.chosen_runs import chosen_runs, record_new
@@ -13,6 +12,7 @@ from htr_exp.core.own_command import own_command
 def run(args: argparse.Namespace) -> int:
     """Put runs side by side, best validation CER first."""
     from htr_exp.core.console import console
+    from htr_exp.core.terminal import say, say_json
     from htr_exp.runs import compare_csv, compare_table
     from htr_exp.runs.rows import compared_rows
 
@@ -22,9 +22,9 @@ def run(args: argparse.Namespace) -> int:
     if args.csv:
         compare_csv.write_csv(sys.stdout, rows, varied)
     elif args.json:
-        print(json.dumps(rows, ensure_ascii=False))
+        say_json(rows)
     elif rows:
         compare_table.show_table(console(), rows, varied)
     else:
-        print(f"there are no runs here yet: `{own_command('train dataset=... model=...')}` makes one")
+        say(f"there are no runs here yet: `{own_command('train dataset=... model=...')}` makes one")
     return 0

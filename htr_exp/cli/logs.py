@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from htr_exp.cli.chosen_runs import chosen_runs
 from htr_exp.core.errors import ConfigError
@@ -11,6 +10,7 @@ from htr_exp.core.errors import ConfigError
 
 def run(args: argparse.Namespace) -> int:
     """Show a run's log."""
+    from htr_exp.core import terminal
     from htr_exp.runs.logs import follow, last_lines
 
     if not args.runs:
@@ -21,13 +21,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"logs shows one run at a time: choose one of {names}")
     if not args.follow:
         lines = last_lines(run, args.lines)
-        print("\n".join(lines) if lines else f"{run.name}: {run.state().state}: it has not said anything yet")
+        for line in lines or [f"{run.name}: {run.state().state}: it has not said anything yet"]:
+            terminal.say_lines(f"{line}\n")
         return 0
     try:
         follow(
             run,
-            lambda text: print(text, end="", flush=True),
-            lambda text: print(f"== {text}", file=sys.stderr, flush=True),
+            terminal.say_lines,
+            lambda text: terminal.say(f"== {text}", error=True),
             lines=args.lines,
         )
     except KeyboardInterrupt:

@@ -10,15 +10,20 @@ from collections.abc import Sequence
 
 from htr_exp.cli.arguments import VERBS, parser, verb_parser
 from htr_exp.core.errors import ConfigError, HtrExpError
+from htr_exp.core.terminal import guarded, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    with guarded():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+def _main(words: list[str]) -> int:
     try:
         os.getcwd()
     except FileNotFoundError:
-        print("error: the current directory was deleted or moved: go to another one", file=sys.stderr)
+        say("error: the current directory was deleted or moved: go to another one", error=True)
         return 2
     try:
         args = _parsed(words)
@@ -29,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = importlib.import_module(f"htr_exp.cli.{VERBS[args.verb].module}")
         return int(verb.run(args))
     except HtrExpError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error.headline}", error=True)
+        for problem in error.problems:
+            say(f"  - {problem}", error=True)
         return 2
     except ImportError as error:
         library = (error.name or "").partition(".")[0]
@@ -37,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         from htr_exp.cli.doctor import software
 
-        print(f"error: the Python library {library} cannot be used ({error})", file=sys.stderr)
-        print(f"  - install it and all else that is needed: {software.installing()}", file=sys.stderr)
+        say(f"error: the Python library {library} cannot be used ({error})", error=True)
+        say(f"  - install it and all else that is needed: {software.installing()}", error=True)
         return 2
     except KeyboardInterrupt:
         return 130

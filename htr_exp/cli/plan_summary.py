@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from htr_exp.core.console import show_warnings
+from htr_exp.core.console import Text, show_warnings
 from htr_exp.core.own_command import own_command
 from htr_exp.core.text import counted, duration
 from htr_exp.splits.split import NAMES

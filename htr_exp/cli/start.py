@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +11,7 @@ from htr_exp.cli import plan_summary
 from htr_exp.config import rules
 from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
-from htr_exp.core import console
+from htr_exp.core import console, terminal
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
@@ -144,19 +142,17 @@ def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
     for point, one, folder in zip(plans, known, folders):
         state = one.state().state if one else "planned"
         if request.json:
-            print(
-                json.dumps(
-                    {"run": str(folder), "state": state, "kill_costs_epochs": point.kill_costs, "sbatch": scripts}
-                )
+            terminal.say_json(
+                {"run": str(folder), "state": state, "kill_costs_epochs": point.kill_costs, "sbatch": scripts}
             )
             continue
         plan_summary.show_plan(out, point, folder=f"{folder} ({state if one else 'new'})")
         out.print()
-        out.print(write.script_of(point), markup=False, soft_wrap=True)
+        console.show_block(out, write.script_of(point))
     if not request.json:
         for script in scripts:
             out.print("the sbatch script:", style="bold")
-            out.print(script, markup=False, soft_wrap=True)
+            console.show_block(out, script)
 
 
 def planned(points: Sequence[Composed], request: StartRequest, *, fetch: bool) -> list[list[Plan]]:
@@ -196,13 +192,8 @@ def _mixed_versions(plans: Sequence[Plan]) -> list[Problem]:
 
 def reading(done: int, total: int) -> None:
     """Show on a terminal how much of a large ground truth is read."""
-    if total >= 200 and sys.stderr.isatty():
-        print(
-            f"\rreads ground truth: {done} of {counted(total, 'file')}",
-            end="" if done < total else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
+    if total >= 200:
+        terminal.say_on_one_line(f"reads ground truth: {done} of {counted(total, 'file')}", last=done >= total)
 
 
 def _scripts(
@@ -296,7 +287,7 @@ def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
     try:
         status_table.watch_status(console.console(stderr=request.json), look, every_s=LOOK_S)
     except KeyboardInterrupt:
-        print(f"The jobs go on: `{own_command('status --watch')}` follows them", file=sys.stderr)
+        terminal.say(f"The jobs go on: `{own_command('status --watch')}` follows them", error=True)
         raise
 
 
@@ -310,14 +301,14 @@ def _show_end(
 ) -> None:
     if request.json:
         told = [_brief(row) for row in rows]
-        print(json.dumps(told if request.sweep or len(told) > 1 else told[0], ensure_ascii=False))
+        terminal.say_json(told if request.sweep or len(told) > 1 else told[0])
         return
     out = console.console()
     console.show_warnings(console.console(stderr=True), notes)
     if all_submitted and any(not row["state"].is_ended for row in rows):
         status_table.show_status(out, rows)
         what = f" {request.sweep}" if request.sweep else f" {rows[0]['run']}" if len(rows) == 1 else ""
-        out.print(f"`{own_command(f'status{what} --watch')}` follows it", markup=False)
+        out.print(f"`{own_command(f'status{what} --watch')}` follows it")
         return
     if len(rows) > 1:
         shown, varied = compared_rows(runs)
@@ -327,7 +318,7 @@ def _show_end(
                 compare_table.show_result(out, row)
     else:
         compare_table.show_result(out, rows[0])
-    out.print(f"`{own_command('ui')}` shows it in MLflow; `{own_command('compare')}` lists all runs", markup=False)
+    out.print(f"`{own_command('ui')}` shows it in MLflow; `{own_command('compare')}` lists all runs")
 
 
 def _brief(row: Mapping[str, object]) -> dict[str, object]:

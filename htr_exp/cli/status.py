@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 
 from htr_exp.cli.arguments import LOOK_EVERY_S
 from htr_exp.cli.chosen_runs import chosen_runs, record_new
@@ -15,6 +13,7 @@ from htr_exp.core.own_command import own_command
 def run(args: argparse.Namespace) -> int:
     """Say how runs stand."""
     from htr_exp.core.console import console
+    from htr_exp.core.terminal import say, say_json
     from htr_exp.runs import status as runs_status
     from htr_exp.runs import status_table
     from htr_exp.runs.rows import RunRow, row_of
@@ -36,13 +35,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     rows, notes = look()
     if args.json:
-        print(json.dumps(rows, ensure_ascii=False))
+        say_json(rows)
     elif rows:
         status_table.show_status(console(), rows)
     else:
-        print(f"there are no runs here yet: `{own_command('train dataset=... model=...')}` makes one")
+        say(f"there are no runs here yet: `{own_command('train dataset=... model=...')}` makes one")
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", error=True)
     return 0
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 
 from htr_exp.cli.chosen_runs import chosen_runs, places_named, run_names
 from htr_exp.core.text import counted
@@ -12,6 +10,7 @@ from htr_exp.core.text import counted
 
 def run(args: argparse.Namespace) -> int:
     """Record run folders in MLflow, each where its experiment says; doing it again changes nothing."""
+    from htr_exp.core import terminal
     from htr_exp.runs import status as runs_status
     from htr_exp.tracking.sync import store_of, sync_runs
 
@@ -21,24 +20,24 @@ def run(args: argparse.Namespace) -> int:
     asked_for = args.uri is not None or bool(run_names(args))
     if not asked_for:
         paths = [path for path in paths if store_of(path, workspace)]
-    say = None if args.json else lambda text: print(text, flush=True)
+    say = None if args.json else terminal.say
     done = sync_runs(paths, workspace=workspace, uri=args.uri, ask=asked_for, every_digest=args.digests, progress=say)
     if args.json:
         keys = ("run", "run_id", "changed", "problem", "store")
-        print(json.dumps([{key: getattr(one, key) for key in keys} for one in done], ensure_ascii=False))
+        terminal.say_json([{key: getattr(one, key) for key in keys} for one in done])
     else:
         for store in dict.fromkeys(one.store for one in done):
             there = [one for one in done if one.store == store]
             changed = sum(one.changed for one in there)
             news = f"{changed} new or changed" if changed else "nothing new"
-            print(f"{counted(len(there), 'run')} recorded, {news}: {store}")
+            terminal.say(f"{counted(len(there), 'run')} recorded, {news}: {store}")
         if not done:
-            print("no runs to record")
+            terminal.say("no runs to record")
         if aside := len(runs) - len(paths):
-            print(
+            terminal.say(
                 f"{counted(aside, 'run')} {'has' if aside == 1 else 'have'} tracking=none: a run that is named is recorded, too"
             )
     problems = list(dict.fromkeys(one.problem for one in done if one.problem))
     for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+        terminal.say(f"error: {problem}", error=True)
     return 1 if problems else 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from htr_exp.cli.chosen_runs import chosen_runs, places_named, run_names
 
 
 def run(args: argparse.Namespace) -> int:
     """Record what is new, then show the MLflow UI on this machine until Ctrl-C."""
+    from htr_exp.core.terminal import say
     from htr_exp.tracking.sync import store_of, sync_runs
     from htr_exp.tracking.ui import serve_ui
 
@@ -20,11 +20,11 @@ def run(args: argparse.Namespace) -> int:
         done = sync_runs(paths, workspace=workspace, ask=False)
         for one in done:
             if one.problem:
-                print(f"warning: {one.run}: {one.problem}", file=sys.stderr)
+                say(f"warning: {one.run}: {one.problem}", error=True)
         servers = [store for store in dict.fromkeys(one.store for one in done) if store.startswith("http")]
         if len(servers) == 1 and all(one.store in servers for one in done):
             (uri,) = servers
         elif servers:
-            print(f"other runs are at {', '.join(servers)}")
+            say(f"other runs are at {', '.join(servers)}")
     serve_ui(workspace, uri=uri, port=args.port, open_browser=args.open)
     return 0

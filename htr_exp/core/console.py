@@ -1,18 +1,67 @@
-"""The terminal: a console that never breaks words where there is no terminal, and warnings on it."""
+"""Tables and styles on the terminal; text in them cannot steer it, as in `core.terminal`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from rich.console import Console
-from rich.text import Text
+import rich.text
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.style import Style
+
+from htr_exp.core.terminal import unguarded
+from htr_exp.core.text import printable, printable_lines
+
+
+class Text(rich.text.Text):
+    """Styled text of one line: a newline in it is shown as an escape, like all that could steer a terminal."""
+
+    def __init__(self, text: str = "", *args: Any, **options: Any) -> None:
+        super().__init__(printable(text), *args, **options)
+
+    def append(self, text: rich.text.Text | str, style: str | Style | None = None) -> rich.text.Text:
+        """Add text; a string is made printable first."""
+        return super().append(printable(text) if isinstance(text, str) else text, style)
+
+    @classmethod
+    def assemble(cls, *parts: Any, **options: Any) -> Text:
+        """One text of several, each a string, a text, or a string and its style."""
+        text = cls(**options)
+        for part in parts:
+            text.append(*(part if isinstance(part, tuple) else (part,)))
+        return text
+
+
+class _PlainConsole(Console):
+    """A console to which strings are lines of plain text: no markup, no emoji codes, nothing that steers the terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(Text(one) if isinstance(one, str) else one for one in objects), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render; what came in as strings, such as headings of tables, is made printable here."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable_lines(segment.text))
 
 
 def console(*, stderr: bool = False) -> Console:
     """A console that never breaks words where there is no terminal."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else 240)
+    stream = unguarded(sys.stderr if stderr else sys.stdout)
+    width = None if stream.isatty() else 240
+    return _PlainConsole(file=stream, stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+
+
+def stacked(lines: Sequence[Text]) -> rich.text.Text:
+    """Lines as one text that is broken nowhere else."""
+    return rich.text.Text("\n", no_wrap=True).join(lines)
+
+
+def show_block(out: Console, text: str) -> None:
+    """Print text that has lines of its own, such as a script; they stay whole."""
+    for line in text.split("\n"):
+        out.print(line, soft_wrap=True)
 
 
 def show_warnings(out: Console, warnings: Sequence[str]) -> None:

@@ -1,8 +1,36 @@
-"""Counts, lists, shares, times and sizes as people read them."""
+"""Counts, lists, shares, times and sizes as people read them, and text of others as a terminal may be given it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_STEERING = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"  # control characters, C0, DEL and C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what changes the direction of the text around it
+    "\u2028\u2029"  # separators of lines and paragraphs
+    "\ud800-\udfff"  # bytes of a file name that are no UTF-8: no stream takes them
+    "]"
+)
+_SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def printable(text: str) -> str:
+    """Text as one line that cannot steer a terminal: control characters and those that turn the direction are written as in JSON.
+
+    Letters of every script stay as they are.
+    """
+    return _STEERING.sub(_escape, text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for text whose own newlines and tabs are meant."""
+    return _STEERING.sub(lambda found: found[0] if found[0] in "\n\t" else _escape(found), text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return _SHORT.get(found[0], f"\\u{ord(found[0]):04x}")
 
 
 def counted(number: float, noun: str, several: str | None = None) -> str:

@@ -55,13 +55,13 @@ def run_here(
     """Do one run in this process; one that another process works in is left to it. For the arguments see `job.run`."""
     out = None if quiet else console()
     if out is not None:
-        out.print(f"run {run.path}", markup=False)
+        out.print(f"run {run.path}")
     try:
         with Progress(out) as progress, _reported(run, last_stage):
             return run_stages(run, stop=stop, observer=progress, last_stage=last_stage, patience_s=patience_s)
     except Locked as other:
         if out is not None:
-            out.print(f"  process {other.owner.pid} on {other.owner.host} is working on it", markup=False)
+            out.print(f"  process {other.owner.pid} on {other.owner.host} is working on it")
         return run.state()
 
 
@@ -100,7 +100,7 @@ def side_by_side(
             run = runs.pop(0)
             working[run] = _started(run, last_stage, environment)
             if out is not None:
-                out.print(f"run {run.path}", markup=False)
+                out.print(f"run {run.path}")
         if stop() is not None:
             runs.clear()
             if told != stop():
@@ -112,7 +112,7 @@ def side_by_side(
                 del working[run]
                 state = run.state()
                 if out is not None:
-                    out.print(f"  {run.name}: {state.state}{f': {state.reason}' if state.reason else ''}", markup=False)
+                    out.print(f"  {run.name}: {state.state}{f': {state.reason}' if state.reason else ''}")
                 ended(run, state)
         time.sleep(0.2)
 

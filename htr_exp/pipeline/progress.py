@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
+from htr_exp.core.console import Text
 from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted, duration
 from htr_exp.runs.status_table import STAGES
@@ -37,7 +37,7 @@ class Progress:
 
     def advance(self, done: int, total: int) -> None:
         if self._status is not None:
-            self._status.update(f"{self._stage}: {done} of {counted(total, 'page')}")
+            self._status.update(Text(f"{self._stage}: {done} of {counted(total, 'page')}"))
 
     def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
         left = f"   at most {duration(left_s)} left" if left_s else ""
@@ -52,10 +52,10 @@ class Progress:
 
     def _doing(self, text: str) -> None:
         if self._status is not None:
-            self._status.update(text)
+            self._status.update(Text(text))
         else:
             self._say(f"  {text}")
 
     def _say(self, text: str) -> None:
         if self._out is not None:
-            self._out.print(Text(text))
+            self._out.print(text)

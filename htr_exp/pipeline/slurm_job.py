@@ -16,6 +16,7 @@ from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Stop, asked_within
+from htr_exp.core.terminal import say
 from htr_exp.core.text import counted
 from htr_exp.pipeline import launch
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -209,4 +210,4 @@ def _told(run: RunDir, state: object) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"{utc_now()} {text}", flush=True)
+    say(f"{utc_now()} {text}")

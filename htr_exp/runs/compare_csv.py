@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from htr_exp.core.text import printable
 from htr_exp.runs.rows import ComparedRow
 
 NESTED = ("scores", "end_to_end", "settings")
@@ -24,5 +25,5 @@ def write_csv(file: TextIO, rows: Sequence[ComparedRow], varied: Sequence[str]) 
 
 def _cell(value: Any) -> str:
     if isinstance(value, list):
-        return "; ".join(map(str, value))
-    return "" if value is None else str(value)
+        return printable("; ".join(map(str, value)))
+    return "" if value is None else printable(str(value))

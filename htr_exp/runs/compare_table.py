@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from htr_exp.core.console import Text
 from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import Task, task_of
@@ -118,7 +118,9 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
     for number, ((task, verb), alike) in enumerate(kinds.items()):
         if len(kinds) > 1:
             word = "evaluations" if verb == "evaluate" else "trainings"
-            out.print(Text(f"{chr(10) if number else ''}{task}: {word}", style="bold"))
+            if number:
+                out.print()
+            out.print(Text(f"{task}: {word}", style="bold"))
         _show_alike(out, alike, [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1])
 
 

@@ -14,6 +14,7 @@ from htr_exp.core.files import append_jsonl, read_json, read_jsonl, utc_now, wri
 from htr_exp.core.lock import Owner, locked, owner_of
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import Epoch
+from htr_exp.core.text import printable
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import seals
 from htr_exp.runs.records import CancellationRecord, Provenance, Results, SubmissionRecord
@@ -389,7 +390,7 @@ class RunDir:
             OSError: it cannot be written.
         """
         with open(self.log, "a", encoding="utf-8") as log:
-            log.write(f"# {utc_now()} {text}\n")
+            log.write(f"# {utc_now()} {printable(text)}\n")
 
     def result(self) -> Results | None:
         """The content of results.json, or None before there is one."""

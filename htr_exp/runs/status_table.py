@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
+from htr_exp.core.console import Text, stacked
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
-from htr_exp.core.text import duration, first_of
+from htr_exp.core.text import duration, first_of, printable
 from htr_exp.runs import resumptions
 from htr_exp.runs.rows import RunRow, changed, figure
 
@@ -149,7 +149,7 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
     there = [task for name, task in TASKS.items() if any(row["task"] == name for row in rows)]
     always = ["run", "state", "epoch"]
     always += [heading for task in there if task.always_in_status for heading in task.status_columns]
-    cells = {name: [cell(row) for row in rows] for name, cell in columns.items()}
+    cells = {name: [printable(cell(row)) for row in rows] for name, cell in columns.items()}
     cells = {name: column for name, column in cells.items() if name in always or any(column)}
     styles = [STATE_STYLES.get(row["state"], "") for row in rows]
     table = _lines(cells, styles, width) or _folded(cells, styles)
@@ -170,7 +170,7 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
     return Group(table, *lines, *(Padding(Text(said, style="yellow"), (0, 0, 0, 2)) for said in untold))
 
 
-def _lines(cells: Mapping[str, Sequence[str]], styles: Sequence[str], width: int) -> Text | None:
+def _lines(cells: Mapping[str, Sequence[str]], styles: Sequence[str], width: int) -> RenderableType | None:
     """A table of cells that need no folding, or None: rich takes seconds over one of thousands of rows."""
     widths = {name: max(len(name), *map(len, column)) for name, column in cells.items()}
     if sum(widths.values()) + 2 * (len(widths) - 1) > width:
@@ -181,13 +181,11 @@ def _lines(cells: Mapping[str, Sequence[str]], styles: Sequence[str], width: int
             value.rjust(room) if _is_figure(name) else value.ljust(room) for value, (name, room) in zip(values, widths.items())
         ]  # fmt: skip
 
-    text = Text("  ".join(line(list(cells))).rstrip(), style="bold", no_wrap=True)
+    table = [Text("  ".join(line(list(cells))).rstrip(), style="bold")]
     for values, style in zip(zip(*cells.values()), styles):
         name, state, *rest = line(values)
-        text.append(f"\n{name}  ", style="not bold")
-        text.append(state, style=f"not bold {style}")
-        text.append(f"  {'  '.join(rest)}".rstrip(), style="not bold")
-    return text
+        table.append(Text.assemble(f"{name}  ", (state, style), f"  {'  '.join(rest)}".rstrip()))
+    return stacked(table)
 
 
 def _folded(cells: Mapping[str, Sequence[str]], styles: Sequence[str]) -> Table:

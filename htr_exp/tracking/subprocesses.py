@@ -15,6 +15,7 @@ from typing import Any
 from htr_exp.core.own_command import own_command
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.signals import bound_to_us
+from htr_exp.core.terminal import say
 from htr_exp.core.text import and_more, counted
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import sync
@@ -51,11 +52,11 @@ def record_new(runs: Sequence[RunDir], workspace: Path) -> None:
     new = [RunDir(path) for path in sync.due([run.path for run in runs], workspace)]
     if not new:
         return
-    print(f"Recording {counted(len(new), 'run')} in MLflow", file=sys.stderr, flush=True)
+    say(f"Recording {counted(len(new), 'run')} in MLflow", error=True)
     problems = record(new, workspace)
     if problems:
         more = f" ({and_more(len(problems) - 1)} like it: `{own_command('sync')}`)" if len(problems) > 1 else ""
-        print(f"warning: {problems[0]}{more}", file=sys.stderr, flush=True)
+        say(f"warning: {problems[0]}{more}", error=True)
 
 
 def record_ended(run: RunDir, workspace: Path) -> list[str]:

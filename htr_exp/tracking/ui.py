@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from htr_exp.core.errors import HtrExpError
+from htr_exp.core.terminal import say
 from htr_exp.tracking import store
 from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
 
@@ -35,7 +36,7 @@ def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None
     """
     target = store_uri(workspace, uri)
     if target.startswith(("http://", "https://")):
-        print(f"MLflow is at {target}", flush=True)
+        say(f"MLflow is at {target}")
         if open_browser:
             webbrowser.open(target)
         return
@@ -48,12 +49,12 @@ def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | store.environment()
     database = store.database(target)
     address = f"http://127.0.0.1:{port}"
-    print(f"starting MLflow on {address} (some 10 seconds)", flush=True)
+    say(f"starting MLflow on {address} (some 10 seconds)")
     with contextlib.ExitStack() as stack:
         try:
             with contextlib.ExitStack() as starting:  # it makes or opens the database: no sync meanwhile
                 if database:
-                    starting.enter_context(store.written_alone(database, wait=LOCK_SECONDS, say=print))
+                    starting.enter_context(store.written_alone(database, wait=LOCK_SECONDS, say=say))
                     store.probe(database)
                     if database.parent == workspace.resolve():
                         store.relocate(database, workspace)
@@ -64,9 +65,9 @@ def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None
         # Its front page is about language models unless the address says otherwise.
         front = f"{address}/#/experiments?workflowType=machine_learning"
         tables = store.tables(database, address) if database else {}
-        print(f"MLflow is at {front}  (Ctrl-C ends it)", flush=True)
+        say(f"MLflow is at {front}  (Ctrl-C ends it)")
         for name, table in tables.items():
-            print(f"  {name}: {table}", flush=True)
+            say(f"  {name}: {table}")
         if open_browser:
             webbrowser.open(next(iter(tables.values())) if len(tables) == 1 else front)
         child.wait()
@@ -97,7 +98,8 @@ def _child(command: Sequence[str], environment: dict[str, str]) -> Iterator[subp
     try:
         yield child
     except KeyboardInterrupt:
-        print("\nMLflow ended", flush=True)
+        say()
+        say("MLflow ended")
     finally:
         for how in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):

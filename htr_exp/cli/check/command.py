@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,6 +82,7 @@ def check(request: CheckRequest) -> int:
     """
     from htr_exp.cli.check import terminal
     from htr_exp.core.console import console
+    from htr_exp.core.terminal import say_json
 
     experiment, folders = _wanted(request)
     record, held = _asked(request, experiment, folders)
@@ -114,7 +114,7 @@ def check(request: CheckRequest) -> int:
     if request.htr_united is not None:
         checked, united = sections.htr_united(checked, Path(request.htr_united).expanduser())
     if request.json:
-        print(json.dumps(checked.to_json(), ensure_ascii=False))
+        say_json(checked.to_json())
     else:
         terminal.show(console(), checked)
     _write(request, checked, folders)
@@ -169,7 +169,7 @@ def _asked(
         try:
             return step()
         except HtrExpError as error:
-            problems.append(str(error))
+            problems.extend(error.reasons())
 
     if request.fix is not None:
         from htr_exp.groundtruth.clean_copy import refuse
@@ -245,4 +245,6 @@ def _put(file: str, content: bytes | str, quiet: bool) -> None:
     except OSError as error:
         raise HtrExpError(f"{path} cannot be written: {error.strerror or error}") from None
     if not quiet:
-        print(f"written: {path}")
+        from htr_exp.core.terminal import say
+
+        say(f"written: {path}")

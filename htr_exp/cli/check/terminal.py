@@ -10,11 +10,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from htr_exp.cli.check.junit import where
 from htr_exp.cli.check.result import Checked, KindFound, Section
-from htr_exp.core.text import and_more, counted
+from htr_exp.core.console import Text
+from htr_exp.core.text import and_more, counted, printable
 
 EXAMPLES = 3
 """Problems of a kind that are shown."""
@@ -33,7 +33,7 @@ def progress(out: Console, what: str) -> Iterator[Callable[[int, int], None] | N
         yield None
         return
     columns = (
-        TextColumn(what),
+        TextColumn(what, markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("files"),
@@ -97,7 +97,7 @@ def _section(out: Console, section: Section) -> None:
         _indented(out, Text(sentence))
     if not section.rows:
         return
-    table = [section.columns, *section.rows[-ROWS:]]
+    table = [[printable(cell) for cell in row] for row in (section.columns, *section.rows[-ROWS:])]
     rooms = [max(map(cell_len, cells)) for cells in zip(*table)]
     for number, (name, *figures) in enumerate(table):
         padded = [cell.rjust(room) for cell, room in zip(figures, rooms[1:])]

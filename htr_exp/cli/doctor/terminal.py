@@ -9,9 +9,9 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
-from htr_exp.core.text import counted
+from htr_exp.core.console import Text
+from htr_exp.core.text import counted, printable
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
     from htr_exp.cli.doctor.finding import Finding
@@ -37,7 +37,9 @@ def show_findings(out: Console, sections: Iterable[tuple[str, Iterable[Finding]]
     """
     told: list[Finding] = []
     for title, findings in sections:
-        out.print(Text(f"\n{title}" if told else title, style="bold"))
+        if told:
+            out.print()
+        out.print(Text(title, style="bold"))
         for finding in _while_waiting(out, title, findings):
             told.append(finding)
             mark = (f"{finding.state:9}", FINDING_STYLES[finding.state])
@@ -47,7 +49,8 @@ def show_findings(out: Console, sections: Iterable[tuple[str, Iterable[Finding]]
                 _hanging(out, arrow, finding.remedy, FINDING_ROOM + 3, "" if finding.state == "note" else "bold")
     counts = Counter(finding.state for finding in told)
     words = [counted(counts[state], state) for state in ("error", "warning", "note")]
-    out.print(Text(f"\n{', '.join(words)}, {counts['ok']} ok"))
+    out.print()
+    out.print(f"{', '.join(words)}, {counts['ok']} ok")
     return told
 
 
@@ -55,7 +58,7 @@ def _hanging(out: Console, begin: Text, words: str, indent: int, style: str = ""
     """Print a line, broken between words where the terminal ends, each part below the first; paths stay whole."""
     room = max(out.width, indent + 20) if out.is_terminal else 10**6
     whole = textwrap.wrap(
-        words,
+        printable(words),
         room,
         initial_indent=begin.plain,
         subsequent_indent=" " * indent,
@@ -71,7 +74,7 @@ def _while_waiting(out: Console, title: str, findings: Iterable[Finding]) -> Ite
     """Yield findings; on a terminal a last line says where it looks meanwhile."""
     waiting = iter(findings)
     while True:
-        with out.status(f"looks at: {title}") if out.is_terminal else nullcontext():
+        with out.status(Text(f"looks at: {title}")) if out.is_terminal else nullcontext():
             finding = next(waiting, None)
         if finding is None:
             return

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import sys
+
+import pytest
+from rich.table import Table
+
+from htr_exp.core.console import Text, console, show_block, stacked
+from htr_exp.core.terminal import guarded, say, say_json, say_lines
+from htr_exp.core.text import printable, printable_lines
+
+STYLES = re.compile(r"\x1b\[[0-9;]*m")
+EVIL = "\x1b[2J\x9b31m\u202eevil\u2028[red]x[/red] :smile:\n\x1b]8;;http://x\x07"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        *map(chr, range(0x20)),
+        *map(chr, range(0x7F, 0xA0)),
+        *"\u061c\u200e\u200f\u202a\u202e\u2066\u2069\u2028\u2029\udc80",
+    ],
+)
+def test_what_steers_is_written_as_in_json(sign: str) -> None:
+    shown = printable(f"a{sign}b")
+    assert re.fullmatch(r"a\\(u[0-9a-f]{4}|[ntr])b", shown)
+    assert json.loads(f'"{shown}"') == f"a{sign}b"
+
+
+def test_letters_of_all_scripts_stay() -> None:
+    text = "ſanctus  é q\u0303 \u05e9\u05dc\u05d5\u05dd \u0633\u0644\u0627\u0645 \u0646\u0645\u06cc\u200c \U0001f600 \xa0\xad"
+    assert printable(text) == text
+
+
+def test_lines_keep_their_newlines_and_tabs_alone() -> None:
+    assert printable_lines("a\tb\r\n\x1b[1m") == "a\tb\\r\n\\u001b[1m"
+
+
+def test_a_line_that_is_said_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    say("name\nerror: forged")
+    say("name\nerror: forged", error=True)
+    assert capsys.readouterr() == ("name\\nerror: forged\n", "name\\nerror: forged\n")
+
+
+def test_json_says_the_same_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {EVIL: [EVIL, "é", "\udc80"]}
+    say_json(value)
+    said = capsys.readouterr().out
+    assert json.loads(said) == value
+    assert "é" in said
+    assert said.count("\n") == 1
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]", said)
+
+
+def test_a_terminal_gets_our_styles_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text, a cell, a heading, markup, an emoji code, a link: all of them hold what would steer it."""
+    stream = Terminal()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys, "stdout", stream)
+    with guarded():
+        out = console()
+        table = Table(EVIL, title=EVIL)
+        table.add_row(Text(EVIL, style="red"))
+        table.add_row(EVIL)
+        for shown in (
+            Text.assemble((EVIL, "bold"), EVIL),
+            Text("a").append(EVIL),
+            EVIL,
+            table,
+            stacked([Text(EVIL)] * 2),
+        ):
+            out.print(shown)
+        show_block(out, EVIL)
+    said = stream.getvalue()
+    assert "\x1b[1m" in said, "no style at all: it was no terminal"
+    rest = STYLES.sub("", said)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]", rest)
+    assert "[red]x[/red] :smile:" in rest
+
+
+def test_what_libraries_write_is_guarded(capsys: pytest.CaptureFixture[str]) -> None:
+    with guarded():
+        handler = logging.StreamHandler(sys.stderr)
+        handler.emit(logging.LogRecord("of.mlflow", logging.WARNING, "", 0, EVIL, None, None))
+        print(EVIL)
+        sys.stdout.writelines([EVIL])
+    for said in capsys.readouterr():
+        assert "evil" in said
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]", said)
+
+
+def test_the_streams_are_given_back() -> None:
+    before = sys.stdout, sys.stderr
+    with guarded(), guarded():
+        assert sys.stdout is not before[0]
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_pieces_of_a_log_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    say_lines("a\n\tb")
+    say_lines("c\x1b[1m\n")
+    assert capsys.readouterr().out == "a\n\tbc\\u001b[1m\n"
