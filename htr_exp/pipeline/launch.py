@@ -12,7 +12,7 @@ from pathlib import Path
 
 from htr_exp.core import machine
 from htr_exp.core.console import console
-from htr_exp.core.lock import STALE_S, Locked
+from htr_exp.core.lock import STALE_S, Locked, LockLost
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
 from htr_exp.pipeline.progress import Progress
 from htr_exp.pipeline.run import run_stages
@@ -137,13 +137,16 @@ def main() -> int:
     # after a node failed, the lock of the job's earlier start may have to grow old
     patience_s = STALE_S + 30 if machine.allocation() else 0.0
     with stop.listening():
-        run_here(
-            RunDir(Path(sys.argv[1])),
-            stop=stop,
-            quiet=False,
-            last_stage=sys.argv[2] if len(sys.argv) > 2 else None,
-            patience_s=patience_s,
-        )
+        try:
+            run_here(
+                RunDir(Path(sys.argv[1])),
+                stop=stop,
+                quiet=False,
+                last_stage=sys.argv[2] if len(sys.argv) > 2 else None,
+                patience_s=patience_s,
+            )
+        except LockLost as lost:
+            sys.exit(f"error: {lost}")
     return 0
 
 

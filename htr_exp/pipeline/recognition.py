@@ -163,6 +163,7 @@ class Recognition(Stages):
         if self._inputs.segmenter is not None:
             found = FoundLines(self._inputs, self._call, self._stop, self._observer)
             results["end_to_end"] = found.end_to_end(self._rows("test"))
+        self._run.confirm()
         write_json(self._run.results, results)
 
     def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

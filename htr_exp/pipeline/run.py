@@ -12,6 +12,7 @@ from typing import Any
 from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError, plainly
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core.lock import STALE_S, LockLost
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Interrupted, Stop, asked_within
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
@@ -57,11 +58,16 @@ def run_stages(
 
     Raises:
         Locked: another process works in the run.
+        LockLost: another process took it over; nothing was written since that was seen.
         HtrExpError: the run folder cannot be written.
     """
     until = time.monotonic() + patience_s
     try:
-        with run.locked(wait=lambda owner: time.monotonic() < until and stop() is None):
+        with run.locked(wait=lambda owner: time.monotonic() < until and stop() is None) as held:
+            if (before := held.taken_from) is not None:
+                observer.note(
+                    f"takes over from process {before.pid} on {before.host}, which gave no sign of life for {STALE_S:.0f} s"
+                )
             return _Job(run, stop, observer, last_stage).do()
     except OSError as error:
         raise plainly(error, run.path) from None
@@ -104,9 +110,12 @@ class _Job:
                 self._stage("convert", task.convert)
             self._stage("predict", task.predict)
             self._stage("score", lambda: task.score(outcome))
+            run.confirm()
             run.seal_results()
         except (Interrupted, KeyboardInterrupt):
             return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
+        except LockLost:
+            raise  # how the run stands is for whoever works in it now
         except HtrExpError as error:
             if self._is_to_end():  # what fails then says nothing of the run: the next start finds out
                 return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
@@ -127,9 +136,10 @@ class _Job:
         return self._ended(RunState.DONE, None)
 
     def _stop(self) -> str | None:
-        """What signals, or `cancel` from another process, ask."""
+        """What signals, or `cancel` from another process, ask; `LockLost` where another has taken the run over."""
         if not self._cancelled and time.monotonic() - self._looked > LOOK_S:
             self._looked, self._cancelled = time.monotonic(), self._run.cancelled() is not None
+            self._run.confirm()
         return self._signalled() or ("cancelled" if self._cancelled else None)
 
     def _begin(self) -> None:
@@ -166,6 +176,7 @@ class _Job:
         return "; ".join([f"{known.sentence}: {known.remedy}", *said] if known else said)
 
     def _ended(self, state: RunState, reason: str | None) -> StateRecord:
+        self._run.confirm()
         stage = self._run.state().stage
         self._run.write_state(state, reason=reason, stage=None if state is RunState.DONE else stage)
         self._run.note(f"{state}: {reason}" if reason else state)
@@ -175,6 +186,7 @@ class _Job:
         # Ctrl-C before there is a model ends the job; afterwards it means: score what there is
         self._goes_on_after = () if name in ("verify", "compile") else ("user",)
         self._stop_here()
+        self._run.confirm()
         self._run.write_state(RunState.RUNNING, stage=name)
         self._run.note(name)
         self._observer.stage(name)

@@ -133,6 +133,7 @@ class Segmentation(Stages):
         if outcome is not None and self._by_line_f1:
             results["candidates"] = read_json(self._run.chosen_epoch)["candidates"]
         self._draw()
+        self._run.confirm()
         write_json(self._run.results, results)
 
     def _pairs(self, pages: Sequence[PageRecord], digest: str) -> list[PagePair]:

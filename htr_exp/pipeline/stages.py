@@ -132,6 +132,7 @@ class Stages(ABC):
         self._correct(aside)
         update_metadata(aside, {MODEL_KEY: {**self._seen_pages, "weights": weights_digest(aside)}})
         read_header(aside)
+        self._run.confirm()
         os.replace(aside, target)
 
     @cached_property

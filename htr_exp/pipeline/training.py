@@ -145,6 +145,7 @@ def _leg(
     records = run.epochs()
     checkpoint, done = files.newest(len(records))
     kept, lost = records[:done], records[done:]
+    run.confirm()
     if records:
         run.write_epochs(kept)  # also without a line that a full disk cut short
     if kept and (over := _over(kept, inputs)):
@@ -311,6 +312,7 @@ class _Follower:
         record = cast("Epoch", {"epoch": len(self._records), **figures, "seconds": seconds, "time": utc_now()})
         self._since = now
         self._records.append(record)
+        self._run.confirm()
         self._run.add_epoch(record)
         self._files.thin_out(self._records, self._inputs.keep)
         self._observer.epoch(self._task, record, self._task.best_of(self._records), self._left())

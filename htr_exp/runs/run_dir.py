@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from htr_exp.core.files import append_jsonl, read_json, read_jsonl, utc_now, write_atomically, write_json, write_jsonl
-from htr_exp.core.lock import Owner, locked, owner_of
+from htr_exp.core.lock import Held, Owner, confirm, locked, owner_of
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import Epoch
 from htr_exp.core.text import printable
@@ -362,15 +362,19 @@ class RunDir:
         return owner_of(self.lock)
 
     @contextmanager
-    def locked(self, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[None]:
+    def locked(self, wait: Callable[[Owner], bool] = lambda owner: False) -> Iterator[Held]:
         """Work in this run alone; `wait` as for `core.lock.locked`.
 
         Raises:
             Locked: another process works in it.
             OSError: the folder cannot be written.
         """
-        with locked(self.lock, wait=wait):
-            yield
+        with locked(self.lock, wait=wait) as held:
+            yield held
+
+    def confirm(self) -> None:
+        """Make sure that nobody took the run over from this process, before it writes what matters; `LockLost` otherwise."""
+        confirm(self.lock)
 
     def epochs(self) -> list[Epoch]:
         """The curve: one record an epoch, in order."""
