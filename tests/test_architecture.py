@@ -32,7 +32,9 @@ FLOOR = {name: number for number, floor in enumerate(ORDER) for name in floor.sp
 
 ONE_PLACE = {
     "hydra": {"config.compose", "config.overrides", "hydra_plugins"},
-    "mlflow": {"tracking.writer"},
+    "mlflow": {"tracking.writer", "tracking.ui_server"},
+    "aiohttp": {"tracking.ui_proxy"},
+    "uvicorn": {"tracking.ui_server"},
     "lxml": {"groundtruth"},
     "submitit": {"slurm.sbatch"},
     "rich": {"core.console", "runs", "pipeline.progress", "cli"},

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -180,6 +180,41 @@ def _outdated(db: sqlite3.Connection, workspace: Path) -> list[tuple[str, tuple[
 def artifact_root(workspace: Path) -> str:
     """The URI below which the artifacts of a workspace lie."""
     return (workspace.resolve() / ARTIFACTS).as_uri()
+
+
+def artifact_folders(workspace: Path, database: Path | None = None) -> list[Path]:
+    """The folders in which artifacts may lie: of the workspace, and beside a store that the user has named."""
+    places = [workspace.resolve(), *([database.parent.resolve()] if database else [])]
+    return list(dict.fromkeys(place / ARTIFACTS for place in places))
+
+
+def confine(folder: Path, within: Sequence[Path]) -> None:
+    """Make sure that a folder of artifacts lies where artifacts may lie, and leads nowhere else.
+
+    A database may name any folder, and a link in a folder leads to any file.
+
+    Args:
+        folder: what the database names; it need not exist.
+        within: the folders in which artifacts may lie, without links in their own paths.
+
+    Raises:
+        StoreTroubleError: it is elsewhere, or a link or a special file is on the way to it or in it.
+    """
+    whole = Path(os.path.abspath(folder))
+    if not any(whole.is_relative_to(place) for place in within):
+        raise StoreTroubleError(
+            f"{folder} is not in {' or '.join(str(place) for place in within)}: artifacts are only there"
+        )
+    if Path(os.path.realpath(whole)) != whole:
+        raise StoreTroubleError(f"a symbolic link is on the way to {folder}: replace it by what it leads to")
+    waiting = [whole] if whole.is_dir() else []
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif not entry.is_file(follow_symlinks=False):
+                    raise StoreTroubleError(f"{entry.path} is a link or a special file: artifacts are files, remove it")
 
 
 def known(path: Path, workspace: Path) -> dict[str, tuple[str, str]]:

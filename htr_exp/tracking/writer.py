@@ -179,6 +179,8 @@ class Writer:
     def _log_artifacts(self, run: Any, view: run_view.RunView) -> dict[str, Sequence[int]]:
         """Link the files where the store lies on this machine, else upload what it does not have yet."""
         root = None if self.uri.startswith("http") else store.local_path(run.info.artifact_uri)
+        if root is not None and self.uri == store_uri(self.workspace):
+            store.confine(root, store.artifact_folders(self.workspace))
         note = marked(view.folder, self.key)
         before = note.get("files", {}) if note.get("run_id") == run.info.run_id else {}
         sent: dict[str, Sequence[int]] = {}
