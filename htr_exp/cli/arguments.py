@@ -23,11 +23,13 @@ class Verb:
         module: the module of this room whose `run(args)` does it; imported when it is asked for alone.
         family: which arguments it takes.
         sentence: what it does, for `--help`.
+        works: it does more than show something, and goes on where nothing can be shown any more.
     """
 
     module: str
     family: str
     sentence: str
+    works: bool = False
 
 
 VERBS: dict[str, Verb] = {
@@ -35,21 +37,25 @@ VERBS: dict[str, Verb] = {
         "train",
         "experiment",
         "check, split, compile, train, score and record: train dataset=... model=... [-m KEY=A,B]",
+        works=True,
     ),
     "evaluate": Verb(
-        "evaluate", "experiment", "score a model on all pages of a dataset: evaluate model=... dataset=..."
+        "evaluate", "experiment", "score a model on all pages of a dataset: evaluate model=... dataset=...", works=True
     ),
     "resume": Verb(
-        "resume", "runs", "go on with runs that ended before they were done: resume RUN... [slurm.time_min=600]"
+        "resume",
+        "runs",
+        "go on with runs that ended before they were done: resume RUN... [slurm.time_min=600]",
+        works=True,
     ),
     "check": Verb(
         "check.command", "check", "say everything that is wrong with ground truth: check FOLDER, check dataset=..."
     ),
     "status": Verb("status", "runs", "show the status of runs: status [RUN...] [--watch]"),
     "logs": Verb("logs", "runs", "show what a run said: logs RUN [-f]"),
-    "cancel": Verb("cancel", "runs", "end runs: cancel RUN... or a sweep"),
+    "cancel": Verb("cancel", "runs", "end runs: cancel RUN... or a sweep", works=True),
     "compare": Verb("compare", "runs", "put runs side by side: compare [RUN or SWEEP ...]"),
-    "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing"),
+    "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing", works=True),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine"),
     "options": Verb("options", "options", "list every choice of every group"),
     "doctor": Verb(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -15,8 +16,12 @@ from htr_exp.core.terminal import guarded, say
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
-    with guarded():
-        return _main(list(sys.argv[1:] if argv is None else argv))
+    words = list(sys.argv[1:] if argv is None else argv)
+    works = bool(words) and words[0] in VERBS and VERBS[words[0]].works
+    if works:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal is closed
+    with guarded(lasting=works):
+        return _main(words)
 
 
 def _main(words: list[str]) -> int:

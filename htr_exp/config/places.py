@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from htr_exp.config.schema import Experiment
+from htr_exp.core.problem import Problem
+from htr_exp.core.text import printable
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,31 @@ def places_of(experiment: Experiment) -> Places:
     """The folders of this machine that the experiment names."""
     site = experiment.site
     return Places(*(absolute(path) for path in (site.workspace, site.runs, site.cache, site.models)))
+
+
+def problems(experiment: Experiment) -> list[Problem]:
+    """Why the folders of this machine cannot be used: records, lists of pages and shell scripts hold their names, a line each, in UTF-8."""
+    site = experiment.site
+    named = {"workspace": site.workspace, "runs": site.runs, "cache": site.cache, "models": site.models}
+    return [
+        Problem(
+            f"site.{key}={printable(path)}: the folder is {printable(folder)}, whose name holds {what}",
+            "choose a folder without, or rename it",
+            f"site.{key}",
+        )
+        for key, path in named.items()
+        if (what := _unusable(folder := str(absolute(path))))
+    ]
+
+
+def _unusable(folder: str) -> str | None:
+    if any(unicodedata.category(sign) == "Cs" for sign in folder):
+        return "bytes that are not UTF-8"
+    return (
+        "a line break or another control character"
+        if any(unicodedata.category(sign) == "Cc" for sign in folder)
+        else None
+    )
 
 
 def dataset_folders(experiment: Experiment) -> list[Path]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import cast
 
+from htr_exp.config import places
 from htr_exp.config.leg_rules import leg_problems
 from htr_exp.config.schema import (
     BUILT_IN,
@@ -33,14 +34,12 @@ NETWORKS: dict[Task, tuple[str, ...]] = {
     SEGMENTATION: ("kraken_segmentation", "guide_segmentation", "small_segmentation"),
 }
 """The shipped networks of each task."""
-
 _SCHEDULE_KEYS = {
     "exponential": {"gamma"},
     "step": {"gamma", "step_size"},
     "reduceonplateau": {"sched_patience"},  # kraken 7.1 decays by 0.1 there, whatever -g says
     "cosine": {"cos_max", "cos_min_lr"},
 }
-
 
 MOST_FIXED_EPOCHS = 1000
 """More than a training ever needed: whoever asks for as many without early stopping thinks of something else."""
@@ -67,6 +66,7 @@ def problems(experiment: Experiment, defaults: Experiment, *, evaluate: bool = F
         *_combinations(experiment),
         *_runtime(experiment),
         *_of_this_machine(experiment),
+        *places.problems(experiment),
         *job_problems(experiment),
     ]
 

@@ -7,13 +7,15 @@ are in `core.console`.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from htr_exp.core.text import printable, printable_lines
 
@@ -52,11 +54,16 @@ def say_on_one_line(words: str, *, last: bool) -> None:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Make printable whatever anybody writes to stdout and stderr meanwhile, and the traceback of a defect."""
+def guarded(*, lasting: bool = False) -> Iterator[None]:
+    """Make printable whatever anybody writes to stdout and stderr meanwhile, and the traceback of a defect.
+
+    Args:
+        lasting: work goes on where it can no longer be shown: on a full disk, with a closed pipe, without its terminal.
+    """
     sys.excepthook = _show_defect
     before = sys.stdout, sys.stderr
-    guards = [one if isinstance(one, _Guard) else _Guard(one) for one in before]
+    streams = [cast("TextIO", _Lasting(one)) for one in before] if lasting else before
+    guards = [one if isinstance(one, _Guard) else _Guard(one) for one in streams]
     sys.stdout, sys.stderr = guards
     try:
         yield
@@ -79,6 +86,37 @@ class _Guard:
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+class _Lasting:
+    """A stream that is lost, with a word on the other one, once it cannot be written any more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self.stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self.stream.flush)
+
+    def _try(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except OSError as failure:
+            number = self.stream.fileno()
+            # What is still in its buffer goes there, too, at the latest when Python ends.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+            name, other = ("stdout", 2) if number == 1 else ("stderr", 1)
+            said = f"warning: {name} cannot be written any more ({failure.strerror}); the work goes on without it\n"
+            with contextlib.suppress(OSError):
+                os.write(other, said.encode())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

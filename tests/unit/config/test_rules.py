@@ -49,6 +49,22 @@ def test_a_plain_experiment_breaks_no_rule(said: Said) -> None:
     assert said(*SCRATCH) == []
 
 
+@pytest.mark.parametrize("key", ["workspace", "runs", "cache", "models"])
+@pytest.mark.parametrize(
+    ("name", "what"), [("a\nb", "a line break"), ("a\x1bb", "control character"), ("a\udce9b", "not UTF-8")]
+)
+def test_a_folder_whose_name_no_record_can_hold_is_refused(key: str, name: str, what: str, said: Said) -> None:
+    found = [problem for problem in said(*FINE, f"site.{key}=/work/{name}") if problem.startswith(f"site.{key}=")]
+    assert len(found) == 1
+    assert what in found[0]
+    assert found[0].isprintable()
+
+
+@pytest.mark.parametrize("name", ["corpus de l'abbaye", "Éléonore", "a\u202eb", "$HOME", 'a"b', "a;b", "שלום"])
+def test_a_folder_may_have_any_other_name(name: str, said: Said) -> None:
+    assert said(*FINE, f"site.workspace=/work/{name}") == []
+
+
 BAD = [
     (["training.epochs=0"], "training.epochs=0: it must be at least 1"),
     (["training.lag=0"], "training.lag=0: it must be at least 1"),
