@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -16,6 +17,7 @@ from aiohttp import (
     UnixConnector,
     web,
 )
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -59,6 +61,11 @@ _ASK_AGAIN = """\
 """Asked by ourselves, the browser shows its cookie, if it has one."""
 
 
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+"""Faults of ours are told; what is no request is only refused, or every account could fill our terminal with it."""
+
+
 class _Port:
     def __init__(self, access: Access, mlflow: ClientSession, account: int, entered: Callable[[], None]) -> None:
         self.access, self.mlflow, self.account, self.entered = access, mlflow, account, entered
@@ -80,10 +87,11 @@ class _Port:
     def _account_of(self, request: web.BaseRequest) -> int | None:
         """The account at the other end, asked once for a connection."""
         line = request.transport
-        if line is None:
+        there = None if line is None else line.get_extra_info("peername")
+        if line is None or there is None:
             return -1  # it is closed
         if line not in self._accounts:
-            self._accounts[line] = account_of(line.get_extra_info("peername"), line.get_extra_info("sockname"))
+            self._accounts[line] = account_of(there, line.get_extra_info("sockname"))
         return self._accounts[line]
 
     def _enter(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -126,7 +134,9 @@ class _Port:
 
 def _refusal(text: str, kind: str = "text/plain") -> web.Response:
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
-    return web.Response(status=403, text=text, content_type=kind, headers=headers)
+    answer = web.Response(status=403, text=text, content_type=kind, headers=headers)
+    answer.force_close()  # who is not let in keeps no line open
+    return answer
 
 
 def _handed_on(headers: Iterable[tuple[str, str]], but: Iterable[str] = ()) -> CIMultiDict[str]:
@@ -158,9 +168,8 @@ async def opened(
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
     ) as session:
         port = _Port(access, session, account, entered)
-        runner = web.ServerRunner(
-            web.Server(port.answer, access_log=None, auto_decompress=False), shutdown_timeout=END_S
-        )
+        server = web.Server(port.answer, access_log=None, auto_decompress=False, logger=_LOG)
+        runner = web.ServerRunner(server, shutdown_timeout=END_S)
         await runner.setup()
         try:
             await web.SockSite(runner, listening).start()

@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import stat
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,40 @@ def test_the_folder_and_what_is_in_it_are_the_owners_alone(tmp_path: Path, outpu
         one.enter()
         one.line("MLflow was opened")
         assert one.token in (folder / "open.html").read_text()
+
+
+NO_REQUESTS = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "another HTTP": b"GET / HTTP/9.9\r\n\r\n",
+    "an escape": b"G\x1b[31mET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: x\r\n\r\n",
+    "a long address": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "a bad length": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
+    "a bad piece": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "no text": b"GET /?token=%ff%ed%a0%80 HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: \xff=\xfe\r\n\r\n",
+    "no address": b"GET http://[::1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "a tunnel": b"CONNECT x:1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+}
+
+
+def test_what_is_no_request_is_refused_and_not_printed(tmp_path: Path, output: Path) -> None:
+    with ui(tmp_path, output) as one:
+        one.line("MLflow is at")
+        said = output.read_text()
+        answers = {}
+        for name, words in NO_REQUESTS.items():
+            with socket.create_connection(("127.0.0.1", one.port)) as line:
+                line.sendall(words)
+                answers[name] = line.recv(1 << 16).split()[1:2]
+        assert set(answers) == set(NO_REQUESTS)
+        assert all(answer in ([b"400"], [b"403"]) for answer in answers.values()), answers
+        for _ in range(5):  # and who is gone before it is answered
+            with socket.create_connection(("127.0.0.1", one.port)) as line:
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                line.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert one.enter()
+        one.line("MLflow was opened")
+        assert len(output.read_text().splitlines()) == len(said.splitlines()) + 1
 
 
 def secrets_of(one: Ui) -> set[str]:
@@ -243,6 +278,9 @@ def test_mlflow_itself_shows_the_workspace_and_nothing_else(place: Path, output:
         found = post(one, cookie, "runs/search", experiment_ids=["1"])
         assert run_id in found.text
         assert not (moved / "mlflow.db.lock").exists()
+
+        for method in ("GET", "PUT", "DELETE"):  # MLflow's own folder of artifacts, of which we have none
+            assert one.ask("/api/2.0/mlflow-artifacts/artifacts/x", method, b"words", Cookie=cookie).status == 503
 
         large = os.urandom(30 << 20)
         upload = f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run_id}&path=more/large.bin"
