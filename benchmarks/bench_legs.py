@@ -20,6 +20,7 @@ from htr_exp.config.defaults import shipped
 from htr_exp.core.task import RECOGNITION
 from htr_exp.kraken.commands import train_command
 from htr_exp.kraken.legs import epoch_seconds
+from htr_exp.runs.selection import runs_in
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 NETWORKS = os.environ.get("HTR_EXP_BENCH_NETWORKS", "small,kraken_default").split(",")
@@ -33,7 +34,7 @@ def main() -> None:
         first = [sys.executable, "-m", "htr_exp", "train", "dataset=demo", "model=demo", "tracking=none",
                  "training.quit=fixed", "training.epochs=1"]  # fmt: skip
         cpu(first, folder)
-        (run,) = (folder / "runs").iterdir()
+        (run,) = (one.path for one in runs_in(folder / "runs"))
         split = json.loads((run / "split.json").read_text(encoding="utf-8"))
         lines = sum(page["lines"] for page in split["train"])
         for name in NETWORKS:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from htr_exp.runs.selection import runs_in
+
 EPOCHS = os.environ.get("HTR_EXP_BENCH_EPOCHS", "60")
 
 
@@ -54,7 +56,7 @@ def main() -> None:
             "training.quit=fixed", f"training.epochs={EPOCHS}",
         ]  # fmt: skip
         ours = cpu(train, folder, peak)
-        (run,) = (folder / "runs").iterdir()
+        (run,) = (one.path for one in runs_in(folder / "runs"))
         peer = cpu(["sh", "commands.sh"], run)
         shutil.rmtree(run / "by-hand")
         print(

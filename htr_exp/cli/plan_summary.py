@@ -11,7 +11,7 @@ from rich.table import Table
 
 from htr_exp.core.console import Text, show_warnings
 from htr_exp.core.own_command import own_command
-from htr_exp.core.text import counted, duration
+from htr_exp.core.text import counted, duration, first_of
 from htr_exp.splits.split import NAMES
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
@@ -33,6 +33,9 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
         rows.append(
             ("left out", f"{counted(len(dataset.dropped), 'item')}; `{own_command('check')}` says which and why")
         )
+    if plan.left_out["excluded"]:
+        excluded = plan.left_out["excluded"]
+        rows.append(("excluded", f"{counted(len(excluded), 'page')} by dataset.exclude: {first_of(excluded, 3)}"))
     if plan.split.fold:
         rows.append(("split", plan.split.fold))
     for side in NAMES:

@@ -24,7 +24,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
 from htr_exp.runs import compare_table, provenance, status, status_table
-from htr_exp.runs.rows import RunRow, compared_rows, row_of, to_minimise
+from htr_exp.runs.rows import RunRow, compared_rows, rows_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking import subprocesses
 
@@ -250,7 +250,7 @@ def _started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[A
     if submitted and request.wait and stop() is None:
         _wait_for(runs, request)
     found, notes = status.look(runs)
-    rows = [row_of(run, found[run.path]) for run in runs]
+    rows = rows_of(runs, found)
     _show_end(rows, request, runs, notes, all_submitted=len(submitted) == len({run.path for run in runs}))
     failed = any(
         row["state"] is RunState.FAILED and (row["folder"] not in {str(path) for path in submitted} or request.wait)
@@ -282,7 +282,7 @@ def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
 
     def look() -> tuple[list[RunRow], list[str]]:
         found, notes = status.look(runs)
-        return [row_of(run, found[run.path]) for run in runs], notes
+        return rows_of(runs, found), notes
 
     try:
         status_table.watch_status(console.console(stderr=request.json), look, every_s=LOOK_S)

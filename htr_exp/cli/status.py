@@ -16,7 +16,7 @@ def run(args: argparse.Namespace) -> int:
     from htr_exp.core.terminal import say, say_json
     from htr_exp.runs import status as runs_status
     from htr_exp.runs import status_table
-    from htr_exp.runs.rows import RunRow, row_of
+    from htr_exp.runs.rows import RunRow, rows_of
 
     every_s = _watched(args)
     runs = chosen_runs(args)
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
 
     def look() -> tuple[list[RunRow], list[str]]:
         found, notes = runs_status.look(runs)
-        return [row_of(run, found[run.path], every_digest=args.digests) for run in runs], notes
+        return rows_of(runs, found, every_digest=args.digests), notes
 
     if every_s is not None and runs:
         try:

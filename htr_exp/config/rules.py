@@ -309,7 +309,7 @@ def _groups(experiment: Experiment) -> Iterator[Problem]:
     if split.fold is not None and not in_folds:
         yield _no_effect("split.fold", split.fold, _kind(split), "choose split=k_fold or split=leave_one_out to use it")
     if split.fold is None and in_folds:
-        one = f"1 to {split.folds}" if split.kind == "k_fold" else split.by.upper()
+        one = f"1 to {split.folds}" if split.kind == "k_fold" else str(split.by or "page").upper()
         what = f"split={split.kind} needs split.fold={one}, or split.fold=all with `train -m` for every one"
         yield Problem(what, where="split.fold")
     if split.kind != "k_fold" or split.folds < 2:

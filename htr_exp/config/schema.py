@@ -137,7 +137,8 @@ class Split:
     # drawn: by seed (page: its name of before); k_fold, leave_one_out: each group is the test set once; lists: given files;
     # table: a column of a CSV; of_run: pages keep the sides that they had in a run
     kind: str = MISSING
-    by: str = "page"  # what is never on two sides: page, folder, image, or a column of dataset.metadata
+    # what is never on two sides: page, folder, image, or a column of dataset.metadata; null: page, of_run: as in that run
+    by: str | None = "page"
     seed: int = MISSING  # alone decides a drawn split
     validation: float = MISSING  # share of the pages
     test: float = MISSING  # share of the pages; 0: no test set

@@ -97,7 +97,10 @@ def _examine(
     found.across([source for source in sources if source is not None], pattern, exclude, chosen)
     problems = sorted(found.problems, key=lambda problem: problem[0])
     read = {"pages": found.pages_read, "lines": found.lines_read}
-    return Dataset(tuple(found.pages), tuple(problem for _, problem in problems), read, task)
+    excluded = tuple(
+        found.excluded([source for source in sources if source is not None], pattern, exclude, cache, task)
+    )
+    return Dataset(tuple(found.pages), tuple(problem for _, problem in problems), read, task, excluded)
 
 
 @dataclass
@@ -204,6 +207,18 @@ class _Examination:
                 regions=tuple(sheet.region_types),
             )
         )
+
+    def excluded(
+        self, sources: Sequence[Source], pattern: str, exclude: Sequence[str], cache: Path | None, task: Task
+    ) -> Iterator[str]:
+        """Yield the pages that `exclude` leaves out; a second file of a page that is used is none."""
+        names = [(source, name) for source in sources for name in source.excluded(pattern, exclude)]
+        sheets = page_files([(source.tree.root, name) for source, name in names], task, cache)
+        for (source, name), sheet in zip(names, sheets, strict=True):
+            if sheet.refused is None:
+                image, _ = source.tree.image(name, sheet.image_name)
+                if image is None or source.tree.path(image) not in self._claims:
+                    yield source.label(name)
 
     def _own(self, label: str, sheet: PageFile) -> None:
         """Add what is wrong with a file itself, where its image is no help."""

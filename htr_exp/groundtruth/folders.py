@@ -43,6 +43,10 @@ class Source:
         """The names of the files that match `pattern` and none of `exclude`."""
         return [name for name in self.tree.files if matches(name, [pattern]) and not matches(name, exclude)]
 
+    def excluded(self, pattern: str, exclude: Sequence[str]) -> list[str]:
+        """The names of the files that match `pattern` and one of `exclude`."""
+        return [name for name in self.tree.files if matches(name, [pattern]) and matches(name, exclude)]
+
     def hidden(self, pattern: str) -> list[str]:
         """The names of hidden files that could be taken for ground truth, or that file managers leave behind."""
         return [

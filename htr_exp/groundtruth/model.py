@@ -126,6 +126,7 @@ class Dataset:
     problems: tuple[Problem, ...]
     read: dict[str, int]  # pages and lines in the files, used or not
     task: Task = RECOGNITION
+    excluded: tuple[str, ...] = ()  # pages that patterns leave out, but for other files of pages that are used
 
     def _of(self, severity: Severity) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == severity)

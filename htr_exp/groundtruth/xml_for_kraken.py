@@ -69,6 +69,18 @@ def staged_xml(page: GroundTruthPage, naming: Naming | None = None) -> bytes:
     return page_xml(image, page.width, page.height, regions, lines)
 
 
+def with_image(content: bytes, image: str, other: str) -> bytes:
+    """A page that `page_xml` wrote, with another path of its image.
+
+    Args:
+        content: the page.
+        image: the path that it has.
+        other: the new one.
+    """
+    before, after = (f'<Page imageFilename="{_attribute(path)}" '.encode() for path in (image, other))
+    return content.replace(before, after, 1)
+
+
 def named(regions: Sequence[Region], lines: Sequence[Line], naming: Naming) -> tuple[tuple[Region, ...], list[Line]]:
     """Regions and lines with their class names in training, without those that are left out."""
     kept = [

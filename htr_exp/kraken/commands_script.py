@@ -28,10 +28,36 @@ HEADER = """\
 {reach}set -eu
 cd "$(dirname "$0")"
 OUT=${{OUT:-by-hand}}
-BASE=${{BASE:-$(cat {base_model_path} 2>/dev/null || true)}}
-mkdir -p "$OUT"
+DATA=${{DATA:-$(cat {data_path} 2>/dev/null || true)}}
+{models}mkdir -p "$OUT"
 export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS={threads} LC_ALL=C.UTF-8
 """
+
+MODEL = "{variable}=${{{variable}:-$(cat {path} 2>/dev/null || true)}}\n"
+
+PAGES = "pages"
+"""The folder of all that is in the archive of pages."""
+
+IMAGES = "images"
+"""What pages call the folder of their images, from where they are: the script makes it a link."""
+
+EVERY_IMAGE = "every.images"
+"""The list of all images, as pages call them."""
+
+UNPACKING = """
+# the pages as kraken is given them; their images are in $DATA
+stop() {{ echo "commands.sh: $1" >&2; exit 2; }}
+[ -d "$DATA" ] || stop "DATA=$DATA: there is no such folder; say where the images of the pages are: DATA=/WHOLE/PATH sh commands.sh"
+{models}tar -xzf {archive} -C "$OUT"
+rm -f "$OUT/{pages}/{images}"
+ln -s "$(cd "$DATA" && pwd)" "$OUT/{pages}/{images}"
+while IFS= read -r image; do [ -f "$OUT/{pages}/$image" ] || stop "DATA=$DATA: there is no ${{image#{images}/}} in it"; done < "$OUT/{pages}/{every_image}"
+for list in "$OUT"/{pages}/*.pages "$OUT"/{pages}/*.images; do
+  while IFS= read -r name; do printf '%s\\n' "$OUT/{pages}/$name"; done < "$list" > "$OUT/${{list##*/}}"
+done
+"""
+
+MISSING = '[ -f "${variable}" ] || stop "{variable}=${variable}: there is no such file; say where the {what} is: {variable}=/WHOLE/PATH sh commands.sh"\n'
 
 DEVICE = "DEVICE=${DEVICE:-$(nvidia-smi -L 2>/dev/null | grep -q ^GPU && echo cuda:0 || echo cpu)}\n"
 WORKERS = "WORKERS=${WORKERS:-0} # processes that load lines; with a GPU the run takes one less than its CPUs\n"
@@ -39,6 +65,14 @@ WORKERS = "WORKERS=${WORKERS:-0} # processes that load lines; with a GPU the run
 
 class RunFiles(Protocol):
     """The files of a run folder that its commands read, as paths from there."""
+
+    @property
+    def page_archive(self) -> Path:
+        """Holds the staged pages, and lists of them."""
+
+    @property
+    def data_path(self) -> Path:
+        """Holds the path of the folder of the images."""
 
     @property
     def base_model_path(self) -> Path:
@@ -103,9 +137,12 @@ def script(
         segmenter: whether whole pages are read, too, in the lines that a segmentation model finds.
         reach: a line that brings this kraken within reach, or says how; None where it is on PATH.
     """
+    wanted = {"BASE": (files.base_model_path, "base model")} if base else {}
+    wanted |= {"SEGMENTER": (files.segmentation_model_path, "segmentation model")} if segmenter else {}
     header = HEADER.format(
         version=version,
-        base_model_path=files.base_model_path,
+        data_path=files.data_path,
+        models="".join(MODEL.format(variable=name, path=path) for name, (path, _) in wanted.items()),
         threads=training.threads,
         stopping=_stopping(training, version) if sides else "",
         reach=f"{reach}\n" if reach else "",  # before -u: module systems use variables that may be unset
@@ -117,7 +154,9 @@ def script(
         device, header = "$DEVICE", header + DEVICE
     if sides and workers == "$WORKERS":
         header += WORKERS
-    lines = [header]
+    missing = "".join(MISSING.format(variable=name, what=what) for name, (_, what) in wanted.items())
+    names = {"pages": PAGES, "images": IMAGES, "every_image": EVERY_IMAGE}
+    lines = [header + UNPACKING.format(archive=files.page_archive, models=missing, **names)]
     steps = STEPS[task](files)
     if sides:
         lines += steps.prepare(training, version, sides)
@@ -129,10 +168,7 @@ def script(
     for model, name in models:
         lines += steps.predict(model, name, version, device, training, scores)
     if segmenter:
-        lines.append(
-            "\n# whole pages, in the lines that the segmentation model finds\nSEGMENTER=${SEGMENTER:-$(cat "
-            f"{files.segmentation_model_path})}}"
-        )
+        lines.append("\n# whole pages, in the lines that the segmentation model finds")
         lines += _recognition(files, "$BASE", "found-lines", version, device, training, scores, segmenter="$SEGMENTER")
     return "\n".join(lines) + "\n"
 
@@ -225,7 +261,10 @@ class _Recognition(_Steps):
         lines = ["# one compiled file for each side of the split; what the cache holds already is compiled again"]
         for side in sides:
             command = compile_command(
-                version, pages=str(self._files.page_list(side)), output=f"$OUT/{side}.arrow", legacy_polygons=legacy
+                version,
+                pages=_unpacked(self._files.page_list(side)),
+                output=f"$OUT/{side}.arrow",
+                legacy_polygons=legacy,
             )
             lines += [_shown(command), f'echo "$OUT/{side}.arrow" > "$OUT/{side}.list"']
         return lines
@@ -246,7 +285,7 @@ class _Segmentation(_Steps):
 
     def __init__(self, files: RunFiles) -> None:
         super().__init__(files)
-        self.train, self.validation = str(files.page_list("train")), str(files.page_list("validation"))
+        self.train, self.validation = (_unpacked(files.page_list(side)) for side in ("train", "validation"))
         self.classes = str(files.classes)
 
     def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
@@ -261,7 +300,7 @@ class _Segmentation(_Steps):
         return [
             f'mkdir -p "$OUT/{name}"',
             "set --",
-            f'while read -r image; do set -- "$@" -i "$image" "$OUT/{name}/$(basename "$image").xml"; done < {self._files.held_out_images}',
+            f'while read -r image; do set -- "$@" -i "$image" "$OUT/{name}/$(basename "$image").xml"; done < "{_unpacked(self._files.held_out_images)}"',
             _shown(command).replace("-i PAGES PAGES", '"$@"'),
         ]
 
@@ -348,13 +387,18 @@ def _recognition(
         version, pages=[("PAGES", "PAGES")], model=model, template=str(files.template), device=device,
         precision=training.precision, threads=training.threads, pad=cast("RecognitionScores", scores).pad, segmenter=segmenter,
     )  # fmt: skip
-    listed = files.held_out_images if segmenter else files.held_out_pages
+    listed = _unpacked(files.held_out_images if segmenter else files.held_out_pages)
     return [
         f'mkdir -p "$OUT/{name}"',
         "set --",
-        f'while read -r page; do set -- "$@" -i "$page" "$OUT/{name}/$(basename "$page" .xml).jsonl"; done < {listed}',
+        f'while read -r page; do set -- "$@" -i "$page" "$OUT/{name}/$(basename "$page" .xml).jsonl"; done < "{listed}"',
         _shown(command).replace("-i PAGES PAGES", '"$@"'),
     ]
+
+
+def _unpacked(listed: Path) -> str:
+    """A list of pages or images, as it is made of the archive."""
+    return f"$OUT/{listed.name}"
 
 
 def _shown(command: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from htr_exp.pipeline import plan_checks
 from htr_exp.pipeline.learning_rate import LearningRate, rate_of
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel, Gathered, Sources, gather, versions_of
+from htr_exp.runs.records import LeftOutRecord
 from htr_exp.splits import from_config
 from htr_exp.splits.leakage import LeakageReport
 from htr_exp.splits.split import Split
@@ -44,6 +45,7 @@ class Plan:
     device: str
     warnings: tuple[str, ...]
     training_data: TrainingData
+    left_out: LeftOutRecord
     default_rate: LearningRate | None = None  # None: the user gave one
     evaluate: bool = False  # score the base model on all pages, train nothing
 
@@ -134,8 +136,16 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
     gathered = gather(experiment, sources, settings, places=places, folders=folders, evaluate=evaluate)
     problems = plan_checks.problems(gathered)
     dataset, split, kraken = gathered.dataset, gathered.split, gathered.kraken
-    leaks, data = gathered.leaks, gathered.training_data
-    if problems or dataset is None or split is None or kraken is None or leaks is None or data is None:
+    leaks, data, left_out = gathered.leaks, gathered.training_data, gathered.left_out
+    if (
+        problems
+        or dataset is None
+        or split is None
+        or kraken is None
+        or leaks is None
+        or data is None
+        or left_out is None
+    ):
         raise ConfigError("the experiment cannot run:", problems)
     rate = rate_of(experiment, gathered.base.header if gathered.base else None)
     if rate is not None:
@@ -156,6 +166,7 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         device=sources.device(experiment.training.device, submits=experiment.slurm.submit),
         warnings=tuple(plan_checks.warnings(gathered, sources)),
         training_data=data,
+        left_out=left_out,
         default_rate=rate,
         evaluate=evaluate,
     )

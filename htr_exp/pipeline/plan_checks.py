@@ -17,6 +17,7 @@ from htr_exp.groundtruth.as_kraken.values import refused
 from htr_exp.kraken import options
 from htr_exp.kraken.releases import release, unloadable
 from htr_exp.pipeline.sources import Gathered, Sources
+from htr_exp.runs import scorings
 from htr_exp.splits import leakage
 
 
@@ -114,6 +115,7 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     yield from gathered.split.notes if gathered.split else ()
     yield from _moved(gathered, sources)
     yield from gathered.leaks.warnings if gathered.leaks else ()
+    yield from _left_out(gathered)
     reads_text = task_of(experiment.task.name).reads_text
     if reads_text and (said := transcription_conventions.warning(experiment, evaluate=gathered.evaluate)):
         yield said
@@ -126,6 +128,12 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
         )
     if gathered.split and not gathered.split.pages["test"]:
         yield "there is no test set: only a validation score will be given, which is optimistic"
+
+
+def _left_out(gathered: Gathered) -> Iterator[str]:
+    """Say which pages are left out although an earlier run was scored on them."""
+    if gathered.left_out and (before := gathered.left_out["scored_before"]):
+        yield f"{scorings.left_out_in_words(scorings.named(before))}: every table shows it"
 
 
 def _on_cpu(experiment: Experiment, sources: Sources) -> bool:

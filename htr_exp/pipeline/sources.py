@@ -28,6 +28,8 @@ from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline.earlier_split import moved_since
+from htr_exp.runs.records import LeftOutRecord
+from htr_exp.runs.scorings import DIGITS, Scorings
 from htr_exp.slurm import refusals, sbatch
 from htr_exp.slurm.cluster import Partition, partitions
 from htr_exp.slurm.programs import SlurmSilent
@@ -143,6 +145,19 @@ class Sources:
         """Which pages have changed their side since the last run of the same dataset and split, as `moved_since` says it."""
         key = ("moved", id(dataset), split.digest, experiment.dataset.name, repr(experiment.split), runs)
         return self._once(key, lambda: moved_since(experiment, dataset, folders, split, runs))
+
+    def left_out(self, experiment: Experiment, dataset: Dataset, split: Split, runs: Path) -> LeftOutRecord:
+        """The pages that a run leaves out: by patterns, and all on which an earlier run was scored, however they are left out."""
+        scorings = self._once(("scorings", runs), lambda: Scorings.of_runs(runs))
+        chosen = experiment.split.kind not in from_config.DRAWN  # else the split leaves out nothing that anybody chose
+        aside = set(split.unused) if chosen else set()
+        known = {page.image_digest[:DIGITS]: page.name for page in dataset.pages}
+        used = {page.image_digest[:DIGITS] for page in dataset.pages if page.name not in aside}
+        before = scorings.left_out(experiment.task.name, known, used)
+        return {
+            "excluded": list(dataset.excluded),
+            "scored_before": [{"page": one.page, "run": one.run} for one in before],
+        }
 
     def folds(self, experiment: Experiment, dataset: Dataset) -> list[str]:
         """What `split.fold` may be.
@@ -307,6 +322,7 @@ class Gathered:
     kraken: Kraken | None = None
     training_data: TrainingData | None = None
     leaks: LeakageReport | None = None
+    left_out: LeftOutRecord | None = None
     cluster: Sequence[Problem] = ()
 
     def is_sound(self, *sections: str) -> bool:
@@ -371,6 +387,7 @@ def gather(
     if (split := attempt(lambda: sources.split(experiment, dataset, evaluate=evaluate))) is None:
         return found
     found.split = split
+    found.left_out = sources.left_out(experiment, dataset, split, places.runs)
     if (found.base is not None or not named) and found.is_sound("classes"):
         found.training_data = attempt(
             lambda: sources.training_data(experiment, found.base, dataset, split, evaluate=evaluate)

@@ -18,9 +18,11 @@ from htr_exp.kraken.model_metadata import update_metadata
 from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.run_inputs import RunInputs
+from htr_exp.runs import scorings
 from htr_exp.runs.provenance import environments_of
-from htr_exp.runs.records import PageRecord, Results
+from htr_exp.runs.records import PageRecord, Results, TestScored
 from htr_exp.runs.resumptions import resumptions
+from htr_exp.runs.scorings import Scoring
 from htr_exp.splits import fingerprints
 from htr_exp.splits.fingerprints import MODEL_KEY
 
@@ -202,14 +204,34 @@ class Stages(ABC):
         }
         return self._inputs.prediction(key, page, self.suffix)
 
+    def _count_scoring(self, weights: str) -> TestScored | None:
+        """Count that the test pages were scored, before anybody sees the score; None without a test."""
+        facts = self._inputs.facts
+        if (test_digest := facts["split"]["test_digest"]) is None:
+            return None
+        scoring: Scoring = {
+            "time": utc_now(),
+            "run": self._run.name,
+            "uuid": facts["run"]["uuid"],
+            "task": facts["run"]["task"],
+            "dataset": facts["dataset"]["name"],
+            "test_digest": test_digest,
+            "weights": weights,
+        }
+        others = self._inputs.pages("train", "validation")
+        return scorings.record(self._run.path.parent, scoring, self._inputs.pages("test"), others)
+
     def _common_results(self, outcome: training.Outcome | None) -> Results:
         """What results.json says beside the scores."""
         *_, scored = self._inputs.models().values()
+        weights = {name: weights_digest(model) for name, model in self._inputs.models().items()}
         results: Results = {
             "network": read_header(scored).network,
             "models": self._inputs.digests,
-            "weights": {name: weights_digest(model) for name, model in self._inputs.models().items()},
+            "weights": weights,
         }
+        if counted := self._count_scoring(weights[self._inputs.scored[-1]]):
+            results["test_scored"] = counted
         if outcome is not None:
             key, best = self.task.curve_key, self._best()
             results |= {"best_epoch": best["epoch"], "epochs": outcome.epochs, "ended_by": outcome.ended_by}

@@ -14,7 +14,7 @@ import yaml
 from htr_exp.config import transcription_conventions
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import plainly
-from htr_exp.core.files import digest_json, sha256_bytes, utc_now, write_atomically, write_json
+from htr_exp.core.files import digest_json, read_json, sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import task_of
@@ -23,6 +23,7 @@ from htr_exp.groundtruth.xml_for_kraken import staged_xml
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.kraken.commands_script import script
 from htr_exp.kraken.options import remarks
+from htr_exp.pipeline.page_archive import StagedPage, common_folder, page_archive
 from htr_exp.pipeline.plan import Plan
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
@@ -76,7 +77,7 @@ def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, b
     run = RunDir(_free_folder(plan))
     _place(run, plan)
     run.write_state(RunState.QUEUED)
-    run.seal(_sealed(plan, run, command))
+    run.seal({**_sealed(plan, run, command), run.page_archive.name: _page_archive(plan, run)})
     return run, True
 
 
@@ -144,6 +145,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             "test_digest": _test_digest(plan),
             "seed": plan.experiment.split.seed,
             "kind": None if plan.evaluate else plan.experiment.split.kind,
+            "by": plan.split.by,
             "fold": plan.split.fold,
             **{side: _side_facts(plan, plan.split.pages[side]) for side in NAMES},
             "unused": _side_facts(plan, plan.split.unused),
@@ -153,6 +155,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         "segmentation_model": _model_facts(plan.segmenter),
         **plan.training_data.facts(),
         "leakage": plan.leaks.record(),
+        "left_out": plan.left_out,
         "device": plan.device,
         "kraken": {
             "kind": plan.kraken.kind,
@@ -265,6 +268,7 @@ def _place(run: RunDir, plan: Plan) -> None:
     if preparation_of(plan.experiment).predicts_images or plan.segmenter is not None:
         images = [str(plan.pages[name].image) for side in NAMES[1:] for name in plan.split.pages[side]]
         write_atomically(run.held_out_images, "".join(f"{path}\n" for path in images))
+    write_atomically(run.data_path, f"{_images_folder(plan)}\n")
     write_atomically(run.base_model_path, f"{plan.base.path}\n" if plan.base else "")
     write_json(
         run.places,
@@ -277,6 +281,21 @@ def _place(run: RunDir, plan: Plan) -> None:
             "pages": pages,
         },
     )
+
+
+def _page_archive(plan: Plan, run: RunDir) -> bytes:
+    """The staged pages of a run, so that its commands need neither this workspace nor its cache."""
+    places = read_json(run.places)["pages"]
+    pages = {name: StagedPage(Path(one["staged"]), Path(one["image"])) for name, one in places.items()}
+    of_side = {side: sorted(plan.split.pages[side], key=lambda name: plan.pages[name].digest) for side in NAMES}
+    held_out = [name for side in NAMES[1:] for name in of_side[side]]
+    lists = {run.page_list(side).name: of_side[side] for side in NAMES if of_side[side]}
+    lists |= {run.held_out_pages.name: held_out, run.held_out_images.name: held_out}
+    return page_archive(pages, lists, _images_folder(plan))
+
+
+def _images_folder(plan: Plan) -> Path:
+    return common_folder(plan.folders, [plan.pages[name].image for side in NAMES for name in plan.split.pages[side]])
 
 
 def _stage(page: GroundTruthPage, plan: Plan) -> tuple[Path, str]:

@@ -12,9 +12,9 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import counted, first_of, percent
-from htr_exp.runs import resumptions
+from htr_exp.runs import resumptions, test_sets
 from htr_exp.runs.records import Figures
-from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse_than_base
+from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
 
 
 def show_result(out: Console, row: RunRow) -> None:
@@ -48,8 +48,12 @@ def show_result(out: Console, row: RunRow) -> None:
         _show_lines(out, row, models)
     if row["end_to_end"]:
         _show_end_to_end(out, row["end_to_end"])
-    for said in filter(None, (worse_than_base(row), changed(row))):
+    for said in filter(None, (worse(row), changed(row))):
         out.print(Text(said, style="red"))
+    if said := test_sets.scored(row):
+        out.print(Text(f"test pages: {said}"))
+    if said := test_sets.left_out_in_words(row):
+        out.print(Text(said, style="yellow"))
     if row["leakage"]:
         out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
     if row["unknown_data"]:
@@ -126,14 +130,17 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
 
 def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]) -> None:
     """Print runs of one task and verb: as many of the settings as there is room for, and what a reader must know."""
-    tests = {key: str(number) for number, key in enumerate(dict.fromkeys(map(compared_on, rows)), 1)}
+    tests = test_sets.numbered(rows)
+    data = _data(rows)
     mixed = len({row["kraken"] for row in rows}) > 1
     own = task_of(rows[0]["task"])
     columns = [column for column in own.compare_columns if rows[0]["verb"] != "evaluate" or column.key in EVALUATED]
     marks: dict[str, Cell] = {
         "test": lambda row: tests[compared_on(row)] if len(tests) > 1 else "",
+        "data": lambda row: data.get(str(row["dataset_digest"]), ""),
         "kraken": lambda row: row["kraken"] if mixed else "",
-        "note": lambda row: ", ".join([*["changed"] * bool(changed(row)), *["worse"] * bool(worse_than_base(row))]),
+        "note": lambda row: ", ".join([*["changed"] * bool(changed(row)), *["worse"] * bool(worse(row))]),
+        "left out": test_sets.left_out,
         "leakage": lambda row: ", ".join(row["leakage"]),
         "trained on": lambda row: row["trained_on"] if row["unknown_data"] else "",
         "convention": lambda row: (row["conventions"] or "") if row["convention_mismatch"] else "",
@@ -168,8 +175,10 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
                 f"{counted(len(left), 'more setting')} differ: {first_of(left, 3)}; `{own_command('compare --csv')}` has all"
             )
         )
-    for line in _test_pages(rows, tests):
+    for line in test_sets.described(rows, tests):
         out.print(Text(line, style="yellow" if len(tests) > 1 else ""))
+    if data:
+        out.print(Text(OTHER_DATA, style="yellow"))
     for said, runs in _sentences(rows).items():
         out.print(Text(f"{first_of(runs, 3)}: {said}", style="yellow"))
     if any(row["resumed_exactly"] is False for row in rows):
@@ -222,22 +231,25 @@ def _fitting(width: int, rows: Sequence[ComparedRow], always: Mapping[str, Cell]
     return shown
 
 
-def _test_pages(rows: Sequence[ComparedRow], tests: Mapping[str, str]) -> list[str]:
-    """On which test pages these runs were scored."""
-    of = {tests[compared_on(row)]: row for row in reversed(rows)}
-    lines = []
-    for number, row in sorted(of.items(), key=lambda one: int(one[0])):
-        where = f"digest {row['test_digest'][:8]}" if row["test_digest"] else "its digest is not known"
-        lines.append(f"test{f' {number}' if len(tests) > 1 else ''}: pages of {row['dataset']} ({where})")
-    if len(tests) > 1:
-        lines.append("scores on different test pages do not compare: compare within one number")
-    return lines
+def _data(rows: Sequence[ComparedRow]) -> dict[str, str]:
+    """Digest of ground truth -> its number, where runs on the same test pages have different ground truth."""
+    pairs = dict.fromkeys((compared_on(row), row["dataset_digest"]) for row in rows)
+    if len(pairs) == len({test for test, _ in pairs}):
+        return {}
+    return {str(digest): str(number) for number, digest in enumerate(dict.fromkeys(one for _, one in pairs), 1)}
+
+
+OTHER_DATA = (
+    "data: the ground truth of runs with different numbers differs (corrected, added or left out pages), and not their "
+    "settings alone"
+)
+"""What stands below runs on the same test pages that learnt from different ground truth."""
 
 
 def _sentences(rows: Sequence[ComparedRow]) -> dict[str, list[str]]:
     """What is to be said of runs, and of which."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        for said in filter(None, (changed(row), worse_than_base(row))):
+        for said in filter(None, (changed(row), worse(row), test_sets.left_out_in_words(row))):
             found.setdefault(said, []).append(row["run"])
     return found

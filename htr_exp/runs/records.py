@@ -89,7 +89,7 @@ class _Provenance(TypedDict):
     software: SoftwareRecord
     machine: MachineRecord
     dataset: DatasetRecord
-    split: dict[str, Any]  # digest, test_digest, seed, kind, fold, and pages and lines of each side
+    split: dict[str, Any]  # digest, test_digest, seed, kind, by, fold, and pages and lines of each side
     model: ModelRecord | None
     conventions: dict[str, str | None]  # of `dataset` and `model`
     segmentation_model: ModelRecord | None
@@ -99,9 +99,19 @@ class _Provenance(TypedDict):
     warnings: list[str]
 
 
+class LeftOutRecord(TypedDict):
+    """Pages of the ground truth that a run leaves out."""
+
+    excluded: list[str]  # by dataset.exclude
+    scored_before: list[
+        dict[str, str]
+    ]  # page and run: that an earlier run of the workspace was scored on, however left out
+
+
 class Provenance(_Provenance, total=False):
     """provenance.json. The other keys are what the audit of the training data found, task by task."""
 
+    left_out: LeftOutRecord
     classes: dict[str, Any]
     memory: dict[str, Any]
     crowded_lines: dict[str, Any] | None
@@ -223,6 +233,14 @@ class Resumptions(TypedDict):
     resumed_exactly: bool | None  # whether that changed nothing; null: nothing was resumed
 
 
+class TestScored(TypedDict):
+    """How often the test pages of a run were scored in its workspace."""
+
+    times: int  # different models, each once in each run
+    runs: int
+    in_part: int  # more scorings, of other test sets that have some of these pages
+
+
 class Environment(TypedDict):
     """What a start of the run computed with, and on which machine."""
 
@@ -244,6 +262,7 @@ class Results(TypedDict, total=False):
     ended_by: str
     resumed_at: list[int]  # as in `Resumptions`
     resumed_exactly: bool | None
+    test_scored: TestScored  # when this was written, this run included
     val_cer_while_training: float
     val_mean_iu_while_training: float
     candidates: list[Candidate]

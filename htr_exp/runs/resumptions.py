@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from htr_exp.runs.records import Resumptions, StartRecord
 
@@ -23,6 +24,20 @@ def resumptions(records: Sequence[StartRecord]) -> Resumptions:
         "resumed_at": [start["first_epoch"] for start in resumed],
         "resumed_exactly": all(start.get("exact", False) for start in resumed) if resumed else None,
     }
+
+
+def of_run(records: Sequence[StartRecord], results: Mapping[str, Any] | None) -> Resumptions:
+    """The same, or what the sealed results say where they know of more: whoever deletes the starts does not undo them.
+
+    Args:
+        records: of starts.jsonl.
+        results: of results.json, where there is one.
+    """
+    found = resumptions(records)
+    sealed = (results or {}).get("resumed_at") or []
+    if len(sealed) <= len(found["resumed_at"]):
+        return found
+    return {"resumed_at": sealed, "resumed_exactly": (results or {}).get("resumed_exactly")}
 
 
 def shown(row: Resumptions) -> str:

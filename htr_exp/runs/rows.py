@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from htr_exp.config import transcription_conventions
@@ -10,10 +11,10 @@ from htr_exp.core.files import read_jsonl
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
-from htr_exp.runs import judgements
-from htr_exp.runs.records import Figures, Results, Resumptions, StartRecord
-from htr_exp.runs.resumptions import resumptions
+from htr_exp.runs import judgements, resumptions, scorings
+from htr_exp.runs.records import Figures, LeftOutRecord, Provenance, Results, Resumptions, StartRecord
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
 
@@ -61,7 +62,13 @@ class RunRow(Judgement, Resumptions):
     trained_on: str  # known or unknown: whether all training pages of the models it starts from and uses are known
     unknown_data: list[str]  # which of these are not, in sentences
     dataset: str
+    dataset_digest: str | None  # of the ground truth: of all its pages as they were read
     test_digest: str | None  # of its test pages, whatever they are called; None without any
+    test_scored: int  # how often these test pages were scored in this workspace by now: models, each once in each run
+    test_scored_runs: int  # by how many runs, deleted ones included
+    test_scored_in_part: int  # scorings of other test sets that have some of these pages
+    excluded_pages: int  # pages of the ground truth that dataset.exclude left out
+    left_out_scored: list[str]  # pages that the run left out although an earlier run was scored on them
     conventions: str | None
     convention_mismatch: bool
     fold: str | None
@@ -81,14 +88,37 @@ class ComparedRow(RunRow):
 
 
 def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool = False) -> RunRow:
-    """The row of one run.
+    """The row of one run; arguments as for `rows_of`."""
+    (row,) = rows_of([run], {run.path: status} if status else {}, every_digest=every_digest)
+    return row
+
+
+def rows_of(
+    runs: Sequence[RunDir], found: Mapping[Path, RunStatus] | None = None, *, every_digest: bool = False
+) -> list[RunRow]:
+    """The rows of runs.
 
     Args:
-        run: its folder.
-        status: as `status.look` returns it; without it the folder alone is asked.
+        runs: their folders.
+        found: by folder, as `status.look` returns it; without it the folders alone are asked.
         every_digest: as of `RunDir.broken_seals`.
     """
-    status = status or of_folder(run)
+    scored: dict[Path, Scorings] = {}
+    rows = []
+    for run in runs:
+        if (runs_folder := run.path.parent) not in scored:
+            scored[runs_folder] = Scorings.of_runs(runs_folder)
+        status = (found or {}).get(run.path) or of_folder(run)
+        rows.append(_row(run, status, scored[runs_folder], every_digest))
+    for run, row in zip(runs, rows):  # only now: each run may be one that the file of scorings lacks
+        counts = scored[run.path.parent].of(row["task"], row["test_digest"])
+        row["test_scored"], row["test_scored_runs"] = counts["times"], counts["runs"]
+        row["test_scored_in_part"] = counts["in_part"]
+    return rows
+
+
+def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -> RunRow:
+    """The row of one run, all but how often its test pages were scored; its own scoring is added to the others."""
     facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.result()
     starts: list[StartRecord] = read_jsonl(run.starts)
     found = run.kraken(result)
@@ -103,6 +133,10 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
     used = judgements.conventions(judged_so)
     models = {"base_model": model, "segmentation_model": facts.get("segmentation_model")}
     unknown_data = judgements.unknown_data(judged_so, [kind for kind, there in models.items() if there])
+    split = facts.get("split") or {}
+    left_out: LeftOutRecord = facts.get("left_out") or {"excluded": [], "scored_before": []}
+    if _shown(scores["test"]) and (scoring := _scoring(run, facts, given)):
+        scored.add(scoring)
     return {
         "run": run.name,
         "folder": str(run.path),
@@ -116,8 +150,8 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
         "node": status.node,
         "left_s": status.left_s,
         "training_left_s": _training_left_s(under_way, epochs) if under_way else None,
-        "restarts": _restarts(starts),
-        **resumptions(starts),
+        "restarts": max(sum("start" in start for start in starts) - 1, 0),
+        **resumptions.of_run(starts, result),
         "requeued": status.requeued,
         "lost_epochs": sum(start.get("lost_epochs", 0) for start in starts),
         "job_log": str(status.log) if status.log else None,
@@ -130,10 +164,16 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
         "trained_on": "unknown" if unknown_data else "known",
         "unknown_data": unknown_data,
         "dataset": facts["dataset"]["name"],
-        "test_digest": (facts.get("split") or {}).get("test_digest"),
+        "dataset_digest": facts["dataset"].get("digest"),
+        "test_digest": split.get("test_digest"),
+        "test_scored": 0,
+        "test_scored_runs": 0,
+        "test_scored_in_part": 0,
+        "excluded_pages": len(left_out["excluded"]),
+        "left_out_scored": scorings.named(left_out["scored_before"]),
         "conventions": transcription_conventions.described(*used),
         "convention_mismatch": transcription_conventions.differ(*used),
-        "fold": (facts.get("split") or {}).get("fold"),
+        "fold": split.get("fold"),
         "kraken": found["version"] if found else facts["software"]["kraken"],
         "runtime": _runtime(found) if found else None,
         "fallback": found["fallback"] if found else None,
@@ -144,20 +184,45 @@ def row_of(run: RunDir, status: RunStatus | None = None, *, every_digest: bool =
     }
 
 
+def _scoring(run: RunDir, facts: Provenance, results: Results) -> Scoring | None:
+    """The scoring that a run's own results tell of; None where they do not say of which model."""
+    test_digest, weights = (facts.get("split") or {}).get("test_digest"), results.get("weights") or {}
+    of_model = weights.get("best") or weights.get("model")
+    if test_digest is None or of_model is None:
+        return None
+    identity = facts["run"]
+    return {
+        "run": run.name,
+        "uuid": identity["uuid"],
+        "task": identity["task"],
+        "test_digest": test_digest,
+        "weights": of_model,
+    }
+
+
 def changed(row: RunRow) -> str:
     """Which files of a run were changed after they were sealed, in words; "" where none was."""
     return "" if row["seals"] == "ok" else CHANGED.format(files=", ".join(row["seals"]))
 
 
-def worse_than_base(row: RunRow) -> str:
-    """That training made the model worse than its base model, in words; "" where it did not, or nobody knows."""
-    task = task_of(row["task"])
-    for side, scores in row["scores"].items():
-        base, best = ((scores.get(name) or {}).get(task.score) for name in ("base", "best"))
+def worse_than_base(task: Task, scores: Mapping[str, Mapping[str, Figures | None]]) -> str:
+    """That training made the model worse than its base model, in words; "" where it did not, or nobody knows.
+
+    Args:
+        task: of the run.
+        scores: of the test and the validation pages, as results.json has them. The test decides, without one the validation.
+    """
+    for side in ("test", "validation"):
+        base, best = (((scores.get(side) or {}).get(name) or {}).get(task.score) for name in ("base", "best"))
         if base is not None and best is not None:
             figures = f"{side} {task.score_label} {task.shown(base)} before training, {task.shown(best)} after it"
             return f"worse than its base model: {figures}" if task.gain(base, best) < 0 else ""
     return ""
+
+
+def worse(row: RunRow) -> str:
+    """The same of a row."""
+    return worse_than_base(task_of(row["task"]), row["scores"])
 
 
 def compared_on(row: RunRow) -> str:
@@ -199,12 +264,6 @@ def _runtime(kraken: KrakenRecord) -> str:
     return str(kraken["image"] or kraken["module"] or kraken["kind"])
 
 
-def _restarts(starts: Sequence[StartRecord]) -> int:
-    """How often the run was begun again; before rows said so, each training that went on was one."""
-    begun = [start for start in starts if "start" in start]
-    return max(len(begun or [start for start in starts if not start.get("new_leg")]) - 1, 0)
-
-
 def _training_left_s(training: dict[str, Any], epochs: Sequence[Epoch]) -> float | None:
     """How long training may take at most from here, by its curve; None before the first epoch."""
     seconds = [record["seconds"] for record in epochs if record.get("seconds") is not None]
@@ -244,7 +303,8 @@ def to_minimise(row: RunRow) -> float | None:
 
 def compared_rows(runs: Sequence[RunDir], *, every_digest: bool = False) -> tuple[list[ComparedRow], list[str]]:
     """Rows that compare beside each other, the best first, runs without a figure last, and the settings in which any of these differ."""
-    rows: list[ComparedRow] = [{**row_of(run, every_digest=every_digest), "settings": settings_of(run)} for run in runs]
+    found = rows_of(runs, every_digest=every_digest)
+    rows: list[ComparedRow] = [{**row, "settings": settings_of(run)} for run, row in zip(runs, found)]
     rows.sort(
         key=lambda one: (
             one["task"],

@@ -67,6 +67,11 @@ class RunDir:
         return self.path / "commands.sh"
 
     @property
+    def page_archive(self) -> Path:
+        """The pages as kraken is given them, for `commands` (`pipeline.page_archive`)."""
+        return self.path / "pages.tar.gz"
+
+    @property
     def template(self) -> Path:
         return self.path / "predict.jinja"
 
@@ -84,15 +89,9 @@ class RunDir:
     def sealed(self) -> tuple[Path, ...]:
         """The files that say what the run is; a run has those that it needs."""
         return (
-            self.experiment,
-            self.provenance,
-            self.split,
-            self.fingerprints,
-            self.classes,
-            self.commands,
-            self.template,
-            self.uncommitted_diff,
-        )
+            self.experiment, self.provenance, self.split, self.fingerprints, self.classes, self.commands, self.page_archive,
+            self.template, self.uncommitted_diff,
+        )  # fmt: skip
 
     @property
     def manifest(self) -> Path:
@@ -211,6 +210,11 @@ class RunDir:
         return self.live / "held-out.images"
 
     @property
+    def data_path(self) -> Path:
+        """The path of the folder in which the images of all pages are."""
+        return self.live / "data.path"
+
+    @property
     def base_model_path(self) -> Path:
         """The path of the base model; empty where there is none."""
         return self.live / "base_model.path"
@@ -257,7 +261,7 @@ class RunDir:
     def lock(self) -> Path:
         return self.live / "lock"
 
-    def seal(self, files: dict[str, str]) -> None:
+    def seal(self, files: Mapping[str, str | bytes]) -> None:
         """Write the files that say what the run is, and their digests; the manifest comes last and makes it a run.
 
         Raises:
@@ -329,12 +333,8 @@ class RunDir:
         if found.state is not RunState.DONE and (cancelled := self.cancelled()) is not None:
             return StateRecord(RunState.CANCELLED, f"cancelled by {cancelled['by']}", found.stage, cancelled["time"])
         if found.state is RunState.RUNNING and owner_of(self.lock) is None:
-            return StateRecord(
-                RunState.INTERRUPTED,
-                "the process ended without a word (killed, or the machine stopped)",
-                found.stage,
-                found.since,
-            )
+            why = "the process ended without a word (killed, or the machine stopped)"
+            return StateRecord(RunState.INTERRUPTED, why, found.stage, found.since)
         return found
 
     def cancel(self, by: str) -> None:

@@ -18,8 +18,8 @@ from htr_exp.core.console import Text, stacked
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.core.text import duration, first_of, printable
-from htr_exp.runs import resumptions
-from htr_exp.runs.rows import RunRow, changed, figure
+from htr_exp.runs import resumptions, test_sets
+from htr_exp.runs.rows import RunRow, changed, compared_on, figure
 
 STAGES = {
     "verify": "verifies data and base model",
@@ -125,6 +125,8 @@ STATE_STYLES = {
 
 def _status(rows: Sequence[RunRow], width: int) -> Group:
     """A table of runs, and below it why they stand so: each reason once, since many runs may wait for the same."""
+    tested = [row for row in rows if row["test"] is not None]
+    tests = test_sets.numbered(tested)
     columns: dict[str, Callable[[RunRow], str]] = {
         "run": lambda row: str(row["run"]),
         "state": lambda row: (
@@ -136,12 +138,14 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
             for task in TASKS.values()
             for heading, (key, metric) in task.status_columns.items()
         },
+        "test": lambda row: tests[compared_on(row)] if len(tests) > 1 and row["test"] is not None else "",
         "job": _job,
         "job left": lambda row: duration(row["left_s"]) if row["left_s"] is not None else "",
         "training left": lambda row: f"< {duration(row['training_left_s'])}" if row["training_left_s"] else "",
         "restarts": lambda row: str(max(row["restarts"], row["requeued"]) or ""),
         "resumed at": resumptions.shown,
         "seals": lambda row: "changed" if changed(row) else "",
+        "left out": test_sets.left_out,
         "leakage": lambda row: ", ".join(row["leakage"]),
         "trained on": lambda row: row["trained_on"] if row["unknown_data"] else "",
         "convention": lambda row: row["conventions"] or "" if row["convention_mismatch"] else "",
@@ -160,12 +164,15 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
             reasons.setdefault(row["reason"].replace(f"job {own}", "job"), []).append((row["run"], row["reason"]))
         if said := changed(row):
             reasons.setdefault(said, []).append((row["run"], said))
+        if said := test_sets.left_out_in_words(row):
+            reasons.setdefault(said, []).append((row["run"], said))
         if row["fallback"]:
             text = f"{row['fallback']}: kraken {row['kraken']} of {row['runtime']} instead"
             reasons.setdefault(text, []).append((row["run"], text))
         if row["resumed_exactly"] is False:
             reasons.setdefault(resumptions.INEXACT, []).append((row["run"], resumptions.INEXACT))
     lines = [Padding(_reason(reason, of), (0, 0, 0, 2)) for reason, of in reasons.items()]
+    lines += [Padding(Text(line), (0, 0, 0, 2)) for line in test_sets.briefly(tested)]
     untold = dict.fromkeys(said for row in rows for said in row["unknown_data"])
     return Group(table, *lines, *(Padding(Text(said, style="yellow"), (0, 0, 0, 2)) for said in untold))
 

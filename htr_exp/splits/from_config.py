@@ -67,12 +67,28 @@ def _made(
             if (file := getattr(config.lists, side)) is not None
         }  # fmt: skip
         return given(pages, lists, "split.lists")
-    by = _grouped(experiment, "by", config.by, pages, tables)
     if config.kind == "of_run":
-        return pin(
-            pages, recorded(str(config.run), places_of(experiment).runs), seed=config.seed, validation=config.validation,
+        record = recorded(str(config.run), places_of(experiment).runs)
+        by = _grouped(
+            experiment, "by", config.by or record.by, pages, tables, "" if config.by else f" (as in {record.name})"
+        )
+        split = pin(
+            pages, record, seed=config.seed, validation=config.validation,
             test=config.test, by=by, together=together, without_gone=config.gone == "leave_out",
         )  # fmt: skip
+        return replace(split, by=by.by)
+    by = _grouped(experiment, "by", config.by or "page", pages, tables)
+    return replace(_drawn(experiment, pages, tables, together, by), by=by.by)
+
+
+def _drawn(
+    experiment: Experiment,
+    pages: Sequence[SplitPage],
+    tables: Tables,
+    together: Iterable[Collection[str]],
+    by: Grouping,
+) -> Split:
+    config = experiment.split
     stratify = _stratify(experiment, pages, tables)
     if config.fold == "all":
         raise ConfigError("split.fold=all makes a run for every fold, which is a sweep: run `train -m ...`")
@@ -106,7 +122,7 @@ def folds(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) ->
     config = experiment.split
     if config.kind == "k_fold":
         return [str(number + 1) for number in range(config.folds)]
-    return splits_folds.folds(_grouped(experiment, "by", config.by, pages, tables))
+    return splits_folds.folds(_grouped(experiment, "by", config.by or "page", pages, tables))
 
 
 def with_fold(composed: Composed, fold: str) -> Composed:
@@ -123,12 +139,14 @@ def _stratify(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables
     return _grouped(experiment, "stratify", stratify, pages, tables) if stratify else None
 
 
-def _grouped(experiment: Experiment, key: str, by: str, pages: Sequence[SplitPage], tables: Tables) -> Grouping:
+def _grouped(
+    experiment: Experiment, key: str, by: str, pages: Sequence[SplitPage], tables: Tables, whence: str = ""
+) -> Grouping:
     metadata = None if by in BUILT_IN else _metadata(experiment, pages, tables)
     try:
         return grouped(pages, by, metadata)
     except UnknownColumn as error:
-        raise ConfigError(f"split.{key}={by}: {error}") from None
+        raise ConfigError(f"split.{key}={by}{whence}: {error}") from None
 
 
 def _metadata(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) -> Metadata | None:

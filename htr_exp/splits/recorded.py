@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from htr_exp.core.errors import ConfigError, DatasetError
@@ -39,6 +39,7 @@ class RecordedSplit:
 
     name: str  # as people know it: `run X`, or the file
     pages: tuple[RecordedPage, ...]
+    by: str = "page"  # what it kept on one side; a file does not say it
 
 
 def recorded(word: str, runs: Path) -> RecordedSplit:
@@ -70,7 +71,11 @@ def of_run(run: RunDir) -> RecordedSplit:
     Raises:
         ConfigError: it cannot be read.
     """
-    return _read(run.split, f"run {run.name}", f"split.run={run.name}")
+    found = _read(run.split, f"run {run.name}", f"split.run={run.name}")
+    try:
+        return replace(found, by=run.facts()["split"].get("by") or found.by)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(f"split.run={run.name}: {run.provenance} cannot be read") from None
 
 
 def _read(path: Path, name: str, what: str) -> RecordedSplit:

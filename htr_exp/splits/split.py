@@ -26,6 +26,7 @@ class Split:
     unused: tuple[str, ...] = ()  # pages on no side
     fold: str | None = None  # of a split that is one of several: which, as people read it
     notes: tuple[str, ...] = ()  # what the user should know of it
+    by: str | None = None  # what a drawn split, or new pages beside a recorded one, keep on one side
 
 
 def draw(

@@ -81,7 +81,7 @@ def read_table(path: Path, *, page_column: str, column: str) -> dict[str, list[s
     """
     lists: dict[str, list[str]] = {}
     problems = []
-    for number, row in _rows(path, needed=(page_column, column))[1]:
+    for number, row in read_rows(path, str(path), needed=(page_column, column))[1]:
         word = row[column]
         if word.lower() in SIDE_WORDS:
             lists.setdefault(SIDE_WORDS[word.lower()], []).append(row[page_column])
@@ -104,7 +104,7 @@ def read_metadata(path: Path, *, page_column: str, pages: Sequence[NamedPage]) -
         DatasetError: the file cannot be read or lacks the column; with each row that means no page, several, or one that
             another row has described.
     """
-    columns, table = _rows(path, needed=(page_column,))
+    columns, table = read_rows(path, str(path), needed=(page_column,))
     names, rows, problems = Names(pages), dict[str, dict[str, str]](), []
     line_of: dict[str, int] = {}
     for number, row in table:
@@ -127,8 +127,19 @@ def read_metadata(path: Path, *, page_column: str, pages: Sequence[NamedPage]) -
     return Metadata(path.name, tuple(name for name in columns if name != page_column), rows)
 
 
-def _rows(path: Path, *, needed: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """A table's columns, and its rows with the number of the line on which each ends; blank rows are left out."""
+def read_rows(
+    path: Path, named: str, *, needed: Sequence[str] = ()
+) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """A table's columns, and its rows with the number of the line on which each ends; blank rows are left out.
+
+    Args:
+        path: a file with commas, semicolons or tabs, whichever its first line has most of.
+        named: what it is called in messages.
+        needed: columns without which it cannot be used.
+
+    Raises:
+        DatasetError: it cannot be read, or lacks a column.
+    """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -137,9 +148,10 @@ def _rows(path: Path, *, needed: Sequence[str]) -> tuple[list[str], list[tuple[i
             columns = [name.strip() for name in next(reader, [])]
             rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: the table of pages cannot be read: {error}") from None
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DatasetError(f"{named}: the table of pages cannot be read: {said}") from None
     absent = [name for name in needed if name not in columns]
     if absent:
-        raise DatasetError(f"{path}: it has no column {', '.join(absent)}; its columns are {', '.join(columns)}")
+        raise DatasetError(f"{named}: it has no column {', '.join(absent)}; its columns are {', '.join(columns)}")
     padded = [(number, row + [""] * (len(columns) - len(row))) for number, row in rows if any(row)]
     return columns, [(number, dict(zip(columns, row))) for number, row in padded]

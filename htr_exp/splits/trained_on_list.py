@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from htr_exp.core.errors import DatasetError
 from htr_exp.core.text import and_more, joined
 from htr_exp.groundtruth.image_hash import looks
 from htr_exp.splits.fingerprints import Fingerprint
+from htr_exp.splits.tables import read_rows
 
 _ROLES = {"validation": "validation", "val": "validation", "dev": "validation", "test": "test"}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -39,14 +39,14 @@ def read_trained_on(path: Path, key: str, cache: Path | None = None) -> tuple[Fi
         DatasetError: it cannot be read, has none of the columns, names no page, or holds what is no SHA-256.
     """
     named = f"{key}={path}"
-    columns, rows = _table(path, named)
+    columns, rows = read_rows(path, named)
     if not set(columns) & {*_DIGEST_COLUMNS, *_NAME_COLUMNS}:
         wanted = joined((*_NAME_COLUMNS, *_DIGEST_COLUMNS), "or")
         raise DatasetError(f"{named}: it has no column {wanted}; its columns are {', '.join(columns) or 'none'}")
     problems: list[str] = []
     found: list[Fingerprint] = []
     images: dict[int, Path] = {}
-    for number, values in enumerate(rows, 2):
+    for number, values in rows:
         digests = {name: values[name].lower() for name in _DIGEST_COLUMNS if values.get(name)}
         names = tuple(values[name] for name in _NAME_COLUMNS if values.get(name))
         problems += [
@@ -72,19 +72,6 @@ def read_trained_on(path: Path, key: str, cache: Path | None = None) -> tuple[Fi
     for place, image in images.items():
         found[place] = replace(found[place], look=known[image][0] if image in known else None)
     return tuple(found)
-
-
-def _table(path: Path, named: str) -> tuple[list[str], list[Mapping[str, str]]]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=max("\t,;", key=header.count), strict=False)
-            columns = [name for name in reader.fieldnames or () if name]
-            return columns, [{name: (row.get(name) or "").strip() for name in columns} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DatasetError(f"{named}: it cannot be read: {said}") from None
 
 
 def same_names(listed: Sequence[Fingerprint], pages: Mapping[str, Sequence[str]]) -> list[tuple[str, Fingerprint]]:

@@ -17,7 +17,7 @@ from htr_exp.core.task import TASKS
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 7  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 8  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 
@@ -135,6 +135,7 @@ def _fingerprinted(run: RunDir) -> tuple[Path, ...]:
         run.results,
         run.metrics,
         run.state_file,
+        run.judgements,
         run.sweeps,
         run.starts,
         run.submissions,

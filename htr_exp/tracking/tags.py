@@ -11,9 +11,9 @@ from typing import Any, TypeGuard, cast
 from htr_exp.config import transcription_conventions
 from htr_exp.core import files
 from htr_exp.core.task import RECOGNITION, TASKS, Task
-from htr_exp.runs import judgements
+from htr_exp.runs import judgements, resumptions, scorings
 from htr_exp.runs.records import Provenance
-from htr_exp.runs.resumptions import resumptions
+from htr_exp.runs.rows import worse_than_base
 from htr_exp.runs.run_dir import RunDir, StateRecord
 
 TAG_LENGTH = 8000
@@ -23,12 +23,6 @@ TAG_LENGTH = 8000
 def score_of(results: Mapping[str, Any], which: str, task: Task) -> float | None:
     value = ((results.get("test") or {}).get(which) or {}).get(task.score)
     return float(value) if is_number(value) else None
-
-
-def _worse(results: Mapping[str, Any], task: Task) -> bool:
-    """Whether training made the model worse on the test pages."""
-    base, best = score_of(results, "base", task), score_of(results, "best", task)
-    return base is not None and best is not None and task.gain(base, best) < 0
 
 
 def _written(value: float, task: Task) -> str:
@@ -48,6 +42,7 @@ def tags_of(
     shown = shown_path(folder, workspace)
     command = [str(word) for word in provenance.get("command") or ()]
     judged = judgements.judgements(RunDir(folder), cast("Provenance", provenance))
+    conventions, left_out = judgements.conventions(judged), provenance.get("left_out") or {}
     tags = {
         "htr_exp.uuid": run["uuid"],
         "htr_exp.key": run.get("key"),
@@ -60,21 +55,32 @@ def tags_of(
         "htr_exp.model_sha256": model.get("sha256"),
         "htr_exp.leakage": ", ".join(judgements.accepted(judged)),
         "htr_exp.base_trained_on": (judged[-1]["leakage"].get("base_model") or {}).get("trained_on"),
+        "htr_exp.segmentation_model_trained_on": (judged[-1]["leakage"].get("segmentation_model") or {}).get(
+            "trained_on"
+        ),
         "htr_exp.segmentation_model": (provenance.get("segmentation_model") or {}).get("name"),
         "htr_exp.classes": _classes(provenance),
         "htr_exp.dataset": dataset.get("name"),
         "htr_exp.dataset_digest": dataset.get("digest"),
         "htr_exp.split_digest": (provenance.get("split") or {}).get("digest"),
-        "htr_exp.dataset_convention": (provenance.get("conventions") or {}).get("dataset"),
-        "htr_exp.model_convention": (provenance.get("conventions") or {}).get("model"),
-        "htr_exp.convention_mismatch": _mismatch(provenance),
+        "htr_exp.test_digest": (provenance.get("split") or {}).get("test_digest"),
+        "htr_exp.test_scored": scorings.said(counted) if (counted := results.get("test_scored")) else None,
+        "htr_exp.excluded_pages": len(left_out.get("excluded") or ()) or None,
+        "htr_exp.left_out_scored": ", ".join(scorings.named(left_out.get("scored_before") or ())),
+        "htr_exp.dataset_convention": conventions[0],
+        "htr_exp.model_convention": conventions[1],
+        "htr_exp.convention_mismatch": (
+            transcription_conventions.described(*conventions)
+            if transcription_conventions.differ(*conventions)
+            else None
+        ),
         "htr_exp.fold": (provenance.get("split") or {}).get("fold"),
         **_kraken_tags(folder, provenance, results),
         "htr_exp.commit": code.get("commit"),
-        "htr_exp.worse_than_base": _worse(results, TASKS.get(str(run.get("task")), RECOGNITION)) or None,
+        "htr_exp.worse_than_base": worse_than_base(TASKS.get(str(run.get("task")), RECOGNITION), results) or None,
         "htr_exp.best_epoch": results.get("best_epoch"),
         "htr_exp.host": _host(provenance, results),
-        **_slurm_tags(folder),
+        **_slurm_tags(folder, results),
         "htr_exp.version": code.get("version"),
         "htr_exp.best_model": f"{shown}/{best.name}" if (best := RunDir(folder).best).is_file() else None,
         "mlflow.note.content": _note(shown, provenance, state, results, epochs, judgements.accepted(judged)),
@@ -90,17 +96,6 @@ def _classes(provenance: Mapping[str, Any]) -> str | None:
     """The classes that a segmentation learns, lines before regions."""
     numbers = (provenance.get("classes") or {}).get("numbers") or {}
     return "; ".join(f"{sort}: {', '.join(of)}" for sort, of in numbers.items() if of) or None
-
-
-def _mismatch(provenance: Mapping[str, Any]) -> str | None:
-    """Both conventions where the base model's is not the dataset's: its score measures them, too."""
-    used = provenance.get("conventions") or {}
-    dataset, model = used.get("dataset"), used.get("model")
-    return (
-        transcription_conventions.described(dataset, model)
-        if transcription_conventions.differ(dataset, model)
-        else None
-    )
 
 
 def _host(provenance: Mapping[str, Any], results: Mapping[str, Any]) -> str | None:
@@ -124,13 +119,13 @@ def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[s
     }
 
 
-def _slurm_tags(folder: Path) -> dict[str, Any]:
+def _slurm_tags(folder: Path, results: Mapping[str, Any]) -> dict[str, Any]:
     """Where and how often a run was begun: the start is its own, the rest only on Slurm."""
     run = RunDir(folder)
     rows = files.read_jsonl(run.starts)
     starts = [row for row in rows if "start" in row]
     legs = [row for row in rows if "leg" in row]
-    resumed = resumptions(rows)
+    resumed = resumptions.of_run(rows, results)
     given = run.jobs
     jobs = [str(record["job"]) for record in given if record.get("job")]
     return {
@@ -171,11 +166,15 @@ def _note(
     where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
     if best is not None:
         before = f"{_written(base, task)} before, " if base is not None else ""
-        if _worse(results, task):
-            lines.append("**Worse than the base model.**")
         lines.append(f"Test {task.score_label}: {before}**{_written(best, task)}** after training ({where}).")
     if evaluated is not None:
         lines.append(f"Test {task.score_label}: **{_written(evaluated, task)}**, nothing was trained ({where}).")
+    if said := worse_than_base(task, results):
+        lines.append(f"**{said[0].upper()}{said[1:]}.**")
+    if counted := results.get("test_scored"):
+        lines.append(f"Test pages when this run ended: {scorings.said(counted)}.")
+    if left_out := (provenance.get("left_out") or {}).get("scored_before"):
+        lines.append(f"**The run {scorings.left_out_in_words(scorings.named(left_out))}.**")
     if leaks:
         lines.append(f"**Leakage accepted: {', '.join(leaks)}**: the scores rest on pages that were seen before.")
     said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from helpers.fake_kraken import Scenario
 from helpers.in_process import Call, in_process
+from helpers.one_training import OneTraining, User, one_training
 from helpers.page_files import page_line, page_xml, put, write_image
 
 
@@ -14,6 +16,18 @@ from helpers.page_files import page_line, page_xml, put, write_image
 def call(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Call:
     """Run a command line in this process."""
     return in_process(capsys)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> OneTraining:
+    """A small training that was done, once for all tests."""
+    return one_training(tmp_path_factory.mktemp("one training"))
+
+
+@pytest.fixture
+def user(call: Call, made: OneTraining, workspace: Path, scenario: Scenario) -> User:
+    """Somebody at the command line, with a copy of that training."""
+    return User(call, made, workspace)
 
 
 @pytest.fixture

@@ -135,3 +135,36 @@ def test_the_plan_and_the_check_say_what_moved(made: Plans, planned: Runs, check
     assert f"{len(moved)} page" in words
     assert f"moved: {moved[0][0]}: from {moved[0][1]} to {moved[0][2]}" in words
     assert f"split=of_run split.run={run.name}" in " ".join(words.split())
+
+
+@pytest.mark.parametrize("word", [None, "page"])
+def test_new_pages_stay_with_the_groups_that_the_run_kept_together(
+    word: str | None, planned: Runs, made: Plans, pages: Path
+) -> None:
+    """Also through a run that took the groups from another one; `split.by` may say otherwise."""
+    for number, path in enumerate(sorted(pages.glob("*.xml"))):
+        folder = pages / f"folder {number % 3}"
+        folder.mkdir(exist_ok=True)
+        path.with_suffix(".png").rename(folder / f"{path.stem}.png")
+        path.rename(folder / path.name)
+    first = planned("split=by_folder", "split.validation=0.3", "split.test=0.3")
+    second = planned("split=of_run", f"split.run={first.name}", "seed=2")
+    assert (first.facts()["split"]["by"], second.facts()["split"]["by"]) == ("folder", "folder")
+    for number in range(9):
+        new_page(pages / f"folder {number % 3}", f"new{number}")
+    found = made("split=of_run", f"split.run={second.name}", *([f"split.by={word}"] if word else [])).split
+    sides = {name: side for side in NAMES for name in found.pages[side]}
+    whole = all(len({side for name, side in sides.items() if name.startswith(f"folder {n}/")}) == 1 for n in range(3))
+    assert whole is (word is None)
+
+
+def test_a_column_by_which_the_run_kept_pages_together_and_that_is_not_there_is_said(
+    plan: Call, planned: Runs, pages: Path, workspace: Path
+) -> None:
+    rows = "".join(f"{path.name},{'ABC'[number % 3]}\n" for number, path in enumerate(sorted(pages.glob("*.xml"))))
+    (workspace / "hands.csv").write_text(f"page,hand\n{rows}")
+    run = planned("split=by_hand", "dataset.metadata=hands.csv", "split.validation=0.3", "split.test=0.3")
+    said = plan("split=of_run", f"split.run={run.name}")
+    assert said.code == 2
+    assert f"split.by=hand (as in run {run.name}): " in " ".join(said.err.split())
+    assert plan("split=of_run", f"split.run={run.name}", "dataset.metadata=hands.csv").code == 0

@@ -3,17 +3,30 @@
 set -eu
 cd "$(dirname "$0")"
 OUT=${OUT:-by-hand}
+DATA=${DATA:-$(cat live/data.path 2>/dev/null || true)}
 BASE=${BASE:-$(cat live/base_model.path 2>/dev/null || true)}
 mkdir -p "$OUT"
 export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS=1 LC_ALL=C.UTF-8
 WORKERS=${WORKERS:-0} # processes that load lines; with a GPU the run takes one less than its CPUs
 
+# the pages as kraken is given them; their images are in $DATA
+stop() { echo "commands.sh: $1" >&2; exit 2; }
+[ -d "$DATA" ] || stop "DATA=$DATA: there is no such folder; say where the images of the pages are: DATA=/WHOLE/PATH sh commands.sh"
+[ -f "$BASE" ] || stop "BASE=$BASE: there is no such file; say where the base model is: BASE=/WHOLE/PATH sh commands.sh"
+tar -xzf pages.tar.gz -C "$OUT"
+rm -f "$OUT/pages/images"
+ln -s "$(cd "$DATA" && pwd)" "$OUT/pages/images"
+while IFS= read -r image; do [ -f "$OUT/pages/$image" ] || stop "DATA=$DATA: there is no ${image#images/} in it"; done < "$OUT/pages/every.images"
+for list in "$OUT"/pages/*.pages "$OUT"/pages/*.images; do
+  while IFS= read -r name; do printf '%s\n' "$OUT/pages/$name"; done < "$list" > "$OUT/${list##*/}"
+done
+
 # one compiled file for each side of the split; what the cache holds already is compiled again
-ketos --workers 0 compile -f page -o "$OUT/train.arrow" -F live/train.pages --legacy-polygons
+ketos --workers 0 compile -f page -o "$OUT/train.arrow" -F "$OUT/train.pages" --legacy-polygons
 echo "$OUT/train.arrow" > "$OUT/train.list"
-ketos --workers 0 compile -f page -o "$OUT/validation.arrow" -F live/validation.pages --legacy-polygons
+ketos --workers 0 compile -f page -o "$OUT/validation.arrow" -F "$OUT/validation.pages" --legacy-polygons
 echo "$OUT/validation.arrow" > "$OUT/validation.list"
-ketos --workers 0 compile -f page -o "$OUT/test.arrow" -F live/test.pages --legacy-polygons
+ketos --workers 0 compile -f page -o "$OUT/test.arrow" -F "$OUT/test.pages" --legacy-polygons
 echo "$OUT/test.arrow" > "$OUT/test.list"
 
 # What this cannot repeat: a training that was resumed within a leg (resumed_at in results.json). It then has other random numbers.
@@ -29,9 +42,9 @@ cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ '{print $NF "\t" $0}' | sort -n
 # predictions on the held-out lines
 mkdir -p "$OUT/base"
 set --
-while read -r page; do set -- "$@" -i "$page" "$OUT/base/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+while read -r page; do set -- "$@" -i "$page" "$OUT/base/$(basename "$page" .xml).jsonl"; done < "$OUT/held-out.pages"
 kraken -d cuda:0 --precision 32-true --threads 1 -f page -t predict.jinja --no-subline-segmentation "$@" ocr -m "$BASE" -B 1 --pad 16 --no-reorder --num-line-workers 0
 mkdir -p "$OUT/best"
 set --
-while read -r page; do set -- "$@" -i "$page" "$OUT/best/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+while read -r page; do set -- "$@" -i "$page" "$OUT/best/$(basename "$page" .xml).jsonl"; done < "$OUT/held-out.pages"
 kraken -d cuda:0 --precision 32-true --threads 1 -f page -t predict.jinja --no-subline-segmentation "$@" ocr -m "$OUT/best.mlmodel" -B 1 --pad 16 --no-reorder --num-line-workers 0

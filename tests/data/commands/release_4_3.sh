@@ -5,16 +5,29 @@ module load kraken/4.3.13
 set -eu
 cd "$(dirname "$0")"
 OUT=${OUT:-by-hand}
+DATA=${DATA:-$(cat live/data.path 2>/dev/null || true)}
 BASE=${BASE:-$(cat live/base_model.path 2>/dev/null || true)}
 mkdir -p "$OUT"
 export COLUMNS=400 TERM=dumb NO_COLOR=1 OMP_NUM_THREADS=1 LC_ALL=C.UTF-8
 
+# the pages as kraken is given them; their images are in $DATA
+stop() { echo "commands.sh: $1" >&2; exit 2; }
+[ -d "$DATA" ] || stop "DATA=$DATA: there is no such folder; say where the images of the pages are: DATA=/WHOLE/PATH sh commands.sh"
+[ -f "$BASE" ] || stop "BASE=$BASE: there is no such file; say where the base model is: BASE=/WHOLE/PATH sh commands.sh"
+tar -xzf pages.tar.gz -C "$OUT"
+rm -f "$OUT/pages/images"
+ln -s "$(cd "$DATA" && pwd)" "$OUT/pages/images"
+while IFS= read -r image; do [ -f "$OUT/pages/$image" ] || stop "DATA=$DATA: there is no ${image#images/} in it"; done < "$OUT/pages/every.images"
+for list in "$OUT"/pages/*.pages "$OUT"/pages/*.images; do
+  while IFS= read -r name; do printf '%s\n' "$OUT/pages/$name"; done < "$list" > "$OUT/${list##*/}"
+done
+
 # one compiled file for each side of the split; what the cache holds already is compiled again
-ketos compile --workers 1 -f page -o "$OUT/train.arrow" -F live/train.pages
+ketos compile --workers 1 -f page -o "$OUT/train.arrow" -F "$OUT/train.pages"
 echo "$OUT/train.arrow" > "$OUT/train.list"
-ketos compile --workers 1 -f page -o "$OUT/validation.arrow" -F live/validation.pages
+ketos compile --workers 1 -f page -o "$OUT/validation.arrow" -F "$OUT/validation.pages"
 echo "$OUT/validation.arrow" > "$OUT/validation.list"
-ketos compile --workers 1 -f page -o "$OUT/test.arrow" -F live/test.pages
+ketos compile --workers 1 -f page -o "$OUT/test.arrow" -F "$OUT/test.pages"
 echo "$OUT/test.arrow" > "$OUT/test.list"
 
 # What this cannot repeat: a training that was resumed within a leg (resumed_at in results.json). It then has other random numbers.
@@ -32,9 +45,9 @@ cp "$OUT/train/m_$BEST.mlmodel" "$OUT/best.mlmodel"
 # predictions on the held-out lines
 mkdir -p "$OUT/base"
 set --
-while read -r page; do set -- "$@" -i "$page" "$OUT/base/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+while read -r page; do set -- "$@" -i "$page" "$OUT/base/$(basename "$page" .xml).jsonl"; done < "$OUT/held-out.pages"
 kraken -d cpu -f page -t predict.jinja "$@" ocr -m "$BASE" --pad 16 --no-reorder --threads 1
 mkdir -p "$OUT/best"
 set --
-while read -r page; do set -- "$@" -i "$page" "$OUT/best/$(basename "$page" .xml).jsonl"; done < live/held-out.pages
+while read -r page; do set -- "$@" -i "$page" "$OUT/best/$(basename "$page" .xml).jsonl"; done < "$OUT/held-out.pages"
 kraken -d cpu -f page -t predict.jinja "$@" ocr -m "$OUT/best.mlmodel" --pad 16 --no-reorder --threads 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from helpers.folders import TESTS
+from helpers.unpacked_pages import beside_commands
 from htr_exp.config.defaults import shipped
 from htr_exp.config.schema import RecognitionScores, Training
 from htr_exp.kraken import commands_script as kraken_script
@@ -61,10 +62,7 @@ def test_the_commands_are_a_shell_script(name: str, training: Training, tmp_path
 def played(folder: Path, text: str) -> list[list[str]]:
     """Run a script where `ketos` and `kraken` only note their words, as one that trains would leave files."""
     folder.mkdir()
-    live = folder / "live"
-    live.mkdir()
-    (live / "base_model.path").write_text("/models/a base's $HOME.mlmodel\n")
-    (live / "held-out.pages").write_text("/cache/pages/it's 1.xml\n/cache/pages/$2.xml\n")
+    beside_commands(folder, "it's 1", "$2")
     bin_ = folder / "bin"
     bin_.mkdir()
     for name in ("ketos", "kraken"):
@@ -85,17 +83,18 @@ def played(folder: Path, text: str) -> list[list[str]]:
 def test_names_with_spaces_quotes_and_dollars_arrive_whole(training: Training, tmp_path: Path) -> None:
     calls = played(tmp_path / "a run's $folder", script(replace(training, quit="fixed", epochs=20)))
     trained = [call for call in calls if "train" in call]
-    assert trained[0][trained[0].index("-i") + 1] == "/models/a base's $HOME.mlmodel"
+    base = str(tmp_path / "the data" / "a base's $HOME.mlmodel")
+    assert trained[0][trained[0].index("-i") + 1] == base
     assert trained[0][trained[0].index("-t") + 1] == "by hand/train.list"
     assert trained[1][trained[1].index("--resume") + 1] == "by hand/train/leg-01/checkpoint_09-0.5.ckpt"
     recognised = [call for call in calls if call[0] == "kraken"]
     assert [call[call.index("-m") + 1] for call in recognised] == [
-        "/models/a base's $HOME.mlmodel",
+        base,
         "by hand/best.mlmodel",
     ]
     first = recognised[1].index("-i")
     assert recognised[1][first : first + 6] == [
-        "-i", "/cache/pages/it's 1.xml", "by hand/best/it's 1.jsonl", "-i", "/cache/pages/$2.xml", "by hand/best/$2.jsonl",
+        "-i", "by hand/pages/it's 1.xml", "by hand/best/it's 1.jsonl", "-i", "by hand/pages/$2.xml", "by hand/best/$2.jsonl",
     ]  # fmt: skip
 
 
@@ -149,18 +148,19 @@ def test_the_commands_of_an_exact_training_end_where_it_does(
     changes: dict[str, Any], errors: list[int], trained: int, best: int, training: Training, tmp_path: Path
 ) -> None:
     settings = replace(training, exact=True, epochs=8, leg_epochs=2, **changes)
-    (tmp_path / "commands.sh").write_text(script(settings))
-    (tmp_path / "errors").write_text("".join(f"{one}\n" for one in errors))
-    (tmp_path / "live").mkdir()
-    (tmp_path / "live" / "held-out.pages").touch()
+    folder = tmp_path / "run"
+    folder.mkdir()
+    beside_commands(folder, "1")
+    (folder / "commands.sh").write_text(script(settings))
+    (folder / "errors").write_text("".join(f"{one}\n" for one in errors))
     for name, text in (("ketos", KETOS), ("kraken", "#!/bin/sh\n")):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    said = subprocess.run(["sh", "commands.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    said = subprocess.run(["sh", "commands.sh"], cwd=folder, env=environment, capture_output=True, text=True)
     assert (said.returncode, said.stderr) == (0, "")
-    assert (tmp_path / "epochs").read_text() == f"{trained}\n"
-    converted = (tmp_path / "by-hand" / "best.mlmodel").read_text()
+    assert (folder / "epochs").read_text() == f"{trained}\n"
+    converted = (folder / "by-hand" / "best.mlmodel").read_text()
     assert f"checkpoint_{best:02d}-" in converted
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.sentences import sentences
+from helpers.unpacked_pages import beside_commands
 from htr_exp.config import defaults
 from htr_exp.config.schema import SegmentationScores, SegmentationTraining, Training
 from htr_exp.core.task import SEGMENTATION
@@ -304,10 +305,8 @@ esac
 
 def played(folder: Path, text: str) -> list[list[str]]:
     """Run a script where `ketos` and `kraken` note their words, and the former leaves files."""
-    for part in ("", "live", "bin"):
-        (folder / part).mkdir()
-    (folder / "live" / "base_model.path").write_text("/models/a base's $HOME.mlmodel\n")
-    (folder / "live" / "held-out.images").write_text("/images/it's 1.png\n/images/$2.png\n")
+    (folder / "bin").mkdir(parents=True)
+    beside_commands(folder, "it's 1", "$2")
     for name in ("ketos", "kraken"):
         (folder / "bin" / name).write_text(PLAYER.replace("NAME", name))
         (folder / "bin" / name).chmod(0o755)
@@ -325,12 +324,13 @@ def test_the_script_trains_on_the_runs_pages_and_segments_the_held_out_images(
     first, second = (call for call in calls if "segtrain" in call)
     assert value(first, "--config") == "classes.yaml"
     assert [value(first, option) for option in ("-t", "-e", "-i")] == [
-        "live/train.pages", "live/validation.pages", "/models/a base's $HOME.mlmodel",
+        "by hand/train.pages", "by hand/validation.pages", str(tmp_path / "the data" / "a base's $HOME.mlmodel"),
     ]  # fmt: skip
     assert value(second, "--resume") == "by hand/train/leg-01/checkpoint_09-0.6.ckpt"
     base, best = (call for call in calls if call[0] == "kraken")
     assert base[base.index("-a") + 1 : base.index("segment")] == [
-        "-i", "/images/it's 1.png", "by hand/base/it's 1.png.xml", "-i", "/images/$2.png", "by hand/base/$2.png.xml",
+        "-i", "by hand/pages/images/it's 1.png", "by hand/base/it's 1.png.xml",
+        "-i", "by hand/pages/images/$2.png", "by hand/base/$2.png.xml",
     ]  # fmt: skip
     assert best[-4:] == ["segment", "-bl", "-i", "by hand/best.mlmodel"]
     assert (tmp_path / "run" / "by hand" / "best.mlmodel").read_text() == "one\n"  # of all legs

@@ -38,14 +38,16 @@ class Maker:
         dataset: str = "odalricus",
         verb: str = "train",
         settings: dict[str, Any] | None = None,
+        digest: str = "d" * 64,
+        **more: Any,
     ) -> RunDir:
         run = RunDir(self.folder / name)
         run.path.mkdir()
         experiment = {"task": {"name": "recognition"}, "training": settings or {}}
         facts = {
-            "run": {"key": name, "task": "recognition", "verb": verb}, "dataset": {"name": dataset},
+            "run": {"key": name, "task": "recognition", "verb": verb}, "dataset": {"name": dataset, "digest": digest},
             "split": {"test_digest": test}, "software": {"kraken": "7.1.1"}, "model": {"name": "tridis"},
-        }  # fmt: skip
+        } | more  # fmt: skip
         run.seal({"experiment.yaml": yaml.safe_dump(experiment)})
         write_json(run.provenance, facts)
         trained = {"test": {"base": score(base), "best": score(cer)}, "validation": {"best": score(cer)}}
@@ -84,6 +86,27 @@ def test_runs_on_different_test_pages_are_marked_and_stand_apart(make: Maker) ->
     assert "test 1: pages of odalricus (digest aaaaaaaa)" in said
     assert "test 2: pages of summa (digest bbbbbbbb)" in said
     assert "scores on different test pages do not compare" in said
+
+
+def test_runs_on_one_test_that_learnt_from_other_ground_truth_are_marked(make: Maker) -> None:
+    said = table(make("a"), make("b", digest="e" * 64), make("c"))
+    lines = {line.split()[0]: line.split()[1] for line in said.splitlines() if line[:2] in ("a ", "b ", "c ")}
+    assert lines == {"a": "1", "b": "2", "c": "1"}
+    assert "data: the ground truth of runs with different numbers differs" in " ".join(said.split())
+
+
+def test_other_ground_truth_is_not_said_twice(make: Maker) -> None:
+    """Where the test pages differ already, or nothing does."""
+    assert "ground truth" not in table(make("a"), make("b", digest="e" * 64, test="b" * 64))
+    assert "ground truth" not in table(make("c"), make("d"))
+
+
+def test_pages_that_runs_left_out_are_shown(make: Maker) -> None:
+    before = [{"page": "f1.xml", "run": "r"}]
+    said = table(make("a", left_out={"excluded": ["f1.xml", "f2.xml"], "scored_before": before}), make("b"), width=120)
+    assert "2 excluded, 1 scored before" in next(line for line in said.splitlines() if line.startswith("a "))
+    assert "a: leaves out 1 page that an earlier run was scored on: f1.xml (r)" in said
+    assert "left out" not in table(make("c"), make("d"))
 
 
 def test_evaluations_and_trainings_stand_apart_and_what_is_evaluated_is_no_base(make: Maker) -> None:

@@ -101,14 +101,6 @@ def test_an_evaluated_model_shows_its_own_score(make: Maker) -> None:
     assert (row["test_cer"], row["base_test_cer"], row["val_cer"]) == (0.2, 0.2, None)
 
 
-def test_restarts_are_starts_after_the_first_and_not_legs(make: Maker) -> None:
-    run = make("a")
-    for start in ({"lost_epochs": 0}, {"lost_epochs": 0, "new_leg": True}, {"lost_epochs": 2}, {"lost_epochs": 1}):
-        append_jsonl(run.starts, start)
-    row = row_of(run)
-    assert (row["restarts"], row["lost_epochs"]) == (2, 3)
-
-
 def test_rows_of_starts_are_counted_and_rows_of_legs_are_not(make: Maker) -> None:
     run = make("a")
     for record in ({"start": 0}, {"leg": 1, "lost_epochs": 0}, {"start": 1}, {"leg": 2, "lost_epochs": 3, "first_epoch": 1}, {"leg": 3, "lost_epochs": 0, "new_leg": True}):  # fmt: skip

@@ -40,8 +40,16 @@ def test_a_list_that_says_nothing_is_refused(tmp_path: Path, rows: list[list[str
     assert said in str(refused.value)
 
 
+def test_rows_are_called_by_the_line_of_the_file_and_blank_ones_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(" page ,xml_sha256\n,\n\na.xml\n b.xml ,\n")
+    found = read_trained_on(tmp_path / "list.csv", "model.trained_on")
+    assert [(page.name, page.source) for page in found] == [("a.xml", "list.csv:4"), ("b.xml", "list.csv:5")]
+
+
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"model.trained_on=.*list.tsv: it cannot be read: No such file"):
+    with pytest.raises(
+        DatasetError, match=r"model.trained_on=.*list.tsv: the table of pages cannot be read: No such file"
+    ):
         read_trained_on(tmp_path / "list.tsv", "model.trained_on")
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from helpers.recorded_runs import make_run
-from htr_exp.core.files import read_json
+from htr_exp.core.files import append_jsonl, read_json
 from htr_exp.core.run_state import RunState
-from htr_exp.runs.run_dir import StateRecord
+from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking.tags import _command_again, tags_of
 
 
@@ -76,3 +76,36 @@ def test_a_tag_is_no_longer_than_mlflow_allows(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     state = StateRecord(RunState.FAILED, reason="x" * 9000)
     assert len(tags_of(folder, tmp_path, read_json(folder / "provenance.json"), state, {}, 0)["htr_exp.reason"]) == 8000
+
+
+@pytest.mark.parametrize("side", ["test", "validation"])
+def test_a_model_that_training_made_worse_is_said_to_be_on_whatever_side_it_was_scored(
+    side: str, tmp_path: Path
+) -> None:
+    folder = make_run(tmp_path)
+    results = {"test": {"base": None, "best": None}, side: {"base": {"cer": 0.1}, "best": {"cer": 0.2}}}
+    tags = tags_of(folder, tmp_path, read_json(folder / "provenance.json"), StateRecord(RunState.DONE), results, 3)
+    said = f"worse than its base model: {side} CER 10.00 % before training, 20.00 % after it"
+    assert tags["htr_exp.worse_than_base"] == said
+    assert f"**W{said[1:]}.**" in tags["mlflow.note.content"]
+
+
+def test_conventions_that_a_later_judgement_says_are_the_tags(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    conventions = {"dataset": "graphematic", "model": "expanded"}
+    append_jsonl(RunDir(folder).judgements, {"leakage": {}, "conventions": conventions, "command": [], "time": ""})
+    facts, done = read_json(folder / "provenance.json"), StateRecord(RunState.DONE)
+    assert tags_of(folder, tmp_path, facts, done, {}, 3)["htr_exp.convention_mismatch"] == "expanded -> graphematic"
+
+
+def test_how_often_a_test_was_scored_and_what_was_left_out_are_tags(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    left_out = {"excluded": ["a.xml", "b.xml"], "scored_before": [{"page": "a.xml", "run": "r"}]}
+    facts = read_json(folder / "provenance.json") | {"left_out": left_out}
+    results = {"test_scored": {"times": 3, "runs": 2, "in_part": 0}}
+    tags = tags_of(folder, tmp_path, facts, StateRecord(RunState.DONE), results, 3)
+    assert tags["htr_exp.test_scored"] == "scored 3 times by 2 runs"
+    assert (tags["htr_exp.excluded_pages"], tags["htr_exp.left_out_scored"]) == ("2", "a.xml (r)")
+    note = tags["mlflow.note.content"]
+    assert "**The run leaves out 1 page that an earlier run was scored on: a.xml (r).**" in note
+    assert "Test pages when this run ended: scored 3 times by 2 runs." in note

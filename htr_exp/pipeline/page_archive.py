@@ -1,0 +1,66 @@
+"""The pages of a run as kraken is given them, in one file of its folder: its commands then need nothing else but the images."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from htr_exp.groundtruth.xml_for_kraken import with_image
+from htr_exp.kraken.commands_script import EVERY_IMAGE, IMAGES, PAGES
+
+
+@dataclass(frozen=True)
+class StagedPage:
+    """A page that was written for kraken.
+
+    Attributes:
+        file: in the cache; it names its image by the whole path.
+        image: that path.
+    """
+
+    file: Path
+    image: Path
+
+
+def common_folder(folders: Sequence[Path], images: Sequence[Path]) -> Path:
+    """The folder in which all the images of a run are, as far down as possible: of one dataset folder that itself."""
+    return Path(os.path.commonpath([*folders, *(image.parent for image in images)]))
+
+
+def page_archive(pages: Mapping[str, StagedPage], lists: Mapping[str, Sequence[str]], root: Path) -> bytes:
+    """Pack pages, and lists of them: a tar file, compressed by gzip; equal pages give equal bytes.
+
+    Args:
+        pages: by name.
+        lists: file name of a list -> names of pages; of a list of images (`.images`), their images are listed.
+        root: the folder of all images.
+
+    Raises:
+        OSError: a page is gone from the cache.
+    """
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile("", "wb", 6, packed, mtime=0) as compressed,
+        tarfile.open(mode="w", fileobj=compressed) as archive,
+    ):
+        for name, content in _files(pages, lists, root):
+            entry = tarfile.TarInfo(f"{PAGES}/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _files(
+    pages: Mapping[str, StagedPage], lists: Mapping[str, Sequence[str]], root: Path
+) -> Iterator[tuple[str, bytes]]:
+    images = {name: f"{IMAGES}/{page.image.relative_to(root).as_posix()}" for name, page in pages.items()}
+    for name, listed in {**lists, EVERY_IMAGE: list(pages)}.items():
+        of = images if name.endswith(".images") else {page: one.file.name for page, one in pages.items()}
+        yield name, "".join(f"{of[page]}\n" for page in listed).encode("utf-8", "surrogateescape")
+    for name, page in pages.items():
+        yield page.file.name, with_image(page.file.read_bytes(), str(page.image), images[name])
