@@ -53,7 +53,7 @@ def test_the_display_never_ends_the_work(
     scenario.play(epoch_seconds=0.3)
     options, lose = display()
     words = [sys.executable, "-m", "htr_exp", *htr_exp.training("training.epochs=4")]
-    process = subprocess.Popen(words, cwd=htr_exp.folder, **({"stderr": subprocess.PIPE} | options))
+    process = subprocess.Popen(words, cwd=htr_exp.folder, text=True, **({"stderr": subprocess.PIPE} | options))
     htr_exp.started.append(process)
     until(lambda: htr_exp.runs and htr_exp.runs[0].epochs(), "an epoch")
     lose()
@@ -62,7 +62,7 @@ def test_the_display_never_ends_the_work(
     assert (process.returncode, run.state().state) == (0, "done"), errors
     assert [epoch["epoch"] for epoch in run.epochs()] == [0, 1, 2, 3]
     if errors is not None:
-        (line,) = errors.decode().splitlines()
+        (line,) = errors.splitlines()
         assert line.startswith("warning: stdout cannot be written any more (")
 
 

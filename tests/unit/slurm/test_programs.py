@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import re
@@ -12,7 +11,7 @@ import pytest
 from fakes.fake_slurm_site import Site, site, squeue_row
 from helpers.folders import SLURM_DATA
 from htr_exp.core import machine
-from htr_exp.slurm import programs, refusals
+from htr_exp.slurm import programs
 from htr_exp.slurm.cluster import (
     Configuration,
     Partition,
@@ -25,11 +24,6 @@ from htr_exp.slurm.cluster import (
 )
 from htr_exp.slurm.jobs import Job, Outlook, _rows_of_queue, accounts, cancel, outlook, queue, requeue
 from htr_exp.slurm.programs import SlurmSilent
-
-SETTINGS: dict[str, Any] = {
-    "partition": "nope", "time_min": 9000, "gres": "gpu:9", "constraint": "none such", "cpus_per_task": 64, "mem_gb": 900,
-    "account": "acc", "qos": "fast", "nodelist": "nonode", "mail_type": "XX", "extra": {"frobnicate": 1},
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -221,40 +215,6 @@ def test_a_job_that_slurm_does_not_know_has_no_outlook(cluster: Site) -> None:
         outlook("12")
 
 
-NO_NODE = "allocation failure: Requested node configuration is not available"
-ONE_GPU = {"partition": "publicgpu", "gres": "gpu:1", "constraint": "gputc", "cpus_per_task": 8, "mem_gb": 15}
-
-
-@pytest.mark.parametrize("state", ["drained", "down*", "maint"])
-def test_a_job_that_only_waits_for_nodes_out_of_service_is_not_refused(
-    cluster: Site, monkeypatch: pytest.MonkeyPatch, state: str
-) -> None:
-    monkeypatch.setattr(refusals, "node_states", lambda: {"publicgpu": {"gpu1": "idle", "gpu2": state}})
-    cluster.says("sinfo", (SLURM_DATA / "sinfo.txt").read_text())
-    said = refusals.waits_for(NO_NODE, ONE_GPU)
-    assert f"(gpu2 is {state.rstrip('*')})" in said
-    for more in (
-        {"gres": "gpu:2"},
-        {"gres": "gpu:a100:1"},
-        {"constraint": "h100"},
-        {"cpus_per_task": 9},
-        {"mem_gb": 16},
-        {"runs_per_gpu": 2},
-    ):
-        assert refusals.waits_for(NO_NODE, ONE_GPU | more) is None, more
-    assert refusals.waits_for("Invalid account", ONE_GPU) is None
-    assert refusals.waits_for(NO_NODE, ONE_GPU | {"partition": "public"}) is None
-    assert refusals.waits_for(NO_NODE, ONE_GPU | {"partition": "public,publicgpu"}) == said.replace(
-        "slurm.partition=publicgpu", "slurm.partition=public,publicgpu"
-    )
-
-
-def test_where_all_nodes_are_in_service_sbatch_means_it(cluster: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "node_states", lambda: {"publicgpu": {"gpu1": "idle", "gpu2": "allocated"}})
-    cluster.says("sinfo", (SLURM_DATA / "sinfo.txt").read_text())
-    assert refusals.waits_for(NO_NODE, ONE_GPU) is None
-
-
 def test_recorded_partitions_are_read(recorded: Site) -> None:
     found = partitions()
     assert set(found) == {"public", "publicgpu", "grantgpu"}
@@ -265,48 +225,6 @@ def test_recorded_partitions_are_read(recorded: Site) -> None:
 def test_a_partition_of_several_kinds_of_nodes_shows_the_largest(cluster: Site) -> None:
     cluster.says("sinfo", "p|up|30:00|2|8|16000|gpu:a100:2(S:0-1)|x,y\np|up|30:00|1|64+|256000|(null)|z\n")
     assert partitions()["p"] == Partition("p", "up", 30, 3, 64, 250.0, ("x", "y", "z"), ("gpu:a100:2",))
-
-
-def test_sbatch_is_asked_with_the_script(cluster: Site) -> None:
-    cluster.says(
-        "sbatch",
-        err="sbatch: Job 16 to start at 2026-11-23T21:25:27 using 1 processors on nodes cpu1 in partition public\n",
-    )
-    assert refusals.test_script("#!/bin/sh\ntrue\n") is None
-    (call,) = cluster.calls("sbatch")
-    assert (call["argv"], call["stdin"]) == (["--test-only"], "#!/bin/sh\ntrue\n")
-
-
-def test_all_that_sbatch_refuses_is_told(cluster: Site) -> None:
-    cluster.says(
-        "sbatch",
-        err="sbatch: error: invalid partition specified: nope\nallocation failure: Invalid partition name specified\n",
-        code=1,
-    )
-    assert (
-        refusals.test_script("#!/bin/sh\n")
-        == "invalid partition specified: nope; allocation failure: Invalid partition name specified"
-    )
-
-
-REFUSALS = [json.loads(line) for line in (SLURM_DATA / "refusals.jsonl").read_text().splitlines()]
-
-
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: " ".join(refusal["text"].split()[-6:]))
-def test_a_refusal_names_the_key_and_what_to_change(recorded: Site, refusal: dict[str, Any]) -> None:
-    settings = SETTINGS
-    if "15.6" in str(refusal["words"]) or "gputc" in str(refusal["words"]) or "1440" in str(refusal["words"]):
-        settings = SETTINGS | {"partition": "publicgpu"}
-    said = str(refusals.meaning(refusal["text"], settings))
-    own = refusal["text"].strip().splitlines()[0].removeprefix("sbatch: ").removeprefix("error: ")
-    assert own in said
-    assert [word for word in refusal["words"] if word not in said] == []
-
-
-def test_a_refusal_is_explained_where_sinfo_is_silent(cluster: Site) -> None:
-    cluster.says("sinfo", code=1)
-    assert "`sinfo -o %P` lists them" in str(refusals.meaning("Invalid partition name specified", SETTINGS))
-    assert "choose less" in str(refusals.meaning("Requested time limit is invalid", SETTINGS))
 
 
 @pytest.mark.parametrize(
