@@ -198,6 +198,20 @@ def test_run_dir_alone_knows_the_files_of_a_run() -> None:
     assert not elsewhere
 
 
+OPENS_A_PORT = {"listen", "create_server", "TCPSite", "start_server", "start_unix_server", "HTTPServer", "Listener"}
+
+
+def test_the_ui_alone_opens_a_port() -> None:
+    """Every account of the machine can reach a port: `tracking.ui_access` says who is let in, and nothing else opens one."""
+    open_one = {
+        name_of(source)
+        for source in [*SOURCES, PLUGIN]
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if getattr(node, "attr", getattr(node, "id", None)) in OPENS_A_PORT
+    }
+    assert open_one == {"tracking.ui"}
+
+
 HEAVY = ("torch", "kraken", "coremltools", "mlflow", "lightning", "pyarrow")
 
 LIGHT_VERBS = {
