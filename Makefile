@@ -11,7 +11,7 @@ IN_ORDER := $(LONG) -p no:randomly -n 0
 # Where this is set, every start of kraken compiles its modules anew, which takes as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo ui test test-quick test-slow test-fresh coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock release-check clean
+.PHONY: help install demo ui test test-quick test-slow fuzz test-fresh coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test: install ## run the tests; HTR_EXP_REAL_DATA=FOLDER adds those on real grou
 
 test-slow: install ## run the tests that take more than a quarter of a minute each: real trainings, kills, a server that goes away
 	HTR_EXP_SLOW=1 $(PYTEST) $(LONG) -n 2 --dist worksteal -m slow
+
+fuzz: install ## try made-up files, models and pages on the readers for long: EXAMPLES=20000 new ones for each test
+	HTR_EXP_FUZZ=$(or $(EXAMPLES),20000) $(PYTEST) --timeout 14400 -n 2 tests/unit/groundtruth/test_fuzz.py tests/unit/kraken/test_hostile_models.py
 
 coverage: install ## run the tests of `make test`, and print how much of the code they reach; fails under the floor in pyproject.toml
 	$(PYTEST) -n 2 --dist worksteal --cov --cov-report term:skip-covered

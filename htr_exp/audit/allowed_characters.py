@@ -157,7 +157,10 @@ def read_table(file: Path) -> CharacterTable:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:  # a cell beyond all measure, which reading the table will name
+        return []
 
 
 def _row(number: int, values: dict[str, Any], problems: list[str]) -> Row | None:

@@ -20,10 +20,12 @@ from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.kraken.vgsl import blocks_of
 
-_INPUT = re.compile(r"\d+,(\d+),(\d+),(\d+)")
-_CONVOLUTION = re.compile(r"C\w*?\d+,\d+,(\d+)(?:,(\d+),(\d+))?$")
-_POOLING = re.compile(r"Mp(\d+),(\d+)(?:,(\d+),(\d+))?$")
-_RECURRENT = re.compile(r"[LG](f|r|b)[xy]s?(\d+)$")
+# With the bounds of kraken/vgsl.py: a specification may come from anybody's model file.
+_N, _1 = r"(\d{1,6})", r"(0*[1-9]\d{0,5})"
+_INPUT = re.compile(rf"\d{{1,6}},{_N},{_N},{_N}", re.ASCII)
+_CONVOLUTION = re.compile(rf"C[a-zA-Z]*\d{{1,6}},\d{{1,6}},{_N}(?:,{_1},{_1})?$", re.ASCII)
+_POOLING = re.compile(f"Mp{_1},{_1}(?:,{_1},{_1})?$", re.ASCII)
+_RECURRENT = re.compile(f"[LG](f|r|b)[xy]s?{_N}$", re.ASCII)
 
 START_GB = 1.1
 """Of a training before it has seen a page: Python, torch and kraken."""
@@ -104,7 +106,8 @@ class MemoryEstimate:
 
     def _said(self, needed: float) -> str:
         page = max(self.pages, key=lambda one: scaled_pixels(self.network, one.width, one.height) or 0)
-        height = _INPUT.match(blocks_of(self.network)[0])
+        blocks = blocks_of(self.network)
+        height = _INPUT.match(blocks[0]) if blocks else None
         return (
             f"a training on pages like {page.name} ({page.width} x {page.height} pixels, scaled to a height of {height[1] if height else '?'}) "
             f"takes about {needed:.1f} GB"

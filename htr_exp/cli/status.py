@@ -9,6 +9,8 @@ from htr_exp.cli.chosen_runs import chosen_runs, record_new
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.own_command import own_command
 
+DAY_S = 86_400
+
 
 def run(args: argparse.Namespace) -> int:
     """Say how runs stand."""
@@ -52,7 +54,10 @@ def _watched(args: argparse.Namespace) -> float | None:
     if args.json:
         raise ConfigError("--watch is for people: ask for --json again and again instead")
     try:
-        return max(float(args.watch), 1.0)
+        every_s = float(args.watch)
+        if not 0 <= every_s <= DAY_S:
+            raise ConfigError(f"--watch {args.watch[:40]}: give seconds, at most a day")
+        return max(every_s, 1.0)
     except ValueError:
         args.runs.append(args.watch)
         return LOOK_EVERY_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from htr_exp.config.schema import SECTIONS, Experiment, Slurm
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import TASKS
+
+FARTHEST = 1 << 53
+"""The largest number that every program reads as we do."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +129,23 @@ def resolve(config: DictConfig) -> Composed:
         values: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError("the experiment cannot run:", [first_line(error)]) from None
+    if unusable := [*_no_numbers("", values)]:
+        raise ConfigError("the experiment cannot run:", unusable)
     task = TASKS.get(values["task"]["name"])
     if task is not None and not task.learns_layout:
         del values["classes"]
     return Composed(experiment, values)  # type: ignore[arg-type]
+
+
+def _no_numbers(key: str, value: Any) -> Iterator[Problem]:
+    """What is a number by its type, and nothing that can be counted or measured with."""
+    if isinstance(value, dict | list):
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _no_numbers(f"{key}.{name}" if key else str(name), one)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Problem(f"{key}={value}: it must be a finite number", where=key)
+    elif isinstance(value, int) and abs(value) > FARTHEST:
+        yield Problem(f"{key}={str(value)[:20]}...: it must be at most {FARTHEST}", where=key)
 
 
 def slurm_settings(known: Slurm, words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Slurm:

@@ -39,7 +39,9 @@ WHOLE_KEYS = ("architecture.spec", "slurm.mail_type", "slurm.nodelist", "slurm.e
 """Those of them whose values hold commas: never several values of a sweep."""
 
 
-UNREADABLE = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
+MOST_DIGITS = 1_000
+_ENDLESS = re.compile(rf"\d[\d_]{{{MOST_DIGITS},}}")
+UNREADABLE = (HydraException, OmegaConfBaseException, YAMLError, ValueError)  # the last: numbers of thousands of digits
 """What is raised of files and values that make no experiment."""
 
 
@@ -71,6 +73,11 @@ def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: 
     values = {task: OmegaConf.structured(experiment_of(task)) for task in TASKS.values()}
     problems: list[Problem] = []
     words: list[str] = []
+    if endless := [typed for typed in overrides if _ENDLESS.search(typed)]:
+        what = [
+            f"{typed.partition('=')[0][:80]}: it has a number of more than {MOST_DIGITS} digits" for typed in endless
+        ]
+        raise ConfigError("the command line cannot be used:", what)
     for typed in overrides:
         word = _literal(typed, multirun=multirun)
         words.append(word)

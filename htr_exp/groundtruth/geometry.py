@@ -39,6 +39,19 @@ def polygons(lines: Sequence[Line]) -> tuple[list[float], list[int]]:
     return areas, [number for number, well in zip(drawn, simple) if not well]
 
 
+def crossing(outlines: Sequence[Points], most: int) -> list[int]:
+    """The indices of outlines of more than `most` points that cross or touch themselves.
+
+    To make valid polygons of their parts takes the square of their points: with some thousands, minutes.
+    """
+    long = [number for number, points in enumerate(outlines) if len(points) > most]
+    if not long:
+        return []
+    import shapely
+
+    return [number for number in long if not shapely.is_valid(shapely.Polygon(outlines[number]))]
+
+
 def right_to_left(lines: Iterable[Line]) -> list[str]:
     """The ids of lines whose baseline runs from right to left: drawn backwards, in a script that does not."""
     found = []

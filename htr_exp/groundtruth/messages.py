@@ -9,7 +9,8 @@ from htr_exp.core.text import counted
 from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.image_header import ImageFacts
 from htr_exp.groundtruth.line_rules import RULES
-from htr_exp.groundtruth.page_scan import PageFile
+from htr_exp.groundtruth.page_scan import MOST_CROSSING, PageFile
+from htr_exp.groundtruth.parse import MOST_POINTS
 
 _OF_LINES = {
     "line_without_id": "without an id, called line_N by the place",
@@ -31,6 +32,9 @@ _OF_REGIONS = {
     "region_without_polygon": "without a shape that can be read",
     "duplicate_region_id": "with the id of another region",
 }
+_OF_BOTH = {
+    "too_many_points": f"with more than {MOST_POINTS:,} points in a polygon or baseline, or one with more than {MOST_CROSSING} that crosses itself"
+}
 _OF_FILES = {
     "byte_order_mark": "it begins with a byte order mark",
     "doctype": "it has a DOCTYPE, which is not looked up",
@@ -41,9 +45,15 @@ def note(code: str, ids: Sequence[str]) -> str:
     """Say what is odd about some lines or regions of a file, or about the file."""
     if code in _OF_FILES:
         return _OF_FILES[code]
-    what, said = ("region", _OF_REGIONS[code]) if code in _OF_REGIONS else ("line", _OF_LINES[code])
+    if code in _OF_BOTH:
+        what, said = "line or region", _OF_BOTH[code]
+    else:
+        what, said = ("region", _OF_REGIONS[code]) if code in _OF_REGIONS else ("line", _OF_LINES[code])
     named = next((one for one in ids if one), "")
-    return f"{counted(len(ids), what)} {said}" + (f" (first: {shown(named)})" if named else "")
+    return (
+        f"{counted(len(ids), what, what.replace('line or region', 'lines or regions') if code in _OF_BOTH else None)} {said}"
+        + (f" (first: {shown(named)})" if named else "")
+    )
 
 
 def doubts(sheet: PageFile, image_name: str, seen: ImageFacts) -> Iterator[tuple[str, str]]:

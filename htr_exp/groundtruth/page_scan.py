@@ -22,8 +22,11 @@ from htr_exp.groundtruth.as_kraken.readings import Reading, by_release
 from htr_exp.groundtruth.line_rules import RULES, Box, Fault, fault, shapeless
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
 
-FORM = 3
+FORM = 4
 """Of what is remembered; raise it whenever a field or a rule changes."""
+
+MOST_CROSSING = 400
+"""Points of a region that crosses itself: scoring takes its parts, and for 800 points at random that takes seconds."""
 
 _NOWHERE: Box = (1, 1, 0, 0)
 
@@ -149,6 +152,8 @@ def _examine(found: PageFile, page: Page) -> None:
     if task.learns_layout:
         found.regions = [_region_digest(region) for region in page.regions]
         found.region_types = [region.type or "" for region in page.regions if not shapeless(region.polygon)]
+        if endless := geometry.crossing([region.polygon for region in page.regions], MOST_CROSSING):
+            found.notes.append(("too_many_points", tuple(page.regions[number].id for number in endless)))
         if flat := tuple(region.id for region in page.regions if shapeless(region.polygon)):
             found.notes.append(("region_without_polygon", flat))
 

@@ -20,6 +20,9 @@ _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 
 _FARTHEST = 1 << 31  # pixels; what lies beyond is no coordinate
 
+MOST_POINTS = 5_000
+"""Of a polygon or baseline. Those of kraken and of other programs have some hundreds; what is computed of one takes the square of it."""
+
 # The type of a region that states none (kraken/lib/xml/common.py, 7.1.1).
 _PAGE_REGIONS = {
     "TextRegion": "text",
@@ -62,6 +65,14 @@ class _Found:
     @property
     def notes(self) -> tuple[Note, ...]:
         return tuple((code, tuple(ids)) for code, ids in self._notes.items())
+
+    def outline(self, text: str | None, identifier: str | None) -> Points:
+        """The points of a coordinate list; of one that is beyond all measure none, and a note."""
+        points = _points(text)
+        if len(points) <= MOST_POINTS:
+            return points
+        self.note("too_many_points", identifier)
+        return ()
 
     def region(self, identifier: str | None, kind: str | None, default: str, polygon: Points) -> str:
         """Add a region and return its id, made unique: nothing but its lines refers to it."""
@@ -118,9 +129,10 @@ _integers = _Integers()
 
 def _integer(text: str | None) -> int:
     try:
-        return int(float(text or 0))
+        number = int(float(text or 0))
     except (ValueError, OverflowError):
         return 0
+    return number if abs(number) <= _FARTHEST else 0
 
 
 class _Names(dict[str, str]):
@@ -169,7 +181,7 @@ def _walk_page(parent: etree._Element, region: str | None, found: _Found) -> Non
         if name == "TextLine":
             found.lines.append(_page_line(child, region, found))
         elif name.endswith("Region"):
-            polygon = next((_coords(part) for part in child if _names[part.tag] == "Coords"), ())
+            polygon = next((_coords(part, child, found) for part in child if _names[part.tag] == "Coords"), ())
             kind = child.get("type") or _structure(child)
             default = _PAGE_REGIONS.get(name, name)
             _walk_page(child, found.region(child.get("id"), kind, default, polygon), found)
@@ -184,9 +196,9 @@ def _page_line(element: etree._Element, region: str | None, found: _Found) -> Li
     for child in element:
         name = _names[child.tag]
         if name == "Coords":
-            polygon = polygon or _coords(child)
+            polygon = polygon or _coords(child, element, found)
         elif name == "Baseline":
-            baseline = baseline or _coords(child)
+            baseline = baseline or _coords(child, element, found)
         elif name == "TextEquiv" and text is None:  # the first is the transcription, the others are alternatives
             text = _unicode(child)
     if text is None:
@@ -201,11 +213,12 @@ def _unicode(equiv: etree._Element) -> str:
     return "".join([part.text or "" for part in equiv if _names[part.tag] == "Unicode"])
 
 
-def _coords(element: etree._Element) -> Points:
+def _coords(element: etree._Element, of: etree._Element, found: _Found) -> Points:
+    """The points of an element that belongs to a line or region."""
     points = element.get("points")
     if points is None and len(element):  # PAGE 2010: <Point x="1" y="2"/>
         points = " ".join(f"{point.get('x')},{point.get('y')}" for point in element)
-    return _points(points)
+    return found.outline(points, of.get("id"))
 
 
 def _structure(element: etree._Element) -> str | None:
@@ -285,15 +298,17 @@ def _walk_alto(parent: etree._Element, region: str | None, tags: dict[str, tuple
             found.lines.append(_alto_line(child, region, tags, found))
         elif name in _ALTO_REGIONS:
             kind = child.get("TYPE") or _label(child, tags, ("region", "type"), found)
-            _walk_alto(child, found.region(child.get("ID"), kind, _ALTO_REGIONS[name], _outline(child)), tags, found)
+            _walk_alto(
+                child, found.region(child.get("ID"), kind, _ALTO_REGIONS[name], _outline(child, found)), tags, found
+            )
         elif name in ("PrintSpace", "TopMargin", "LeftMargin", "RightMargin", "BottomMargin"):
             _walk_alto(child, region, tags, found)
 
 
-def _outline(block: etree._Element) -> Points:
+def _outline(block: etree._Element, found: _Found) -> Points:
     polygon = block.find("{*}Shape/{*}Polygon")
     if polygon is not None:
-        return _points(polygon.get("POINTS"))
+        return found.outline(polygon.get("POINTS"), block.get("ID"))
     box = [block.get(key) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
     if not all(box):
         return ()
@@ -309,10 +324,17 @@ def _alto_line(element: etree._Element, region: str | None, tags: dict[str, tupl
         if name in ("String", "SP"):  # a hyphen (HYP) is no text to kraken
             parts.append(child.get("CONTENT") or " ")
         elif name == "Shape" and not polygon:
-            polygon = next((_points(shape.get("POINTS")) for shape in child if _names[shape.tag] == "Polygon"), ())
+            polygon = next(
+                (
+                    found.outline(shape.get("POINTS"), element.get("ID"))
+                    for shape in child
+                    if _names[shape.tag] == "Polygon"
+                ),
+                (),
+            )
     return Line(
         element.get("ID") or "",
-        _points(element.get("BASELINE")),
+        found.outline(element.get("BASELINE"), element.get("ID")),
         polygon,
         "".join(parts),
         _label(element, tags, ("type", "line"), found),

@@ -27,6 +27,7 @@ CODES: dict[str, Kind] = {
     "image_missing": Kind("error", "images that are not there", "put the image beside the XML, under the name that it gives"),
     "image_outside": Kind("error", "images outside the dataset's folder", "copy the image beside the XML"),
     "image_unreadable": Kind("error", "images that cannot be read", "save the image again as JPEG or PNG, in RGB or grey"),
+    "too_many_points": Kind("error", "outlines with too many points", "draw them again with fewer points: a line needs some dozens"),
     # what is left out, and counted
     "not_ground_truth": Kind("dropped", "XML files that are no pages", "nothing, if they are METS or the like; else " + _EXPORT),
     "hidden_file": Kind("dropped", "hidden files", "delete them: file managers leave them behind"),

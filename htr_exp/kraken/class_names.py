@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from htr_exp.core.errors import TrainingError
 from htr_exp.kraken.model_file import ModelHeader, read_header
@@ -40,10 +41,18 @@ def relabel(model: Path, numbers: Mapping[str, Mapping[str, int]]) -> None:
 
 def known_classes(header: ModelHeader) -> dict[str, dict[str, int]]:
     """The classes of a segmentation model and their numbers."""
-    mapping = header.metadata.get("class_mapping") or {}
+    mapping = _mapping(header.metadata.get("class_mapping"))
     return {
-        sort: {str(name): int(number) for name, number in (mapping.get(OF_MODEL[sort]) or {}).items()} for sort in KINDS
+        sort: {
+            str(name): number for name, number in _mapping(mapping.get(OF_MODEL[sort])).items() if type(number) is int
+        }
+        for sort in KINDS
     }
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """A value of a foreign file, if it is a mapping."""
+    return value if isinstance(value, dict) else {}
 
 
 KINDS = ("lines", "regions")

@@ -190,7 +190,8 @@ def _safetensors_header(path: Path, header: dict[str, Any]) -> ModelHeader:
     by_kind: dict[str, dict[str, Any]] = {}
     for name in models:
         model = _object(models[name], "kraken_meta")
-        for task in model.get("_tasks") or []:
+        tasks = model.get("_tasks")
+        for task in tasks if isinstance(tasks, list) else ():
             by_kind.setdefault(str(task), model)
     usable = [kind for kind in TASKS if kind in by_kind]
     if len(usable) > 1:

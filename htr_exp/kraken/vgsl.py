@@ -13,17 +13,21 @@ from itertools import pairwise
 
 # The blocks of kraken/lib/vgsl/model.py (7.1, and the same in 4.3); names in braces, as model files have them, are taken
 # away before.
-_INPUT = re.compile(r"(\d+),(\d+),(\d+),(\d+)")
-_CONVOLUTION = re.compile(r"C(?:s|t|r|lr|l|m)(\d+),(\d+),\d+(?:,(\d+),(\d+))?(?:,(\d+),(\d+))?")
-_POOLING = re.compile(r"Mp(\d+),(\d+)(?:,(\d+),(\d+))?")
+# A specification may come from anybody's model file. None is a network with a number of more than six digits, nor one with a
+# kernel, a stride or a dilation of 0.
+_N, _1 = r"(\d{1,6})", r"(0*[1-9]\d{0,5})"
+_INPUT = re.compile(f"{_N},{_N},{_N},{_N}", re.ASCII)
+_CONVOLUTION = re.compile(rf"C(?:s|t|r|lr|l|m){_1},{_1},\d+(?:,{_1},{_1})?(?:,{_1},{_1})?", re.ASCII)
+_POOLING = re.compile(f"Mp{_1},{_1}(?:,{_1},{_1})?", re.ASCII)
 _RESHAPE = re.compile(r"S(\d+)\(\d+x\d+\)(\d+),(\d+)")
 _SUMMARY = re.compile(r"[LG][frb]xs")
 _SAME_WIDTH = re.compile(r"[LG][frb][xy]|Do|Gn|I|O|A[13]")  # blocks after which there are as many columns as before
 _WEIGHTED = re.compile(
-    r"(?:CT?(?:s|t|r|lr|l|m)(\d+),(\d+),(\d+).*|([LG])([frb])[xy]s?[co]?(\d+)|O\d[lsc]a?(\d+)|(Gn)\d+)"
+    rf"(?:CT?(?:s|t|r|lr|l|m){_1},{_1},{_1}(?:,\d+)*|([LG])([frb])[xy]s?[co]?{_N}|O\d[lsc]a?{_N}|(Gn)\d+)", re.ASCII
 )
 _HEIGHT_TO_CHANNELS = re.compile(r"S1\((?:1x\d+|\d+x1)\)1,3")
 _WITHOUT_WEIGHTS = re.compile(r"Do.*|I|Mp.*")
+_LONGEST = 10_000  # characters of a specification; those of kraken's own networks have two hundred
 _WIDTH = 2  # the number of the horizontal dimension in VGSL
 
 
@@ -80,7 +84,9 @@ class Network:
 
 
 def blocks_of(spec: str) -> list[str]:
-    """The blocks of a VGSL specification, without the names that model files give them."""
+    """The blocks of a VGSL specification, without the names that model files give them; none of one that is beyond all measure."""
+    if len(spec) > _LONGEST:
+        return []
     return re.sub(r"\{\w+\}", "", spec.strip().removeprefix("[").removesuffix("]")).split()
 
 

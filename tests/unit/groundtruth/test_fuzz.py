@@ -5,7 +5,6 @@ The same examples each time. HTR_EXP_FUZZ=20000 tries so many new ones per test 
 
 from __future__ import annotations
 
-import os
 import random
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,9 +13,10 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.fuzzing import tried as settings_of
 from helpers.page_files import BASE, BOX, alto_line, alto_xml, page_line, page_xml, write_image
 from htr_exp.groundtruth import xml
 from htr_exp.groundtruth.as_kraken.readings import by_release
@@ -27,15 +27,7 @@ from htr_exp.groundtruth.xml_for_kraken import staged_xml
 
 pytestmark = pytest.mark.seconds
 
-EXAMPLES = int(os.environ.get("HTR_EXP_FUZZ", "0"))
-
-tried = settings(
-    max_examples=EXAMPLES or 150,
-    derandomize=not EXAMPLES,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
+tried = settings_of(150)
 
 
 @pytest.fixture(scope="module")
