@@ -3,6 +3,7 @@
     HtrExpError
     ├── ConfigError              a key, a value or a combination that cannot run
     ├── DatasetError             ground truth that cannot be used as it is
+    ├── ChangedError             a file that a run uses is not what it was planned with
     ├── ModelError               a base model that is missing, unreadable or of the wrong kind
     ├── RuntimeUnavailableError  kraken cannot be started here
     ├── SubmissionError          Slurm does not take the job
@@ -56,6 +57,10 @@ class ConfigError(HtrExpError):
 
 class DatasetError(HtrExpError):
     """Ground truth that cannot be used as it is."""
+
+
+class ChangedError(HtrExpError):
+    """A file that a run uses is not what it was when the run was planned: nothing that follows from it may be kept."""
 
 
 class ModelError(HtrExpError):

@@ -34,6 +34,11 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
+def settled(stamp: Stamp) -> bool:
+    """Whether a file changed so long ago that its next change will show in its times."""
+    return max(stamp[1:3]) < time.time_ns() - TICK_NS
+
+
 def user_cache() -> Path:
     """The folder of this user where facts about files are remembered."""
     return platformdirs.user_cache_path("htr_exp") / "files"
@@ -71,7 +76,7 @@ class Remembered:
 
     def put(self, root: str, name: str, stamp: Stamp, value: Any) -> None:
         """Remember what a file of this stamp holds, unless it changed a moment ago."""
-        if max(stamp[1:3]) < time.time_ns() - TICK_NS:
+        if settled(stamp):
             self._learnt.setdefault(root, {})[name] = (stamp, value)
 
     def save(self) -> None:

@@ -21,11 +21,19 @@ def seal(file: Path, content: Path | None = None) -> None:
     write_atomically(_digest_of(file), f"{sha256_file(content or file)}\n")
 
 
+def sealed_digest(file: Path) -> str:
+    """The digest that a file was sealed with; empty where it was not."""
+    try:
+        return _digest_of(file).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def is_intact(file: Path) -> bool:
     """Whether a file is there as it was sealed."""
     try:
-        return digest_of(file) == _digest_of(file).read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
+        return digest_of(file) == sealed_digest(file)
+    except OSError:
         return False
 
 

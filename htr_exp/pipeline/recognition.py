@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from htr_exp.config.schema import RecognitionScores, RecognitionTraining
-from htr_exp.core.errors import DatasetError, TrainingError
+from htr_exp.core.errors import ChangedError, DatasetError, TrainingError
+from htr_exp.core.file_cache import Stamp
 from htr_exp.core.files import read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
 from htr_exp.core.signals import Interrupted
@@ -54,18 +56,19 @@ class Recognition(Stages):
 
             def make(aside: Path, side: str = side, target: Path = target) -> None:
                 self._observer.note(f"compiles {counted(len(self._inputs.split[side]), 'page')} for {side}")
-                self._call(
-                    compile_command(
-                        self._inputs.kraken.version, pages=str(self._run.page_list(side)), output=str(aside),
-                        legacy_polygons=self._training.legacy_polygons,
-                    ),
-                    "compiling",
+                command = compile_command(
+                    self._inputs.kraken.version, pages=str(self._run.page_list(side)), output=str(aside),
+                    legacy_polygons=self._training.legacy_polygons,
                 )  # fmt: skip
+                pages = self._inputs.pages(side)
+                self._reading(lambda: self._inputs.unchanged(pages), lambda: self._call(command, "compiling"))
                 if not aside.exists():
                     raise TrainingError(f"kraken compiled nothing for {side}: see {self._run.log}")
                 self._compare_lines(aside, side)
                 cached.seal(target, aside)
 
+            if side != "test" and cached.was_changed(target) and self._run.epochs():
+                self._forget_training(f"{target} is not what it was when it was trained on")
             self._say_changed([target])
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -98,6 +101,21 @@ class Recognition(Stages):
 
     def _training_files(self) -> training.TrainingFiles:
         return {"train": self._run.compiled_list("train"), "validation": self._run.compiled_list("validation")}
+
+    def _look_at_training_data(self) -> list[Stamp]:
+        stamps = []
+        for file, sha256 in self._compiled_digests.items():
+            stamp = self._inputs.files.look(file, sha256) if file.exists() else None
+            if stamp is None:
+                raise ChangedError(f"{file}: the compiled lines were changed; the same command makes them again")
+            stamps.append(stamp)
+        return stamps
+
+    @cached_property
+    def _compiled_digests(self) -> dict[Path, str]:
+        """The compiled files that are trained on, as they were when they were compiled or found."""
+        compiled = self._inputs.compiled()
+        return {compiled[side]: cached.sealed_digest(compiled[side]) for side in ("train", "validation")}
 
     def _prediction_key(self) -> dict[str, str | int]:
         return {"pad": self._scores.pad}
@@ -163,6 +181,8 @@ class Recognition(Stages):
         if self._inputs.segmenter is not None:
             found = FoundLines(self._inputs, self._call, self._stop, self._observer)
             results["end_to_end"] = found.end_to_end(self._rows("test"))
+            found._confirm_inputs()
+        self._confirm_inputs()
         self._run.confirm()
         write_json(self._run.results, results)
 
@@ -203,6 +223,9 @@ class FoundLines(Recognition):
         """Read the pages, unless the cache holds it."""
         self._observer.note("reads whole pages in the lines that the segmentation model finds")
         self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
+
+    def _models_read(self, model: Path) -> list[Path]:
+        return [model, self._segmenter]
 
     def _prediction_key(self) -> dict[str, str | int]:
         return super()._prediction_key() | {"segmentation_model": self._inputs.digest(self._segmenter)}

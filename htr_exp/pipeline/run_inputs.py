@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,10 @@ from omegaconf import OmegaConf
 from htr_exp.audit.memory_estimate import workers_within
 from htr_exp.config.schema import Experiment, experiment_of
 from htr_exp.core import machine
-from htr_exp.core.errors import DatasetError, ModelError, RuntimeUnavailableError, TrainingError
-from htr_exp.core.file_cache import user_cache
+from htr_exp.core.errors import ChangedError, DatasetError, ModelError, RuntimeUnavailableError, TrainingError
+from htr_exp.core.file_cache import Stamp, stamp_of, user_cache
 from htr_exp.core.files import digest_json, read_json, read_jsonl, sha256_file
+from htr_exp.core.known_files import KnownFiles
 from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more
 from htr_exp.groundtruth.scan import image_digests
@@ -25,6 +26,11 @@ from htr_exp.runs.records import PageRecord, PlacesRecord, Provenance, SplitReco
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.seals import CHANGED
 from htr_exp.splits.split import NAMES
+
+IMAGE_CHANGED = "the image was changed since the run was planned"
+STAGED_CHANGED = "the staged page was changed; the same train command stages it again"
+STAGED_GONE = "the staged page is gone; the same train command stages it again"
+BACK = "put the file back and start the same command again, or plan a new run with the file as it is now"
 
 
 @dataclass(frozen=True)
@@ -164,16 +170,72 @@ class RunInputs:
         return {name: self.digest(path) for name, path in self.models().items()}
 
     def digest(self, model: Path) -> str:
-        """The SHA-256 of a model's file, read once as long as it stays the same."""
-        status = model.stat()
-        key = (model, status.st_size, status.st_mtime_ns)
+        """The SHA-256 of a model's file: as planned, of one that the run is given; else read once as long as it stays the same."""
+        if model in self._planned_models:
+            return self._planned_models[model][1]
+        key = (model, *stamp_of(model.stat()))
         if key not in self._known_digests:
             self._known_digests[key] = sha256_file(model)
         return self._known_digests[key]
 
     @cached_property
-    def _known_digests(self) -> dict[tuple[Path, int, int], str]:
+    def _known_digests(self) -> dict[tuple[Path, int, int, int, int], str]:
         return {}
+
+    @cached_property
+    def _planned_models(self) -> dict[Path, tuple[str, str]]:
+        """What each model that the run is given is called, and its digest in the plan."""
+        found: dict[Path, tuple[str, str]] = {}
+        if (base := self.facts["model"]) is not None:
+            found[self._model("base_model")] = "base model", base["sha256"]
+        if (segmenter := self.facts.get("segmentation_model")) is not None:
+            found[self._model("segmentation_model")] = "segmentation model", segmenter["sha256"]
+        return found
+
+    @cached_property
+    def files(self) -> KnownFiles:
+        """What is known of the files that kraken reads."""
+        return KnownFiles()
+
+    def unchanged(self, pages: Iterable[PageRecord] = (), models: Mapping[Path, str] | None = None) -> list[Stamp]:
+        """Make sure that files are what the plan saw; to be called before kraken reads them and after.
+
+        Args:
+            pages: whose images and staged pages are meant.
+            models: their files, with the digest that each must have.
+
+        Returns:
+            Their stamps: where they are others afterwards, somebody touched the files meanwhile, and may have put them back.
+
+        Raises:
+            ChangedError: they are not, or gone.
+        """
+        stamps, problems = [], []
+        wanted = [(model, sha256, *self._words_of(model)) for model, sha256 in (models or {}).items()]
+        for page in pages:
+            place = self.places["pages"][page["page"]]
+            wanted.append((Path(place["image"]), page["image_digest"], IMAGE_CHANGED, "the image is gone"))
+            wanted.append((Path(place["staged"]), place["sha256"], STAGED_CHANGED, STAGED_GONE))
+        for path, sha256, changed, gone in wanted:
+            try:
+                if (stamp := self.files.look(path, sha256)) is None:
+                    problems.append(f"{path}: {changed}")
+                else:
+                    stamps.append(stamp)
+            except FileNotFoundError:
+                problems.append(f"{path}: {gone}")
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror}")
+        if problems:
+            more = list(filter(None, [and_more(len(problems) - 10)]))
+            headline = "files that the run uses are not what it was planned with, so that nothing is kept that follows from them:"
+            raise ChangedError(headline, [*problems[:10], *more, BACK])
+        return stamps
+
+    def _words_of(self, model: Path) -> tuple[str, str]:
+        what, _ = self._planned_models.get(model, ("model", ""))
+        since = "since the run was planned" if model in self._planned_models else "while the run used it"
+        return f"the {what} was changed {since}", f"the {what} is gone"
 
     def prediction(self, key: Mapping[str, str | int], page: PageRecord, suffix: str) -> Path:
         """The file in which the cache holds the prediction of a page that was made by all that `key` says."""
@@ -196,32 +258,35 @@ class RunInputs:
         self.kraken  # noqa: B018 - found here, or told why not
         problems = []
         pages = self.pages(*NAMES)
-        images = [Path(self.places["pages"][page["page"]]["image"]) for page in pages]
-        for page, image, digest in zip(pages, images, image_digests(images, user_cache())):
+        images = [self.image(page) for page in pages]
+        stamps = [_stamp(image) for image in images]
+        for page, image, stamp, digest in zip(pages, images, stamps, image_digests(images, user_cache())):
             place = self.places["pages"][page["page"]]
             if isinstance(digest, OSError):
                 problems.append(f"{image}: {digest}")
             elif digest != page["image_digest"]:
-                problems.append(f"{image}: the image was changed since the run was planned")
+                problems.append(f"{image}: {IMAGE_CHANGED}")
+            elif stamp is not None:
+                self.files.note(image, stamp, digest)
             try:
-                if sha256_file(Path(place["staged"])) != place["sha256"]:
-                    problems.append(
-                        f"{place['staged']}: the staged page was changed; the same train command stages it again"
-                    )
+                if self.files.look(Path(place["staged"]), place["sha256"]) is None:
+                    problems.append(f"{place['staged']}: {STAGED_CHANGED}")
             except OSError:
-                problems.append(f"{place['staged']}: the staged page is gone; the same train command stages it again")
+                problems.append(f"{place['staged']}: {STAGED_GONE}")
         if problems:
             more = list(filter(None, [and_more(len(problems) - 10)]))
             raise DatasetError("the data is not what the run was planned with:", problems[:10] + more)
-        if (base := self.facts["model"]) is not None:
-            self._verify_model("base model", self._model("base_model"), base["sha256"])
-        if (segmenter := self.facts.get("segmentation_model")) is not None:
-            self._verify_model("segmentation model", self._model("segmentation_model"), segmenter["sha256"])
+        for path, (what, sha256) in self._planned_models.items():
+            if not path.is_file():
+                raise ModelError(f"{path}: the {what} is gone")
+            if self.files.look(path, sha256) is None:
+                raise ModelError(
+                    f"{path}: the {what} was changed since the run was planned; give it its own name, or run the command anew"
+                )
 
-    def _verify_model(self, what: str, path: Path, sha256: str) -> None:
-        if not path.is_file():
-            raise ModelError(f"{path}: the {what} is gone")
-        if sha256_file(path) != sha256:
-            raise ModelError(
-                f"{path}: the {what} was changed since the run was planned; give it its own name, or run the command anew"
-            )
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        return stamp_of(path.stat())
+    except OSError:
+        return None

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from htr_exp.config.schema import SegmentationScores
 from htr_exp.core.errors import DatasetError, TrainingError
+from htr_exp.core.file_cache import Stamp
 from htr_exp.core.files import read_json, write_json, write_jsonl
 from htr_exp.core.task import SEGMENTATION, Epoch
 from htr_exp.groundtruth.xml import read_page
@@ -51,6 +52,9 @@ class Segmentation(Stages):
             "classes": self._run.classes,
             "keep": BEST_KEPT if self._by_line_f1 else 1,
         }
+
+    def _look_at_training_data(self) -> list[Stamp]:
+        return self._inputs.unchanged(self._inputs.pages("train", "validation"))
 
     def convert(self) -> None:
         """Keep the best epoch's weights as best.mlmodel: by kraken's mean IoU, or by our line F1 on the validation pages."""
@@ -133,6 +137,7 @@ class Segmentation(Stages):
         if outcome is not None and self._by_line_f1:
             results["candidates"] = read_json(self._run.chosen_epoch)["candidates"]
         self._draw()
+        self._confirm_inputs()
         self._run.confirm()
         write_json(self._run.results, results)
 

@@ -10,6 +10,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, cast
 
+from htr_exp.core.errors import ChangedError, TrainingError
+from htr_exp.core.file_cache import Stamp
 from htr_exp.core.files import read_json, read_jsonl, utc_now
 from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.commands import convert_command
@@ -30,6 +32,9 @@ PAGES_PER_COMMAND = 200
 """Pages in one call of kraken: its start is paid once for them, and the argument list stays within every system's limit."""
 
 HELD_OUT = ("validation", "test")
+
+READINGS = 3
+"""How often kraken reads files that are touched while it does, before the run gives up."""
 
 
 class Observer(training.Observer, Protocol):
@@ -79,6 +84,14 @@ class Stages(ABC):
         """The files that the task trains on."""
 
     @abstractmethod
+    def _look_at_training_data(self) -> list[Stamp]:
+        """Make sure that the data to train on is what the plan saw.
+
+        Raises:
+            ChangedError: it is not.
+        """
+
+    @abstractmethod
     def _prediction_key(self) -> dict[str, str | int]:
         """The settings of this task that decide a prediction, beside model, kraken and device."""
 
@@ -95,8 +108,9 @@ class Stages(ABC):
         """
 
     def train(self) -> training.Outcome:
-        """Train to the end, or until told to stop."""
-        experiment = self._inputs.experiment
+        """Train to the end, or until told to stop; what was learnt from files that changed meanwhile is thrown away."""
+        experiment, base = self._inputs.experiment, self._base_model()
+        self._look_at_training_data()
         inputs = training.TrainingInputs(
             training=experiment.training,
             kraken=self._inputs.kraken,
@@ -106,9 +120,83 @@ class Stages(ABC):
             base=self._inputs.places["base_model"],
             spec=None if self._inputs.facts["model"] else experiment.architecture.spec,
             task=self.task,
+            began=lambda: self._inputs.unchanged(models=base),
             **self._training_files(),
         )
-        return training.train(self._run, inputs, stop=self._stop, observer=self._observer)
+        try:
+            try:
+                outcome = training.train(self._run, inputs, stop=self._stop, observer=self._observer)
+            except TrainingError:  # perhaps for what it read
+                self._look_at_training_data()
+                raise
+            self._look_at_training_data()
+            if not self._run.epochs():  # it may have left a checkpoint all the same
+                self._inputs.unchanged(models=base)
+        except ChangedError:
+            self._forget_training("the data or the base model changed while it was trained on")
+            raise
+        return outcome
+
+    def _base_model(self) -> dict[Path, str]:
+        """The file of the base model with its digest; empty without one."""
+        path = self._inputs.places["base_model"]
+        return {Path(path): self._inputs.digest(Path(path))} if path is not None and self._inputs.facts["model"] else {}
+
+    def _forget_training(self, why: str) -> None:
+        """Throw away what was learnt: the next start begins anew."""
+        training.forget(self._run)
+        text = f"{why}: all epochs are thrown away"
+        self._run.note(text)
+        self._observer.note(text)
+
+    def _reading(self, look: Callable[[], list[Stamp]], read: Callable[[], None]) -> None:
+        """Let kraken read files that are what the plan saw; once more where somebody touched them meanwhile.
+
+        Args:
+            look: as of `RunInputs.unchanged`.
+            read: runs kraken; what it made before is made again.
+
+        Raises:
+            ChangedError: they changed.
+            TrainingError: kraken failed, or they are touched each time.
+        """
+        before = look()
+        for _ in range(READINGS):
+            try:
+                read()
+            except TrainingError:  # perhaps for what it read
+                look()
+                raise
+            after = look()
+            if after == before:
+                return
+            before = after
+            text = f"files were touched while kraken was {self.doing}; it reads them again"
+            self._run.note(text)
+            self._observer.note(text)
+        raise TrainingError(
+            f"the files that kraken reads were touched {READINGS} times while it read them",
+            [
+                "let nothing write to the images, the models and the cache while a run uses them, and start the same command again"
+            ],
+        )
+
+    def _confirm_inputs(self) -> None:
+        """Make sure, before scores are kept, that all they were made from is still what it was.
+
+        Raises:
+            ChangedError: it is not.
+        """
+        digests, pages = self._inputs.digests, self._inputs.pages(*HELD_OUT)
+        models = {path: digests[name] for name, path in self._inputs.models().items()}
+        others = {path: self._inputs.digest(path) for model in models for path in self._models_read(model)}
+        self._inputs.unchanged(pages, others | models)
+        predictions = (self._predicted(digest, page) for digest in digests.values() for page in pages)
+        changed = [file for file in predictions if not cached.is_intact(file)]
+        if changed:
+            raise ChangedError(
+                f"{changed[0]}: the prediction was changed while it was scored; the same command makes it again"
+            )
 
     def convert(self) -> None:
         """Keep the best epoch's weights as best.mlmodel."""
@@ -177,20 +265,28 @@ class Stages(ABC):
     def _predict_batch(
         self, name: str, model: Path, pages: Sequence[PageRecord], advanced: Callable[[int], None]
     ) -> None:
-        scratch = self._run.new_predictions
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
+        scratch, digest = self._run.new_predictions, self._inputs.digest(model)
         outputs = {page["page"]: scratch / f"{number}{self.suffix}" for number, page in enumerate(pages)}
-        self._call(
-            self._prediction_command(model, [(page, outputs[page["page"]]) for page in pages]),
-            f"{self.doing} with the {name} model",
-            watch=lambda: advanced(sum(path.exists() for path in outputs.values())),
-        )
-        digest = self._inputs.digest(model)
+        models = {path: self._inputs.digest(path) for path in self._models_read(model)}
+
+        def read() -> None:
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+            self._call(
+                self._prediction_command(model, [(page, outputs[page["page"]]) for page in pages]),
+                f"{self.doing} with the {name} model",
+                watch=lambda: advanced(sum(path.exists() for path in outputs.values())),
+            )
+
+        self._reading(lambda: self._inputs.unchanged(pages, models), read)
         for page in pages:
             self._take_prediction(page, outputs[page["page"]], self._predicted(digest, page))
             cached.seal(self._predicted(digest, page))
         shutil.rmtree(scratch, ignore_errors=True)
+
+    def _models_read(self, model: Path) -> list[Path]:
+        """The files of models that kraken reads to predict with one."""
+        return [model]
 
     def _predicted(self, model_digest: str, page: PageRecord) -> Path:
         """The file in which the cache holds, or will hold, the prediction of a page."""

@@ -62,6 +62,9 @@ class TrainingInputs:
     task: Task
     classes: Path | None = None  # says which number each class of a segmentation has
     keep: int = 1  # of the best epochs, how many are to be there at the end
+    began: Callable[[], object] = lambda: (
+        None
+    )  # called once kraken has read the base model, and its first epoch is validated
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,15 @@ def clear(run: RunDir, *, keep: bool) -> None:
         shutil.rmtree(run.training, ignore_errors=True)
 
 
+def forget(run: RunDir) -> None:
+    """Remove all that was learnt, so that the next start begins anew."""
+    clear(run, keep=False)
+    run.write_epochs([])
+    shutil.rmtree(run.candidates, ignore_errors=True)
+    for made in (run.training_outcome, run.chosen_epoch, run.best):
+        made.unlink(missing_ok=True)
+
+
 def _leg(
     run: RunDir,
     inputs: TrainingInputs,
@@ -191,7 +203,8 @@ def _leg(
         )
     elif checkpoint is not None and not new_leg:
         observer.note(f"goes on after epoch {done}{how}")
-    over = _Follower(run, inputs, files, leg, kept, stop, observer).follow(argv)
+    began = inputs.began if checkpoint is None else lambda: None
+    over = _Follower(run, inputs, files, leg, kept, stop, observer, began).follow(argv)
     if over is None and until is None:
         return _over(run.epochs(), inputs) or "early"  # kraken's own word is enough
     if over is None:
@@ -240,7 +253,9 @@ class _Follower:
         records: list[Epoch],
         stop: Callable[[], str | None],
         observer: Observer,
+        began: Callable[[], object],
     ) -> None:
+        self._began: Callable[[], object] | None = began
         self._run, self._inputs, self._files, self._leg, self._records = run, inputs, files, leg, records
         self._task, self._stop, self._observer = inputs.task, stop, observer
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -307,6 +322,9 @@ class _Follower:
         return len(self._records) >= training.epochs or _patience_spent(self._records, self._inputs)
 
     def _validated(self, figures: dict[str, float]) -> None:
+        if self._began is not None:
+            self._began()
+            self._began = None
         now = time.monotonic()
         seconds = round(now - self._since, 2)
         record = cast("Epoch", {"epoch": len(self._records), **figures, "seconds": seconds, "time": utc_now()})

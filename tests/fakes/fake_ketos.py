@@ -31,7 +31,7 @@ What differs in 4.3.13:
   IoU. With `--resize union` and a base model that has classes which the pages lack, it fails in its sanity check.
 
 The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`,
-`compile_seconds`, `convert_seconds`, `checkpoint_kb`, `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
+`compile_seconds`, `convert_seconds`, `checkpoint_kb`, `swaps` (see scenario.swap), `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
 `drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name). Of segtrain: `mean_iu` (one an
 epoch), `found` (of lines, what the model of each epoch will find; default: its mean_iu), `replaced_page` (it takes another page's
 place, as kraken does of one that it cannot use).
@@ -51,7 +51,7 @@ from typing import Any
 from fakes.ketos_4 import Training4
 from fakes.ketos_7 import Training7, weights_of
 from fakes.ketos_training import Training
-from fakes.scenario import fail_if, lines_of, log_call, scenario
+from fakes.scenario import fail_if, lines_of, log_call, scenario, swap
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,14 @@ def main() -> None:
         return
     log_call("ketos")
     args, play = parser_of(release).parse_args(), scenario()
+    swap(play, f"before {args.verb}")
     if args.verb == "compile":
         compile_lines(args, play)
     elif args.verb == "convert":
         convert(args, play)
     else:
         release.kind(args, play).run()
+    swap(play, f"after {args.verb}")
 
 
 def parser_of(release: Release) -> argparse.ArgumentParser:

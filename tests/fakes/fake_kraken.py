@@ -35,6 +35,7 @@ from fakes.scenario import (
     log_call,
     metadata_of,
     scenario,
+    swap,
     type_of,
 )
 
@@ -51,10 +52,12 @@ def main() -> None:
         segment(pages, Path(segmenting[segmenting.index("-i") + 1]), play)
         return
     fail_if(play, "ocr")
+    swap(play, "before ocr")
     if "-t" not in group or (segmenting is None) != ("-f" in group):
         sys.exit("Error: page files are read with -f page, images with segment; the output is by a template")
     found = Path(segmenting[segmenting.index("-i") + 1]) if segmenting is not None else None
     recognise(pages, Path(recognising[recognising.index("-m") + 1]), found, play)
+    swap(play, "after ocr")
 
 
 def commands(argv: list[str]) -> tuple[list[str], list[str] | None, list[str] | None]:

@@ -42,6 +42,24 @@ def fail_if(play: dict[str, Any], stage: str) -> None:
         sys.exit(1)
 
 
+def swap(play: dict[str, Any], moment: str) -> None:
+    """Give files another content at a moment of a call, such as `before ocr`.
+
+    The scenario lists them as `swaps`: `{"at": MOMENT, "file": PATH, "by": PATH}`, with `"times": true` where the file keeps its
+    time of content, and `"once": PATH` where that is a file which one call at the moment that is listed last takes away.
+    """
+    swaps = play.get("swaps", [])
+    for one in swaps:
+        if one["at"] == moment and ("once" not in one or Path(one["once"]).exists()):
+            if "once" in one and one is swaps[-1]:
+                Path(one["once"]).unlink()
+            file = Path(one["file"])
+            before = file.stat()
+            file.write_bytes(Path(one["by"]).read_bytes())
+            if one.get("times"):
+                os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def varint(value: int) -> bytes:
     """A number as protobuf writes it."""
     out = b""
