@@ -45,7 +45,7 @@ def page_archive(pages: Mapping[str, StagedPage], lists: Mapping[str, Sequence[s
     """
     packed = io.BytesIO()
     with (
-        gzip.GzipFile("", "wb", 6, packed, mtime=0) as compressed,
+        gzip.GzipFile("", "wb", 3, packed, mtime=0) as compressed,
         tarfile.open(mode="w", fileobj=compressed) as archive,
     ):
         for name, content in _files(pages, lists, root):
