@@ -11,7 +11,7 @@ IN_ORDER := $(LONG) -p no:randomly -n 0
 # Where this is set, every start of kraken compiles its modules anew, which takes as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo ui test test-quick test-slow fuzz test-fresh coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer image lint bench lock release-check clean
+.PHONY: help install demo ui test test-quick test-slow fuzz test-fresh coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer faults image lint bench lock release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ test-apptainer: install ## run the tests with a real Apptainer and kraken in a t
 	export HTR_EXP_IMAGE="$$(echo "$$found" | tail -n 1)" HTR_EXP_IMAGE_BIND="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'):/opt/kraken"; \
 	found=$$(tests/kraken4/install) && eval "export $$(echo "$$found" | tail -n 2 | tr '\n' ' ')"; \
 	$(PYTEST) tests/apptainer $(IN_ORDER) -m apptainer && tests/cluster/with $(PYTEST) tests/slurm $(IN_ORDER) -m "slurm and apptainer"
+
+faults: install ## let runs endure faults drawn at random: MINUTES=10 SEED=1; outside CI
+	HTR_EXP_FAULTS_MINUTES=$(or $(MINUTES),10) HTR_EXP_FAULTS_SEED=$(or $(SEED),1) $(PYTEST) tests/faults/test_walk.py $(IN_ORDER) -s
 
 image: ## build the image of kraken 7.1 (KRAKEN=4.3: of 4.3.13) as far as this machine allows; takes 10 to 30 minutes
 	containers/build $(or $(KRAKEN),7.1)

@@ -40,6 +40,11 @@ class Stage:
     plays: tuple[tuple[str, float], ...] = ()  # what makes the fake kraken slow there
     verb: str | None = None  # of the kraken that is at work there
 
+    @property
+    def order(self) -> int:
+        """Its place among the stages."""
+        return [stage.name for stage in STAGES].index(self.name)
+
     def reached(self, run: RunDir, scenario: Scenario, calls: int) -> bool:
         if run.written_state().stage != self.name or run.written_state().state is not RunState.RUNNING:
             return False
@@ -108,6 +113,10 @@ class Fault:
     stage: Stage
     cause: Cause
     order: str
+
+    def __str__(self) -> str:
+        signals = "+".join(blow.number.name.removeprefix("SIG") for blow in self.cause.blows)
+        return f"{self.cause.name} ({signals}) in {self.stage.name}, {self.order}"
 
     @property
     def felt(self) -> tuple[str, tuple[Blow, ...], str]:

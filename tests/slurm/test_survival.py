@@ -123,6 +123,26 @@ def test_a_run_that_is_preempted_in_every_stage_does_nothing_twice(
     assert not [path for path in cache.rglob(".*") if ".part" in path.name or ".lock" in path.name]
 
 
+def test_a_run_whose_job_is_requeued_goes_on_in_every_stage(
+    htr_exp: CommandLine, cluster: Cluster, scenario: Scenario
+) -> None:
+    """Its SIGTERM reaches kraken, too."""
+    scenario.play(compile_seconds=60)
+    run = submit(htr_exp, *ON_GPU1, "training.epochs=3")
+    for number, (stage, verb, next_plays) in enumerate(
+        (("compile", "compile", {"ocr_seconds": 60}), ("predict", "ocr", {})), start=1
+    ):
+        until(partial(works_on, run, stage), stage)
+        until(partial(scenario.calls, verb), stage)
+        cluster.run("scontrol", "requeue", job_of(run))
+        until(lambda: run.owner() is None, "the run to end")
+        assert run.written_state().state in ("interrupted", "running"), run.written_state()
+        scenario.play(**next_plays)
+        restarted(run, number)
+    row = done_whole(run, 3, htr_exp, cluster)
+    assert row["restarts"] == 2
+
+
 SLOW_START = """
 import pathlib, sys, time
 begun = pathlib.Path({begun!r})

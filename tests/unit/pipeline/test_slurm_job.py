@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -235,6 +237,30 @@ def test_a_job_that_is_ended_waits_for_its_end(planned: Planned, node: Node, sce
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
     assert cluster.calls("scontrol") == []
+
+
+@pytest.mark.parametrize("verb", ["compile", "ocr"])
+@pytest.mark.parametrize("job_first", [True, False])
+def test_a_signal_to_all_processes_of_the_step_leaves_the_run_to_slurm(
+    planned: Planned, node: Node, scenario: Scenario, verb: str, job_first: bool
+) -> None:
+    scenario.play(**{f"{verb}_seconds": 60})
+    run = planned()
+    process = node.start(run)
+    until(lambda: scenario.calls(verb), verb)
+    step = [process.pid, *(one.pid for one in psutil.Process(process.pid).children(recursive=True))]
+    for pid in step if job_first else step[::-1]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        time.sleep(0.3)
+    until(lambda: run.owner() is None, "the run to end")
+    assert process.poll() is None  # Slurm ends it, or it would be a failed job
+    assert run.state().state == "interrupted"
+    process.kill()
+    node.end(process)
+    scenario.play()
+    assert node(run, SLURM_RESTART_COUNT="1")[0] == 0
+    assert run.state().state == "done"
 
 
 def test_a_killed_process_is_told_as_want_of_memory(planned: Planned, node: Node, scenario: Scenario) -> None:
