@@ -91,11 +91,11 @@ class Owner:
     def is_gone(self) -> bool:
         """Whether the process has surely ended; False where it cannot be known from here."""
         given, here = machine.allocation(), process_identity.here()
+        if here.sees(self.system):
+            return not process_identity.lives(self.pid, self.started)
         if given is not None and self.job == given.raw and self.restart < given.restarts:
             return True  # Slurm ends a job everywhere before it starts it again
-        if here.restarted_since(self.system):
-            return True
-        return here.sees(self.system) and not process_identity.lives(self.pid, self.started)
+        return here.restarted_since(self.system)
 
 
 class Held:

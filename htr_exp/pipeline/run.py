@@ -117,6 +117,8 @@ class _Job:
         except LockLost:
             raise  # how the run stands is for whoever works in it now
         except HtrExpError as error:
+            if machine.allocation() is not None:  # a signal to a whole job also ends what we only asked for a version
+                asked_within(self._stop)
             if self._is_to_end():  # what fails then says nothing of the run: the next start finds out
                 return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
             return self._ended(RunState.FAILED, self._why(error))

@@ -104,6 +104,14 @@ def test_living_owner_on_this_machine_counts_however_long_its_heart_stood_still(
         pass
 
 
+def test_earlier_start_of_a_job_that_lives_on_this_node_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Slurm that tracks processes by groups does not end those in a session of their own."""
+    folder = sign(tmp_path / "lock", job="12", restart=0)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert owner_of(folder) is not None
+
+
 def test_owner_counts_when_the_machine_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = sign(tmp_path / "lock")
     age(folder, 1e6)

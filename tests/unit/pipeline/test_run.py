@@ -12,6 +12,7 @@ import pytest
 
 from helpers.whole_runs import Quiet, do, staged
 from htr_exp.config.compose import compose_experiment
+from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
 from htr_exp.core.task import Epoch, Task
@@ -262,6 +263,21 @@ def test_a_kraken_that_is_killed_twice_in_one_epoch_fails(planned: Callable[...,
     assert "exit code -9" in state.reason
     assert len(scenario.calls("train")) == 2
     assert [record["epoch"] for record in run.epochs()] == [0, 1]
+
+
+def test_what_fails_a_moment_before_the_jobs_end_is_interrupted(
+    planned: Callable[..., RunDir], scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm's signal also ends a `ketos --version`, or nvidia-smi, before we hear of it."""
+    run, stop = planned(), Stop()
+
+    def verify(inputs: RunInputs) -> None:
+        threading.Timer(0.3, lambda: setattr(stop, "asked", "terminated")).start()
+        raise RuntimeUnavailableError("ketos --version fails: exit code -15")
+
+    monkeypatch.setattr(RunInputs, "verify", verify)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    assert run_stages(run, stop=stop, observer=Quiet()).state == "interrupted"
 
 
 def test_a_run_that_is_cancelled_meanwhile_ends_as_cancelled(planned: Callable[..., RunDir], scenario) -> None:
