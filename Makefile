@@ -31,11 +31,11 @@ $(VENV)/.installed: requirements/all.txt requirements/uv.txt pyproject.toml
 
 demo: install ## fine-tune the demo model on the synthetic demo pages, and show what was gained
 	@echo "The demo's pages are synthetic: drawn by a program, to show the whole job in minutes."
-	$(BIN)/python -m htr_exp train dataset=demo model=demo training.quit=fixed training.epochs=8 site.workspace=$(DEMO)
+	$(BIN)/htr-exp train dataset=demo model=demo training.quit=fixed training.epochs=8 site.workspace=$(DEMO)
 	@echo "Look at it in MLflow: make ui"
 
 ui: install ## open the MLflow UI of the demo on this machine
-	$(BIN)/python -m htr_exp ui --workspace $(DEMO)
+	$(BIN)/htr-exp ui --workspace $(DEMO)
 
 test-quick: install ## run the tests for daily work: half a minute
 	$(PYTEST) -n 2 --dist worksteal -m "not seconds and not slow and not kraken" tests/unit

@@ -15,6 +15,7 @@ from helpers.command_line import CommandLine, changed
 from helpers.fake_kraken import Scenario, programs
 from helpers.folders import CHECKOUT
 from helpers.layout_files import layout_words, make_layout_pages
+from helpers.listener import Listener
 from helpers.page_files import make_pages
 from helpers.real_data import REAL_DATA
 from htr_exp.config.compose import compose_experiment
@@ -75,6 +76,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """A server that nobody has named: whoever speaks to it is heard."""
+    found = Listener()
+    yield found
+    found.close()
 
 
 @pytest.fixture

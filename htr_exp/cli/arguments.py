@@ -159,6 +159,12 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
             help="look again, every 10 s, until all have ended",
         )
         parser.add_argument("--sync", action="store_true", help="record in MLflow first what is new")
+    if verb == "resume":
+        parser.add_argument(
+            "--trust",
+            action="store_true",
+            help="also runs that were copied or made by somebody else: their folders say which programs and checkpoints are started",
+        )
     if verb in ("status", "compare", "sync"):
         parser.add_argument(
             "--digests", action="store_true", help="read every sealed file, not only those of another size or time"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.terminal import say
 
 if TYPE_CHECKING:
     from htr_exp.config.places import Places
@@ -21,9 +22,13 @@ def places_named(args: argparse.Namespace) -> Places:
     if words:
         from htr_exp.config.choices import overlays
         from htr_exp.config.compose import compose_experiment
+        from htr_exp.config.current_directory import instead_of_shipped
         from htr_exp.config.places import places_of
 
-        return places_of(compose_experiment(words, overlays(args.config_dir)).experiment)
+        composed = compose_experiment(words, overlays(args.config_dir))
+        for said in instead_of_shipped(composed.from_here):
+            say(f"warning: {said}", error=True)
+        return places_of(composed.experiment)
     here = Path(args.workspace).expanduser().absolute()
     return Places(here, here / "runs", here / "cache", here / "models")
 
@@ -40,14 +45,17 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
         ConfigError: some name means no run, or several; all such names at once.
     """
     from htr_exp.core.files import read_jsonl
-    from htr_exp.runs.selection import named, runs_in
+    from htr_exp.runs.selection import named, readable
 
     folder = places_named(args).runs
     names = run_names(args)
+    runs, refused = readable(folder)
     if not names:
-        return runs_in(folder)
+        for said in refused:
+            say(f"warning: {said}", error=True)
+        return runs
     of_sweep: dict[str, list[RunDir]] = {}
-    for run in runs_in(folder):
+    for run in runs:
         for sweep in {member["sweep"] for member in read_jsonl(run.sweeps)}:
             of_sweep.setdefault(sweep, []).append(run)
     chosen: dict[Path, RunDir] = {}
@@ -63,8 +71,14 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
     return list(chosen.values())
 
 
-def record_new(args: argparse.Namespace, runs: Sequence[RunDir]) -> None:
-    """Bring MLflow up to date with runs before they are shown; whatever goes wrong there is a warning."""
+def record_new(args: argparse.Namespace, runs: Sequence[RunDir], *, servers: bool) -> None:
+    """Bring MLflow up to date with runs before they are shown; whatever goes wrong there is a warning.
+
+    Args:
+        args: of the command line.
+        runs: what is shown.
+        servers: also servers; without, only the store in the workspace, and nothing leaves this machine.
+    """
     from htr_exp.tracking import subprocesses
 
-    subprocesses.record_new(runs, places_named(args).workspace)
+    subprocesses.record_new(runs, places_named(args).workspace, servers=servers)

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
     from htr_exp.runs.rows import compared_rows
 
     runs = chosen_runs(args)
-    record_new(args, runs)
+    record_new(args, runs, servers=False)
     rows, varied = compared_rows(runs, every_digest=args.digests)
     if args.csv:
         compare_csv.write_csv(sys.stdout, rows, varied)

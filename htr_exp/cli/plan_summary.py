@@ -29,6 +29,8 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
             f"{plan.dataset_name}: {counted(len(dataset.pages), 'page')}, {counted(dataset.lines, 'line')}, {counted(dataset.characters, 'character')}",
         ),
     ]
+    if plan.composed.from_here:
+        rows.append(("from ./conf", ", ".join(f"{name}.yaml" for name in plan.composed.from_here)))
     if dataset.dropped:
         rows.append(
             ("left out", f"{counted(len(dataset.dropped), 'item')}; `{own_command('check')}` says which and why")

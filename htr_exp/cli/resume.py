@@ -18,4 +18,4 @@ def run(args: argparse.Namespace) -> int:
     if not any(not word.startswith(("site=", "site.")) for word in args.runs):
         raise ConfigError("nothing to resume: name runs, or a sweep")
     request = start.StartRequest("resume", args.runs, json=args.json)
-    return start.resume(chosen_runs(args), words, overlays(args.config_dir), request)
+    return start.resume(chosen_runs(args), words, overlays(args.config_dir), request, trusted=args.trust)

@@ -23,9 +23,10 @@ from htr_exp.pipeline.plan import Plan, make_plan, points_of
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
-from htr_exp.runs import compare_table, provenance, status, status_table
+from htr_exp.runs import compare_table, ownership, provenance, status, status_table
 from htr_exp.runs.rows import RunRow, compared_rows, rows_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, StateRecord
+from htr_exp.runs.seals import CHANGED
 from htr_exp.tracking import subprocesses
 
 LOOK_S = 10.0
@@ -99,7 +100,14 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path], request: StartRequest) -> int:
+def resume(
+    runs: Sequence[RunDir],
+    words: Sequence[str],
+    folders: Sequence[Path],
+    request: StartRequest,
+    *,
+    trusted: bool = False,
+) -> int:
     """Start runs again that ended before they were done, with other settings of Slurm where `words` gives them.
 
     Args:
@@ -107,14 +115,20 @@ def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path]
         words: `slurm.KEY=VALUE` or `slurm=CHOICE`.
         folders: the user's config folders.
         request: what else the command line asks for.
+        trusted: also runs that this account did not write; they count as written by it from now on.
 
     Raises:
-        ConfigError: a setting cannot be used.
+        ConfigError: a setting cannot be used, or a run folder is not to be believed.
     """
     ready: list[Ready] = []
     problems: list[Problem] = []
     sources = Sources()
     for run in runs:
+        if trusted and not run.broken_seals(every_digest=True):
+            ownership.sign(run)
+        if why := _not_believed(run):
+            problems.append(Problem(why))
+            continue
         inputs = RunInputs(run)
         experiment = replace(inputs.experiment, slurm=slurm_settings(inputs.experiment.slurm, words, folders))
         problems += rules.job_problems(experiment) + sources.slurm_problems(experiment.slurm)
@@ -124,6 +138,13 @@ def resume(runs: Sequence[RunDir], words: Sequence[str], folders: Sequence[Path]
     if problems:
         raise ConfigError("the runs cannot be resumed so:", list(dict.fromkeys(problems)))
     return _started(ready, request)[0]
+
+
+def _not_believed(run: RunDir) -> str:
+    """Why a run folder may not say what is started and loaded; "" if it may."""
+    if broken := run.broken_seals(every_digest=True):
+        return f"{run.path}: {CHANGED.format(files=', '.join(broken))}; start anew with again=true"
+    return "" if ownership.is_ours(run) else ownership.not_ours(run)
 
 
 def dry_run(points: Sequence[Composed], request: StartRequest) -> None:

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     every_s = _watched(args)
     runs = chosen_runs(args)
     if args.sync:
-        record_new(args, runs)
+        record_new(args, runs, servers=True)
 
     def look() -> tuple[list[RunRow], list[str]]:
         found, notes = runs_status.look(runs)

@@ -25,7 +25,8 @@ def conf_dir() -> Path:
 def overlays(config_dir: str | None = None) -> list[Path]:
     """The user's config folders, strongest first: --config-dir, then conf/ of the current directory.
 
-    A conf/ that has a config.yaml of its own belongs to another Hydra program and is left alone.
+    The path of the first is absolute. The second is `conf`: nobody has named it, and it may not set everything
+    (`config.current_directory`). With a config.yaml of its own it belongs to another Hydra program and is left alone.
 
     Raises:
         ConfigError: `config_dir` is not a folder, or replaces config.yaml.
@@ -40,8 +41,8 @@ def overlays(config_dir: str | None = None) -> list[Path]:
                 f"--config-dir {config_dir}: it holds a config.yaml; a config folder adds choices to groups"
             )
         found.append(folder.resolve())
-    here = Path("conf").resolve()
-    if here.is_dir() and not (here / "config.yaml").exists() and here not in found:
+    here = Path("conf")
+    if here.is_dir() and not (here / "config.yaml").exists() and here.resolve() not in found:
         found.append(here)
     return found
 

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from htr_exp.config.choices import PACKAGE, conf_dir
+from htr_exp.config.current_directory import CurrentDirectory
 from htr_exp.config.overrides import UNREADABLE, checked, first_line
 from htr_exp.config.places import kraken_file
 from htr_exp.config.schema import SECTIONS, Experiment, Slurm
@@ -35,14 +36,13 @@ class Composed:
 
     experiment: Experiment
     values: dict[str, Any]  # the same as plain values, resolved: what the record keeps
+    from_here: tuple[str, ...] = ()  # the files of conf/ of the current directory that it uses, without `.yaml`
 
-    def with_training(self, **settings: Any) -> Composed:
-        """The experiment with other settings of its training, as if they had been typed: the key and the record hold them."""
-        training = replace(self.experiment.training, **settings)
-        return Composed(
-            replace(self.experiment, training=training),
-            self.values | {"training": self.values["training"] | settings},
-        )
+    def with_settings(self, group: str, **settings: Any) -> Composed:
+        """The experiment with other settings of a group, as if they had been typed: the key and the record hold them."""
+        changed = {group: replace(getattr(self.experiment, group), **settings)}
+        values = self.values | {group: self.values[group] | settings}
+        return replace(self, experiment=replace(self.experiment, **changed), values=values)
 
 
 def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
@@ -60,7 +60,10 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
         try:
             composed = compose("config", overrides=words, return_hydra_config=True)
         except UNREADABLE as error:
+            _here.refuse()
             raise _explained(overrides, words, error) from None
+        _here.refuse()
+        used = tuple(sorted(_here.used))
     swept = composed.hydra.sweeper.get("params")
     if swept:
         raise ConfigError(
@@ -69,7 +72,7 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
         )
     with open_dict(composed):
         del composed["hydra"]
-    return resolve(composed)
+    return replace(resolve(composed), from_here=used)
 
 
 def compose_sweep(
@@ -88,11 +91,12 @@ def compose_sweep(
     words = checked(overrides, config_dirs, multirun=True)
 
     def points(configs: list[DictConfig]) -> list[Any]:
+        _here.refuse()
         problems: list[Problem] = []
         composed = []
         for config in configs:
             try:
-                composed.append(resolve(config))
+                composed.append(replace(resolve(config), from_here=tuple(sorted(_here.used))))
             except ConfigError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
         if problems:
@@ -109,6 +113,7 @@ def compose_sweep(
                 with_log_configuration=False,
             )
         except UNREADABLE as error:
+            _here.refuse()
             raise _explained(overrides, words, error) from None
 
 
@@ -183,7 +188,9 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
     OmegaConf.register_new_resolver(
         "kraken_file", lambda name: str(kraken_file(name) or f"kraken/{name}"), replace=True
     )
-    _search_first[:] = [str(folder) for folder in config_dirs]
+    _search_first[:] = config_dirs
+    _here.used.clear()
+    _here.problems.clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             yield
@@ -191,12 +198,19 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
         _search_first.clear()
 
 
-_search_first: list[str] = []  # read by the search path plugin, which Hydra makes without arguments
+# Read by plugins, which Hydra makes without arguments.
+_search_first: list[Path] = []
+_here = CurrentDirectory()
 
 
-def search_first() -> list[str]:
-    """The user's config folders of the composition under way, strongest first."""
+def search_first() -> list[Path]:
+    """The user's config folders of the composition under way, strongest first; the relative one is not trusted."""
     return list(_search_first)
+
+
+def current_directory() -> CurrentDirectory:
+    """What the composition under way uses of conf/ of the current directory."""
+    return _here
 
 
 def _explained(typed: Sequence[str], words: Sequence[str], error: Exception) -> ConfigError:

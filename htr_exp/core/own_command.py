@@ -20,13 +20,18 @@ def own_command(words: str = "") -> str:
 
 @cache
 def _program() -> str:
-    """`htr-exp` where the environment is active, else the launcher that started us, else the program by its path."""
+    """The launcher that started us, else `htr-exp` where the environment is active, else the program by its path."""
     if launcher := os.environ.get("HTR_EXP_LAUNCHER"):  # ./htr-exp of a checkout names itself
         return launcher
     ours = Path(sys.executable).parent
-    for name, command in (("htr-exp", "htr-exp"), ("python", "python -m htr_exp")):
+
+    def active(name: str) -> bool:
         found = shutil.which(name)
-        if found is not None and Path(found).parent == ours:
-            return command
+        return found is not None and Path(found).parent == ours
+
+    if active("htr-exp"):
+        return "htr-exp"
     program = ours / "htr-exp"
-    return str(program) if program.exists() else f"{sys.executable} -m htr_exp"
+    if program.exists():
+        return str(program)
+    return f"{'python' if active('python') else sys.executable} -m htr_exp"

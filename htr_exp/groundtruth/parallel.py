@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from htr_exp.core.machine import usable_cpus
+from htr_exp.core.own_python import spawn_context
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -58,9 +58,7 @@ def _one_by_one(
 
 
 def _in_pool(look: Callable[[Task], Result], tasks: Sequence[Task], processes: int, chunk: int) -> Iterator[Result]:
-    # A forked child would inherit the locks of our threads, a spawned one begins clean on every system.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_deaf)
+    pool = ProcessPoolExecutor(processes, mp_context=spawn_context(), initializer=_deaf)
     try:
         yield from pool.map(look, tasks, chunksize=chunk)
     finally:

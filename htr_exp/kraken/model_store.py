@@ -24,6 +24,7 @@ import platformdirs
 from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
 from htr_exp.core.own_command import own_command
+from htr_exp.core.own_python import python_module
 from htr_exp.core.problem import Problem
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken.model_file import read_header
@@ -128,10 +129,8 @@ def fetch(doi: str, file: str | None, *, timeout_s: float, put_in: Path | None =
 
 def _download(doi: str, folder: Path, timeout_s: float) -> str | None:
     """Download a record's files in a child process; what went wrong, in words, or None."""
-    command = [sys.executable, "-m", "htr_exp.kraken.model_store", doi, str(folder)]
-    package_parent = str(Path(__file__).resolve().parents[2])
-    python_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": python_path, "PYTHONUTF8": "1"}
+    command = python_module("htr_exp.kraken.model_store", doi, str(folder))
+    environment = {**os.environ, "PYTHONUTF8": "1"}
     try:
         child = ask(command, timeout_s=timeout_s, environment=environment)
     except NoAnswer:  # a Python always starts

@@ -13,12 +13,13 @@ from pathlib import Path
 from htr_exp.core import machine
 from htr_exp.core.console import console
 from htr_exp.core.lock import STALE_S, Locked, LockLost
+from htr_exp.core.own_python import python_module
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
 from htr_exp.pipeline.progress import Progress
 from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.run_dir import RunDir, StateRecord
-from htr_exp.tracking import run_view, subprocesses
+from htr_exp.tracking import run_view, subprocesses, sync
 
 
 def launch_runs(
@@ -69,6 +70,9 @@ def _reported(run: RunDir, last_stage: str | None) -> contextlib.AbstractContext
     """Report a whole run as it goes, where its experiment says that it has a tracking server."""
     kind, uri = run_view.tracked(run.path)
     if kind == "server" and last_stage is None:
+        if server := sync.unnamed_server(run.path):
+            subprocesses.note(run, f"only its own record names the server {server}")
+            return contextlib.nullcontext()
         with contextlib.suppress(OSError, ValueError, KeyError):  # the job says what is wrong with its folder
             return subprocesses.reporting(run, Path(RunInputs(run).places["workspace"]), uri)
     return contextlib.nullcontext()
@@ -121,7 +125,7 @@ def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str]
     run.live.mkdir(exist_ok=True)
     with open(run.terminal, "ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "htr_exp.pipeline.launch", str(run.path), *([last_stage] if last_stage else [])],
+            python_module("htr_exp.pipeline.launch", str(run.path), *([last_stage] if last_stage else [])),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

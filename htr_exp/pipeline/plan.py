@@ -10,6 +10,7 @@ from typing import Any
 from htr_exp.audit.classes import ClassNames
 from htr_exp.audit.training_data import TrainingData
 from htr_exp.config.compose import Composed
+from htr_exp.config.current_directory import instead_of_shipped
 from htr_exp.config.places import Places, dataset_folders, places_of
 from htr_exp.config.schema import CHOICES, Experiment
 from htr_exp.core.errors import ConfigError, HtrExpError
@@ -149,9 +150,11 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         raise ConfigError("the experiment cannot run:", problems)
     rate = rate_of(experiment, gathered.base.header if gathered.base else None)
     if rate is not None:
-        composed = composed.with_training(lrate=rate.value)
+        composed = composed.with_settings("training", lrate=rate.value)
     if not evaluate and (length := _leg_length(gathered)) is not None:
-        composed = composed.with_training(leg_epochs=length)
+        composed = composed.with_settings("training", leg_epochs=length)
+    if kraken.kind == "host" and experiment.runtime.ketos is not None:  # jobs stand in another folder
+        composed = composed.with_settings("runtime", ketos=kraken.program("ketos"))
     return Plan(
         composed=composed,
         places=places,
@@ -164,7 +167,7 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         segmenter=gathered.segmenter,
         kraken=kraken,
         device=sources.device(experiment.training.device, submits=experiment.slurm.submit),
-        warnings=tuple(plan_checks.warnings(gathered, sources)),
+        warnings=(*instead_of_shipped(composed.from_here), *plan_checks.warnings(gathered, sources)),
         training_data=data,
         left_out=left_out,
         default_rate=rate,

@@ -21,6 +21,7 @@ from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
+from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.runs.records import PageRecord, PlacesRecord, Provenance, SplitRecord
 from htr_exp.runs.run_dir import RunDir
@@ -77,7 +78,7 @@ class RunInputs:
         """
         wanted = self.experiment.runtime
         if wanted.kind == "host":
-            wanted = replace(wanted, ketos=self.places["ketos"], kraken=self.facts["software"]["kraken"])
+            wanted = replace(wanted, kraken=self.facts["software"]["kraken"])
         found = runtime.provide(wanted)
         begun = next((leg["kraken"] for leg in reversed(read_jsonl(self.run.starts)) if leg.get("kraken")), None)
         if begun is not None and begun != found.version and self.run.epochs():
@@ -254,6 +255,11 @@ class RunInputs:
         if broken:
             raise TrainingError(
                 f"{self.run.path}: {CHANGED.format(files=', '.join(broken))}; start anew with again=true"
+            )
+        # kraken renders it as a program of its own
+        if self.run.template.read_text("utf-8") != PREDICTION_TEMPLATE:
+            raise TrainingError(
+                f"{self.run.template} is not that of this version of htr_exp: start anew with again=true"
             )
         self.kraken  # noqa: B018 - found here, or told why not
         problems = []

@@ -13,9 +13,10 @@ import yaml
 
 from htr_exp.config import transcription_conventions
 from htr_exp.config.schema import Runtime
-from htr_exp.core.errors import plainly
+from htr_exp.core.errors import ConfigError, plainly
 from htr_exp.core.files import digest_json, read_json, sha256_bytes, utc_now, write_atomically, write_json
 from htr_exp.core.lock import locked
+from htr_exp.core.problem import Problem
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import task_of
 from htr_exp.groundtruth.model import GroundTruthPage
@@ -27,7 +28,7 @@ from htr_exp.pipeline.page_archive import StagedPage, common_folder, page_archiv
 from htr_exp.pipeline.plan import Plan
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
-from htr_exp.runs import judgements, provenance
+from htr_exp.runs import judgements, ownership, provenance
 from htr_exp.runs.records import DatasetRecord, ModelRecord, PageRecord
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
@@ -69,8 +70,15 @@ def write_run(plan: Plan, *, command: Sequence[str], again: bool = False) -> tup
 
 def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, bool]:
     known = find(plan)
-    if known is not None and not (again and known.state().state is RunState.DONE):
-        if known.state().state is not RunState.DONE:
+    done = known is not None and known.state().state is RunState.DONE
+    if known is not None and not done and not ownership.is_ours(known):
+        if not again:
+            raise ConfigError(
+                "the experiment cannot run:",
+                [Problem(ownership.not_ours(known), "again=true makes another run", "again")],
+            )
+    elif known is not None and not (again and done):
+        if not done:
             _place(known, plan)
         _judge(known, plan, command)
         return known, False
@@ -78,6 +86,7 @@ def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, b
     _place(run, plan)
     run.write_state(RunState.QUEUED)
     run.seal({**_sealed(plan, run, command), run.page_archive.name: _page_archive(plan, run)})
+    ownership.sign(run)
     return run, True
 
 
@@ -277,7 +286,6 @@ def _place(run: RunDir, plan: Plan) -> None:
             "cache": str(plan.places.cache),
             "base_model": str(plan.base.path) if plan.base else None,
             "segmentation_model": str(plan.segmenter.path) if plan.segmenter else None,
-            "ketos": plan.kraken.program("ketos") if plan.kraken.kind == "host" else None,
             "pages": pages,
         },
     )

@@ -55,8 +55,31 @@ def keep_code(cache: Path) -> Path:
             shutil.copyfile(path, target)
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made_once(folder, copy)
+    made_once(folder, copy, is_there=_is_our_code)
     return folder
+
+
+def _is_our_code(folder: Path) -> bool:
+    """Whether a folder holds this package's source and nothing else that Python would import; another one is removed.
+
+    A workspace may come from somebody else, with a folder of this name in it.
+    """
+    if folder.is_symlink():
+        folder.unlink()
+    for compiled in [*folder.rglob("__pycache__")]:  # bytecode is believed whatever source it was made of
+        shutil.rmtree(compiled)
+    found = {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+    ours = {f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}": path for path in PACKAGE.rglob("*.py")}
+    same = found.keys() == ours.keys() and not any(path.is_symlink() for path in found.values())
+    if same and all(sha256_file(found[name]) == sha256_file(path) for name, path in ours.items()):
+        return True
+    if folder.exists():
+        shutil.rmtree(folder)
+    return False
 
 
 def code() -> tuple[CodeRecord, str]:

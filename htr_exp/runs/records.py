@@ -150,7 +150,6 @@ class PlacesRecord(TypedDict):
     cache: str
     base_model: str | None
     segmentation_model: str | None
-    ketos: str | None
     pages: dict[str, PagePlace]
 
 

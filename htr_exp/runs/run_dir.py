@@ -34,10 +34,7 @@ class StateRecord:
 
 @dataclass(frozen=True)
 class RunDir:
-    """One run's folder. Properties are its files; nothing else knows their names.
-
-    `RunDir(Path())` gives the names as paths from the folder.
-    """
+    """One run's folder. Properties are its files; nothing else knows their names. Those of `RunDir(Path())` are relative."""
 
     path: Path
 
@@ -228,6 +225,10 @@ class RunDir:
     def places(self) -> Path:
         """Where the data, the cache and the base model are on this machine, now."""
         return self.live / "places.json"
+
+    @property
+    def signature(self) -> Path:
+        return self.live / "signature"
 
     @property
     def starts(self) -> Path:

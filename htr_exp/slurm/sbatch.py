@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from htr_exp.config.schema import Slurm
+from htr_exp.core.errors import ConfigError
 from htr_exp.slurm.programs import without_words_for_slurm
 
 # submitit does not even write a script where there is no srun; but srun is called on the node, and sbatch speaks for itself.
@@ -54,6 +56,9 @@ def script(work: Work, jobs: int) -> str:
     Args:
         work: what is asked for.
         jobs: how many; more than one make an array.
+
+    Raises:
+        ConfigError: an option has a line break.
     """
     executor = _executor(work)
     if jobs > 1:
@@ -71,6 +76,7 @@ def submit(work: Work, function: Callable[..., Any], calls: Sequence[tuple[Any, 
 
     Raises:
         RefusedError: sbatch does not take it.
+        ConfigError: an option has a line break.
         OSError: the folder cannot be written.
     """
     executor = _executor(work)
@@ -103,8 +109,9 @@ def _settings_alone() -> Iterator[None]:
 
 def _executor(work: Work) -> submitit.SlurmExecutor:
     settings = work.slurm
-    # Until Python hears signals, one would end the job as failed; Slurm repeats itself, or kills.
-    python = f"""sh -c 'trap "" TERM USR2; exec "$@"' sh {shlex.quote(sys.executable)}"""
+    # Until Python hears signals, one would end the job as failed; Slurm repeats itself, or kills. `python -m` looks for
+    # modules in the current directory, which is /tmp where Slurm cannot enter the folder of the job: nobody else writes in /.
+    python = f"""sh -c 'trap "" TERM USR2; cd /; exec "$@"' sh {shlex.quote(sys.executable)}"""
     executor = submitit.SlurmExecutor(folder=work.folder, python=python)
     cpus = (settings.cpus_per_task or 1) * work.packed
     more: dict[str, Any] = {"requeue": True, "chdir": str(work.folder)}
@@ -139,5 +146,19 @@ def _executor(work: Work) -> submitit.SlurmExecutor:
         ],
         "additional_parameters": more | {key: value for key, value in settings.extra.items() if value not in (None, False)},
     }  # fmt: skip
+    _refuse_line_breaks(work, wanted)
     executor.update_parameters(**wanted)
     return executor
+
+
+def _refuse_line_breaks(work: Work, wanted: Mapping[str, Any]) -> None:
+    """Make sure that each option stays in its line of the script: what stands in the next one is run by the shell."""
+    options = {key: value for key, value in wanted.items() if key not in ("setup", "srun_args")}
+    options |= options.pop("additional_parameters") | {"folder": work.folder}
+    broken = [key for key, value in options.items() if re.search(r"[\x00-\x1f\x7f]", f"{key}{value}")]
+    if broken:
+        said = [
+            f"{key!r}: its value has a line break or another control character, which a job cannot have"
+            for key in broken
+        ]
+        raise ConfigError("the jobs cannot be submitted:", said)

@@ -6,13 +6,13 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from htr_exp.core.own_command import own_command
+from htr_exp.core.own_python import python_module
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.signals import bound_to_us
 from htr_exp.core.terminal import say
@@ -39,7 +39,7 @@ def _later() -> str:
 
 def record(runs: Sequence[RunDir], workspace: Path) -> list[str]:
     """Record runs where their experiments say, by a short process; return what did not work, in plain words."""
-    argv = [sys.executable, "-m", "htr_exp", "sync", "--json", f"--workspace={workspace}"]
+    argv = python_module("htr_exp", "sync", "--json", f"--workspace={workspace}")
     try:
         rows = _rows(ask([*argv, *(str(run.path) for run in runs)], timeout_s=SYNC_S, name="`sync`").output)
     except (NoAnswer, ValueError) as error:
@@ -47,9 +47,15 @@ def record(runs: Sequence[RunDir], workspace: Path) -> list[str]:
     return list(dict.fromkeys(row["problem"] for row in rows if row.get("problem")))
 
 
-def record_new(runs: Sequence[RunDir], workspace: Path) -> None:
-    """Record those runs that MLflow does not show as they are, saying so; what does not work is a warning."""
-    new = [RunDir(path) for path in sync.due([run.path for run in runs], workspace)]
+def record_new(runs: Sequence[RunDir], workspace: Path, *, servers: bool) -> None:
+    """Record those runs that MLflow does not show as they are, saying so; what does not work is a warning.
+
+    Args:
+        runs: of one workspace.
+        workspace: where the embedded store lies.
+        servers: as of `sync.due`.
+    """
+    new = [RunDir(path) for path in sync.due([run.path for run in runs], workspace, servers=servers)]
     if not new:
         return
     say(f"Recording {counted(len(new), 'run')} in MLflow", error=True)
@@ -106,7 +112,7 @@ def _reporter(run: RunDir, workspace: Path, uri: str) -> subprocess.Popen[bytes]
     """Start the process that reports a run until its standard input ends, which it does with us."""
     run.live.mkdir(exist_ok=True)
     reporter = subprocess.Popen(
-        [sys.executable, "-m", "htr_exp.tracking.live", str(run.path), str(workspace)],
+        python_module("htr_exp.tracking.live", str(run.path), str(workspace)),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
 import urllib.error
 import urllib.request
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from htr_exp.core.own_command import own_command
+from htr_exp.runs.ownership import is_ours
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.seals import CHANGED
 from htr_exp.tracking import run_view
@@ -48,15 +51,40 @@ class Recorded:
 
 
 def store_of(folder: Path, workspace: Path) -> str | None:
-    """The URI of the store in which a run's own experiment wants it recorded, or None: nowhere by itself."""
+    """The URI of the store in which a run's own experiment wants it recorded, or None: nowhere by itself.
+
+    Whether we speak to it is another question: `unnamed_server`.
+    """
     kind, uri = run_view.tracked(folder)
     return None if kind == "none" else store_uri(workspace, uri if kind == "server" else None)
 
 
-def due(run_dirs: Iterable[Path], workspace: Path) -> list[Path]:
-    """The runs that their own stores do not show as they are, without importing MLflow or asking a server."""
+def unnamed_server(folder: Path) -> str | None:
+    """The store that only the run folder names, without a password, or None: it may be spoken to.
+
+    A store is named by its user: in the words that started a run of our own, in `--uri`, or in MLFLOW_TRACKING_URI.
+    The folder of somebody else is no reason to send anything anywhere, least of all a password.
+    """
+    kind, uri = run_view.tracked(folder)
+    if kind != "server" or uri is None:
+        return None
+    named = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
+    return None if uri.rstrip("/") == named or is_ours(RunDir(folder)) else _without_password(uri)
+
+
+def due(run_dirs: Iterable[Path], workspace: Path, *, servers: bool = True) -> list[Path]:
+    """The runs that their own stores do not show as they are, without importing MLflow or asking a server.
+
+    Args:
+        run_dirs: the run folders.
+        workspace: where the embedded store lies.
+        servers: also the runs that are recorded elsewhere than in that store.
+    """
     found: list[Path] = []
-    for target, folders in _by_store([folder for folder in run_dirs if store_of(folder, workspace)], workspace).items():
+    wanted = {folder: store_of(folder, workspace) for folder in run_dirs}
+    here = store_uri(workspace)
+    chosen = [folder for folder, store in wanted.items() if store is not None and (servers or store == here)]
+    for target, folders in _by_store(chosen, workspace).items():
         recorded: dict[Path, Recorded] = {}
         _skip_known(target, workspace, {folder: run_view.fingerprint(folder) for folder in folders}, recorded)
         found += [folder for folder in folders if folder not in recorded]
@@ -84,13 +112,26 @@ def sync_runs(
         progress: called with one sentence for each run that is recorded, and before a wait.
     """
     found: dict[Path, Recorded] = {}
-    stores = {store_uri(workspace, uri): list(run_dirs)} if uri else _by_store(run_dirs, workspace)
+    if not uri:
+        for folder in run_dirs:
+            if server := unnamed_server(folder):
+                found[folder] = Recorded(folder.name, "", False, _not_sent(folder, server))
+    there = [folder for folder in run_dirs if folder not in found]
+    stores = {store_uri(workspace, uri): there} if uri else _by_store(there, workspace)
     for target, folders in stores.items():
         if every_digest:
             _refuse_changed(folders, found, _without_password(target), every_digest=True)
             folders = [folder for folder in folders if folder not in found]
         _sync_store(target, folders, workspace, ask, found, progress)
     return [found[folder] for folder in run_dirs]
+
+
+def _not_sent(folder: Path, server: str) -> str:
+    return (
+        f"{folder.name}: only its own record names the server {server}, and you did not write this folder here: nothing was sent. "
+        f"To record it there, `{own_command(f'sync {folder.name} --uri {server}')}`; "
+        f"in this workspace alone, `{own_command(f'sync {folder.name} --uri sqlite:///{tracking_store.DATABASE}')}`"
+    )
 
 
 def _by_store(run_dirs: Iterable[Path], workspace: Path) -> dict[str, list[Path]]:

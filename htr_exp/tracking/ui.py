@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from htr_exp.core.errors import HtrExpError
+from htr_exp.core.own_python import python_module
 from htr_exp.core.terminal import say
 from htr_exp.tracking import store
 from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
@@ -29,7 +30,7 @@ from htr_exp.tracking.ui_server import SOCKET
 
 CANNOT = "the MLflow UI cannot be shown"
 
-SERVER = (sys.executable, "-m", "htr_exp.tracking.ui_server")
+SERVER = python_module("htr_exp.tracking.ui_server")
 """The program that runs MLflow's server; what it shows is the first line that it reads."""
 
 PORTS = range(5000, 5050)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core import files, machine
+from htr_exp.core.own_command import own_command
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view, store
 from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
@@ -146,8 +147,10 @@ class Writer:
     def _delete(self, run: Any) -> None:
         self.client.delete_run(run.info.run_id)
         folder = store.local_path(run.info.artifact_uri)
-        if folder and folder.name == "artifacts" and store.ARTIFACTS in folder.parts:
-            shutil.rmtree(folder.parent, ignore_errors=True)
+        if folder and folder.name == "artifacts":
+            with contextlib.suppress(StoreTroubleError):  # it is elsewhere, and not ours to remove
+                store.confine(folder.parent, store.artifact_folders(self.workspace, store.database(self.uri)))
+                shutil.rmtree(folder.parent, ignore_errors=True)
 
     def _log(self, run: Any, shown: Shown, view: run_view.RunView) -> None:
         """Add the params and metrics that are not there yet."""
@@ -179,7 +182,12 @@ class Writer:
     def _log_artifacts(self, run: Any, view: run_view.RunView) -> dict[str, Sequence[int]]:
         """Link the files where the store lies on this machine, else upload what it does not have yet."""
         root = None if self.uri.startswith("http") else store.local_path(run.info.artifact_uri)
-        if root is not None and self.uri == store_uri(self.workspace):
+        if self.uri == store_uri(self.workspace):
+            if root is None:  # a database of somebody else may name a server
+                where = (
+                    f"{store.DATABASE} of this workspace keeps files at {run.info.artifact_uri}: nothing is sent there"
+                )
+                raise StoreTroubleError(f"{where}. Move {store.DATABASE} away; `{own_command('sync')}` makes it again")
             store.confine(root, store.artifact_folders(self.workspace))
         note = marked(view.folder, self.key)
         before = note.get("files", {}) if note.get("run_id") == run.info.run_id else {}

@@ -1,4 +1,4 @@
-"""What Hydra finds of htr_exp: the user's config folders before ours, and a launcher that takes all points at once."""
+"""What Hydra finds of htr_exp: the user's config folders before ours, what conf/ of the current directory may not set, and a launcher that takes all points at once."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from htr_exp.config.compose import search_first
+from htr_exp.config.compose import current_directory, search_first
 
 
 class UserFoldersFirst(SearchPathPlugin):
@@ -24,7 +26,23 @@ class UserFoldersFirst(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for folder in reversed(search_first()):
-            search_path.prepend("htr_exp-user", f"file://{folder}")
+            trusted = folder.is_absolute()
+            search_path.prepend("htr_exp-user", f"{'file' if trusted else CurrentDirectorySource.scheme()}://{folder}")
+
+
+class CurrentDirectorySource(FileConfigSource):
+    """Reads conf/ of the current directory, which nobody has named: what a file in it must not set is not even composed."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "htr_exp-current-directory"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Read one file; one that is refused is empty, since Hydra would start what it names before we could refuse it."""
+        found = super().load_config(config_path)
+        if not current_directory().take(config_path, found.header.get("package"), found.config):
+            found.config = OmegaConf.create({})
+        return found
 
 
 class GridSweeper(BasicSweeper):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 
+from htr_exp.core.own_python import spawn_context
 from htr_exp.scoring.layout import lines, regions
 from htr_exp.scoring.layout.coverage import compare_baselines
 from htr_exp.scoring.layout.model import Layout, PagePair, kind
@@ -74,8 +74,7 @@ def _scored(pairs: Iterable[PagePair], jobs: int) -> Iterator[PageScore]:
     if jobs < 2:
         yield from map(score_page, pairs)
         return
-    # A forked child would inherit the locks of our threads, a spawned one begins clean on every system.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=spawn_context()) as pool:
         yield from pool.map(score_page, pairs, chunksize=_CHUNK)
 
 

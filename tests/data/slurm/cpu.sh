@@ -19,4 +19,4 @@ export SLURM_EXPORT_ENV=ALL
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /work/cache/jobs/%j_%t_log.out --cpus-per-task=4 sh -c 'trap "" TERM USR2; exec "$@"' sh PYTHON -u -m submitit.core._submit /work/cache/jobs
+srun --unbuffered --output /work/cache/jobs/%j_%t_log.out --cpus-per-task=4 sh -c 'trap "" TERM USR2; cd /; exec "$@"' sh PYTHON -u -m submitit.core._submit /work/cache/jobs

@@ -55,6 +55,6 @@ def test_the_record_holds_the_number() -> None:
     composed = compose_experiment(["dataset=folder", "dataset.path=x", "model=none", "architecture=small"])
     rate = rate_of(composed.experiment, None)
     assert rate is not None
-    found = composed.with_training(lrate=rate.value)
+    found = composed.with_settings("training", lrate=rate.value)
     assert found.experiment.training.lrate == found.values["training"]["lrate"] == 0.003
     assert composed.experiment.training.lrate is None

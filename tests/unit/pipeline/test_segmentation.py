@@ -28,7 +28,7 @@ def test_the_weights_that_kraken_leaves_would_be_called_otherwise(planned_layout
     do(run, word="terminated", at_epoch=1)
     checkpoint = max(run.training.glob("*/checkpoint_0*.ckpt"))
     called = run.path / "converted.mlmodel"
-    program = RunInputs(run).places["ketos"]
+    program = RunInputs(run).experiment.runtime.ketos
     subprocess.run([program, "convert", "-o", called, "--weights-format", "coreml", checkpoint], check=True)
     assert classes_of_model(called)["baselines"] == {"HeadingLine": 2, "DefaultLine": 3}
     assert classes_of_model(called, "_full_class_mapping")["baselines"] == NUMBERS["lines"]

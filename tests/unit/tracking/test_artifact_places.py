@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.listener import Listener
 from helpers.recorded_runs import make_run, only
 from htr_exp.tracking import store
 from htr_exp.tracking.sync import sync_runs
@@ -108,3 +109,16 @@ def test_recording_writes_nothing_elsewhere(place: Path, tmp_path: Path) -> None
     problem = sync_runs([make_run(place, "odalricus-tridis-2a1b2c3d")], workspace=place)[0].problem
     assert "a symbolic link is on the way" in str(problem)
     assert list(outside.iterdir()) == []
+
+
+def test_a_database_that_names_a_server_for_artifacts_gets_none_sent(place: Path, listener: Listener) -> None:
+    folder = make_run(place)
+    only(sync_runs([folder], workspace=place))
+    with sqlite3.connect(place / "mlflow.db") as db:
+        db.execute("UPDATE experiments SET artifact_location = ?", (listener.uri,))
+        db.execute("UPDATE runs SET artifact_uri = ?", (f"{listener.uri}/files",))
+    db.close()
+    (folder / "live" / "state.json").unlink()  # there is something new to be recorded
+    problem = sync_runs([folder], workspace=place)[0].problem
+    assert f"keeps files at {listener.uri}/files: nothing is sent there" in str(problem)
+    assert listener.heard == []

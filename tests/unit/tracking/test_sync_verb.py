@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from helpers.recorded_runs import EPOCHS, command, free_port, make_run, only, tracked
 from htr_exp.core import files
+from htr_exp.runs.ownership import sign
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
 from htr_exp.tracking.sync import due, store_of, store_uri, sync_runs
@@ -23,7 +25,7 @@ def test_every_run_goes_where_its_own_experiment_says(place: Path) -> None:
     port = free_port()
     here, away, nowhere = (make_run(place, name) for name in ("here", "away", "nowhere"))
     tracked(here, "embedded")
-    tracked(away, "server", f"http://me:secret@127.0.0.1:{port}")
+    sign(RunDir(tracked(away, "server", f"http://me:secret@127.0.0.1:{port}")))
     tracked(nowhere, "none")
     assert store_of(nowhere, place) is None
     assert due([here, away, nowhere], place) == [here, away]
@@ -42,12 +44,30 @@ def test_every_run_goes_where_its_own_experiment_says(place: Path) -> None:
 def test_marks_of_a_server_are_believed_unless_it_is_to_be_asked(place: Path) -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     folder = tracked(make_run(place), "server", uri)
+    sign(RunDir(folder))
     mark = {"run_id": "of-the-server", "fingerprint": run_view.fingerprint(folder)}
     files.write_json(RunDir(folder).tracking_marks, {uri: mark})
     assert due([folder], place) == []
     assert only(sync_runs([folder], workspace=place, ask=False)).run_id == "of-the-server"
     assert "does not answer" in str(sync_runs([folder], workspace=place)[0].problem)
     assert "no runs" not in command(place, "sync").stdout
+
+
+def test_a_server_of_a_folder_that_we_did_not_write_is_not_spoken_to(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    folder = tracked(make_run(place), "server", uri)
+    said = str(sync_runs([folder], workspace=place)[0].problem)
+    assert f"only its own record names the server {uri}" in said
+    assert f"sync {folder.name} --uri {uri}" in said
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{uri}/")
+    assert "does not answer" in str(sync_runs([folder], workspace=place)[0].problem)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    sign(RunDir(folder))
+    assert "does not answer" in str(sync_runs([folder], workspace=place)[0].problem)
+    copy = shutil.copytree(folder, folder.with_name("copied"))
+    assert "only its own record" in str(sync_runs([copy], workspace=place)[0].problem)
 
 
 @pytest.mark.parametrize("words", [("compare",), ("status", "--sync")])

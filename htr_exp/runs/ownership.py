@@ -1,0 +1,80 @@
+"""Whether this account wrote a run folder itself: only then may the folder say what is started, loaded and spoken to.
+
+Seals find accidents. They do not say who wrote a folder: whoever writes one can seal it. So a run that we write gets a
+signature with a key that only this account can read. It holds for the folder itself: a copy is another folder, and so is
+what is unpacked from an archive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+
+import platformdirs
+
+from htr_exp.core.files import sha256_file, write_atomically
+from htr_exp.core.lock import made_once
+from htr_exp.core.own_command import own_command
+from htr_exp.runs.run_dir import RunDir
+
+KEY_BYTES = 32
+
+
+def sign(run: RunDir) -> None:
+    """Mark a sealed run folder as written, or accepted, by this account; without a place for its key nothing is marked.
+
+    Raises:
+        OSError: the run folder cannot be written.
+    """
+    if (key := _key()) is not None:
+        write_atomically(run.signature, f"{_signature(run, key)}\n")
+
+
+def is_ours(run: RunDir) -> bool:
+    """Whether this account wrote the run folder here, or has accepted it, and nobody else owns it."""
+    key = _key(make=False)
+    try:
+        if key is None or run.path.stat().st_uid != os.geteuid():
+            return False
+        return hmac.compare_digest(run.signature.read_text("ascii").strip(), _signature(run, key))
+    except (OSError, ValueError):
+        return False
+
+
+def not_ours(run: RunDir) -> str:
+    """What is said where a folder that is not ours would have to be believed, with what to do."""
+    return (
+        f"{run.path}: this run was not written by you in this folder (it was copied, unpacked or made by somebody else). Its programs, "
+        f"checkpoints and server are not used. If you trust the folder, `{own_command(f'resume {run.name} --trust')}` goes on with it"
+    )
+
+
+def _signature(run: RunDir, key: bytes) -> str:
+    # The inode tells the folder from its copies: it is the same on all nodes, and after the folder was moved.
+    said = f"{run.path.stat().st_ino} {sha256_file(run.manifest)}"
+    return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()
+
+
+def _key(*, make: bool = True) -> bytes | None:
+    """The secret of this account, made at the first need; None where there is none, or others could have read it."""
+    path = platformdirs.user_data_path("htr_exp") / "signing.key"
+    with contextlib.suppress(OSError):
+        if make:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            made_once(path, _write_key)
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            key = file.read()
+        if status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            return key if len(key) == KEY_BYTES else None
+    return None
+
+
+def _write_key(path: Path) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
