@@ -3,13 +3,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -330,8 +329,7 @@ def test_a_run_that_another_process_works_in_is_left_to_it(planned: Planned, nod
     run = planned()
     run.write_state(RunState.RUNNING, stage="train")
     run.lock.mkdir()
-    me = psutil.Process()
-    owner = {"host": socket.gethostname(), "pid": me.pid, "started": me.create_time(), "job": None, "restart": 0}
+    owner = asdict(Owner.this_process())
     write_json(run.lock / "owner.json", owner)
     process = node.start(run)
     worker = until(lambda: psutil.Process(process.pid).children(), "its process")[0]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 from fakes.fake_slurm_site import Site, site
 from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, utc_now, write_json
+from htr_exp.core.lock import Owner
+from htr_exp.core.process_identity import start_of
 from htr_exp.core.run_state import RunState
 from htr_exp.runs import status
 from htr_exp.runs.run_dir import RunDir
@@ -54,13 +56,10 @@ def stood(run: RunDir) -> status.RunStatus:
 
 def work_in(run: RunDir, *, job: str | None, pid: int | None = None, host: str | None = None) -> None:
     """Leave a lock as a process that works in the run has it."""
-    import psutil
-
     owner = pid or os.getpid()
+    signed = asdict(Owner.this_process()) | {"pid": owner, "started": start_of(owner), "job": job}
     run.lock.mkdir()
-    write_json(run.lock / "owner.json", {
-        "host": host or socket.gethostname(), "pid": owner, "started": psutil.Process(owner).create_time(), "job": job, "restart": 0,
-    })  # fmt: skip
+    write_json(run.lock / "owner.json", signed | ({"host": host, "boot": "another"} if host else {}))
 
 
 def test_local_runs_and_settled_ones_ask_nobody(cluster: Site, submitted: Submitted) -> None:
