@@ -117,7 +117,7 @@ def _slurms(run: RunDir) -> Path | None:
     if not records:
         return None
     logs = (of_folder(run).log, compile_log(records[-1]))
-    return next((log for log in logs if log is not None and log.exists()), None)
+    return next((log for log in logs if log is not None and log.is_file()), None)
 
 
 def _last(path: Path, lines: int) -> list[str]:

@@ -190,8 +190,8 @@ def compile_log(record: SubmissionRecord) -> Path | None:
 
 
 def tail(log: Path | None, size: int = TAIL) -> str:
-    """The end of a log, "" where there is none."""
-    if log is None:
+    """The end of a log, "" where there is none; a run folder may name anything, as a pipe at which one waits."""
+    if log is None or not log.is_file():
         return ""
     try:
         with open(log, "rb") as file:

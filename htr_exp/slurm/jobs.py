@@ -175,8 +175,11 @@ def cancel(ids: Sequence[str]) -> str | None:
         SlurmSilent: scancel does not answer.
     """
     refused = []
-    for start in range(0, len(ids), 500):  # a command line has an end
-        code, said = run_program(["scancel", *ids[start : start + 500]])
+    numbers = [
+        job for job in ids if re.fullmatch(r"\d+(_\d+)?", job)
+    ]  # a run folder may name anything, as `--user=NAME`
+    for start in range(0, len(numbers), 500):  # a command line has an end
+        code, said = run_program(["scancel", *numbers[start : start + 500]])
         if silent := silence("scancel", said):
             raise SlurmSilent(silent)
         if code and not re.search(r"already completing or completed|Invalid job id", said):

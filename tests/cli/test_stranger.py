@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from helpers.command_line import CommandLine
 from helpers.listener import Listener
 from helpers.stranger import StrangersFolder, seen
 from htr_exp.cli.arguments import VERBS
+from htr_exp.core import files
 from htr_exp.core.own_python import python_module
+from htr_exp.core.run_state import RunState
+from htr_exp.runs import ownership
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.slurm import jobs
 
 pytestmark = pytest.mark.seconds
 
@@ -35,6 +43,16 @@ def theirs(workspace: Path, tmp_path: Path, listener: Listener, monkeypatch: pyt
     found = StrangersFolder(tmp_path / "from-elsewhere", tmp_path / "ran", listener.uri)
     monkeypatch.chdir(found.path)
     return found
+
+
+@pytest.fixture
+def theirs_program(tmp_path: Path) -> Path:
+    """A program that writes a file `ran` beside itself."""
+    path = tmp_path / "from-elsewhere" / "ketos"
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\ntouch '{path.parent / 'ran'}'\necho 'ketos, version 7.1.1'\n")
+    path.chmod(0o755)
+    return path
 
 
 def say(*words: str, started: list[str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -179,3 +197,61 @@ def test_children_of_ours_start_without_the_current_directory(theirs: StrangersF
     words = ["htr_exp", "sync", "--json", f"--workspace={theirs.path}"]
     assert subprocess.run(python_module(*words), capture_output=True, text=True).stdout == "[]\n"
     assert theirs.ran == ""
+
+
+def test_resume_goes_on_with_the_programs_of_the_configuration(
+    planned: Callable[..., RunDir], htr_exp: CommandLine, theirs_program: Path
+) -> None:
+    run = planned()
+    files.write_json(run.places, files.read_json(run.places) | {"ketos": str(theirs_program)})
+    said = htr_exp("resume", run.name)
+    assert said.code == 0, said.stderr
+    assert not (theirs_program.parent / "ran").exists()
+
+
+def test_resume_takes_no_template_and_no_program_of_a_changed_folder(
+    planned: Callable[..., RunDir], htr_exp: CommandLine, theirs_program: Path
+) -> None:
+    run = planned()
+    run.template.write_text("{{ 7 * 7 }}")
+    run.experiment.write_text(run.experiment.read_text().replace("ketos: ", f"ketos: {theirs_program} #"))
+    for more in ([], ["--trust"]):
+        said = htr_exp("resume", run.name, *more)
+        assert said.code == 2
+        assert "changed since it was written: experiment.yaml, predict.jinja" in said.stderr
+    run.seal({})  # as somebody does who knows how
+    said = htr_exp("resume", run.name)
+    assert (said.code, "was not written by you" in said.stderr) == (2, True)
+    assert not (theirs_program.parent / "ran").exists()
+
+
+def test_a_copied_run_is_gone_on_with_once_it_is_trusted(planned: Callable[..., RunDir], htr_exp: CommandLine) -> None:
+    run = planned()
+    copy = RunDir(Path(shutil.copytree(run.path, run.path.with_name(f"copied-{run.name}"))))
+    shutil.rmtree(run.path)
+    assert (said := htr_exp("resume", copy.name)).code == 2
+    assert f"resume {copy.name} --trust" in said.stderr
+    assert (said := htr_exp.train()).code == 2  # the same experiment
+    assert "again=true makes another run" in said.stderr
+    assert htr_exp("resume", copy.name, "--trust").code == 0
+    assert ownership.is_ours(copy)
+    assert copy.state().state is RunState.DONE
+
+
+def test_a_pipe_that_a_record_names_as_the_log_of_a_job_makes_nobody_wait(theirs: StrangersFolder) -> None:
+    run = RunDir(theirs.add_run())
+    os.mkfifo(theirs.path / "pipe")
+    files.append_jsonl(
+        run.submissions, {"time": "2026-03-01T10:00:00Z", "by": "me", "job": "7", "log": str(theirs.path / "pipe")}
+    )
+    said = say("logs", "theirs")
+    assert (said.returncode, "kraken said this" in said.stdout) == (0, True)
+
+
+def test_only_numbers_of_jobs_are_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scancel = tmp_path / "scancel"
+    scancel.write_text(f"#!/bin/sh\necho \"$@\" > '{tmp_path / 'asked'}'\n")
+    scancel.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert jobs.cancel(["12", "--user=me", "13_4", "-a", "14; true"]) is None
+    assert (tmp_path / "asked").read_text() == "12 13_4\n"
