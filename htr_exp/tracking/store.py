@@ -129,8 +129,12 @@ def probe(path: Path) -> None:
     """Make sure that an SQLite file can be written now; MLflow itself would retry for minutes.
 
     Raises:
-        StoreTroubleError: it is locked, read-only, no database, or the disk is full.
+        StoreTroubleError: it is locked, read-only, no database, a link, or the disk is full.
     """
+    if path.is_symlink():  # whoever filled the workspace may have put it there, to a database of another program
+        raise StoreTroubleError(
+            f"{path} is a symbolic link: remove it, or name the database that it leads to with --uri"
+        )
     if not path.exists():
         return
     try:

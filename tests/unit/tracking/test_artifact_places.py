@@ -122,3 +122,18 @@ def test_a_database_that_names_a_server_for_artifacts_gets_none_sent(place: Path
     problem = sync_runs([folder], workspace=place)[0].problem
     assert f"keeps files at {listener.uri}/files: nothing is sent there" in str(problem)
     assert listener.heard == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_database_that_is_a_link_is_left_alone(place: Path, tmp_path: Path, there: bool) -> None:
+    other = tmp_path / "of another program.db"
+    if there:
+        (place / "mlflow.db").rename(other)
+    else:
+        (place / "mlflow.db").unlink()
+    before = other.read_bytes() if there else None
+    (place / "mlflow.db").symlink_to(other)
+    problem = sync_runs([make_run(place)], workspace=place)[0].problem
+    assert f"{place / 'mlflow.db'} is a symbolic link" in str(problem)
+    assert (other.read_bytes() if there else None) == before
+    assert other.exists() == there
