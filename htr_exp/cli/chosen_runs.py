@@ -44,7 +44,6 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
     Raises:
         ConfigError: some name means no run, or several; all such names at once.
     """
-    from htr_exp.core.files import read_jsonl
     from htr_exp.runs.selection import named, readable
 
     folder = places_named(args).runs
@@ -56,7 +55,7 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
         return runs
     of_sweep: dict[str, list[RunDir]] = {}
     for run in runs:
-        for sweep in {member["sweep"] for member in read_jsonl(run.sweeps)}:
+        for sweep in {member["sweep"] for member in run.memberships}:
             of_sweep.setdefault(sweep, []).append(run)
     chosen: dict[Path, RunDir] = {}
     unknown: list[str] = []

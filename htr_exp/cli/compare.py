@@ -18,7 +18,9 @@ def run(args: argparse.Namespace) -> int:
 
     runs = chosen_runs(args)
     record_new(args, runs, servers=False)
-    rows, varied = compared_rows(runs, every_digest=args.digests)
+    rows, varied, broken = compared_rows(runs, every_digest=args.digests)
+    for said in broken:
+        say(f"warning: {said}", error=True)
     if args.csv:
         compare_csv.write_csv(sys.stdout, rows, varied)
     elif args.json:

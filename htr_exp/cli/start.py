@@ -332,7 +332,7 @@ def _show_end(
         out.print(f"`{own_command(f'status{what} --watch')}` follows it")
         return
     if len(rows) > 1:
-        shown, varied = compared_rows(runs)
+        shown, varied, _ = compared_rows(runs)
         compare_table.show_table(out, shown, varied)
         for row in rows:
             if row["state"] is not RunState.DONE:

@@ -90,17 +90,26 @@ def append_jsonl(path: Path, value: Any) -> None:
         file.write(("\n" * cut_short + json.dumps(value, ensure_ascii=False) + "\n").encode())
 
 
-def read_jsonl(path: Path) -> list[Any]:
-    """The values of a JSON Lines file; a last line that a kill cut short is left out, a missing file is empty."""
+def read_jsonl(path: Path, *needs: str) -> list[Any]:
+    """The records of a JSON Lines file; a missing file is empty.
+
+    Lines that are no records are left out: a kill cuts the last one short, and people edit files.
+
+    Args:
+        path: the file.
+        needs: keys without which a record says nothing.
+    """
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    values = []
+    records = []
     for line in lines:
         if line.strip():
             try:
-                values.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
-                continue  # only a write that was cut short leaves such a line
-    return values
+                continue
+            if isinstance(record, dict) and all(key in record for key in needs):
+                records.append(record)
+    return records

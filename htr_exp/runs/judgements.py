@@ -51,7 +51,7 @@ def judgements(run: RunDir, facts: Provenance | None = None) -> list[JudgementRe
         command=facts.get("command") or [],
         time=facts.get("created") or "",
     )
-    return [first, *read_jsonl(run.judgements)]
+    return [first, *read_jsonl(run.judgements, "leakage", "conventions")]
 
 
 def accepted(every: Sequence[JudgementRecord]) -> list[str]:

@@ -13,7 +13,7 @@ from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import judgements, resumptions, scorings
 from htr_exp.runs.records import Figures, LeftOutRecord, Provenance, Results, Resumptions, StartRecord
-from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
@@ -177,7 +177,7 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
         "kraken": found["version"] if found else facts["software"]["kraken"],
         "runtime": _runtime(found) if found else None,
         "fallback": found["fallback"] if found else None,
-        "sweeps": [member["sweep"] for member in read_jsonl(run.sweeps)],
+        "sweeps": [member["sweep"] for member in run.memberships],
         "seals": run.broken_seals(every_digest=every_digest) or "ok",
         "scores": scores,
         "end_to_end": given.get("end_to_end"),
@@ -301,10 +301,22 @@ def to_minimise(row: RunRow) -> float | None:
     return 1.0 - value if value is not None and _rises(row) else value
 
 
-def compared_rows(runs: Sequence[RunDir], *, every_digest: bool = False) -> tuple[list[ComparedRow], list[str]]:
-    """Rows that compare beside each other, the best first, runs without a figure last, and the settings in which any of these differ."""
-    found = rows_of(runs, every_digest=every_digest)
-    rows: list[ComparedRow] = [{**row, "settings": settings_of(run)} for run, row in zip(runs, found)]
+def compared_rows(
+    runs: Sequence[RunDir], *, every_digest: bool = False
+) -> tuple[list[ComparedRow], list[str], list[str]]:
+    """Rows to be compared.
+
+    Returns:
+        The rows: what compares beside each other, the best first, runs without a figure last. The settings in which any of
+        these differ. What is said of the runs whose settings cannot be read, which have no row.
+    """
+    rows: list[ComparedRow] = []
+    broken: list[str] = []
+    for run, row in zip(runs, rows_of(runs, every_digest=every_digest)):
+        try:
+            rows.append({**row, "settings": settings_of(run)})
+        except BrokenRunError as error:
+            broken.append(str(error))
     rows.sort(
         key=lambda one: (
             one["task"],
@@ -340,4 +352,4 @@ def compared_rows(runs: Sequence[RunDir], *, every_digest: bool = False) -> tupl
         key for key in everywhere
         if not key.startswith(ignored) and any(len({repr(used.get(key)) for used in of}) > 1 for of in alike.values())
     ]  # fmt: skip
-    return rows, varied
+    return rows, varied, broken

@@ -1,4 +1,4 @@
-"""A run folder: what each file is called, what is sealed, the state, and who works in it."""
+"""A run folder: what its files hold, the state of the run, and who works in it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from typing import Any
 
 import yaml
 
+from htr_exp.core.errors import HtrExpError
 from htr_exp.core.files import append_jsonl, read_json, read_jsonl, utc_now, write_atomically, write_json, write_jsonl
 from htr_exp.core.lock import Held, Owner, confirm, locked, owner_of
 from htr_exp.core.run_state import RunState
-from htr_exp.core.task import Epoch
+from htr_exp.core.task import Epoch, task_of
 from htr_exp.core.text import printable
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import seals
 from htr_exp.runs.records import CancellationRecord, Provenance, Results, SubmissionRecord
+from htr_exp.runs.run_files import RunFiles
+
+OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage", "conventions")
+"""Records in provenance.json that a run may be without."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
 
@@ -32,235 +37,26 @@ class StateRecord:
     since: str = ""
 
 
-@dataclass(frozen=True)
-class RunDir:
-    """One run's folder. Properties are its files; nothing else knows their names. Those of `RunDir(Path())` are relative."""
+class BrokenRunError(HtrExpError):
+    """A run folder without which it cannot be said what the run is."""
 
-    path: Path
+    def __init__(self, run: RunFiles, file: Path, why: object) -> None:
+        said = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
+        remedy = "put the file back as it was, from a copy, or move the folder elsewhere"
+        super().__init__(f"{run.path}: this run cannot be read; {file.name} is missing or damaged ({said}); {remedy}")
 
-    @property
-    def name(self) -> str:
-        return self.path.name
 
-    @property
-    def experiment(self) -> Path:
-        return self.path / "experiment.yaml"
+class RunDir(RunFiles):
+    """One run's folder: what is in its files, the state of the run, and who works in it.
 
-    @property
-    def provenance(self) -> Path:
-        return self.path / "provenance.json"
-
-    @property
-    def split(self) -> Path:
-        return self.path / "split.json"
-
-    @property
-    def fingerprints(self) -> Path:
-        """What the run's model will have seen, to be recognised by runs that start from it."""
-        return self.path / "fingerprints.json"
-
-    @property
-    def commands(self) -> Path:
-        return self.path / "commands.sh"
-
-    @property
-    def page_archive(self) -> Path:
-        """The pages as kraken is given them, for `commands` (`pipeline.page_archive`)."""
-        return self.path / "pages.tar.gz"
-
-    @property
-    def template(self) -> Path:
-        return self.path / "predict.jinja"
-
-    @property
-    def classes(self) -> Path:
-        """Which number each class of a segmentation has, as kraken 7.1 reads it."""
-        return self.path / "classes.yaml"
-
-    @property
-    def uncommitted_diff(self) -> Path:
-        """The changes of the code since its commit."""
-        return self.path / "uncommitted.diff"
-
-    @property
-    def sealed(self) -> tuple[Path, ...]:
-        """The files that say what the run is; a run has those that it needs."""
-        return (
-            self.experiment, self.provenance, self.split, self.fingerprints, self.classes, self.commands, self.page_archive,
-            self.template, self.uncommitted_diff,
-        )  # fmt: skip
-
-    @property
-    def manifest(self) -> Path:
-        """The seals of these files; a folder that has it is a run."""
-        return self.path / "manifest.json"
-
-    @property
-    def results_manifest(self) -> Path:
-        """The seals of what the run made, once it has scores."""
-        return self.path / "results_manifest.json"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def results(self) -> Path:
-        return self.path / "results.json"
-
-    @property
-    def predictions(self) -> Path:
-        return self.path / "predictions"
-
-    def predictions_of(self, side: str) -> Path:
-        """What was predicted on one side of the split, beside the ground truth."""
-        return self.predictions / f"{side}.jsonl"
-
-    @property
-    def overlays(self) -> Path:
-        """Pictures of the worst pages of a segmentation."""
-        return self.predictions / "overlays"
-
-    @property
-    def best(self) -> Path:
-        return self.path / "best.mlmodel"
-
-    @property
-    def training(self) -> Path:
-        """The folder of kraken's own files, while it trains."""
-        return self.path / "train"
-
-    @property
-    def live(self) -> Path:
-        """The folder of what changes, or holds on this machine alone."""
-        return self.path / "live"
-
-    @property
-    def state_file(self) -> Path:
-        return self.live / "state.json"
-
-    @property
-    def cancellation(self) -> Path:
-        """Who cancelled the run, and when; absent where nobody did."""
-        return self.live / "cancelled.json"
-
-    @property
-    def judgements(self) -> Path:
-        """How the run was judged each time that it was asked for with other words (`runs.judgements`)."""
-        return self.live / "judgements.jsonl"
-
-    @property
-    def log(self) -> Path:
-        return self.live / "log.txt"
-
-    @property
-    def terminal(self) -> Path:
-        """What the run's process prints where several run side by side."""
-        return self.live / "terminal.txt"
-
-    @property
-    def tracking_marks(self) -> Path:
-        """What MLflow has of the run, store by store."""
-        return self.live / "tracking.json"
-
-    @property
-    def training_outcome(self) -> Path:
-        """How the training ended."""
-        return self.live / "training.json"
-
-    @property
-    def chosen_epoch(self) -> Path:
-        """The epoch that was chosen by its line F1, and the others that were scored."""
-        return self.live / "chosen.json"
-
-    @property
-    def candidates(self) -> Path:
-        """The folder of the models among which that epoch is chosen, until it is."""
-        return self.live / "candidates"
-
-    @property
-    def new_predictions(self) -> Path:
-        """The folder of predictions that are not examined yet."""
-        return self.live / "predicting"
-
-    @property
-    def temporary(self) -> Path:
-        """The folder of temporary files of a kraken in an image."""
-        return self.live / "tmp"
-
-    def page_list(self, side: str) -> Path:
-        """The staged pages of one side of the split, a path a line."""
-        return self.live / f"{side}.pages"
-
-    def compiled_list(self, side: str) -> Path:
-        """The compiled file of one side of the split, for kraken to read."""
-        return self.live / f"{side}.list"
-
-    @property
-    def held_out_pages(self) -> Path:
-        """The staged pages of validation and test together, a path a line."""
-        return self.live / "held-out.pages"
-
-    @property
-    def held_out_images(self) -> Path:
-        """The images of these pages, where they are predicted from the image alone."""
-        return self.live / "held-out.images"
-
-    @property
-    def data_path(self) -> Path:
-        """The path of the folder in which the images of all pages are."""
-        return self.live / "data.path"
-
-    @property
-    def base_model_path(self) -> Path:
-        """The path of the base model; empty where there is none."""
-        return self.live / "base_model.path"
-
-    @property
-    def segmentation_model_path(self) -> Path:
-        """The path of the model that finds the lines of an evaluation from end to end."""
-        return self.live / "segmentation_model.path"
-
-    @property
-    def places(self) -> Path:
-        """Where the data, the cache and the base model are on this machine, now."""
-        return self.live / "places.json"
-
-    @property
-    def signature(self) -> Path:
-        return self.live / "signature"
-
-    @property
-    def starts(self) -> Path:
-        return self.live / "starts.jsonl"
-
-    @property
-    def krakens(self) -> Path:
-        """One record for each start: the kraken that it found."""
-        return self.live / "krakens.jsonl"
+    What a file holds is checked where it is read: somebody may have edited it, or a full disk have cut it short. A file that
+    a run can do without is then as if it were not there; without `facts` and `configuration` it is no run (`BrokenRunError`).
+    """
 
     def kraken(self, result: Mapping[str, Any] | None) -> KrakenRecord | None:
         """The kraken that made a result, before there is one that of the last start; None before a start has found it."""
         made: KrakenRecord | None = result.get("kraken") if result else None
-        return made or next(reversed(read_jsonl(self.krakens)), None)
-
-    @property
-    def sweeps(self) -> Path:
-        return self.live / "sweeps.jsonl"
-
-    @property
-    def submissions(self) -> Path:
-        """One record for each time the run was given to Slurm."""
-        return self.live / "jobs.jsonl"
-
-    @property
-    def requeues(self) -> Path:
-        """One record for each time a job of the run met its time limit and goes on in a new one."""
-        return self.live / "requeues.jsonl"
-
-    @property
-    def lock(self) -> Path:
-        return self.live / "lock"
+        return made or next(reversed(read_jsonl(self.krakens, "version", "kind")), None)
 
     def seal(self, files: Mapping[str, str | bytes]) -> None:
         """Write the files that say what the run is, and their digests; the manifest comes last and makes it a run.
@@ -296,13 +92,38 @@ class RunDir:
         return [name for manifest in manifests for name in seals.changed(manifest, every_digest=every_digest)]
 
     def configuration(self) -> dict[str, Any]:
-        """The content of experiment.yaml."""
-        values: dict[str, Any] = yaml.load(self.experiment.read_text("utf-8"), _Loader)  # noqa: S506 - a safe loader
+        """The content of experiment.yaml.
+
+        Raises:
+            BrokenRunError: it cannot be read.
+        """
+        try:
+            values = yaml.load(self.experiment.read_text("utf-8"), _Loader)  # noqa: S506 - a safe loader
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise BrokenRunError(self, self.experiment, error) from None
+        if not isinstance(values, dict):
+            raise BrokenRunError(self, self.experiment, "it has no keys")
         return values
 
     def facts(self) -> Provenance:
-        """The content of provenance.json."""
-        values: Provenance = read_json(self.provenance)
+        """The content of provenance.json.
+
+        Raises:
+            BrokenRunError: it cannot be read, or does not say what the run is.
+        """
+        try:
+            values: Provenance = read_json(self.provenance)
+            _ = (
+                values["run"]["key"],
+                task_of(values["run"]["task"]),
+                values["dataset"]["name"],
+                values["software"]["kraken"],
+            )
+            damaged = [key for key in OPTIONAL_FACTS if not isinstance(values.get(key) or {}, dict)]
+            if damaged:
+                raise ValueError(f"{damaged[0]} is no record")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BrokenRunError(self, self.provenance, error) from None
         return values
 
     @property
@@ -352,7 +173,7 @@ class RunDir:
             values: CancellationRecord = read_json(self.cancellation)
         except (OSError, ValueError):
             return None
-        return values
+        return values if isinstance(values, dict) else None
 
     def revive(self) -> None:
         """Remove the mark of `cancel`."""
@@ -379,7 +200,7 @@ class RunDir:
 
     def epochs(self) -> list[Epoch]:
         """The curve: one record an epoch, in order."""
-        return read_jsonl(self.metrics)
+        return read_jsonl(self.metrics, "epoch")
 
     def write_epochs(self, records: Sequence[Epoch]) -> None:
         """Replace the curve, as a restart does with epochs that it has to train again."""
@@ -403,7 +224,7 @@ class RunDir:
             values: Results = read_json(self.results)
         except (OSError, ValueError):
             return None
-        return values
+        return values if isinstance(values, dict) else None
 
     def add_submission(self, record: SubmissionRecord) -> None:
         """Record that the run was given to Slurm."""
@@ -412,9 +233,14 @@ class RunDir:
     @property
     def jobs(self) -> list[SubmissionRecord]:
         """The records of `add_submission`, oldest first."""
-        return read_jsonl(self.submissions)
+        return read_jsonl(self.submissions, "job", "time")
+
+    @property
+    def memberships(self) -> list[dict[str, Any]]:
+        """The records of `join_sweep`, oldest first."""
+        return read_jsonl(self.sweeps, "sweep")
 
     def join_sweep(self, sweep: str, overrides: Sequence[str]) -> None:
         """Record that the run is a point of a sweep, once."""
-        if all(member.get("sweep") != sweep for member in read_jsonl(self.sweeps)):
+        if all(member["sweep"] != sweep for member in self.memberships):
             append_jsonl(self.sweeps, {"sweep": sweep, "overrides": list(overrides), "time": utc_now()})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from htr_exp.core.errors import ConfigError
 from htr_exp.runs.foreign_files import REFUSED, foreign_files
-from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.run_dir import BrokenRunError, RunDir
 
 
 def runs_in(folder: Path) -> list[RunDir]:
@@ -26,7 +26,11 @@ def readable(folder: Path) -> tuple[list[RunDir], list[str]]:
         if names := foreign_files(run):
             refused.append(REFUSED.format(folder=run.path, names=", ".join(names)))
         elif run.manifest.exists():
-            runs.append(run)
+            try:
+                run.facts()
+                runs.append(run)
+            except BrokenRunError as broken:
+                refused.append(str(broken))
     return runs, refused
 
 

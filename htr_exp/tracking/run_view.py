@@ -183,7 +183,7 @@ def read(folder: Path, workspace: Path) -> RunView:
     started = next((_milliseconds(start.get("time")) for start in files.read_jsonl(run.starts)), None)
     since = _milliseconds(state.since)
     ended = since or created if state.state.is_ended else None
-    membership = files.read_jsonl(run.sweeps)
+    membership = run.memberships
     sweep = None
     if membership and membership[-1].get("sweep"):
         sweep = SweepView(str(membership[-1]["sweep"]), str(membership[-1].get("name") or membership[-1]["sweep"]))

@@ -113,7 +113,7 @@ def test_a_mismatch_is_in_the_record_and_every_table(planned: Written, workspace
     assert run.facts()["crowded_lines"] == {"count": 0, "certain": []}
     row = runs_table.row_of(run)
     assert (row["conventions"], row["convention_mismatch"]) == ("expanded -> graphematic", True)
-    rows, varied = compared_rows([run, plain])
+    rows, varied, _ = compared_rows([run, plain])
     assert varied == ["seed"]
     assert "expanded -> graphematic" in shown(lambda out: compare_table.show_table(out, rows, varied))
     assert "expanded -> graphematic" in shown(lambda out: status_table.show_status(out, [row]))
@@ -126,7 +126,7 @@ def test_a_mismatch_is_in_the_record_and_every_table(planned: Written, workspace
 
 def test_without_a_mismatch_no_table_has_the_column(planned: Written, workspace: Path) -> None:
     run = planned("dataset.transcription_convention=graphematic")
-    rows, varied = compared_rows([run])
+    rows, varied, _ = compared_rows([run])
     assert "convention" not in shown(lambda out: compare_table.show_table(out, rows, varied))
     assert "convention" not in shown(lambda out: status_table.show_status(out, rows))
     assert "htr_exp.convention_mismatch" not in run_view.read(run.path, workspace).tags

@@ -129,7 +129,7 @@ def test_tables_show_where_a_run_was_resumed_and_say_what_that_did(make: Maker, 
     run = make("a", curve=(0.2, 0.1))
     for epoch in (0, 1):
         append_jsonl(run.starts, {"leg": "leg-01", "first_epoch": epoch, "new_leg": False, "exact": exact})
-    for show in (lambda out: compare_table.show_table(out, *compared_rows([run])), lambda out: status_table.show_status(out, [row_of(run)])):  # fmt: skip
+    for show in (lambda out: compare_table.show_table(out, *compared_rows([run])[:2]), lambda out: status_table.show_status(out, [row_of(run)])):  # fmt: skip
         out = Console(record=True, width=200, file=io.StringIO())
         show(out)
         said = out.export_text()
@@ -187,14 +187,14 @@ def test_rows_are_sorted_by_validation_and_runs_without_come_last(make: Maker) -
         make("e", curve=(0.2,)),
         make("f", curve=(0.0,)),
     ]
-    rows, _ = compared_rows(runs)
+    rows, _, _ = compared_rows(runs)
     assert [row["run"] for row in rows] == ["f", "c", "b", "e", "a", "d"]
 
 
 def test_settings_that_differ_are_columns_and_others_are_not(make: Maker) -> None:
     changes = {"training": {"lrate": 0.1}, "seed": 2, "site": {"workspace": "/other"}, "launch": {"jobs": 9}, "name": "x", "again": True,
                "tracking": {"kind": "none"}, "dataset": {"path": "/other"}}  # fmt: skip
-    rows, varied = compared_rows([make("a", changes={"training": {"lrate": 0.003}}), make("b", changes=changes)])
+    rows, varied, _ = compared_rows([make("a", changes={"training": {"lrate": 0.003}}), make("b", changes=changes)])
     assert varied == ["seed", "training.lrate"]
     assert {row["run"]: row["settings"]["training.lrate"] for row in rows} == {"a": 0.003, "b": 0.1}
 
@@ -203,9 +203,9 @@ def test_a_setting_that_one_run_lacks_differs(make: Maker) -> None:
     older = make("a")
     text = older.experiment.read_text()
     older.experiment.write_text("\n".join(line for line in text.splitlines() if "warmup" not in line))
-    _, varied = compared_rows([older, make("b")])
+    _, varied, _ = compared_rows([older, make("b")])
     assert varied == ["training.warmup"]
 
 
 def test_no_runs_make_no_rows() -> None:
-    assert compared_rows([]) == ([], [])
+    assert compared_rows([]) == ([], [], [])

@@ -120,13 +120,13 @@ def test_the_best_runs_come_first_whether_more_or_less_is_better(make: Maker) ->
     runs = [make(f"s{number}", figures=(figure,)) for number, figure in enumerate((0.5, 0.9, 0.7))]
     runs += [make(f"r{number}", "recognition", figures=(figure,)) for number, figure in enumerate((0.5, 0.1, 0.3))]
     runs += [make("s9"), make("r9", "recognition")]
-    rows, _ = compared_rows(runs)
+    rows, _, _ = compared_rows(runs)
     assert [row["run"] for row in rows] == ["r1", "r2", "r0", "r9", "s1", "s2", "s0", "s9"]
 
 
 def test_tasks_stand_in_tables_of_their_own(make: Maker) -> None:
     recognised = {"validation": {"base": text_score(0.3), "best": text_score(0.2)}, "test": {"base": text_score(0.4), "best": text_score(0.25)}}  # fmt: skip
-    rows, varied = compared_rows([make("layout", result=DONE), make("text", "recognition", result=recognised)])
+    rows, varied, _ = compared_rows([make("layout", result=DONE), make("text", "recognition", result=recognised)])
     of_text, of_layout = shown(compare_table.show_table, rows, varied).split("\nsegmentation: trainings\n")
     assert of_text.startswith("recognition: trainings\n")
     for label in ("val CER", "test CER", "test WER", "25.00 %"):
@@ -140,19 +140,19 @@ def test_tasks_stand_in_tables_of_their_own(make: Maker) -> None:
 def test_what_differs_between_tasks_by_itself_is_no_column_of_their_table(make: Maker) -> None:
     """All defaults of training differ between tasks: sixteen columns that say nothing, and leave no room for the figures."""
     changes = {"training": {"line_width": 4}}
-    _, varied = compared_rows([make("layout"), make("wide", changes=changes), make("text", "recognition")])
+    _, varied, _ = compared_rows([make("layout"), make("wide", changes=changes), make("text", "recognition")])
     assert varied == ["training.line_width"]
 
 
 def test_one_task_alone_has_no_columns_of_the_other(make: Maker) -> None:
-    rows, varied = compared_rows([make("a", result=DONE), make("b", result=DONE)])
+    rows, varied, _ = compared_rows([make("a", result=DONE), make("b", result=DONE)])
     head = shown(compare_table.show_table, rows, varied).splitlines()[0]
     assert "CER" not in head
     assert varied == []
 
 
 def test_settings_that_a_task_does_not_have_are_no_columns(make: Maker) -> None:
-    rows, varied = compared_rows([make("layout"), make("text", "recognition")])
+    rows, varied, _ = compared_rows([make("layout"), make("text", "recognition")])
     assert varied == []
     by_run = {row["run"]: row["settings"] for row in rows}
     assert "training.batch_size" not in by_run["layout"]
@@ -162,7 +162,7 @@ def test_settings_that_a_task_does_not_have_are_no_columns(make: Maker) -> None:
 
 def test_classes_that_differ_are_columns(make: Maker) -> None:
     changes = {"classes": {"lines": {"HeadingLine": "default"}}}
-    _, varied = compared_rows([make("a"), make("b", changes=changes), make("c", changes={"classes": {"lines": {"*": None}}})])  # fmt: skip
+    _, varied, _ = compared_rows([make("a"), make("b", changes=changes), make("c", changes={"classes": {"lines": {"*": None}}})])  # fmt: skip
     assert [key for key in varied if key.startswith("classes.lines")]
 
 

@@ -93,7 +93,7 @@ def test_an_accepted_leak_is_in_the_record_and_in_every_row(words: list[str], ca
     row = runs_table.row_of(run)
     assert row["leakage"] == ["near_text"]
     assert run_view.read(run.path, made.places.workspace).tags["htr_exp.leakage"] == "near_text"
-    rows, varied = compared_rows([run])
+    rows, varied, _ = compared_rows([run])
     status_table.show_status(console(), [row])
     assert "near_text" in capsys.readouterr().out
     compare_table.show_table(console(), rows, varied)
@@ -183,7 +183,7 @@ def test_unknown_training_data_stands_in_plan_and_tables(
     said = "base model's training data: unknown"
     run = planned()
     row = runs_table.row_of(run)
-    rows, varied = compared_rows([run])
+    rows, varied, _ = compared_rows([run])
     made = planned_run(words, "leakage.accept=[near_text]")
     for show in (
         lambda: status_table.show_status(console(), [row]),

@@ -1,0 +1,232 @@
+"""The files of a run folder: what each is called, and which are sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run's folder, which nothing else knows by name. Those of `RunFiles(Path())` are relative."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def experiment(self) -> Path:
+        return self.path / "experiment.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    @property
+    def split(self) -> Path:
+        return self.path / "split.json"
+
+    @property
+    def fingerprints(self) -> Path:
+        """What the run's model will have seen, to be recognised by runs that start from it."""
+        return self.path / "fingerprints.json"
+
+    @property
+    def commands(self) -> Path:
+        return self.path / "commands.sh"
+
+    @property
+    def page_archive(self) -> Path:
+        """The pages as kraken is given them, for `commands` (`pipeline.page_archive`)."""
+        return self.path / "pages.tar.gz"
+
+    @property
+    def template(self) -> Path:
+        return self.path / "predict.jinja"
+
+    @property
+    def classes(self) -> Path:
+        """Which number each class of a segmentation has, as kraken 7.1 reads it."""
+        return self.path / "classes.yaml"
+
+    @property
+    def uncommitted_diff(self) -> Path:
+        """The changes of the code since its commit."""
+        return self.path / "uncommitted.diff"
+
+    @property
+    def sealed(self) -> tuple[Path, ...]:
+        """The files that say what the run is; a run has those that it needs."""
+        return (
+            self.experiment, self.provenance, self.split, self.fingerprints, self.classes, self.commands, self.page_archive,
+            self.template, self.uncommitted_diff,
+        )  # fmt: skip
+
+    @property
+    def manifest(self) -> Path:
+        """The seals of these files; a folder that has it is a run."""
+        return self.path / "manifest.json"
+
+    @property
+    def results_manifest(self) -> Path:
+        """The seals of what the run made, once it has scores."""
+        return self.path / "results_manifest.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions"
+
+    def predictions_of(self, side: str) -> Path:
+        """What was predicted on one side of the split, beside the ground truth."""
+        return self.predictions / f"{side}.jsonl"
+
+    @property
+    def overlays(self) -> Path:
+        """Pictures of the worst pages of a segmentation."""
+        return self.predictions / "overlays"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.mlmodel"
+
+    @property
+    def training(self) -> Path:
+        """The folder of kraken's own files, while it trains."""
+        return self.path / "train"
+
+    @property
+    def live(self) -> Path:
+        """The folder of what changes, or holds on this machine alone."""
+        return self.path / "live"
+
+    @property
+    def state_file(self) -> Path:
+        return self.live / "state.json"
+
+    @property
+    def cancellation(self) -> Path:
+        """Who cancelled the run, and when; absent where nobody did."""
+        return self.live / "cancelled.json"
+
+    @property
+    def judgements(self) -> Path:
+        """How the run was judged each time that it was asked for with other words (`runs.judgements`)."""
+        return self.live / "judgements.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.live / "log.txt"
+
+    @property
+    def terminal(self) -> Path:
+        """What the run's process prints where several run side by side."""
+        return self.live / "terminal.txt"
+
+    @property
+    def tracking_marks(self) -> Path:
+        """What MLflow has of the run, store by store."""
+        return self.live / "tracking.json"
+
+    @property
+    def training_outcome(self) -> Path:
+        """How the training ended."""
+        return self.live / "training.json"
+
+    @property
+    def chosen_epoch(self) -> Path:
+        """The epoch that was chosen by its line F1, and the others that were scored."""
+        return self.live / "chosen.json"
+
+    @property
+    def candidates(self) -> Path:
+        """The folder of the models among which that epoch is chosen, until it is."""
+        return self.live / "candidates"
+
+    @property
+    def new_predictions(self) -> Path:
+        """The folder of predictions that are not examined yet."""
+        return self.live / "predicting"
+
+    @property
+    def temporary(self) -> Path:
+        """The folder of temporary files of a kraken in an image."""
+        return self.live / "tmp"
+
+    def page_list(self, side: str) -> Path:
+        """The staged pages of one side of the split, a path a line."""
+        return self.live / f"{side}.pages"
+
+    def compiled_list(self, side: str) -> Path:
+        """The compiled file of one side of the split, for kraken to read."""
+        return self.live / f"{side}.list"
+
+    @property
+    def held_out_pages(self) -> Path:
+        """The staged pages of validation and test together, a path a line."""
+        return self.live / "held-out.pages"
+
+    @property
+    def held_out_images(self) -> Path:
+        """The images of these pages, where they are predicted from the image alone."""
+        return self.live / "held-out.images"
+
+    @property
+    def data_path(self) -> Path:
+        """The path of the folder in which the images of all pages are."""
+        return self.live / "data.path"
+
+    @property
+    def base_model_path(self) -> Path:
+        """The path of the base model; empty where there is none."""
+        return self.live / "base_model.path"
+
+    @property
+    def segmentation_model_path(self) -> Path:
+        """The path of the model that finds the lines of an evaluation from end to end."""
+        return self.live / "segmentation_model.path"
+
+    @property
+    def places(self) -> Path:
+        """Where the data, the cache and the base model are on this machine, now."""
+        return self.live / "places.json"
+
+    @property
+    def signature(self) -> Path:
+        return self.live / "signature"
+
+    @property
+    def starts(self) -> Path:
+        return self.live / "starts.jsonl"
+
+    @property
+    def krakens(self) -> Path:
+        """One record for each start: the kraken that it found."""
+        return self.live / "krakens.jsonl"
+
+    @property
+    def sweeps(self) -> Path:
+        return self.live / "sweeps.jsonl"
+
+    @property
+    def submissions(self) -> Path:
+        """One record for each time the run was given to Slurm."""
+        return self.live / "jobs.jsonl"
+
+    @property
+    def requeues(self) -> Path:
+        """One record for each time a job of the run met its time limit and goes on in a new one."""
+        return self.live / "requeues.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        return self.live / "lock"
