@@ -11,7 +11,7 @@ import pytest
 
 import htr_exp
 from helpers.folders import CHECKOUT
-from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.run_files import RunFiles
 
 PACKAGE = Path(htr_exp.__file__).parent
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "htr_exp_sweep" / "__init__.py"
@@ -181,17 +181,16 @@ def texts_of(source: Path) -> Iterator[str]:
     return (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-def test_run_dir_alone_knows_the_files_of_a_run() -> None:
-    here = RunDir(Path())
-    properties = [name for name, value in vars(RunDir).items() if isinstance(value, property)]
-    values = [getattr(here, name) for name in properties if name not in ("key", "jobs")]
+def test_run_files_alone_know_the_files_of_a_run() -> None:
+    here = RunFiles(Path())
+    values = [getattr(here, name) for name, value in vars(RunFiles).items() if isinstance(value, property)]
     paths = [value for value in values if isinstance(value, Path)]
     files = {path.name for path in paths if path.suffix}
     assert len(files) > 20
     elsewhere = {
         f"{name_of(source)}: {text}"
         for source in SOURCES
-        if name_of(source) not in ("runs.run_dir", "kraken.commands_script")  # commands.sh makes files of its own
+        if name_of(source) not in ("runs.run_files", "kraken.commands_script")  # commands.sh makes files of its own
         for text in texts_of(source)
         if Path(text).name in files - {"segmentation_model.path"}  # which is a key of the configuration, too
     }
