@@ -32,6 +32,8 @@ from htr_exp.tracking import subprocesses
 LOOK_S = 10.0
 """Between two looks at submitted runs that are waited for."""
 
+LINES_LEFT_OUT = "{files}: lines that look like a secret are left out of uncommitted.diff; keep secrets in variables, not in files of the checkout"
+
 
 @dataclass(frozen=True)
 class StartRequest:
@@ -80,9 +82,12 @@ def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, 
     if not request.json:
         console.show_warnings(console.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
     command = ["htr-exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
-    ready = []
+    ready: list[Ready] = []
+    left_out: set[str] = set()
     for point in plans:
-        run, _ = write.write_run(point, command=command, again=point.experiment.again)
+        run, new = write.write_run(point, command=command, again=point.experiment.again)
+        if new and (files := run.facts()["code"].get("redacted")):
+            left_out |= {", ".join(files)}
         if request.sweep:
             run.join_sweep(request.sweep, request.words)
         ready.append(
@@ -90,6 +95,8 @@ def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, 
                 run, _lacking(point), point.experiment, point.places.cache, point.places.workspace, point.dataset_name
             )
         )
+    for names in sorted(left_out) if not request.json else ():
+        console.show_warnings(console.console(stderr=True), [LINES_LEFT_OUT.format(files=names)])
     code, values = _started(ready, request)
     of_runs = iter(values)
     return code, [_mean([next(of_runs) for _ in of_point]) for of_point in by_point]

@@ -21,6 +21,7 @@ from htr_exp.config.choices import PACKAGE, conf_dir
 from htr_exp.config.current_directory import CurrentDirectory
 from htr_exp.config.overrides import UNREADABLE, checked, first_line
 from htr_exp.config.places import kraken_file
+from htr_exp.config.recorded import values_with_secrets
 from htr_exp.config.schema import SECTIONS, Experiment, Slurm
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.problem import Problem
@@ -134,7 +135,8 @@ def resolve(config: DictConfig) -> Composed:
         values: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError("the experiment cannot run:", [first_line(error)]) from None
-    if unusable := [*_no_numbers("", values)]:
+    written = OmegaConf.to_container(config, resolve=False)
+    if unusable := [*_no_numbers("", values), *values_with_secrets(written, values)]:
         raise ConfigError("the experiment cannot run:", unusable)
     task = TASKS.get(values["task"]["name"])
     if task is not None and not task.learns_layout:

@@ -18,6 +18,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from htr_exp.config import kraken_words
 from htr_exp.config.choices import options
+from htr_exp.config.recorded import words_with_secrets
 from htr_exp.config.schema import CHOICES, SECTIONS, Experiment, experiment_of, tasks_with
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.problem import Problem
@@ -78,6 +79,8 @@ def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: 
             f"{typed.partition('=')[0][:80]}: it has a number of more than {MOST_DIGITS} digits" for typed in endless
         ]
         raise ConfigError("the command line cannot be used:", what)
+    if secret := words_with_secrets(overrides):
+        raise ConfigError("the command line cannot be used:", secret)
     for typed in overrides:
         word = _literal(typed, multirun=multirun)
         words.append(word)

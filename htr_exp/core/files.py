@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -48,17 +48,26 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     """
     content = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    aside = beside(path)
     try:
+        # 0o666 is what open() asks for: the umask, or the folder's default ACL, takes away what nobody else may do
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
         os.replace(aside, path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
+
+
+def beside(path: Path) -> Path:
+    """A hidden name that nobody uses, beside a file or folder that is to be made whole and then renamed.
+
+    `tempfile` makes such files, too, but for their owner alone; what is made under this name follows the umask.
+    """
+    return path.parent / f".{path.name}.{secrets.token_hex(6)}"
 
 
 def write_json(path: Path, value: Any) -> None:

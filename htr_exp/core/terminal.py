@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TextIO, cast
 
+from htr_exp.core.secrets import hidden
 from htr_exp.core.text import printable, printable_lines
 
 
@@ -24,10 +25,10 @@ def say(line: str = "", *, error: bool = False) -> None:
     """Print one line at once.
 
     Args:
-        line: what is said; what could steer the terminal is escaped, newlines too.
+        line: what is said; what could steer the terminal is escaped, newlines too, and secrets are left out.
         error: print to stderr.
     """
-    _write(f"{printable(line)}\n", error=error)
+    _write(f"{printable(hidden(line))}\n", error=error)
 
 
 def say_lines(text: str) -> None:

@@ -13,7 +13,6 @@ import io
 import os
 import posixpath
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from unicodedata import normalize
 from lxml import etree
 
 from htr_exp.core.errors import DatasetError
+from htr_exp.core.files import beside
 from htr_exp.core.task import Task
 from htr_exp.core.text import counted
 from htr_exp.groundtruth import line_rules, page_scan, text_checks, xml_for_kraken
@@ -324,7 +324,8 @@ def _write(sources: Sequence[_Source], changes: list[Change], task: Task, out: P
     """Write the copy aside, examine it, and give it its name."""
     out.parent.mkdir(parents=True, exist_ok=True)
     target = Path(os.path.realpath(out))
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.unfinished-"))
+    aside = beside(target)
+    aside.mkdir()
     try:
         names = _Names()
         pages = lines = 0
@@ -339,7 +340,6 @@ def _write(sources: Sequence[_Source], changes: list[Change], task: Task, out: P
         (aside / LIST).write_bytes(_table(changes))
         copy = examine_folders([aside], task=task)
         _prove(copy, pages, lines)
-        aside.chmod(0o755)  # mkdtemp lets nobody else in
         _settle(aside)
         os.replace(aside, target)
     except BaseException:

@@ -269,7 +269,8 @@ def shielded(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
         if (real := shutil.which(name, path=variables.get("PATH"))) is not None:
             text = f"#!/bin/sh\ntrap '' TERM USR2\nexec {shlex.quote(real)} \"$@\"\n"
             write_atomically(folder / name, text)
-            (folder / name).chmod(0o755)
+            mode = (folder / name).stat().st_mode
+            (folder / name).chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
     return {**variables, "PATH": f"{folder}{os.pathsep}{variables.get('PATH', '')}"}
 
 

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import platformdirs
 
 from htr_exp.config.places import kraken_file
 from htr_exp.core.errors import ModelError
+from htr_exp.core.files import beside
 from htr_exp.core.own_command import own_command
 from htr_exp.core.own_python import python_module
 from htr_exp.core.problem import Problem
@@ -107,7 +107,8 @@ def fetch(doi: str, file: str | None, *, timeout_s: float, put_in: Path | None =
     store = _store(doi)
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=store.parent, prefix=".fetch-"))
+        aside = beside(store)
+        aside.mkdir()
     except OSError as error:
         raise _failure(doi, file, f"{store.parent} cannot be written: {error.strerror}", put_in) from None
     try:

@@ -14,6 +14,7 @@ from htr_exp.core.errors import HtrExpError, KilledError, TrainingError, plainly
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
 from htr_exp.core.lock import STALE_S, LockLost
 from htr_exp.core.run_state import RunState
+from htr_exp.core.secrets import hidden
 from htr_exp.core.signals import Interrupted, Stop, asked_within
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 from htr_exp.kraken.process import was_killed
@@ -219,10 +220,10 @@ class _Job:
         """Run one of kraken's programs to its end; its exit code says little, so callers look at what it made."""
         last: list[str] = []
         with open(self._run.log, "a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(argv)}\n")
+            log.write(f"$ {hidden(' '.join(argv))}\n")
 
             def keep(line: str) -> None:
-                log.write(line + "\n")
+                log.write(hidden(line) + "\n")
                 last[:] = [*last[-20:], line.strip()] if line.strip() else last
 
             command = self._inputs.kraken.start(

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypedDict, cast
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now, write_json
+from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted
 from htr_exp.kraken.checkpoints import Checkpoints, EpochModels, checkpoints_of
@@ -268,7 +269,7 @@ class _Follower:
         training = self._inputs.training
         over: str | None = None
         with open(self._run.log, "a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(argv)}\n")
+            log.write(f"$ {hidden(' '.join(argv))}\n")
             command = self._inputs.kraken.start(
                 argv, threads=training.threads, on_line=self._said.put, folder=self._run.path
             )
@@ -296,7 +297,7 @@ class _Follower:
     def _take_in(self, log: Any) -> None:
         while not self._said.empty():
             line = self._said.get()
-            log.write(line + "\n")
+            log.write(hidden(line) + "\n")
             if line.strip():
                 self._last = [*self._last[-30:], line.strip()]
             if REPLACED.search(line):

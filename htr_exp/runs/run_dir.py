@@ -14,6 +14,7 @@ from htr_exp.core.errors import HtrExpError
 from htr_exp.core.files import append_jsonl, read_json, read_jsonl, utc_now, write_atomically, write_json, write_jsonl
 from htr_exp.core.lock import Held, Owner, confirm, locked, owner_of
 from htr_exp.core.run_state import RunState
+from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch, task_of
 from htr_exp.core.text import printable
 from htr_exp.kraken.record import KrakenRecord
@@ -136,7 +137,9 @@ class RunDir(RunFiles):
         Raises:
             OSError: the folder cannot be written.
         """
-        write_json(self.state_file, {"state": state, "reason": reason, "stage": stage, "since": utc_now()})
+        write_json(
+            self.state_file, {"state": state, "reason": reason and hidden(reason), "stage": stage, "since": utc_now()}
+        )
 
     def written_state(self) -> StateRecord:
         """The state as it was last written: queued before the first, failed where it cannot be read."""
@@ -210,13 +213,13 @@ class RunDir(RunFiles):
         append_jsonl(self.metrics, record)
 
     def note(self, text: str) -> None:
-        """Add a line of ours to the log, between kraken's.
+        """Add a line of ours to the log, between kraken's, without secrets.
 
         Raises:
             OSError: it cannot be written.
         """
         with open(self.log, "a", encoding="utf-8") as log:
-            log.write(f"# {utc_now()} {printable(text)}\n")
+            log.write(f"# {utc_now()} {printable(hidden(text))}\n")
 
     def result(self) -> Results | None:
         """The content of results.json, or None before there is one."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from htr_exp.core.secrets import LEFT_OUT, line_is_secret
 
 FOLDERS = ("htr_exp", "hydra_plugins", "conf")
 """Of a checkout: what a run depends on. Data, notebooks and papers that lie beside them are nobody's business."""
@@ -13,20 +14,6 @@ FOLDERS = ("htr_exp", "hydra_plugins", "conf")
 CODE = frozenset({".py", ".yaml", ".yml", ".jinja", ".sh"})
 LARGEST = 1_000_000
 """Bytes of a file that git does not know; a larger one is no code that somebody wrote."""
-
-LEFT_OUT = "[left out: this line looks like a secret]"
-
-_SECRET = re.compile(
-    r"""
-      [a-z][a-z0-9+.-]*://[^\s/:@'"]*:[^\s/@'"]+@                                # a password in an address
-    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
-    | \b(?:gh[pousr]_|github_pat_|glpat-|hf_|sk-|xox[abp]-)[A-Za-z0-9_-]{16,}    # tokens that say whose they are
-    | \bAKIA[0-9A-Z]{16}\b
-    | (?:password|passwd|passphrase|secret|token|api_?key|credentials?)\w*['"]?\s*(?:=|:(?!\s*(?:str|bytes|Any)\b))\s*
-      (?:['"][^'"\s]{6,}['"] | [^'"\s(){}\[\]$.,]{6,}\s*(?:\#.*)?$)              # a value written out beside such a name
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +49,7 @@ def uncommitted(folder: Path, git: Callable[..., str]) -> Uncommitted:
     for line in "".join(parts).splitlines(keepends=True):
         if line.startswith(("+++ ", "--- ")):
             file = line[4:].strip().partition("/")[2] if "/dev/null" not in line else file
-        elif line[:1] in "+- " and _SECRET.search(line[1:]):
+        elif line[:1] in "+- " and line_is_secret(line[1:]):
             redacted.append(file)
             line = f"{line[:1]}{LEFT_OUT}\n"
         lines.append(line)

@@ -136,6 +136,9 @@ def probe(path: Path) -> None:
             f"{path} is a symbolic link: remove it, or name the database that it leads to with --uri"
         )
     if not path.exists():
+        # SQLite would make it with mode 644 whatever the umask allows: a group could not write into the store that it shares
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         return
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as db:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core.own_command import own_command
+from htr_exp.core.secrets import hidden, without_password
 from htr_exp.runs.ownership import is_ours
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.seals import CHANGED
@@ -69,7 +70,7 @@ def unnamed_server(folder: Path) -> str | None:
     if kind != "server" or uri is None:
         return None
     named = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
-    return None if uri.rstrip("/") == named or is_ours(RunDir(folder)) else _without_password(uri)
+    return None if uri.rstrip("/") == named or is_ours(RunDir(folder)) else without_password(uri)
 
 
 def due(run_dirs: Iterable[Path], workspace: Path, *, servers: bool = True) -> list[Path]:
@@ -120,7 +121,7 @@ def sync_runs(
     stores = {store_uri(workspace, uri): there} if uri else _by_store(there, workspace)
     for target, folders in stores.items():
         if every_digest:
-            _refuse_changed(folders, found, _without_password(target), every_digest=True)
+            _refuse_changed(folders, found, without_password(target), every_digest=True)
             folders = [folder for folder in folders if folder not in found]
         _sync_store(target, folders, workspace, ask, found, progress)
     return [found[folder] for folder in run_dirs]
@@ -161,7 +162,7 @@ def _sync_store(
             _record(folders, marks, found, workspace, target, progress)
     except StoreTroubleError as trouble:
         for folder in folders:
-            found.setdefault(folder, Recorded(folder.name, "", False, str(trouble), _without_password(target)))
+            found.setdefault(folder, Recorded(folder.name, "", False, str(trouble), without_password(target)))
 
 
 def _skip_known(target: str, workspace: Path, marks: Mapping[Path, str], found: dict[Path, Recorded]) -> bool:
@@ -182,7 +183,7 @@ def _skip_known(target: str, workspace: Path, marks: Mapping[Path, str], found: 
             note = marked(folder, key)
             run_id, recorded = note.get("run_id", ""), note.get("fingerprint", "")
         if recorded == mark:
-            found[folder] = Recorded(folder.name, run_id, False, store=_without_password(target))
+            found[folder] = Recorded(folder.name, run_id, False, store=without_password(target))
     return all(folder in found for folder in marks)
 
 
@@ -195,7 +196,7 @@ def _record(
     progress: Say | None,
 ) -> None:
     writer: Writer | None = None
-    store = _without_password(target)
+    store = without_password(target)
     for number, folder in enumerate(folders, 1):
         if folder in found:
             continue
@@ -251,10 +252,6 @@ def _locked_run(folder: Path, progress: Say | None) -> contextlib.AbstractContex
     return written_alone(RunDir(folder).tracking_marks, wait=SERVER_SECONDS, say=progress)
 
 
-def _without_password(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", uri)
-
-
 def _reach(uri: str) -> None:
     """Make sure that a server answers, before MLflow is imported.
 
@@ -262,23 +259,23 @@ def _reach(uri: str) -> None:
         StoreTroubleError: it does not.
     """
     try:
-        with urllib.request.urlopen(f"{_without_password(uri)}/health", timeout=SERVER_SECONDS):  # noqa: S310 (sync calls it for http only)
+        with urllib.request.urlopen(f"{without_password(uri)}/health", timeout=SERVER_SECONDS):  # noqa: S310 (sync calls it for http only)
             pass
     except urllib.error.HTTPError:
         pass  # it answers; whether it lets us in, MLflow finds out
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise StoreTroubleError(
-            f"the tracking server {_without_password(uri)} does not answer ({reason}): start it or correct tracking.uri; "
+            f"the tracking server {without_password(uri)} does not answer ({reason}): start it or correct tracking.uri; "
             "the run folders lack nothing, `htr-exp sync` records them"
         ) from error
 
 
 def _in_words(error: Exception, uri: str) -> str:
     """What MLflow's error means and what to do."""
-    text = _without_password(" ".join(str(error).split()))
+    text = hidden(" ".join(str(error).split()))
     database = tracking_store.database(uri)
-    uri = _without_password(uri)
+    uri = without_password(uri)
     if "out-of-date database schema" in text or "Can't locate revision" in text:
         return (
             f"{uri} was written by another version of MLflow: use that version, or `mlflow db upgrade {uri}` if it is "

@@ -21,6 +21,7 @@ from typing import Any
 
 from htr_exp.core import files, machine
 from htr_exp.core.own_command import own_command
+from htr_exp.core.secrets import without_password
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view, store
 from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
@@ -257,7 +258,7 @@ def marks_key(uri: str, workspace: Path) -> str:
     """The name of a store in the marks of a run folder."""
     if store.database(uri):
         return "embedded" if uri == store_uri(workspace) else uri
-    return re.sub(r"//[^/@]*@", "//", uri)  # no password in a run folder
+    return without_password(uri)  # no password in a run folder
 
 
 def marked(folder: Path, key: str) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warn
 from htr_exp.config.schema import Tracking
 from htr_exp.core.lock import owner_of
 from htr_exp.core.program import NoAnswer
+from htr_exp.core.secrets import without_password
 from htr_exp.core.text import counted
 from htr_exp.tracking import store
 
@@ -45,7 +46,7 @@ def _server(uri: str | None) -> Finding:
     if not uri or not uri.startswith(("http://", "https://")):
         found = f"tracking.uri={uri} is no address of a server" if uri else "it has no address"
         return error(name, found, "give it: tracking.uri=http://HOST:PORT")
-    shown = re.sub(r"//[^/@]*@", "//", uri).rstrip("/")
+    shown = without_password(uri).rstrip("/")
     began = time.monotonic()
     lost = "runs work without it, and `sync` records them later; start it, or correct tracking.uri"
     try:

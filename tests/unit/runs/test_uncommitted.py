@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from htr_exp.core.secrets import LEFT_OUT
 from htr_exp.runs import provenance
-from htr_exp.runs.uncommitted import LEFT_OUT
 
 
 def git(folder: Path, *words: str) -> None:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from htr_exp.core.files import append_jsonl, write_atomically, write_json
+
+
+@pytest.fixture(params=[0o077, 0o027, 0o022, 0o002], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_files_and_folders_follow_the_umask(umask: int, tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "inner" / "file.json"
+    write_json(file, {})
+    append_jsonl(tmp_path / "more.jsonl", {})
+    assert mode(file) == mode(tmp_path / "more.jsonl") == 0o666 & ~umask
+    assert mode(file.parent) == mode(file.parent.parent) == 0o777 & ~umask
+
+
+def test_what_is_replaced_follows_it_too(umask: int, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("old")
+    file.chmod(0o644)
+    write_atomically(file, "new")
+    assert (file.read_text(), mode(file)) == ("new", 0o666 & ~umask)
+
+
+def test_the_group_of_a_shared_folder_is_kept(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2775)
+    write_atomically(tmp_path / "folder" / "file", "")
+    assert stat.S_ISGID & (tmp_path / "folder").stat().st_mode
+    assert (tmp_path / "folder" / "file").stat().st_gid == tmp_path.stat().st_gid
+
+
+def test_the_umask_of_the_process_is_never_changed_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it means setting it, and what another thread makes meanwhile would be open to everybody."""
+
+    def changed(_: int) -> int:
+        raise AssertionError("os.umask was called")
+
+    monkeypatch.setattr(os, "umask", changed)
+    threads = [
+        threading.Thread(target=write_atomically, args=(tmp_path / str(number % 3), "x")) for number in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2"]
