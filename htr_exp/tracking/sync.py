@@ -16,9 +16,11 @@ from typing import Any
 
 from htr_exp.core.own_command import own_command
 from htr_exp.core.secrets import hidden, without_password
+from htr_exp.core.text import joined
 from htr_exp.runs.ownership import is_ours
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.seals import CHANGED
+from htr_exp.runs.selection import runs_in
 from htr_exp.tracking import run_view
 from htr_exp.tracking import store as tracking_store
 from htr_exp.tracking.store import (
@@ -112,7 +114,7 @@ def sync_runs(
         every_digest: check every sealed file by its digest first, also of runs that are recorded as they are.
         progress: called with one sentence for each run that is recorded, and before a wait.
     """
-    found: dict[Path, Recorded] = {}
+    found = {folder: Recorded(folder.name, "", False, said) for folder, said in _copies(run_dirs).items()}
     if not uri:
         for folder in run_dirs:
             if server := unnamed_server(folder):
@@ -125,6 +127,25 @@ def sync_runs(
             folders = [folder for folder in folders if folder not in found]
         _sync_store(target, folders, workspace, ask, found, progress)
     return [found[folder] for folder in run_dirs]
+
+
+def _copies(folders: Sequence[Path]) -> dict[Path, str]:
+    """What is said of folders of one and the same run, which would record themselves over each other: only the original may."""
+    alike: dict[str, list[RunDir]] = {}
+    for parent in dict.fromkeys(folder.parent for folder in folders):
+        for run in runs_in(parent):
+            alike.setdefault(str(run.facts()["run"].get("uuid")), []).append(run)
+    said: dict[Path, str] = {}
+    for runs in alike.values():
+        ours = [run for run in runs if is_ours(run)]
+        for run in runs if len(runs) > 1 else ():
+            if run.path in folders and ours != [run]:
+                names = joined([other.name for other in runs if other is not run])
+                said[run.path] = (
+                    f"{run.name}: {names} in the same folder is the same run, copied. MLflow has one record of a run, so this folder is "
+                    "not recorded. Move the copy to another workspace"
+                )
+    return said
 
 
 def _not_sent(folder: Path, server: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from helpers.recorded_runs import EPOCHS, client_of, dump, epoch_line, make_run, only
 from htr_exp.core import files
+from htr_exp.runs.ownership import sign
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import store
 from htr_exp.tracking.sync import sync_runs
@@ -210,3 +212,20 @@ def test_a_run_of_which_a_file_was_changed_is_not_recorded(place: Path) -> None:
     assert [one.problem for one in sync_runs([hidden], workspace=place)] == [None]
     (recorded,) = sync_runs([hidden], workspace=place, every_digest=True)
     assert "changed since it was written: best.mlmodel;" in str(recorded.problem)
+
+
+def test_of_a_run_and_its_copy_none_is_recorded_over_the_other(place: Path) -> None:
+    folder = make_run(place)
+    copy = Path(shutil.copytree(folder, folder.with_name("odalricus-again-0a1b2c3d")))
+    for recorded in sync_runs([folder, copy], workspace=place):  # nobody says which is the original
+        assert recorded.problem is not None
+        assert "in the same folder is the same run, copied" in recorded.problem
+    sign(RunDir(folder))
+    first, second = sync_runs([folder, copy], workspace=place)
+    assert (first.problem, first.changed) == (None, True)
+    assert second.problem == (
+        f"{copy.name}: {folder.name} in the same folder is the same run, copied. MLflow has one record of a run, so this folder "
+        "is not recorded. Move the copy to another workspace"
+    )
+    (run,) = client_of(place).search_runs(["1"])
+    assert run.info.run_name == folder.name
