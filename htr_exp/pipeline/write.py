@@ -86,7 +86,11 @@ def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, b
     _place(run, plan)
     run.write_state(RunState.QUEUED)
     run.seal({**_sealed(plan, run, command), run.page_archive.name: _page_archive(plan, run)})
-    ownership.sign(run)
+    try:
+        ownership.sign(run)
+    except OSError:  # the same command writes the folder again once there is room
+        run.manifest.unlink(missing_ok=True)
+        raise
     return run, True
 
 
