@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from htr_exp.audit.memory_estimate import workers_within
 from htr_exp.config.schema import Experiment, experiment_of
@@ -24,7 +25,7 @@ from htr_exp.kraken import runtime
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.runs.records import PageRecord, PlacesRecord, Provenance, SplitRecord
-from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.seals import CHANGED
 from htr_exp.splits.split import NAMES
 
@@ -44,8 +45,11 @@ class RunInputs:
     def experiment(self) -> Experiment:
         """The configuration."""
         keys = experiment_of(task_of(self.facts["run"]["task"]))
-        values = OmegaConf.merge(keys, OmegaConf.load(self.run.experiment))
-        return OmegaConf.to_object(values)  # type: ignore[return-value]
+        values = self.run.configuration()
+        try:
+            return OmegaConf.to_object(OmegaConf.merge(keys, values))  # type: ignore[return-value]
+        except OmegaConfBaseException as error:
+            raise BrokenRunError(self.run, self.run.experiment, str(error).partition("\n")[0]) from None
 
     @cached_property
     def facts(self) -> Provenance:
@@ -55,13 +59,22 @@ class RunInputs:
     @cached_property
     def places(self) -> PlacesRecord:
         """Where everything is on this machine."""
-        values: PlacesRecord = read_json(self.run.places)
+        values: PlacesRecord = self._record(self.run.places)
         return values
 
     @cached_property
     def split(self) -> SplitRecord:
         """split.json."""
-        values: SplitRecord = read_json(self.run.split)
+        values: SplitRecord = self._record(self.run.split)
+        return values
+
+    def _record(self, file: Path) -> Any:
+        try:
+            values = read_json(file)
+        except (OSError, ValueError) as error:
+            raise BrokenRunError(self.run, file, error) from None
+        if not isinstance(values, dict):
+            raise BrokenRunError(self.run, file, "it has no keys")
         return values
 
     @cached_property

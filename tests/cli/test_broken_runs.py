@@ -8,6 +8,7 @@ import pytest
 
 from helpers.in_process import Call, in_process
 from helpers.recorded_runs import make_run, tracked
+from htr_exp.core.run_state import RunState
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import subprocesses
 
@@ -81,3 +82,15 @@ def test_a_file_that_holds_nothing_is_as_good_as_missing(call: Call, workspace: 
             assert "good-0a1b2c3d" in runs, content
             if name != "manifest.json" or content is not None:  # a folder without it is no run
                 assert "broken-0a1b2c3d" in runs, content
+
+
+@pytest.mark.parametrize("name", ["experiment.yaml", "provenance.json", "split.json", "live/places.json"])
+def test_a_damaged_run_that_is_resumed_is_refused_in_words(call: Call, workspace: Path, name: str) -> None:
+    broken = made(workspace, "broken")
+    broken.write_state(RunState.INTERRUPTED)
+    for content in (*ODD, "training: 3", '{"training": {"epochs": "many"}}'):
+        damage(broken.path / name, content)
+        broken.seal({})  # by somebody who knows how
+        said = call("resume", "broken", "--trust")
+        assert (said.code, "Traceback" in said.err) == (2, False), (content, said.err)
+        assert str(broken.path) in said.err, content
