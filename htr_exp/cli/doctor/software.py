@@ -183,7 +183,7 @@ def _extra(extra: str, what: str, needs: list[Requirement], *, is_needed: bool) 
     ]
     name = f"extra {extra}"
     remedy = f"`{sys.executable} -m pip install 'htr-exp[{extra}]'`"
-    if len(absent) == len(needs):
+    if extra in absent:  # the package that it is called after; others may be here for their own sake
         found = f"is not installed ({what})"
         return warning(name, found, remedy) if is_needed else note(name, found, remedy)
     if absent or other:

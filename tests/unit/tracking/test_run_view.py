@@ -73,7 +73,7 @@ def test_what_slurm_adds_is_shown(place: Path) -> None:
     folder = make_run(place)
     slurm = {"partition": "publicgpu", "time_min": 600}
     for job in ("41_3", "57"):
-        files.append_jsonl(folder / "live/jobs.jsonl", {"job": job, "slurm": slurm})
+        files.append_jsonl(folder / "live/jobs.jsonl", {"job": job, "time": "2026-03-01T09:59:00Z", "slurm": slurm})
     files.append_jsonl(folder / "live/requeues.jsonl", {"job": "41_3"})
     (folder / "live/starts.jsonl").unlink()
     for number, node in enumerate(["gpu-2", "gpu-2", "gpu-5"]):
