@@ -1,4 +1,4 @@
-"""Whether this account wrote a run folder itself: only then may the folder say what is started, loaded and spoken to.
+"""Whether this account wrote a folder itself: only then may a run say what is started, loaded and spoken to, and jobs import code.
 
 Seals find accidents. They do not say who wrote a folder: whoever writes one can seal it. So a run that we write gets a
 signature with a key that only this account can read. It holds for the folder itself: a copy is another folder, and so is
@@ -31,17 +31,39 @@ def sign(run: RunDir) -> None:
     Raises:
         OSError: the run folder cannot be written.
     """
-    if (key := _key()) is not None:
-        write_atomically(run.signature, f"{_signature(run, key)}\n")
+    sign_folder(run.path, sha256_file(run.manifest), run.signature)
 
 
 def is_ours(run: RunDir) -> bool:
     """Whether this account wrote the run folder here, or has accepted it, and nobody else owns it."""
+    try:
+        return is_our_folder(run.path, sha256_file(run.manifest), run.signature)
+    except OSError:
+        return False
+
+
+def sign_folder(folder: Path, content: str, signature: Path) -> None:
+    """Mark a folder as written by this account; without a place for its key nothing is marked.
+
+    Args:
+        folder: it may be renamed afterwards.
+        content: a digest of what it holds.
+        signature: the file that is written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if (key := _key()) is not None:
+        write_atomically(signature, f"{_signature(folder, content, key)}\n")
+
+
+def is_our_folder(folder: Path, content: str, signature: Path) -> bool:
+    """Whether `sign_folder` marked this very folder, by this account, and nobody else owns it."""
     key = _key(make=False)
     try:
-        if key is None or run.path.stat().st_uid != os.geteuid():
+        if key is None or folder.stat().st_uid != os.geteuid():
             return False
-        return hmac.compare_digest(run.signature.read_text("ascii").strip(), _signature(run, key))
+        return hmac.compare_digest(signature.read_text("ascii").strip(), _signature(folder, content, key))
     except (OSError, ValueError):
         return False
 
@@ -54,9 +76,9 @@ def not_ours(run: RunDir) -> str:
     )
 
 
-def _signature(run: RunDir, key: bytes) -> str:
+def _signature(folder: Path, content: str, key: bytes) -> str:
     # The inode tells the folder from its copies: it is the same on all nodes, and after the folder was moved.
-    said = f"{run.path.stat().st_ino} {sha256_file(run.manifest)}"
+    said = f"{folder.stat().st_ino} {content}"
     return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()
 
 

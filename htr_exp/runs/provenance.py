@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import secrets
 import shutil
 import socket
 import sys
@@ -18,6 +19,7 @@ from htr_exp.core.files import digest_json, read_jsonl, sha256_file
 from htr_exp.core.lock import made_once
 from htr_exp.core.machine import driver, gpus
 from htr_exp.core.program import NoAnswer, ask
+from htr_exp.runs.ownership import is_our_folder, sign_folder
 from htr_exp.runs.records import CodeRecord, Environment, MachineRecord, SoftwareRecord
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.uncommitted import Uncommitted, uncommitted
@@ -30,6 +32,8 @@ GIT_TIMEOUT_S = 60.0
 """How long git may take to say what was changed in a checkout."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
+SIGNATURE = "signature"
+"""The file in a kept folder of code that says that this account wrote it."""
 
 
 @functools.cache
@@ -41,45 +45,31 @@ def code_digest() -> str:
 def keep_code(cache: Path) -> Path:
     """Copy the package's source into a folder, named by its content, that jobs import it from.
 
-    A job that waits for hours then runs what was submitted, whatever was edited or updated since.
+    A job that waits for hours then runs what was submitted, whatever was edited or updated since. Jobs may be importing from
+    a folder of this name, so it is never changed. One that this account did not write is left alone, and not used: a
+    workspace may come from somebody else.
 
     Raises:
         OSError: the cache cannot be written.
     """
-    folder = cache / "code" / code_digest()[:16]
+    digest = code_digest()
+    folder = cache / "code" / digest[:16]
+    for kept in sorted(folder.parent.glob(f"{folder.name}*")):
+        if is_our_folder(kept, digest, kept / SIGNATURE):
+            return kept
+    if os.path.lexists(folder):
+        folder = folder.with_name(f"{folder.name}-{secrets.token_hex(4)}")
 
     def copy(aside: Path) -> None:
         for path in PACKAGE.rglob("*.py"):
             target = aside / PACKAGE.name / path.relative_to(PACKAGE)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        sign_folder(aside, digest, aside / SIGNATURE)
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made_once(folder, copy, is_there=_is_our_code)
+    made_once(folder, copy)
     return folder
-
-
-def _is_our_code(folder: Path) -> bool:
-    """Whether a folder holds this package's source and nothing else that Python would import; another one is removed.
-
-    A workspace may come from somebody else, with a folder of this name in it.
-    """
-    if folder.is_symlink():
-        folder.unlink()
-    for compiled in [*folder.rglob("__pycache__")]:  # bytecode is believed whatever source it was made of
-        shutil.rmtree(compiled)
-    found = {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        if path.is_symlink() or not path.is_dir()
-    }
-    ours = {f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}": path for path in PACKAGE.rglob("*.py")}
-    same = found.keys() == ours.keys() and not any(path.is_symlink() for path in found.values())
-    if same and all(sha256_file(found[name]) == sha256_file(path) for name, path in ours.items()):
-        return True
-    if folder.exists():
-        shutil.rmtree(folder)
-    return False
 
 
 def code() -> tuple[CodeRecord, str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,28 @@ def test_the_code_is_kept_by_content_and_runs_from_where_it_is_kept(tmp_path: Pa
         env={"PYTHONPATH": str(kept)}, cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout.split() == [str(kept / "htr_exp"), provenance.code_digest()]
+
+
+def test_the_code_of_jobs_is_never_changed_while_they_import_it(tmp_path: Path) -> None:
+    kept = provenance.keep_code(tmp_path)
+    compiled = kept / "htr_exp" / "core" / "__pycache__" / "files.cpython-311.pyc"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"as a job that runs writes it")
+    before = {path: path.stat().st_mtime_ns for path in [kept, *kept.rglob("*")]}
+    assert provenance.keep_code(tmp_path) == kept
+    assert {path: path.stat().st_mtime_ns for path in [kept, *kept.rglob("*")]} == before
+
+
+def test_code_of_somebody_else_is_not_what_jobs_import(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    shutil.copytree(provenance.keep_code(tmp_path), theirs / "code" / provenance.code_digest()[:16])
+    kept = provenance.keep_code(theirs)
+    assert kept != theirs / "code" / provenance.code_digest()[:16]
+    assert provenance.keep_code(theirs) == kept
+    (tmp_path / "linked" / "code").mkdir(parents=True)
+    link = tmp_path / "linked" / "code" / provenance.code_digest()[:16]
+    link.symlink_to(tmp_path / "nowhere")
+    assert provenance.keep_code(tmp_path / "linked") != link
 
 
 def test_the_digest_of_the_code_is_of_names_and_contents(tmp_path: Path) -> None:
