@@ -12,7 +12,6 @@ import htr_exp as package
 from fakes.scenario import weights
 from helpers.cluster import Cluster
 from helpers.command_line import CommandLine
-from helpers.fake_kraken import Scenario
 from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
@@ -41,12 +40,12 @@ def fill(workspace: Path) -> Fill:
 
 
 @pytest.fixture
-def scripted(workspace: Path, fake_kraken: Path, scenario: Scenario) -> Scenario:
-    """A kraken that plays, without a word of the command line: by a conf/ in the current directory."""
-    mine = workspace / "conf" / "runtime" / "host.yaml"
+def scripted(tmp_path: Path, fake_kraken: Path) -> tuple[str, str]:
+    """A kraken that plays: words that name a config folder of one's own, which alone may name a program."""
+    mine = tmp_path / "mine" / "runtime" / "host.yaml"
     mine.parent.mkdir(parents=True)
-    mine.write_text(f"# The kraken of this folder.\nkind: host\nketos: {fake_kraken}\nkraken: 7.1.1\n")
-    return scenario
+    mine.write_text(f"# My kraken.\nkind: host\nketos: {fake_kraken}\nkraken: 7.1.1\n")
+    return "--config-dir", str(tmp_path / "mine")
 
 
 def only_run(folder: Path) -> RunDir:
@@ -60,10 +59,10 @@ def done(run: RunDir) -> None:
 
 
 def test_the_guides_first_command_trains_on_this_machine(
-    htr_exp: CommandLine, cluster: Cluster, workspace: Path, fill: Fill, scripted: Scenario
+    htr_exp: CommandLine, cluster: Cluster, workspace: Path, fill: Fill, scripted: tuple[str, str]
 ) -> None:
     fill("ground_truth", "models", weights(accuracy=0.5))
-    said = htr_exp(*TRAIN)
+    said = htr_exp(*TRAIN, *scripted)
     assert said.code == 0, said.stderr
     run = only_run(workspace / "runs")
     assert run.name.startswith("odalricus-tridis-")
@@ -72,15 +71,15 @@ def test_the_guides_first_command_trains_on_this_machine(
 
 
 def test_the_guides_second_command_trains_on_the_cluster_in_the_guides_folders(
-    htr_exp: CommandLine, cluster: Cluster, workspace: Path, fill: Fill, scripted: Scenario
+    htr_exp: CommandLine, cluster: Cluster, workspace: Path, fill: Fill, scripted: tuple[str, str]
 ) -> None:
     fill("Ground_Truth", "Model_de_base", weights(accuracy=0.5))
-    said = htr_exp(*ON_SLURM)
+    said = htr_exp(*ON_SLURM, *scripted)
     assert said.code == 0, said.stderr
     run = only_run(workspace / "Repertoire_model_finetune")
     done(run)
     assert {path.name for path in workspace.iterdir()} - {"mlflow.db", "mlartifacts"} == {
-        "conf", "Ground_Truth", "Model_de_base", "GT_compile", "Repertoire_model_finetune",
+        "Ground_Truth", "Model_de_base", "GT_compile", "Repertoire_model_finetune",
     }  # fmt: skip
     (row,) = htr_exp("status", "site=unistra", "--json").json
     assert (row["run"], row["state"], row["jobs"]) == (run.name, "done", [run.jobs[0]["job"]])
