@@ -40,6 +40,8 @@ def test_everything_of_a_run_follows_the_umask(
     names = {path.name for path in modes}
     assert {"experiment.yaml", "log.txt", "best.mlmodel", "results.json", "mlflow.db", "fixed"} <= names
     assert {str(path): oct(mode) for path, mode in modes.items() if mode & never} == {}
+    key = Path("home/XDG_DATA_HOME/htr_exp")  # of this account's signatures: nobody else ever reads it
+    assert {oct(modes.pop(path) & 0o077) for path in (key, key / "signing.key")} == {"0o0"}
     assert {str(path): oct(mode) for path, mode in modes.items() if mode & always != always} == {}
 
 
