@@ -35,6 +35,12 @@ _OF_REGIONS = {
 _OF_BOTH = {
     "too_many_points": f"with more than {MOST_POINTS:,} points in a polygon or baseline, or one with more than {MOST_CROSSING} that crosses itself"
 }
+_OF_PARTS = (
+    (("line", "lines"), _OF_LINES),
+    (("region", "regions"), _OF_REGIONS),
+    (("line or region", "lines or regions"), _OF_BOTH),
+)
+"""What the messages are about: one of it, several of it."""
 _OF_FILES = {
     "byte_order_mark": "it begins with a byte order mark",
     "doctype": "it has a DOCTYPE, which is not looked up",
@@ -45,15 +51,9 @@ def note(code: str, ids: Sequence[str]) -> str:
     """Say what is odd about some lines or regions of a file, or about the file."""
     if code in _OF_FILES:
         return _OF_FILES[code]
-    if code in _OF_BOTH:
-        what, said = "line or region", _OF_BOTH[code]
-    else:
-        what, said = ("region", _OF_REGIONS[code]) if code in _OF_REGIONS else ("line", _OF_LINES[code])
+    nouns, said = next((nouns, of[code]) for nouns, of in _OF_PARTS if code in of)
     named = next((one for one in ids if one), "")
-    return (
-        f"{counted(len(ids), what, what.replace('line or region', 'lines or regions') if code in _OF_BOTH else None)} {said}"
-        + (f" (first: {shown(named)})" if named else "")
-    )
+    return f"{counted(len(ids), *nouns)} {said}" + (f" (first: {shown(named)})" if named else "")
 
 
 def doubts(sheet: PageFile, image_name: str, seen: ImageFacts) -> Iterator[tuple[str, str]]:
