@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -16,7 +16,7 @@ from htr_exp.config.schema import Experiment, experiment_of
 from htr_exp.core import machine
 from htr_exp.core.errors import ChangedError, DatasetError, ModelError, RuntimeUnavailableError, TrainingError
 from htr_exp.core.file_cache import Stamp, stamp_of, user_cache
-from htr_exp.core.files import digest_json, read_json, read_jsonl, sha256_file
+from htr_exp.core.files import digest_json, read_jsonl, sha256_file
 from htr_exp.core.known_files import KnownFiles
 from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more
@@ -59,22 +59,13 @@ class RunInputs:
     @cached_property
     def places(self) -> PlacesRecord:
         """Where everything is on this machine."""
-        values: PlacesRecord = self._record(self.run.places)
+        values: PlacesRecord = self.run.needed(self.run.places)
         return values
 
     @cached_property
     def split(self) -> SplitRecord:
         """split.json."""
-        values: SplitRecord = self._record(self.run.split)
-        return values
-
-    def _record(self, file: Path) -> Any:
-        try:
-            values = read_json(file)
-        except (OSError, ValueError) as error:
-            raise BrokenRunError(self.run, file, error) from None
-        if not isinstance(values, dict):
-            raise BrokenRunError(self.run, file, "it has no keys")
+        values: SplitRecord = self.run.needed(self.run.split)
         return values
 
     @cached_property

@@ -25,6 +25,8 @@ from htr_exp.runs.run_files import RunFiles
 OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage", "conventions")
 """Records in provenance.json that a run may be without."""
 
+NO_KEYS = "it has no keys"
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
 
 
@@ -103,7 +105,21 @@ class RunDir(RunFiles):
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise BrokenRunError(self, self.experiment, error) from None
         if not isinstance(values, dict):
-            raise BrokenRunError(self, self.experiment, "it has no keys")
+            raise BrokenRunError(self, self.experiment, NO_KEYS)
+        return values
+
+    def needed(self, file: Path) -> Any:
+        """The keys and values of a JSON file of the folder that the run cannot do without.
+
+        Raises:
+            BrokenRunError: it cannot be read, or has no keys.
+        """
+        try:
+            values = read_json(file)
+        except (OSError, ValueError) as error:
+            raise BrokenRunError(self, file, error) from None
+        if not isinstance(values, dict):
+            raise BrokenRunError(self, file, NO_KEYS)
         return values
 
     def facts(self) -> Provenance:
@@ -112,8 +128,8 @@ class RunDir(RunFiles):
         Raises:
             BrokenRunError: it cannot be read, or does not say what the run is.
         """
+        values: Provenance = self.needed(self.provenance)
         try:
-            values: Provenance = read_json(self.provenance)
             _ = (
                 values["run"]["key"],
                 task_of(values["run"]["task"]),
@@ -123,7 +139,7 @@ class RunDir(RunFiles):
             damaged = [key for key in OPTIONAL_FACTS if not isinstance(values.get(key) or {}, dict)]
             if damaged:
                 raise ValueError(f"{damaged[0]} is no record")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise BrokenRunError(self, self.provenance, error) from None
         return values
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from htr_exp.core.files import append_jsonl, read_jsonl
 from htr_exp.core.lock import locked
@@ -66,7 +66,7 @@ class Scorings:
     trained on and scored again counts twice.
     """
 
-    def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, lines: Iterable[Scoring]) -> None:
         self._known: set[tuple[str, str, str]] = set()
         self._of: dict[tuple[str, str], list[str]] = {}  # task and test digest -> run of each scoring
         self._pages: dict[tuple[str, str], dict[str, str]] = {}
@@ -74,15 +74,14 @@ class Scorings:
         self._first: dict[tuple[str, str], str] = {}  # the name of the run that was scored first
         self._overlaps: dict[tuple[str, str], int] | None = None
         for line in lines:
-            if isinstance(line, dict) and {"run", "uuid", "task", "test_digest", "weights"} <= line.keys():
-                self.add(line)  # type: ignore[arg-type]
+            self.add(line)
 
     @classmethod
     def of_runs(cls, runs: Path) -> Scorings:
         """The scorings that the file in a folder of runs names; of a file that cannot be read none."""
         try:
-            return cls(read_jsonl(ledger_of(runs)))
-        except (OSError, ValueError):
+            return cls(read_jsonl(ledger_of(runs), *_Scoring.__required_keys__))
+        except OSError:
             return cls([])
 
     def add(self, line: Scoring) -> bool:
