@@ -44,13 +44,13 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
     Raises:
         ConfigError: some name means no run, or several; all such names at once.
     """
-    from htr_exp.runs.selection import named, readable
+    from htr_exp.runs.selection import named_among, readable
 
     folder = places_named(args).runs
     names = run_names(args)
     runs, refused = readable(folder)
     if not names:
-        for said in refused:
+        for said in refused.values():
             say(f"warning: {said}", error=True)
         return runs
     of_sweep: dict[str, list[RunDir]] = {}
@@ -61,7 +61,7 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
     unknown: list[str] = []
     for name in names:
         try:
-            for run in of_sweep.get(name) or [named(folder, name)]:
+            for run in of_sweep.get(name) or [named_among(runs, refused, folder, name)]:
                 chosen[run.path] = run
         except ConfigError as error:
             unknown.append(str(error))

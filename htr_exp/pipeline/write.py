@@ -38,7 +38,7 @@ from htr_exp.splits.split import NAMES
 
 def find(plan: Plan) -> RunDir | None:
     """The newest run of the plan's key, or None."""
-    same = [run for run in runs_in(plan.places.runs) if f"-{plan.key[:8]}" in run.name and run.key == plan.key]
+    same = [run for run in runs_in(plan.places.runs, f"-{plan.key[:8]}") if run.key == plan.key]
     return max(same, key=lambda run: run.manifest.stat().st_mtime_ns, default=None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from htr_exp.runs.run_dir import RunDir
 
-REFUSED = "{folder}: it holds symbolic links or special files ({names}), so nothing in it is read. Put the files themselves there, or remove the folder"
+FOREIGN = "{folder}: it holds symbolic links or special files ({names}), so nothing in it is read. Put the files themselves there, or remove the folder"
 """What is said of such a folder, wherever it is met."""
 
 

@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from htr_exp.core.errors import ConfigError
-from htr_exp.runs.foreign_files import REFUSED, foreign_files
+from htr_exp.runs.foreign_files import FOREIGN, foreign_files
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 
 
-def runs_in(folder: Path) -> list[RunDir]:
-    """The runs of a workspace that can be read, in the order of their names."""
-    return readable(folder)[0]
+def runs_in(folder: Path, part: str = "") -> list[RunDir]:
+    """The runs of a workspace that can be read, in the order of their names.
+
+    Args:
+        folder: of the workspace's runs.
+        part: what their names hold; other folders are not looked into.
+    """
+    return readable(folder, part)[0]
 
 
-def readable(folder: Path) -> tuple[list[RunDir], list[str]]:
-    """The runs of a workspace that can be read, and what is said of the others."""
+def readable(folder: Path, part: str = "") -> tuple[list[RunDir], dict[str, str]]:
+    """The runs of a workspace that can be read, and what is said of the others, by the names of their folders."""
     try:
-        found = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
+        found = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir() and part in entry.name)
     except FileNotFoundError:
-        return [], []
-    runs, refused = [], []
+        return [], {}
+    runs: list[RunDir] = []
+    refused: dict[str, str] = {}
     for run in map(RunDir, map(Path, found)):
-        if names := foreign_files(run):
-            refused.append(REFUSED.format(folder=run.path, names=", ".join(names)))
+        if said := _refused(run):
+            refused[run.name] = said
         elif run.manifest.exists():
-            try:
-                run.facts()
-                runs.append(run)
-            except BrokenRunError as broken:
-                refused.append(str(broken))
+            runs.append(run)
     return runs, refused
+
+
+def _refused(run: RunDir) -> str:
+    """Why nothing is taken from a run folder; "" where something may be, or where it is no run."""
+    if names := foreign_files(run):
+        return FOREIGN.format(folder=run.path, names=", ".join(names))
+    if run.manifest.exists():
+        try:
+            run.facts()
+        except BrokenRunError as broken:
+            return str(broken)
+    return ""
 
 
 def named(folder: Path, name: str) -> RunDir:
@@ -40,20 +55,25 @@ def named(folder: Path, name: str) -> RunDir:
     Raises:
         ConfigError: there is none, or several begin so.
     """
-    runs, refused = readable(folder)
+    return named_among(*readable(folder), folder, name)
+
+
+def named_among(runs: Sequence[RunDir], refused: Mapping[str, str], folder: Path, name: str) -> RunDir:
+    """The same, of a workspace that was looked at already: `runs` and `refused` as `readable` returns them."""
     if name == "last" and runs:
         return max(runs, key=lambda run: run.manifest.stat().st_mtime_ns)
     if RunDir(Path(name)).manifest.exists():
         given = RunDir(Path(name).resolve())
-        if names := foreign_files(given):
-            raise ConfigError(REFUSED.format(folder=given.path, names=", ".join(names)))
+        if said := _refused(given):
+            raise ConfigError(said)
         return given
     matches = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise ConfigError(f"{name}: several runs begin so: {', '.join(run.name for run in matches[:10])}")
-    if meant := [said for said in refused if said.startswith(f"{folder / name}")]:
-        raise ConfigError(meant[0])
+    for other, said in refused.items():
+        if other.startswith(name):
+            raise ConfigError(said)
     known = ", ".join(run.name for run in runs[-10:]) or "none yet"
     raise ConfigError(f"{name}: there is no such run in {folder}; runs: {known}")

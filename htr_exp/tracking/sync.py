@@ -137,8 +137,10 @@ def _copies(folders: Sequence[Path]) -> dict[Path, str]:
             alike.setdefault(str(run.facts()["run"].get("uuid")), []).append(run)
     said: dict[Path, str] = {}
     for runs in alike.values():
+        if len(runs) == 1:
+            continue
         ours = [run for run in runs if is_ours(run)]
-        for run in runs if len(runs) > 1 else ():
+        for run in runs:
             if run.path in folders and ours != [run]:
                 names = joined([other.name for other in runs if other is not run])
                 said[run.path] = (
