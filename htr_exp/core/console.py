@@ -1,4 +1,4 @@
-"""Tables and styles on the terminal; text in them cannot steer it, as in `core.terminal`."""
+"""Tables and styles on the terminal; text in them cannot steer it and holds no secrets, as in `core.terminal`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.style import Style
 
+from htr_exp.core.secrets import hidden
 from htr_exp.core.terminal import unguarded
 from htr_exp.core.text import printable, printable_lines
 
@@ -19,11 +20,11 @@ class Text(rich.text.Text):
     """Styled text of one line: a newline in it is shown as an escape, like all that could steer a terminal."""
 
     def __init__(self, text: str = "", *args: Any, **options: Any) -> None:
-        super().__init__(printable(text), *args, **options)
+        super().__init__(printable(hidden(text)), *args, **options)
 
     def append(self, text: rich.text.Text | str, style: str | Style | None = None) -> rich.text.Text:
         """Add text; a string is made printable first."""
-        return super().append(printable(text) if isinstance(text, str) else text, style)
+        return super().append(printable(hidden(text)) if isinstance(text, str) else text, style)
 
     @classmethod
     def assemble(cls, *parts: Any, **options: Any) -> Text:
@@ -39,6 +40,10 @@ class _PlainConsole(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(Text(one) if isinstance(one, str) else one for one in objects), **options)
+
+    def render_str(self, text: str, **options: Any) -> rich.text.Text:
+        """Make a text of a string, such as a cell or a heading; secrets are left out before it is broken into lines."""
+        return super().render_str(hidden(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render; what came in as strings, such as headings of tables, is made printable here."""

@@ -6,14 +6,16 @@ the same (a diff, a log, what a server says) is written without it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from functools import lru_cache
 
 LEFT_OUT = "[left out: this line looks like a secret]"
 HIDDEN = "[secret]"
 
 _SHORTEST = 8
-"""Characters of the value of a variable: shorter ones are words that occur everywhere."""
+"""Characters of a secret: shorter values of variables are words that occur everywhere."""
 
 _NAME = r"(?:password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credentials?)"
 
@@ -49,6 +51,7 @@ def names_secret(key: str) -> bool:
     return _NAMED.search(key) is not None
 
 
+@lru_cache(maxsize=4096)  # every cell of a table is looked at
 def variable_names_secret(name: str) -> bool:
     """Whether an environment variable is called as those are that hold secrets: `MLFLOW_TRACKING_PASSWORD`, `GITHUB_TOKEN`."""
     return _VARIABLE.search(name) is not None and name not in ("PWD", "OLDPWD") and not name.endswith(_PLACES)
@@ -56,6 +59,8 @@ def variable_names_secret(name: str) -> bool:
 
 def hidden(text: str) -> str:
     """A text without the secrets in it: addresses keep their host."""
+    if len(text) < _SHORTEST:
+        return text
     text = _PASSWORD.sub(rf"\1{HIDDEN}@", text)
     text = _SHAPE.sub(HIDDEN, text)
     for value in _of_environment():
@@ -69,4 +74,7 @@ def without_password(address: str) -> str:
 
 
 def _of_environment() -> list[str]:
-    return [value for name, value in os.environ.items() if len(value) >= _SHORTEST and variable_names_secret(name)]
+    """The secrets of our environment, as they are and as JSON has them."""
+    named = [os.environ[name] for name in os.environ if variable_names_secret(name)]
+    values = [value for value in named if len(value) >= _SHORTEST]
+    return list(dict.fromkeys([*values, *(json.dumps(value, ensure_ascii=False)[1:-1] for value in values)]))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TextIO, cast
 
-from htr_exp.core.secrets import hidden
+from htr_exp.core.secrets import hidden, is_secret
 from htr_exp.core.text import printable, printable_lines
 
 
@@ -33,12 +33,15 @@ def say(line: str = "", *, error: bool = False) -> None:
 
 def say_lines(text: str) -> None:
     """Print text of several lines, such as a piece of a log; all but its newlines and tabs that could steer the terminal is escaped."""
-    _write(printable_lines(text))
+    _write(_shown(text))
 
 
 def say_json(value: Any) -> None:
-    """Print a value as one line of JSON; what could steer a terminal is escaped as JSON does it."""
-    _write(f"{printable(json.dumps(value, ensure_ascii=False))}\n")
+    """Print a value as one line of JSON; what could steer a terminal is escaped as JSON does it, and secrets are left out."""
+    said = json.dumps(value, ensure_ascii=False)
+    if is_secret(said):  # looked for in the whole at once: a workspace has thousands of texts
+        said = json.dumps(_without_secrets(value), ensure_ascii=False)
+    _write(f"{printable(said)}\n")
 
 
 def say_on_one_line(words: str, *, last: bool) -> None:
@@ -50,7 +53,7 @@ def say_on_one_line(words: str, *, last: bool) -> None:
     """
     stream = unguarded(sys.stderr)
     if stream.isatty():
-        stream.write(f"\r{printable(words)}{chr(10) * last}")
+        stream.write(f"\r{printable(hidden(words))}{chr(10) * last}")
         stream.flush()
 
 
@@ -75,13 +78,13 @@ def guarded(*, lasting: bool = False) -> Iterator[None]:
 
 
 class _Guard:
-    """A stream that writes printable text alone."""
+    """A stream that writes printable text alone, without secrets."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        self.stream.write(printable_lines(text))
+        self.stream.write(_shown(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -135,4 +138,16 @@ def _write(text: str, *, error: bool = False) -> None:
 
 
 def _show_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    sys.stderr.write(printable_lines("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(_shown("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _shown(text: str) -> str:
+    return printable_lines(hidden(text))
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_without_secrets(key): _without_secrets(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(inner) for inner in value]
+    return hidden(value) if isinstance(value, str) else value

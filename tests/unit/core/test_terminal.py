@@ -9,7 +9,9 @@ import sys
 import pytest
 from rich.table import Table
 
-from htr_exp.core.console import Text, console, show_block, stacked
+from htr_exp.core.console import Text, console, show_block, show_warnings, stacked
+from htr_exp.core.run_state import RunState
+from htr_exp.core.secrets import HIDDEN
 from htr_exp.core.terminal import guarded, say, say_json, say_lines
 from htr_exp.core.text import printable, printable_lines
 
@@ -103,6 +105,53 @@ def test_the_streams_are_given_back() -> None:
     with guarded(), guarded():
         assert sys.stdout is not before[0]
     assert (sys.stdout, sys.stderr) == before
+
+
+SECRET = 'open "sesame" now'
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The value of a variable that is called as secrets are."""
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", SECRET)
+    return SECRET
+
+
+def test_no_way_to_the_terminal_shows_a_secret(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(f"heading {secret}", title=f"title {secret}", width=20)
+    table.add_row(Text(f"a cell {secret}"))
+    table.add_row(f"another {secret}")
+    with guarded():
+        out = console()
+        shown = (table, secret, Text(secret), Text("a ").append(secret), Text.assemble((secret, "bold")))
+        for one in shown:
+            out.print(one)
+        show_block(out, secret)
+        show_warnings(out, [secret])
+        say(secret, error=True)
+        say_lines(f"{secret}\n")
+        print(secret)
+        print(secret, file=sys.stderr)
+        try:
+            raise ValueError(secret)
+        except ValueError as error:
+            sys.excepthook(ValueError, error, error.__traceback__)
+    for said in capsys.readouterr():
+        assert "sesame" not in said
+        assert HIDDEN in said
+
+
+def test_json_stays_json_without_its_secrets(
+    secret: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "12345678")
+    value = {
+        "run": f"{secret} here",
+        secret: ["http://ada:hunter22@host", 12345678, 0.12345678, None, True, RunState.DONE],
+    }
+    say_json(value)
+    kept = [f"http://{HIDDEN}@host", 12345678, 0.12345678, None, True, "done"]
+    assert json.loads(capsys.readouterr().out) == {"run": f"{HIDDEN} here", HIDDEN: kept}
 
 
 def test_pieces_of_a_log_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
