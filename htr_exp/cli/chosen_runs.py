@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from htr_exp.cli.composition import experiment_asked
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.terminal import say
 
@@ -20,15 +21,9 @@ def places_named(args: argparse.Namespace) -> Places:
 
     words = [word for word in args.runs if word.startswith(("site=", "site."))]
     if words:
-        from htr_exp.config.choices import overlays
-        from htr_exp.config.compose import compose_experiment
-        from htr_exp.config.current_directory import instead_of_shipped
         from htr_exp.config.places import places_of
 
-        composed = compose_experiment(words, overlays(args.config_dir))
-        for said in instead_of_shipped(composed.from_here):
-            say(f"warning: {said}", error=True)
-        return places_of(composed.experiment)
+        return places_of(experiment_asked(words, args.config_dir))
     here = Path(args.workspace).expanduser().absolute()
     return Places(here, here / "runs", here / "cache", here / "models")
 

@@ -10,9 +10,7 @@ from typing import Any
 
 from htr_exp.cli.check import changes, sections
 from htr_exp.cli.check.result import Checked, Section
-from htr_exp.config.choices import overlays
-from htr_exp.config.compose import compose_experiment
-from htr_exp.config.current_directory import instead_of_shipped
+from htr_exp.cli.composition import experiment_asked
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
@@ -129,12 +127,7 @@ def check(request: CheckRequest) -> int:
 def _wanted(request: CheckRequest) -> tuple[Experiment, list[Path]]:
     given = [word for word in request.words if "=" not in word or Path(word).is_dir()]
     overrides = [word for word in request.words if word not in given]
-    from htr_exp.core.terminal import say
-
-    composed = compose_experiment(overrides, overlays(request.config_dir))
-    for said in instead_of_shipped(composed.from_here):
-        say(f"warning: {said}", error=True)
-    experiment = composed.experiment
+    experiment = experiment_asked(overrides, request.config_dir)
     if given:
         experiment.dataset.path = given
     folders = dataset_folders(experiment)
