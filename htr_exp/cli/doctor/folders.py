@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning, within
+from htr_exp.core.lock import Locked, locked
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.text import counted, size
 
@@ -116,19 +118,35 @@ def _state(folder: Folder, there: Path) -> Finding:
 
 
 def _write(folder: Path) -> float:
-    """Make, rename and delete what a run makes: a folder, as our locks are, and a file. Return how far the clocks are apart."""
+    """Make, rename and delete what a run makes: a lock, and a file. Return how far the clocks are apart.
+
+    Raises:
+        OSError: something of that cannot be done.
+    """
     trial = Path(tempfile.mkdtemp(prefix=".htr_exp-doctor-", dir=folder))
     try:
-        (trial / "lock").mkdir()
         with open(trial / "aside", "wb") as file:
             file.write(b"htr_exp" * 600)
             file.flush()
             os.fsync(file.fileno())
             now = time.time()
         os.replace(trial / "aside", trial / "file")
-        return os.stat(trial / "file").st_mtime - now
+        skew = os.stat(trial / "file").st_mtime - now
+        _lock(trial / "lock")
+        return skew
     finally:
         shutil.rmtree(trial, ignore_errors=True)
+
+
+def _lock(path: Path) -> None:
+    """Hold a lock, and make sure that nobody else could: a lock is a folder that is made aside and renamed."""
+    try:
+        with locked(path), contextlib.suppress(Locked), locked(path):
+            raise OSError(
+                errno.ENOLCK, "two processes could work in one run, since a folder takes the place of another"
+            )
+    except OSError as failure:
+        raise OSError(failure.errno, f"locks do not work there: {failure.strerror}") from None
 
 
 def _disk(group: Sequence[_Seen], *, shared: bool) -> Iterator[Finding]:

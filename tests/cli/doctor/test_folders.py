@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +60,37 @@ def test_a_read_only_disk_is_told(tmp_path: Path) -> None:
     assert found["workspace"].state == "error"
     assert found["workspace"].found.endswith("cannot be written: Read-only file system")
     assert "site.workspace=FOLDER" in str(found["workspace"].remedy)
+
+
+def refuses(number: int) -> Callable[[Path, Path], None]:
+    def rename(source: Path, target: Path) -> None:
+        raise OSError(number, os.strerror(number), str(source))
+
+    return rename
+
+
+def replaces(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(source, target)
+
+
+@pytest.mark.parametrize(
+    ("rename", "why"),
+    [
+        (refuses(errno.EPERM), "Operation not permitted"),
+        (refuses(errno.EXDEV), "Invalid cross-device link"),
+        (replaces, "two processes could work in one run"),
+    ],
+)
+def test_a_file_system_on_which_locks_do_not_work_is_told(
+    rename: Callable[[Path, Path], None], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes folders and renames files, and that is not enough."""
+    monkeypatch.setattr(os, "rename", rename)
+    found = named(folders.findings(written(tmp_path), shared=False))["workspace"]
+    assert found.state == "error"
+    assert f"cannot be written: locks do not work there: {why}" in found.found
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_home_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
