@@ -31,6 +31,14 @@ def write(manifest: Path, files: Iterable[Path]) -> None:
     write_json(manifest, {path.relative_to(manifest.parent).as_posix(): _seal(path) for path in files})
 
 
+def names(manifest: Path) -> set[str]:
+    """The files that a manifest names, none of one that is missing or cannot be read."""
+    try:
+        return set(read_json(manifest))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
 def changed(manifest: Path, *, every_digest: bool = False) -> list[str]:
     """The names of the sealed files that are missing or were changed since, or of a manifest that cannot be read.
 

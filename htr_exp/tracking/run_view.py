@@ -14,10 +14,11 @@ from typing import Any
 from htr_exp.core import files
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS
+from htr_exp.runs import seals
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 8  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 9  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 
@@ -154,12 +155,19 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def artifacts(folder: Path) -> dict[str, Path]:
-    """The files that a store shows, by the path they have there."""
+    """The files that a store shows, by the path they have there.
+
+    Of what may lie in a run folder these are the files that are sealed, the log, and what the run makes while it works. What
+    somebody has put beside them, into `predictions/` for example, is no part of the run.
+    """
     run = RunDir(folder)
-    sealed = (run.experiment, run.provenance, run.split, run.classes, run.commands, run.uncommitted_diff)
-    found = {path.name: path for path in (*sealed, run.results, run.best, run.metrics, run.log)}
+    sealed, made = seals.names(run.manifest), seals.names(run.results_manifest)
+    written = (run.experiment, run.provenance, run.split, run.classes, run.commands, run.uncommitted_diff)
+    growing = [path for path in (run.results, run.best, run.metrics) if not made or path.name in made]
+    found = {path.name: path for path in (*(one for one in written if one.name in sealed), *growing, run.log)}
     predictions = [*sorted(run.predictions.glob("*.jsonl")), *sorted(run.overlays.glob("*.jpg"))]
-    found |= {path.relative_to(folder).as_posix(): path for path in predictions}
+    by_name = {path.relative_to(folder).as_posix(): path for path in predictions}
+    found |= {name: path for name, path in by_name.items() if name in made}
     return {shown: path for shown, path in found.items() if path.is_file()}
 
 
@@ -180,14 +188,14 @@ def read(folder: Path, workspace: Path) -> RunView:
     results = _json(run.results)
     split = _json(run.split)
     created = _milliseconds(provenance.get("created")) or 0
-    started = next((_milliseconds(start.get("time")) for start in files.read_jsonl(run.starts)), None)
+    started = next((_milliseconds(start.get("time")) for start in run.begun), None)
     since = _milliseconds(state.since)
     ended = since or created if state.state.is_ended else None
     membership = run.memberships
     sweep = None
     if membership and membership[-1].get("sweep"):
         sweep = SweepView(str(membership[-1]["sweep"]), str(membership[-1].get("name") or membership[-1]["sweep"]))
-    epochs = {int(line["epoch"]): line for line in files.read_jsonl(run.metrics) if "epoch" in line}
+    epochs = {line["epoch"]: line for line in run.epochs()}
     return RunView(
         folder=folder,
         uuid=uuid,
@@ -296,7 +304,7 @@ def _state(folder: Path) -> StateRecord:
 
 
 def _begun_by_slurm(run: RunDir) -> bool:
-    starts = [row for row in files.read_jsonl(run.starts) if "start" in row]
+    starts = [row for row in run.begun if "start" in row]
     return bool(starts and starts[-1].get("job"))
 
 

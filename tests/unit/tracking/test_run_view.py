@@ -33,6 +33,36 @@ def test_every_state_has_a_status(place: Path, state: str, status: str) -> None:
     assert client_of(place).get_run(run_id).info.status == status
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["predictions/notes.jsonl", "predictions/overlays/holiday.jpg", "classes.yaml", "uncommitted.diff", "best.mlmodel"],
+)
+@pytest.mark.parametrize("state", ["done", "running", "failed"])
+def test_what_somebody_put_beside_the_files_of_a_run_is_not_recorded(place: Path, state: str, name: str) -> None:
+    folder = make_run(place, state=state)
+    if state == "done":
+        (folder / "best.mlmodel").unlink()
+        sealed(folder)
+    before, mark = run_view.artifacts(folder), run_view.fingerprint(folder)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("mine")
+    if name == "best.mlmodel" and state != "done":
+        assert set(run_view.artifacts(folder)) == {*before, name}  # it is made while the run works
+    else:
+        assert (run_view.artifacts(folder), run_view.fingerprint(folder)) == (before, mark)
+
+
+def test_all_that_a_run_made_is_recorded(place: Path) -> None:
+    folder = make_run(place)
+    (folder / "predictions/overlays").mkdir()
+    (folder / "predictions/overlays/p3.jpg").write_bytes(b"a picture")
+    (folder / "classes.yaml").write_text("{}")
+    sealed(folder)
+    made = {"results.json", "best.mlmodel", "metrics.jsonl", "predictions/test.jsonl", "predictions/overlays/p3.jpg"}
+    written = {"experiment.yaml", "provenance.json", "split.json", "commands.sh", "classes.yaml"}
+    assert set(run_view.artifacts(folder)) == made | written | {"log.txt"}
+
+
 def test_a_reason_that_is_gone_is_not_shown(place: Path) -> None:
     folder = make_run(place, state="failed")
     state = state_of("failed") | {"reason": "out of memory"}
