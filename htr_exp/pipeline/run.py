@@ -11,7 +11,7 @@ from typing import Any
 
 from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError, plainly
-from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core.files import append_jsonl, utc_now
 from htr_exp.core.lock import STALE_S, LockLost
 from htr_exp.core.run_state import RunState
 from htr_exp.core.secrets import hidden
@@ -147,7 +147,7 @@ class _Job:
 
     def _begin(self) -> None:
         """Record the start."""
-        before = [start for start in read_jsonl(self._run.starts) if "start" in start]
+        before = [start for start in self._run.begun if "start" in start]
         given = machine.allocation()
         append_jsonl(
             self._run.starts,

@@ -16,7 +16,7 @@ from htr_exp.config.schema import Experiment, experiment_of
 from htr_exp.core import machine
 from htr_exp.core.errors import ChangedError, DatasetError, ModelError, RuntimeUnavailableError, TrainingError
 from htr_exp.core.file_cache import Stamp, stamp_of, user_cache
-from htr_exp.core.files import digest_json, read_jsonl, sha256_file
+from htr_exp.core.files import digest_json, sha256_file
 from htr_exp.core.known_files import KnownFiles
 from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more
@@ -84,7 +84,7 @@ class RunInputs:
         if wanted.kind == "host":
             wanted = replace(wanted, kraken=self.facts["software"]["kraken"])
         found = runtime.provide(wanted)
-        begun = next((leg["kraken"] for leg in reversed(read_jsonl(self.run.starts)) if leg.get("kraken")), None)
+        begun = next((leg["kraken"] for leg in reversed(self.run.begun) if leg.get("kraken")), None)
         if begun is not None and begun != found.version and self.run.epochs():
             raise RuntimeUnavailableError(
                 f"the training began with kraken {begun} and only kraken {found.version} is here"
@@ -110,7 +110,7 @@ class RunInputs:
     @property
     def kraken_version(self) -> str:
         """The version that the last start found, or that the plan states."""
-        found = read_jsonl(self.run.krakens)
+        found = self.run.found_krakens
         return str(found[-1]["version"] if found else self.facts["software"]["kraken"])
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from htr_exp.core import machine
-from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core.files import append_jsonl, utc_now
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Stop, asked_within
 from htr_exp.core.terminal import say
@@ -179,7 +179,7 @@ def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
     job = given.job if given else ""
     near_limit = _limit_is_near(given.raw if given else "", terms, began)
     if near_limit:
-        used = max(sum(record["job"] == job for record in read_jsonl(run.requeues)) for run in runs)
+        used = max(sum(record["job"] == job for record in run.requeued) for run in runs)
         if used >= terms.max_requeues:
             for run in runs:
                 run.write_state(

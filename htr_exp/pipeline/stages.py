@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from htr_exp.core.errors import ChangedError, TrainingError
 from htr_exp.core.file_cache import Stamp
-from htr_exp.core.files import read_json, read_jsonl, utc_now
+from htr_exp.core.files import read_json, utc_now
 from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.commands import convert_command
 from htr_exp.kraken.model_file import read_header
@@ -332,7 +332,7 @@ class Stages(ABC):
             key, best = self.task.curve_key, self._best()
             results |= {"best_epoch": best["epoch"], "epochs": outcome.epochs, "ended_by": outcome.ended_by}
             results |= cast("Results", {f"{key}_while_training": self.task.figure(best)})
-            results |= cast("Results", resumptions(read_jsonl(self._run.starts)))
+            results |= cast("Results", resumptions(self._run.begun))
         return results | {
             "val_source": "rescored",
             "device": self._inputs.device,

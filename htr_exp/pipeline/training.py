@@ -5,14 +5,14 @@ from __future__ import annotations
 import queue
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, cast
 
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
-from htr_exp.core.files import append_jsonl, read_jsonl, utc_now, write_json
+from htr_exp.core.files import append_jsonl, utc_now, write_json
 from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted
@@ -181,7 +181,7 @@ def _leg(
         )  # fmt: skip
     new_leg = begun and not lost
     here = {"kraken": version, "device": inputs.device, "workers": inputs.workers}
-    first = next((start for start in read_jsonl(run.starts) if "leg" in start), here)
+    first: Mapping[str, Any] = next((start for start in run.begun if "leg" in start), here)
     append_jsonl(
         run.starts,
         {

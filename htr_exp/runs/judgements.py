@@ -12,7 +12,7 @@ from typing import Any
 
 from htr_exp.config import transcription_conventions
 from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
-from htr_exp.runs.records import JudgementRecord, Provenance
+from htr_exp.runs.records import JudgementRecord, Provenance, fits
 from htr_exp.runs.run_dir import RunDir
 
 MODELS = {"base_model": "base model", "segmentation_model": "segmentation model"}
@@ -51,7 +51,7 @@ def judgements(run: RunDir, facts: Provenance | None = None) -> list[JudgementRe
         command=facts.get("command") or [],
         time=facts.get("created") or "",
     )
-    return [first, *read_jsonl(run.judgements, "leakage", "conventions")]
+    return [first, *(one for one in read_jsonl(run.judgements, "leakage", "conventions") if fits(one, JudgementRecord))]
 
 
 def accepted(every: Sequence[JudgementRecord]) -> list[str]:

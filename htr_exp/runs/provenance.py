@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from htr_exp import __version__
-from htr_exp.core.files import digest_json, read_jsonl, sha256_file
+from htr_exp.core.files import digest_json, sha256_file
 from htr_exp.core.lock import made_once
 from htr_exp.core.machine import driver, gpus
 from htr_exp.core.program import NoAnswer, ask
@@ -134,10 +134,11 @@ def machine() -> MachineRecord:
 def environments_of(run: RunDir) -> list[Environment]:
     """What the starts of a run computed with and where, each once: a run that goes on on another node has several."""
     found: list[Environment] = []
-    for start in read_jsonl(run.krakens):
-        one: Environment = {"software": start["software"], "machine": start["machine"]}
-        if one not in found:
-            found.append(one)
+    for start in run.found_krakens:
+        if "software" in start and "machine" in start:
+            one: Environment = {"software": start["software"], "machine": start["machine"]}
+            if one not in found:
+                found.append(one)
     return found
 
 

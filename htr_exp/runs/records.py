@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from types import UnionType
+from typing import Any, TypedDict, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from htr_exp.kraken.record import KrakenRecord, KrakenSoftware
 
@@ -195,6 +199,20 @@ class SubmissionRecord(TypedDict):
     slurm: dict[str, Any]  # the settings
 
 
+class RequeueRecord(_Time):
+    """A line of requeues.jsonl: a job of the run met its time limit, and goes on in a new one."""
+
+    job: str
+
+
+class MembershipRecord(_Time, total=False):
+    """A line of sweeps.jsonl: the run is a point of a sweep."""
+
+    sweep: str
+    name: str
+    overrides: list[str]
+
+
 class JudgementRecord(TypedDict):
     """A line of judgements.jsonl: how a run was judged when it was asked for again."""
 
@@ -247,6 +265,12 @@ class Environment(TypedDict):
     machine: MachineRecord
 
 
+class FoundKraken(KrakenRecord, Environment):
+    """A line of krakens.jsonl: the kraken that a start of the run found, what it computes with, and where."""
+
+    time: str
+
+
 class Results(TypedDict, total=False):
     """results.json; of a segmentation without `end_to_end` and `polygons`, of an evaluation without the training."""
 
@@ -271,3 +295,56 @@ class Results(TypedDict, total=False):
     environments: list[Environment]  # of all starts, each once
     polygons: str
     time: str
+
+
+_JOB = re.compile(r"\d+(_\d+)?")
+_TIME = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ")
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value that was read from JSON is what it should be; a key that is not there, or not known, is no fault.
+
+    Args:
+        value: what somebody may have edited.
+        kind: a type, a union, a list or a dictionary of such, or a record of this module.
+    """
+    if kind is Any:
+        return True
+    if is_typeddict(kind):
+        hints = _hints(kind)
+        return isinstance(value, dict) and all(fits(value[key], hints[key]) for key in value if key in hints)
+    match get_origin(kind):
+        case None:
+            return isinstance(value, int | float if kind is float else kind)
+        case origin if origin in (Union, UnionType):
+            return any(fits(value, one) for one in get_args(kind))
+        case origin if origin is list:
+            return isinstance(value, list) and all(fits(one, get_args(kind)[0]) for one in value)
+    return isinstance(value, dict) and all(fits(one, get_args(kind)[1]) for one in value.values())
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def submissions_among(records: Iterable[Any]) -> list[SubmissionRecord]:
+    """Those records that say which job a run was given to, and when: their numbers go to Slurm and into names of files."""
+
+    def tells(record: Any) -> bool:
+        jobs = (record["job"], record.get("compile_job") or record["job"])
+        return (
+            all(map(_JOB.fullmatch, jobs))
+            and _TIME.fullmatch(record["time"]) is not None
+            and fits(record.get("slurm") or {}, _Asked)
+        )
+
+    return [cast("SubmissionRecord", one) for one in records if fits(one, SubmissionRecord) and tells(one)]
+
+
+class _Asked(TypedDict):
+    """What is read of the settings of a submission."""
+
+    mem_gb: float
+    time_min: float
+    partition: str

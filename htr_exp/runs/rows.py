@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from htr_exp.config import transcription_conventions
-from htr_exp.core.files import read_jsonl
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import judgements, resumptions, scorings
-from htr_exp.runs.records import Figures, LeftOutRecord, Provenance, Results, Resumptions, StartRecord
+from htr_exp.runs.records import Figures, LeftOutRecord, Provenance, Results, Resumptions
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED
@@ -120,7 +119,7 @@ def rows_of(
 def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -> RunRow:
     """The row of one run, all but how often its test pages were scored; its own scoring is added to the others."""
     facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.result()
-    starts: list[StartRecord] = read_jsonl(run.starts)
+    starts = run.begun
     found = run.kraken(result)
     under_way = (
         run.configuration()["training"] if state.state is RunState.RUNNING else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
@@ -19,7 +19,18 @@ from htr_exp.core.task import Epoch, task_of
 from htr_exp.core.text import printable
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import seals
-from htr_exp.runs.records import CancellationRecord, Provenance, Results, SubmissionRecord
+from htr_exp.runs.records import (
+    CancellationRecord,
+    FoundKraken,
+    MembershipRecord,
+    Provenance,
+    RequeueRecord,
+    Results,
+    StartRecord,
+    SubmissionRecord,
+    fits,
+    submissions_among,
+)
 from htr_exp.runs.run_files import RunFiles
 
 OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage", "conventions")
@@ -38,6 +49,13 @@ class StateRecord:
     reason: str | None = None
     stage: str | None = None  # the stage of the job that it is in or ended in
     since: str = ""
+
+
+class _WrittenState(TypedDict):
+    state: str
+    reason: str | None
+    stage: str | None
+    since: str
 
 
 class BrokenRunError(HtrExpError):
@@ -59,7 +77,12 @@ class RunDir(RunFiles):
     def kraken(self, result: Mapping[str, Any] | None) -> KrakenRecord | None:
         """The kraken that made a result, before there is one that of the last start; None before a start has found it."""
         made: KrakenRecord | None = result.get("kraken") if result else None
-        return made or next(reversed(read_jsonl(self.krakens, "version", "kind")), None)
+        return made or next(reversed(self.found_krakens), None)
+
+    @property
+    def found_krakens(self) -> list[FoundKraken]:
+        """The krakens that the starts of the run found, oldest first."""
+        return [one for one in read_jsonl(self.krakens, "version", "kind") if fits(one, FoundKraken)]
 
     def seal(self, files: Mapping[str, str | bytes]) -> None:
         """Write the files that say what the run is, and their digests; the manifest comes last and makes it a run.
@@ -161,6 +184,8 @@ class RunDir(RunFiles):
         """The state as it was last written: queued before the first, failed where it cannot be read."""
         try:
             values = read_json(self.state_file)
+            if not fits(values, _WrittenState):
+                raise ValueError("it holds something else than a state")
             return StateRecord(RunState(values["state"]), values["reason"], values["stage"], values["since"])
         except FileNotFoundError:
             return StateRecord(RunState.QUEUED)
@@ -189,10 +214,10 @@ class RunDir(RunFiles):
     def cancelled(self) -> CancellationRecord | None:
         """Who cancelled the run and when, or None."""
         try:
-            values: CancellationRecord = read_json(self.cancellation)
-        except (OSError, ValueError):
+            values: CancellationRecord = {"by": "somebody", "time": "", **read_json(self.cancellation)}
+        except (OSError, ValueError, TypeError):
             return None
-        return values if isinstance(values, dict) else None
+        return values if fits(values, CancellationRecord) else None
 
     def revive(self) -> None:
         """Remove the mark of `cancel`."""
@@ -219,7 +244,7 @@ class RunDir(RunFiles):
 
     def epochs(self) -> list[Epoch]:
         """The curve: one record an epoch, in order."""
-        return read_jsonl(self.metrics, "epoch")
+        return [one for one in read_jsonl(self.metrics, "epoch") if fits(one, Epoch)]
 
     def write_epochs(self, records: Sequence[Epoch]) -> None:
         """Replace the curve, as a restart does with epochs that it has to train again."""
@@ -252,12 +277,22 @@ class RunDir(RunFiles):
     @property
     def jobs(self) -> list[SubmissionRecord]:
         """The records of `add_submission`, oldest first."""
-        return read_jsonl(self.submissions, "job", "time")
+        return submissions_among(read_jsonl(self.submissions, "job", "time"))
 
     @property
-    def memberships(self) -> list[dict[str, Any]]:
+    def begun(self) -> list[StartRecord]:
+        """The starts of the run and of its training, oldest first."""
+        return [one for one in read_jsonl(self.starts) if fits(one, StartRecord)]
+
+    @property
+    def requeued(self) -> list[RequeueRecord]:
+        """The times that a job of the run met its time limit, oldest first."""
+        return [one for one in read_jsonl(self.requeues, "job") if fits(one, RequeueRecord)]
+
+    @property
+    def memberships(self) -> list[MembershipRecord]:
         """The records of `join_sweep`, oldest first."""
-        return read_jsonl(self.sweeps, "sweep")
+        return [one for one in read_jsonl(self.sweeps, "sweep") if fits(one, MembershipRecord)]
 
     def join_sweep(self, sweep: str, overrides: Sequence[str]) -> None:
         """Record that the run is a point of a sweep, once."""

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from htr_exp.core import machine
-from htr_exp.core.files import read_jsonl
 from htr_exp.core.lock import Locked
 from htr_exp.core.run_state import RunState
 from htr_exp.runs.records import SubmissionRecord
@@ -77,10 +76,10 @@ def _of(run: RunDir, state: StateRecord, records: Sequence[SubmissionRecord]) ->
     if not records:
         return RunStatus(state)
     last = records[-1]
-    begun = [start["restart"] for start in read_jsonl(run.starts) if start.get("job") == last["job"]]
+    begun = [start.get("restart", 0) for start in run.begun if start.get("job") == last["job"]]
     return RunStatus(
         state,
-        requeued=max([*begun, sum(record.get("job") == last["job"] for record in read_jsonl(run.requeues))]),
+        requeued=max([*begun, sum(record.get("job") == last["job"] for record in run.requeued)]),
         log=Path(last["log"]) if last.get("log") else None,
         jobs=tuple(record["job"] for record in records),
     )

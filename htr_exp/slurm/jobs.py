@@ -202,7 +202,7 @@ def requeue(job: str) -> str | None:
 def _is_user(name: str) -> bool:
     try:
         return pwd.getpwnam(name) is not None
-    except KeyError:
+    except (KeyError, ValueError):  # the second: no text that a name can be
         return False
 
 

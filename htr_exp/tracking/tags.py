@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeGuard, cast
 
 from htr_exp.config import transcription_conventions
-from htr_exp.core import files
 from htr_exp.core.task import RECOGNITION, TASKS, Task
 from htr_exp.runs import judgements, resumptions, scorings
 from htr_exp.runs.records import Provenance
@@ -122,7 +121,7 @@ def _kraken_tags(folder: Path, provenance: Mapping[str, Any], results: Mapping[s
 def _slurm_tags(folder: Path, results: Mapping[str, Any]) -> dict[str, Any]:
     """Where and how often a run was begun: the start is its own, the rest only on Slurm."""
     run = RunDir(folder)
-    rows = files.read_jsonl(run.starts)
+    rows = run.begun
     starts = [row for row in rows if "start" in row]
     legs = [row for row in rows if "leg" in row]
     resumed = resumptions.of_run(rows, results)
@@ -138,7 +137,7 @@ def _slurm_tags(folder: Path, results: Mapping[str, Any]) -> dict[str, Any]:
         "htr_exp.restarts": len(starts) - 1 if starts else None,
         "htr_exp.resumed_at": _listed(map(str, resumed["resumed_at"])),
         "htr_exp.resumed_exactly": resumed["resumed_exactly"],
-        "htr_exp.requeues": len(files.read_jsonl(run.requeues)) if jobs else None,
+        "htr_exp.requeues": len(run.requeued) if jobs else None,
         "htr_exp.lost_epochs": sum(leg.get("lost_epochs") or 0 for leg in legs) if legs else None,
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from helpers.in_process import Call, in_process
 from helpers.recorded_runs import make_run, tracked
 from htr_exp.core.run_state import RunState
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.tracking import subprocesses
+from htr_exp.tracking import run_view, subprocesses
 
 NOT_A_RUN = {
     "provenance.json": ("", "null", "[1]", "{}", '{"run": 3}', "{\n", '{"run": {"key": "k", "task": "dance"}}', None),
@@ -82,6 +84,52 @@ def test_a_file_that_holds_nothing_is_as_good_as_missing(call: Call, workspace: 
             assert "good-0a1b2c3d" in runs, content
             if name != "manifest.json" or content is not None:  # a folder without it is no run
                 assert "broken-0a1b2c3d" in runs, content
+
+
+WHEN = {"time": "2026-03-01T10:00:00Z"}
+JOB = WHEN | {
+    "job": "7",
+    "by": "ada",
+    "log": "/nowhere/7.out",
+    "compile_job": "6",
+    "slurm": {"mem_gb": 8, "time_min": 60},
+}
+KRAKEN = WHEN | {"version": "7.1.1", "kind": "host", "module": None, "modules": [], "image": None, "fallback": None}
+RECORDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "live/jobs.jsonl": (JOB, {"job": "7/8", "compile_job": "../6", "time": "yesterday", "by": "\x00", "log": "\x00"}),
+    "live/starts.jsonl": (WHEN | {"start": 0, "job": "7", "restart": 1, "host": "a", "leg": "l", "lost_epochs": 2}, {}),
+    "live/requeues.jsonl": (WHEN | {"job": "7"}, {}),
+    "live/krakens.jsonl": (KRAKEN, {}),
+    "live/sweeps.jsonl": (WHEN | {"sweep": "5e", "overrides": ["seed=1,2"]}, {}),
+    "live/judgements.jsonl": (WHEN | {"leakage": {}, "conventions": {}, "command": []}, {}),
+    "live/cancelled.json": (WHEN | {"by": "ada"}, {}),
+    "live/state.json": ({"state": "interrupted", "reason": "r", "stage": "train", "since": WHEN["time"]}, {}),
+    "metrics.jsonl": ({"epoch": 1, "val_cer": 0.5, "seconds": 3.0, "time": WHEN["time"]}, {}),
+}
+"""A good record of each file, and more that its keys must not hold."""
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_of_which_a_key_is_something_else_hides_nothing(
+    call: Call, workspace: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(workspace / "nothing"))  # these records name jobs that are not ours
+    good, more = RECORDS[name]
+    tracked(make_run(workspace, "broken-0a1b2c3d", state="interrupted"), "none")
+    broken = RunDir(workspace / "runs" / "broken-0a1b2c3d")
+    before = (broken.path / name).read_text() if (broken.path / name).exists() else ""
+    for key in good:
+        for odd in (None, 3, [3], {"a": 3}, "text", *([more[key]] if key in more else [])):
+            end = "" if name.endswith("l") else "\n"
+            (broken.path / name).write_text(("" if end else before) + json.dumps(good | {key: odd}) + "\n")
+            for words in (["logs", "broken"], ["status", "--json"]):
+                said = call(*words)
+                assert said.code == 0, (key, odd, words)
+            assert [row["run"] for row in said.json] == ["broken-0a1b2c3d"]
+            run_view.read(broken.path, workspace)
+            if name in ("live/jobs.jsonl", "live/cancelled.json"):
+                assert "Traceback" not in call("cancel", "broken").err, (key, odd)
+                broken.revive()
 
 
 @pytest.mark.parametrize("name", ["experiment.yaml", "provenance.json", "split.json", "live/places.json"])
