@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +177,8 @@ def slurm_settings(known: Slurm, words: Sequence[str], config_dirs: Sequence[Pat
     return replace(known, **{key: getattr(given, key) for key in changed})
 
 
-@contextmanager
-def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
+@cache  # Hydra gives copies of what it was given
+def _register() -> None:
     ConfigStore.instance().store("experiment_schema", Experiment)
     for task, sections in SECTIONS.items():
         for section, keys in sections.items():
@@ -190,6 +191,11 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
     OmegaConf.register_new_resolver(
         "kraken_file", lambda name: str(kraken_file(name) or f"kraken/{name}"), replace=True
     )
+
+
+@contextmanager
+def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
+    _register()
     _search_first[:] = config_dirs
     _here.used.clear()
     _here.problems.clear()

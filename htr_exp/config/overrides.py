@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -71,7 +72,8 @@ def _word_problem(key: str, value: Any, words: Sequence[str]) -> Problem:
 def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
     groups = options(config_dirs)
     tasks = tasks_chosen(overrides)
-    values = {task: OmegaConf.structured(experiment_of(task)) for task in TASKS.values()}
+    # By whom a value's type is tried; made where it is needed, as it takes its time.
+    values: dict[Task, DictConfig] = {}
     problems: list[Problem] = []
     words: list[str] = []
     if endless := [typed for typed in overrides if _ENDLESS.search(typed)]:
@@ -111,9 +113,12 @@ def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: 
                     remedy = f"choose one of {', '.join(groups[key])}{did_you_mean(value, groups[key])}"
                     problems.append(Problem(f"{key}={value}: there is no such {key}", remedy, key))
         else:
-            problems += key_problem(typed, key, groups, tasks) or _value_problems(
-                key, _values(override), values[tasks_with(key)[0]]
-            )
+            if unknown := key_problem(typed, key, groups, tasks):
+                problems += unknown
+                continue
+            if (task := tasks_with(key)[0]) not in values:
+                values[task] = OmegaConf.structured(experiment_of(task))
+            problems += _value_problems(key, _values(override), values[task])
     if problems:
         raise ConfigError("the command line cannot be used:", problems)
     return words
@@ -163,7 +168,7 @@ def key_problem(typed: str, key: str, groups: dict[str, dict[str, str]], tasks: 
     node: Any = Experiment
     path: list[str] = []
     for part in key.split("."):
-        names = {field.name: get_type_hints(node)[field.name] for field in fields(node)} if is_dataclass(node) else {}
+        names = _keys(node) if is_dataclass(node) else {}
         if part not in names:
             where = ".".join(path)
             known = list(names) if path else sorted({*names, *groups})
@@ -179,6 +184,13 @@ def key_problem(typed: str, key: str, groups: dict[str, dict[str, str]], tasks: 
         keys = ", ".join(f"{key}.{field.name}" for field in fields(node))
         return [Problem(f"{typed}: {key} has keys: {keys}", where=key)]
     return []
+
+
+@cache
+def _keys(section: type) -> dict[str, Any]:
+    """The types of a section's keys."""
+    types = get_type_hints(section)
+    return {field.name: types[field.name] for field in fields(section)}
 
 
 def _literal(typed: str, *, multirun: bool) -> str:

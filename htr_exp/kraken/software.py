@@ -26,7 +26,8 @@ exec $python -c "$1"
 # torch itself is not imported, which would take seconds: its file `version.py` holds nothing but names.
 _ASKED = """
 import importlib.metadata, importlib.util, json, pathlib, platform
-found = {one.metadata["Name"]: one.version for one in importlib.metadata.distributions() if one.metadata["Name"]}
+about = (one.metadata for one in importlib.metadata.distributions()) # its file is read each time that it is asked for
+found = {one["Name"]: one["Version"] for one in about if one["Name"]}
 torch, values = importlib.util.find_spec("torch"), {}
 if torch and torch.origin:
     exec((pathlib.Path(torch.origin).parent / "version.py").read_text(), values)
