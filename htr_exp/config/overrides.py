@@ -168,7 +168,7 @@ def key_problem(typed: str, key: str, groups: dict[str, dict[str, str]], tasks: 
     node: Any = Experiment
     path: list[str] = []
     for part in key.split("."):
-        names = _keys(node) if is_dataclass(node) else {}
+        names = _keys(node) if isinstance(node, type) and is_dataclass(node) else {}
         if part not in names:
             where = ".".join(path)
             known = list(names) if path else sorted({*names, *groups})
