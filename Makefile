@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 DEMO := demo-run
 UV := $(BIN)/uv
 PYTEST := $(BIN)/python -m pytest
+# One more than there are cores: some tests wait. Each takes up to 2 GB.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 8 ? cores + 1 : 8)))
 # A test on a real cluster waits for Slurm, a long one for kraken. Those on a cluster run as they stand: they share its nodes.
 LONG := --timeout 1800
 IN_ORDER := $(LONG) -p no:randomly -n 0
@@ -38,19 +40,19 @@ ui: install ## open the MLflow UI of the demo on this machine
 	$(BIN)/htr-exp ui --workspace $(DEMO)
 
 test-quick: install ## run the tests for daily work: half a minute
-	$(PYTEST) -n 2 --dist worksteal -m "not seconds and not slow and not kraken" tests/unit
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not seconds and not slow and not kraken" tests/unit
 
 test: install ## run the tests; HTR_EXP_REAL_DATA=FOLDER adds those on real ground truth
-	$(PYTEST) -n 2 --dist worksteal
+	$(PYTEST) -n $(WORKERS) --dist worksteal
 
 test-slow: install ## run the tests that take more than a quarter of a minute each: real trainings, kills, a server that goes away
-	HTR_EXP_SLOW=1 $(PYTEST) $(LONG) -n 2 --dist worksteal -m slow
+	HTR_EXP_SLOW=1 $(PYTEST) $(LONG) -n $(WORKERS) --dist worksteal -m slow
 
 fuzz: install ## try made-up files, models and pages on the readers for long: EXAMPLES=20000 new ones for each test
 	HTR_EXP_FUZZ=$(or $(EXAMPLES),20000) $(PYTEST) --timeout 14400 -n 2 tests/unit/groundtruth/test_fuzz.py tests/unit/kraken/test_hostile_models.py
 
 coverage: install ## run the tests of `make test`, and print how much of the code they reach; fails under the floor in pyproject.toml
-	$(PYTEST) -n 2 --dist worksteal --cov --cov-report term:skip-covered
+	$(PYTEST) -n $(WORKERS) --dist worksteal --cov --cov-report term:skip-covered
 
 test-fresh: ## do as the README says in a fresh Debian 12 (root): TARGET="demo test", BY=user or BY=root
 	@tests/fresh/run $(or $(TARGET),demo test) || { code=$$?; [ $$code = 3 ] || exit $$code; echo "skipped: the README's commands on a fresh machine, for the reason above"; }
