@@ -19,6 +19,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from htr_exp.config.schema import Slurm
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.lock import locked
 from htr_exp.slurm.programs import without_words_for_slurm
 
 # submitit does not even write a script where there is no srun; but srun is called on the node, and sbatch speaks for itself.
@@ -80,13 +81,24 @@ def submit(work: Work, function: Callable[..., Any], calls: Sequence[tuple[Any, 
         OSError: the folder cannot be written.
     """
     executor = _executor(work)
-    try:
-        with _settings_alone(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints a refusal, too
-            if len(calls) == 1:
-                return [executor.submit(function, *calls[0]).job_id]
-            return [job.job_id for job in executor.map_array(function, *zip(*calls))]
-    except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError) as error:
-        raise RefusedError(str(error)) from None
+    # one submission at a time: what is temporary in the folder is then left by one that has ended
+    with locked(work.folder / ".lock", wait=lambda owner: True):
+        try:
+            with _settings_alone(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints a refusal, too
+                if len(calls) == 1:
+                    return [executor.submit(function, *calls[0]).job_id]
+                return [job.job_id for job in executor.map_array(function, *zip(*calls))]
+        except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError) as error:
+            raise RefusedError(str(error)) from None
+        finally:
+            _remove_temporary(work.folder)
+
+
+def _remove_temporary(folder: Path) -> None:
+    """Remove what submitit leaves in its folder: a link to each script, and the script and the calls of a refused job."""
+    for path in [*folder.glob(".submission_file_*.sh"), *folder.glob("*.pkl")]:
+        if path.suffix == ".sh" or re.fullmatch("[0-9a-f]{32}", path.stem):
+            path.unlink(missing_ok=True)
 
 
 def log_of(work: Work, job: str) -> Path:

@@ -102,6 +102,21 @@ def test_what_is_submitted_is_the_script_that_was_shown(tmp_path: Path, programs
     assert sbatch.log_of(asked, "102_1") == asked.folder / "102_1_0_log.out"
 
 
+def test_nothing_is_left_beside_the_files_of_the_jobs(tmp_path: Path, programs: Sbatch) -> None:
+    asked = work(folder=tmp_path / "jobs")
+    sbatch.submit(asked, print, [("one",)])
+    sbatch.submit(asked, print, [("one",), ("two",)])
+    of_jobs = {
+        "101_submission.sh", "101_submitted.pkl", "102_submission.sh", "102_0_submitted.pkl", "102_1_submitted.pkl",
+    }  # fmt: skip
+    assert {path.name for path in asked.folder.iterdir()} == of_jobs
+    programs.answers(refuse={103: "Batch job submission failed: Invalid qos specification"})
+    for calls in ([("one",)], [("one",), ("two",)]):
+        with pytest.raises(RefusedError):
+            sbatch.submit(asked, print, calls)
+    assert {path.name for path in asked.folder.iterdir()} == of_jobs
+
+
 def test_a_refusal_is_sbatchs_own_words_and_said_once(
     tmp_path: Path, programs: Sbatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
