@@ -13,7 +13,7 @@ IN_ORDER := $(LONG) -p no:randomly -n 0
 # Where this is set, every start of kraken compiles its modules anew, which takes as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo ui test test-quick test-slow fuzz test-fresh coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer faults image lint bench lock release-check clean
+.PHONY: help install demo ui test test-quick test-slow fuzz test-fresh coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer faults soak image lint bench lock release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ test-apptainer: install ## run the tests with a real Apptainer and kraken in a t
 
 faults: install ## let runs endure faults drawn at random: MINUTES=10 SEED=1; outside CI
 	HTR_EXP_FAULTS_MINUTES=$(or $(MINUTES),10) HTR_EXP_FAULTS_SEED=$(or $(SEED),1) $(PYTEST) tests/faults/test_walk.py $(IN_ORDER) -s
+
+soak: install ## many small runs on a cluster started for them, with nodes, Slurm and MLflow that go away: RUNS=200 MINUTES=120 SEED=1 (root on Debian 12); outside CI
+	tests/cluster/with $(BIN)/python -m benchmarks.soak --runs $(or $(RUNS),200) --minutes $(or $(MINUTES),120) --seed $(or $(SEED),1)
 
 image: ## build the image of kraken 7.1 (KRAKEN=4.3: of 4.3.13) as far as this machine allows; takes 10 to 30 minutes
 	containers/build $(or $(KRAKEN),7.1)
