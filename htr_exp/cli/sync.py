@@ -26,11 +26,14 @@ def run(args: argparse.Namespace) -> int:
         keys = ("run", "run_id", "changed", "problem", "store")
         terminal.say_json([{key: getattr(one, key) for key in keys} for one in done])
     else:
-        for store in dict.fromkeys(one.store for one in done):
-            there = [one for one in done if one.store == store]
+        recorded = [one for one in done if one.problem is None]
+        for store in dict.fromkeys(one.store for one in recorded):
+            there = [one for one in recorded if one.store == store]
             changed = sum(one.changed for one in there)
             news = f"{changed} new or changed" if changed else "nothing new"
             terminal.say(f"{counted(len(there), 'run')} recorded, {news}: {store}")
+        if lacking := len(done) - len(recorded):
+            terminal.say(f"{counted(lacking, 'run')} not recorded", error=True)
         if not done:
             terminal.say("no runs to record")
         if aside := len(runs) - len(paths):

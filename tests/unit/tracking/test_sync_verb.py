@@ -41,6 +41,18 @@ def test_every_run_goes_where_its_own_experiment_says(place: Path) -> None:
     assert (named["changed"], named["store"]) == (True, store_uri(place))
 
 
+def test_what_is_not_recorded_is_not_called_recorded(place: Path) -> None:
+    here, away, copied = (make_run(place, name) for name in ("here", "away", "copied"))
+    tracked(here, "embedded")
+    sign(RunDir(tracked(away, "server", f"http://127.0.0.1:{free_port()}")))
+    tracked(copied, "server", f"http://127.0.0.1:{free_port()}")  # nobody but its record names that server
+    said = command(place, "sync")
+    assert said.stdout.splitlines()[-1] == f"1 run recorded, 1 new or changed: {store_uri(place)}"
+    assert " recorded" not in "".join(said.stdout.splitlines()[:-1]).replace("1/1 recorded here", "")
+    assert said.stderr.splitlines()[0] == "2 runs not recorded"
+    assert [line.partition(":")[0] for line in said.stderr.splitlines()[1:]] == ["error", "error"]
+
+
 def test_marks_of_a_server_are_believed_unless_it_is_to_be_asked(place: Path) -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     folder = tracked(make_run(place), "server", uri)
