@@ -62,8 +62,11 @@ class Checkpoints(Protocol):
             keep: how many of the best stay; of a segmentation those that find lines best, where kraken says it.
         """
 
-    def kept(self) -> list[int]:
-        """The epochs whose weights are there, in order."""
+    def kept(self, records: Sequence[Epoch], keep: int) -> list[Epoch]:
+        """Of the best epochs of a curve, as many as `thin_out` keeps, the records of those whose weights are there, in order.
+
+        More may be there, such as the newest. Which these are depends on how far kraken ran on before it heard that it was over.
+        """
 
     def best(self, record: Epoch) -> tuple[Path, bool]:
         """The file of the best epoch, given its record, and whether it is weights (else a checkpoint to convert).
@@ -136,8 +139,10 @@ class LegCheckpoints:
     def ended(self, leg: Path) -> bool:
         return self._weights(leg) is not None
 
-    def kept(self) -> list[int]:
-        return sorted(epoch for leg, _ in self._legs for epoch in self._of(leg))
+    def kept(self, records: Sequence[Epoch], keep: int) -> list[Epoch]:
+        return _of_epochs(
+            records, _best_epochs(records, keep, self._task) & {one for leg, _ in self._legs for one in self._of(leg)}
+        )
 
     def thin_out(self, records: Sequence[Epoch], keep: int = 1) -> None:
         best = _best_epochs(records, keep, self._task)
@@ -240,8 +245,8 @@ class EpochModels:
     def ended(self, leg: Path) -> bool:
         return False  # it leaves no sign of it: the count of epochs says so
 
-    def kept(self) -> list[int]:
-        return sorted(self._all())
+    def kept(self, records: Sequence[Epoch], keep: int) -> list[Epoch]:
+        return _of_epochs(records, _best_epochs(records, keep, self._task) & self._all().keys())
 
     def thin_out(self, records: Sequence[Epoch], keep: int = 1) -> None:
         kept = self._all()
@@ -284,6 +289,10 @@ def _best_epochs(records: Sequence[Epoch], count: int, task: Task) -> set[int]:
         return set()
     nearest = sorted(records, key=lambda one: (task.candidate_loss(one), one["epoch"]))[: count if count > 1 else 0]
     return {int(record["epoch"]) for record in (task.best_of(records), *nearest)}
+
+
+def _of_epochs(records: Sequence[Epoch], epochs: set[int]) -> list[Epoch]:
+    return [record for record in records if record["epoch"] in epochs]
 
 
 def _gone(folder: Path, epoch: int) -> TrainingError:

@@ -68,7 +68,7 @@ class Segmentation(Stages):
         folder = self._run.candidates
         folder.mkdir(exist_ok=True)
         settings, version = self._inputs.experiment.training, self._inputs.kraken.version
-        records = training.kept_epochs(self._run, settings, version, self.task)
+        records = training.kept_epochs(self._run, settings, version, self.task, BEST_KEPT)
         pages = self._inputs.pages("validation")
         chosen = (
             read_json(self._run.chosen_epoch)

@@ -119,10 +119,9 @@ def weights_of(run: RunDir, training: Training, version: str, task: Task, record
     return checkpoints_of(run.training, training, version, task).best(record)
 
 
-def kept_epochs(run: RunDir, training: Training, version: str, task: Task) -> list[Epoch]:
-    """The records of the epochs whose weights are there."""
-    kept = checkpoints_of(run.training, training, version, task).kept()
-    return [record for record in run.epochs() if record["epoch"] in kept]
+def kept_epochs(run: RunDir, training: Training, version: str, task: Task, keep: int) -> list[Epoch]:
+    """The records of the best epochs, at most `keep` and the best one, whose weights are there."""
+    return checkpoints_of(run.training, training, version, task).kept(run.epochs(), keep)
 
 
 def best_epoch(run: RunDir, task: Task) -> Epoch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 import pytest
 
 from helpers.folders import DEMO
-from helpers.real_pages import demo_pages
-from helpers.real_training import command, needs_kraken, result, run_to_end
+from helpers.real_pages import demo_pages, lists
+from helpers.real_training import CPU, command, interrupt, needs_kraken, result, run_to_end
 from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
 pytestmark = [pytest.mark.kraken, pytest.mark.slow, needs_kraken]
+
+SMALL = "[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]"
 
 KILLS, SEED = 5, 20261129
 OF_THE_CLOCK = ("seconds", "time")
@@ -69,11 +72,33 @@ def test_killed_at_random_moments_it_gives_the_same_weights_curve_and_scores(
     for _ in range(KILLS):
         kill_somewhere(killed, chance, *of_run)
     run = run_to_end(killed, *of_run)
+    assert_same(run, expected)
+    assert len(result(run)["resumed_at"]) >= 2, "it was too quick to be killed"
+
+
+def test_a_segmentation_that_is_killed_once_gives_the_same_weights_curve_and_scores(tmp_path: Path) -> None:
+    demo_pages(tmp_path / "pages", 4)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for place in (whole, killed):
+        place.mkdir()
+    of_run = [
+        "train", "task=segmentation", f"dataset.path={tmp_path / 'pages'}", "model=none", "architecture=small_segmentation",
+        f"architecture.spec={SMALL}", f"site.cache={tmp_path / 'cache'}", *CPU, "training.exact=true", "training.leg_epochs=2",
+        "training.quit=fixed", "training.epochs=4", "training.lrate=0.01", *lists(tmp_path / "pages", 2),
+    ]  # fmt: skip
+    expected = run_to_end(whole, *of_run)
+    interrupt(killed, signal.SIGKILL, *of_run, epochs=3)
+    run = run_to_end(killed, *of_run)
+    assert result(run)["resumed_at"] == [2]
+    assert_same(run, expected)
+
+
+def assert_same(run: RunDir, expected: RunDir) -> None:
+    """A run that was killed is the one that was not, but for what is said of it."""
     assert run.key == expected.key
     assert curve(run) == curve(expected)
     found: dict[str, Any] = {**result(run)}
     wanted: dict[str, Any] = {**result(expected)}
-    assert len(found["resumed_at"]) >= 2, "it was too quick to be killed"
     assert (found["resumed_exactly"], wanted["resumed_at"]) == (True, [])
     assert found["weights"] == wanted["weights"]
     for of in (found, wanted):  # the bytes of a model file differ: kraken writes the metadata in any order

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import signal
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from helpers.trainer import Trainer
+from htr_exp.config.defaults import shipped
 from htr_exp.core.files import write_jsonl
-from htr_exp.core.task import RECOGNITION
+from htr_exp.core.task import RECOGNITION, SEGMENTATION, Epoch
+from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.pipeline import training
 from htr_exp.runs.resumptions import resumptions
 
@@ -131,3 +135,18 @@ def test_a_start_on_another_device_is_not_exact(trainer: Callable[[str], Trainer
     scenario.play()
     one.start()
     assert resumptions(one.starts) == {"resumed_at": [3], "resumed_exactly": False}
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_how_far_kraken_ran_on_does_not_decide_among_which_epochs_is_chosen(tmp_path: Path, ahead: int) -> None:
+    figures = [0.5, *[0.7] * 10, 0.4, 0.45, 0.3]
+    records = [cast("Epoch", {"epoch": epoch, "val_mean_iu": figure}) for epoch, figure in enumerate(figures)]
+    training_ = replace(shipped().training, quit="early", epochs=50, exact=True, leg_epochs=10)
+    files = LegCheckpoints(tmp_path, training_, SEGMENTATION)
+    for epoch in range(len(records) + ahead):
+        leg, _ = files.leg(epoch)
+        leg.mkdir(exist_ok=True)
+        with zipfile.ZipFile(leg / f"checkpoint_{epoch:02d}-0.5000.ckpt", "w") as archive:
+            archive.writestr("archive/data.pkl", b"")
+    files.thin_out(records, 10)
+    assert [record["epoch"] for record in files.kept(records, 10)] == list(range(1, 11))

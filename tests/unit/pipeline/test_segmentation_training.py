@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,8 @@ from helpers.waiting import until
 from helpers.whole_runs import do
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.kraken.checkpoints import LegCheckpoints
-from htr_exp.runs import rows
+from htr_exp.runs import resumptions, rows
+from htr_exp.runs.run_dir import RunDir
 
 
 @pytest.mark.parametrize("legs", [0, 2])
@@ -136,3 +139,40 @@ def test_candidates_outlive_a_kill_while_they_are_scored(planned_layout: Planned
     scenario.play()
     assert do(run).state == "done", run.state().reason
     assert [one["epoch"] for one in results(run)["candidates"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "at"),
+    [
+        (("training.quit=fixed", "training.epochs=5"), 3),
+        (("training.quit=early", "training.epochs=9", "training.lag=2"), 2),
+        (("training.quit=fixed", "training.epochs=5", "scores.best_by=line_f1"), 1),
+    ],
+    ids=["fixed", "early", "lines"],
+)
+def test_an_exact_segmentation_that_was_killed_is_the_uninterrupted_one(
+    planned_layout: Planned, scenario, settings: tuple[str, ...], at: int
+) -> None:
+    of_run = ("training.exact=true", "training.leg_epochs=2", *settings)
+    figures = {"mean_iu": [0.5, 0.7, 0.6, 0.65, 0.62], "found": [0.4, 0.6, 1.0, 0.6, 0.6]}
+    scenario.play(**figures)
+    whole = planned_layout(*of_run)
+    expected = what_is_left(whole)
+    shutil.rmtree(whole.path)
+    scenario.play(**figures, die=signal.SIGKILL, at_epoch=at, once=True)
+    killed = planned_layout(*of_run)
+    assert what_is_left(killed) == expected
+    assert killed.key == whole.key
+    said = resumptions.of_run(read_jsonl(killed.starts), killed.result())
+    assert said == {"resumed_at": [at - at % 2], "resumed_exactly": True}
+
+
+def what_is_left(run: RunDir) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Do a run; its curve and its results, without times and what is said of interruptions. The weights' digest is in them."""
+    assert do(run).state == "done", run.state().reason
+    assert_named(run.best)
+    records = [{key: value for key, value in one.items() if key not in ("seconds", "time")} for one in run.epochs()]
+    found = results(run)
+    for key in ("time", "resumed_at", "resumed_exactly", "test_scored"):
+        del found[key]
+    return records, found
