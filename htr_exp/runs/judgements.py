@@ -1,8 +1,8 @@
 """How a run was judged: what of leakage was accepted, what is known of its models, and which conventions it follows.
 
 None of it decides the result, so that it is not in the key of a run, and a run that is there already may be asked for
-with other words. It is judged anew then, and the judgement is added to the first, which is sealed in provenance.json.
-What was accepted once stays shown.
+with other words. It is judged anew then, and the judgement is added to the first, which is sealed in provenance.json; the
+added ones have a seal of their own. What was accepted once stays shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from htr_exp.config import transcription_conventions
-from htr_exp.core.files import append_jsonl, read_jsonl, utc_now
+from htr_exp.core.files import read_jsonl, utc_now
+from htr_exp.core.lock import locked
+from htr_exp.runs import sealed_records
 from htr_exp.runs.records import JudgementRecord, Provenance, fits
 from htr_exp.runs.run_dir import RunDir
 
@@ -31,10 +33,17 @@ def judge(run: RunDir, leakage: dict[str, Any], conventions: dict[str, str | Non
     Raises:
         OSError: the folder cannot be written.
     """
-    last = judgements(run)[-1]
-    if (last.get("leakage") or {}) != leakage or (last.get("conventions") or {}) != conventions:
-        said = JudgementRecord(leakage=leakage, conventions=conventions, command=list(command), time=utc_now())
-        append_jsonl(run.judgements, dict(said))
+
+    def is_known() -> bool:
+        last = judgements(run)[-1]
+        return (last.get("leakage") or {}) == leakage and (last.get("conventions") or {}) == conventions
+
+    if is_known():
+        return  # and nothing is written: a finished run may lie where nothing can be
+    with locked(run.judging_lock, wait=lambda owner: True):
+        if not is_known():
+            said = JudgementRecord(leakage=leakage, conventions=conventions, command=list(command), time=utc_now())
+            sealed_records.append(run.judgements, said)
 
 
 def judgements(run: RunDir, facts: Provenance | None = None) -> list[JudgementRecord]:

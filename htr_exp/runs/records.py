@@ -256,6 +256,7 @@ class TestScored(TypedDict):
     times: int  # different models, each once in each run
     runs: int
     in_part: int  # more scorings, of other test sets that have some of these pages
+    incomplete: bool  # the file of scorings was changed by hand: it may have been more
 
 
 class Environment(TypedDict):

@@ -27,7 +27,7 @@ def resumptions(records: Sequence[StartRecord]) -> Resumptions:
 
 
 def of_run(records: Sequence[StartRecord], results: Mapping[str, Any] | None) -> Resumptions:
-    """The same, or what the sealed results say where they know of more: whoever deletes the starts does not undo them.
+    """The same, or what the sealed results say where the starts know of no more: whoever edits or deletes the starts does not undo them.
 
     Args:
         records: of starts.jsonl.
@@ -35,7 +35,7 @@ def of_run(records: Sequence[StartRecord], results: Mapping[str, Any] | None) ->
     """
     found = resumptions(records)
     sealed = (results or {}).get("resumed_at") or []
-    if len(sealed) <= len(found["resumed_at"]):
+    if len(sealed) < len(found["resumed_at"]) or not sealed:
         return found
     return {"resumed_at": sealed, "resumed_exactly": (results or {}).get("resumed_exactly")}
 

@@ -66,6 +66,7 @@ class RunRow(Judgement, Resumptions):
     test_scored: int  # how often these test pages were scored in this workspace by now: models, each once in each run
     test_scored_runs: int  # by how many runs, deleted ones included
     test_scored_in_part: int  # scorings of other test sets that have some of these pages
+    test_scored_incomplete: bool  # the record of scorings was changed by hand: it may have been more
     excluded_pages: int  # pages of the ground truth that dataset.exclude left out
     left_out_scored: list[str]  # pages that the run left out although an earlier run was scored on them
     conventions: str | None
@@ -112,7 +113,7 @@ def rows_of(
     for run, row in zip(runs, rows):  # only now: each run may be one that the file of scorings lacks
         counts = scored[run.path.parent].of(row["task"], row["test_digest"])
         row["test_scored"], row["test_scored_runs"] = counts["times"], counts["runs"]
-        row["test_scored_in_part"] = counts["in_part"]
+        row["test_scored_in_part"], row["test_scored_incomplete"] = counts["in_part"], counts["incomplete"]
     return rows
 
 
@@ -136,6 +137,7 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
     left_out: LeftOutRecord = facts.get("left_out") or {"excluded": [], "scored_before": []}
     if _shown(scores["test"]) and (scoring := _scoring(run, facts, given)):
         scored.add(scoring)
+        scored.tell(scoring["task"], scoring["test_digest"], given.get("test_scored") or {})
     return {
         "run": run.name,
         "folder": str(run.path),
@@ -168,6 +170,7 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
         "test_scored": 0,
         "test_scored_runs": 0,
         "test_scored_in_part": 0,
+        "test_scored_incomplete": False,
         "excluded_pages": len(left_out["excluded"]),
         "left_out_scored": scorings.named(left_out["scored_before"]),
         "conventions": transcription_conventions.described(*used),

@@ -18,7 +18,7 @@ from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch, task_of
 from htr_exp.core.text import printable
 from htr_exp.kraken.record import KrakenRecord
-from htr_exp.runs import seals
+from htr_exp.runs import sealed_records, seals
 from htr_exp.runs.records import (
     CancellationRecord,
     FoundKraken,
@@ -108,14 +108,16 @@ class RunDir(RunFiles):
         self.results_manifest.unlink(missing_ok=True)
 
     def broken_seals(self, *, every_digest: bool = False) -> list[str]:
-        """The sealed files that are missing or were changed since; of a run with scores also of what it made.
+        """The sealed files that are missing or were changed since; of a run with scores also of what it made, and of its judgements.
 
         Args:
             every_digest: as of `seals.changed`.
         """
         scored = self.results_manifest.exists() or self.written_state().state.has_scores
         manifests = (self.manifest, *[self.results_manifest] * scored)
-        return [name for manifest in manifests for name in seals.changed(manifest, every_digest=every_digest)]
+        found = [name for manifest in manifests for name in seals.changed(manifest, every_digest=every_digest)]
+        judged = [self.judgements.relative_to(self.path).as_posix()] * sealed_records.changed(self.judgements)
+        return [*found, *judged]
 
     def configuration(self) -> dict[str, Any]:
         """The content of experiment.yaml.

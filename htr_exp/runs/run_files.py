@@ -124,6 +124,11 @@ class RunFiles:
         return self.live / "judgements.jsonl"
 
     @property
+    def judging_lock(self) -> Path:
+        """Held while a judgement is added."""
+        return self.live / ".judgements.lock"
+
+    @property
     def log(self) -> Path:
         return self.live / "log.txt"
 

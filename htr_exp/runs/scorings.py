@@ -1,23 +1,28 @@
 """Every scoring of test pages, kept beside the run folders: it stays counted when its run is deleted.
 
 Whoever tries many settings and reports the best test score, or leaves out pages that were read badly, reports a figure that is
-too good. Neither can be refused. So both are counted. The file only grows; runs that it lacks are counted by their folders.
+too good. Neither can be refused. So both are counted. The file only grows, and has a seal; runs that it lacks are counted by
+their folders, and never fewer than the sealed results of a run tell of.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from htr_exp.core.files import append_jsonl, read_jsonl
+from htr_exp.core.files import read_jsonl
 from htr_exp.core.lock import locked
 from htr_exp.core.text import counted, first_of
+from htr_exp.runs import sealed_records
 from htr_exp.runs.records import PageRecord, TestScored
 
 _BESIDE = 64
 """Of these pages, those with the smallest digests: parts and copies of one ground truth have nearly the same ones."""
+
+CHANGED_BY_HAND = "or more often: scorings.jsonl was changed by hand"
 
 DIGITS = 16
 """Hexadecimal digits of an image's digest that are kept."""
@@ -66,7 +71,9 @@ class Scorings:
     trained on and scored again counts twice.
     """
 
-    def __init__(self, lines: Iterable[Scoring]) -> None:
+    def __init__(self, lines: Iterable[Scoring], *, incomplete: bool = False) -> None:
+        self._incomplete = incomplete
+        self._told: dict[tuple[str, str], Counter[str]] = {}  # what results of runs say
         self._known: set[tuple[str, str, str]] = set()
         self._of: dict[tuple[str, str], list[str]] = {}  # task and test digest -> run of each scoring
         self._pages: dict[tuple[str, str], dict[str, str]] = {}
@@ -79,10 +86,12 @@ class Scorings:
     @classmethod
     def of_runs(cls, runs: Path) -> Scorings:
         """The scorings that the file in a folder of runs names; of a file that cannot be read none."""
+        ledger = ledger_of(runs)
         try:
-            return cls(read_jsonl(ledger_of(runs), *_Scoring.__required_keys__))
+            lines = read_jsonl(ledger, *_Scoring.__required_keys__)
         except OSError:
-            return cls([])
+            lines = []
+        return cls(lines, incomplete=sealed_records.changed(ledger))
 
     def add(self, line: Scoring) -> bool:
         """Count a scoring unless it is counted already; whether it is new."""
@@ -105,11 +114,22 @@ class Scorings:
     def of(self, task: str, test_digest: str | None) -> TestScored:
         """How often test pages were scored, with the same lines and in other sets of pages."""
         if test_digest is None:
-            return {"times": 0, "runs": 0, "in_part": 0}
+            return TestScored(times=0, runs=0, in_part=0, incomplete=False)
         if self._overlaps is None:
             self._overlaps = self._overlapping()
-        runs = self._of.get((task, test_digest), [])
-        return {"times": len(runs), "runs": len(set(runs)), "in_part": self._overlaps.get((task, test_digest), 0)}
+        test = (task, test_digest)
+        runs, told = self._of.get(test, []), self._told.get(test, Counter())
+        return {
+            "times": max(len(runs), told["times"]),
+            "runs": max(len(set(runs)), told["runs"]),
+            "in_part": max(self._overlaps.get(test, 0), told["in_part"]),
+            "incomplete": self._incomplete,
+        }
+
+    def tell(self, task: str, test_digest: str, then: Mapping[str, object]) -> None:
+        """Take note of how often test pages were scored when a run ended, as its results say: since then it was not less often."""
+        counts = Counter({key: count for key, count in then.items() if isinstance(count, int)})
+        self._told[task, test_digest] = self._told.get((task, test_digest), Counter()) | counts  # the most of each
 
     def _overlapping(self) -> dict[tuple[str, str], int]:
         """Of each test how many scorings there are of others that have a page in common with it."""
@@ -167,7 +187,7 @@ def record(runs: Path, scoring: Scoring, pages: Sequence[PageRecord], beside: Se
         if not known.has_pages(scoring["task"], scoring["test_digest"]):
             scoring = {**scoring, "pages": images_of(pages), "beside": sorted(images_of(beside))[:_BESIDE]}
         if known.add(scoring):
-            append_jsonl(ledger_of(runs), scoring)
+            sealed_records.append(ledger_of(runs), scoring)
         return known.of(scoring["task"], scoring["test_digest"])
 
 
@@ -189,4 +209,6 @@ def said(scored: TestScored) -> str:
     words = ["scored once" if scored["times"] == 1 else f"scored {scored['times']} times{by}"]
     if scored["in_part"]:
         words.append(f"some of them {counted(scored['in_part'], 'time')} more with other pages or lines")
+    if scored["incomplete"]:
+        words.append(CHANGED_BY_HAND)
     return ", ".join(words)

@@ -41,14 +41,17 @@ def scored(row: RunRow) -> str:
             "times": row["test_scored"],
             "runs": row["test_scored_runs"],
             "in_part": row["test_scored_in_part"],
+            "incomplete": row["test_scored_incomplete"],
         }
     )
 
 
 def briefly(rows: Sequence[RunRow]) -> list[str]:
-    """The first of these sentences, for runs that are not compared; none where there is one test set, scored once."""
+    """The first of these sentences, for runs that are not compared; none where there is one test set, scored once for certain."""
     tests = numbered(rows)
-    if len(tests) < 2 and all(row["test_scored"] < 2 and not row["test_scored_in_part"] for row in rows):
+    if len(tests) < 2 and not any(
+        row["test_scored"] > 1 or row["test_scored_in_part"] or row["test_scored_incomplete"] for row in rows
+    ):
         return []
     lines = described(rows, tests)
     more = len(tests) - SHOWN

@@ -29,6 +29,7 @@ from helpers.waiting import until
 from htr_exp.core.files import read_json, read_jsonl, sha256_file, write_jsonl
 from htr_exp.kraken.model_weights import _coreml
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.scorings import ledger_of
 from htr_exp.tracking import run_view
 
 pytestmark = pytest.mark.seconds
@@ -143,6 +144,8 @@ def test_kill_until_the_score_pleases(user: User, scenario: Scenario) -> None:
         assert "the scores differ a little from those of an uninterrupted run" in shown
     assert all("resumed at" in shown for shown in user.tables(run).values())
     assert read_json(run.results)["resumed_exactly"] is False
+    run.starts.write_text(run.starts.read_text().replace('"exact": false', '"exact": true'))
+    assert user.row(run)["resumed_exactly"] is False
     run.starts.unlink()
     assert user.row(run)["resumed_at"] == read_json(run.results)["resumed_at"]
     assert user.in_mlflow(run)["htr_exp.resumed_exactly"] == "False"
@@ -163,6 +166,10 @@ def test_accept_a_leak_afterwards(user: User) -> None:
         assert "base_model" in shown
     assert user.in_mlflow(user.first)["htr_exp.leakage"] == "base_model"
     assert run_view.fingerprint(user.first.path) != before  # so that it is recorded again
+    assert user.row(user.first)["seals"] == "ok"
+    user.first.judgements.unlink()  # and accepted no more
+    for shown in (*user.tables().values(), " ".join(user.train().out.split())):
+        assert "changed since it was written: live/judgements.jsonl" in shown
 
 
 @pytest.mark.parametrize("where", ["words", "file"])
@@ -237,12 +244,17 @@ def test_put_runs_of_different_pages_in_one_table(user: User) -> None:
 
 def test_sweep_seeds_and_report_the_best_test_score(user: User) -> None:
     run = user.trained("seed=2")
-    assert read_json(run.results)["test_scored"] == {"times": 2, "runs": 2, "in_part": 0}
+    assert read_json(run.results)["test_scored"] == {"times": 2, "runs": 2, "in_part": 0, "incomplete": False}
     assert user.in_mlflow(run)["htr_exp.test_scored"] == "scored 2 times by 2 runs"
     assert all("scored 2 times by 2 runs" in shown for shown in user.tables().values())
     shutil.rmtree(run.path)  # the one that lost
     assert all("scored 2 times by 2 runs" in shown for shown in user.tables().values())
     assert user.row(user.first)["test_scored"] == 2
+    ledger = ledger_of(user.workspace / "runs")
+    ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:-1]))  # nor remembered
+    for shown in user.tables().values():
+        assert "scored once, or more often: scorings.jsonl was changed by hand" in shown
+    assert user.row(user.first)["test_scored_incomplete"] is True
 
 
 @pytest.mark.parametrize("how", ["excluded", "deleted", "not matched", "on no side"])

@@ -102,7 +102,7 @@ def test_how_often_a_test_was_scored_and_what_was_left_out_are_tags(tmp_path: Pa
     folder = make_run(tmp_path)
     left_out = {"excluded": ["a.xml", "b.xml"], "scored_before": [{"page": "a.xml", "run": "r"}]}
     facts = read_json(folder / "provenance.json") | {"left_out": left_out}
-    results = {"test_scored": {"times": 3, "runs": 2, "in_part": 0}}
+    results = {"test_scored": {"times": 3, "runs": 2, "in_part": 0, "incomplete": False}}
     tags = tags_of(folder, tmp_path, facts, StateRecord(RunState.DONE), results, 3)
     assert tags["htr_exp.test_scored"] == "scored 3 times by 2 runs"
     assert (tags["htr_exp.excluded_pages"], tags["htr_exp.left_out_scored"]) == ("2", "a.xml (r)")
