@@ -131,10 +131,7 @@ def probe(path: Path) -> None:
     Raises:
         StoreTroubleError: it is locked, read-only, no database, a link, or the disk is full.
     """
-    if path.is_symlink():  # whoever filled the workspace may have put it there, to a database of another program
-        raise StoreTroubleError(
-            f"{path} is a symbolic link: remove it, or name the database that it leads to with --uri"
-        )
+    refuse_odd(path)
     if not path.exists():
         # SQLite would make it with mode 644 whatever the umask allows: a group could not write into the store that it shares
         with contextlib.suppress(OSError):
@@ -144,8 +141,29 @@ def probe(path: Path) -> None:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute("ROLLBACK")
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error as error:
         raise StoreTroubleError(in_words(error, path)) from error
+    if tables and tables.isdisjoint(("experiments", "runs", "alembic_version")):  # MLflow would add its own to them
+        raise StoreTroubleError(
+            f"{path} is a database of another program: move it away; `htr-exp sync` makes it again from the run folders"
+        )
+
+
+def refuse_odd(path: Path) -> None:
+    """Make sure that nothing but a file is in the place of an SQLite file, if anything is.
+
+    Raises:
+        StoreTroubleError: a link, which whoever filled the workspace may have put there, a folder or a special file.
+    """
+    if path.is_symlink():
+        where = "" if path.exists() else " that leads nowhere"
+        raise StoreTroubleError(
+            f"{path} is a symbolic link{where}: remove it, or name the database that it leads to with --uri"
+        )
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no file"
+        raise StoreTroubleError(f"{path} is {kind}: move it away; `htr-exp sync` makes it again from the run folders")
 
 
 def relocate(path: Path, workspace: Path) -> int:
@@ -229,7 +247,7 @@ def known(path: Path, workspace: Path) -> dict[str, tuple[str, str]]:
 
     Empty whenever it needs opening for another reason: not yet made, moved, of another MLflow, locked.
     """
-    if not path.exists():
+    if path.is_symlink() or not path.is_file():
         return {}
     query = (
         "SELECT u.value, r.run_uuid, f.value FROM runs r "

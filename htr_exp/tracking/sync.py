@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core.own_command import own_command
+from htr_exp.core.program import NoAnswer
 from htr_exp.core.secrets import hidden, without_password
 from htr_exp.core.text import joined
+from htr_exp.core.time_limit import within
 from htr_exp.runs.ownership import is_ours
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.seals import CHANGED
@@ -38,6 +40,8 @@ from htr_exp.tracking.writer import Writer, marked, marks_key
 __all__ = ["Recorded", "due", "store_of", "store_uri", "sync_runs"]
 
 SERVER_SECONDS = 5.0  # for a tracking server to answer at all
+RECORD_SECONDS = 120.0  # for it to take a run, whatever it says meanwhile; its files take longer:
+SLOWEST = 50_000.0  # bytes a second
 
 Say = Callable[[str], None]
 
@@ -242,10 +246,7 @@ def _record(
             with hold, warnings.catch_warnings():
                 # What MLflow's libraries find deprecated in each other is not the user's matter.
                 warnings.simplefilter("ignore")
-                run_id = writer.unchanged(folder, view.uuid, marks[folder])
-                changed = run_id is None
-                if run_id is None:
-                    run_id = writer.record(view, marks[folder])
+                run_id, changed = _put(writer, view, marks[folder])
         except BusyError as busy:
             found[folder] = Recorded(folder.name, "", False, str(busy), store)
             continue
@@ -271,6 +272,31 @@ def _refuse_changed(
             found[folder] = Recorded(folder.name, "", False, said, store)
 
 
+def _put(writer: Writer, view: run_view.RunView, mark: str) -> tuple[str, bool]:
+    """Record a run unless it is there as it is; return its id, and whether that changed anything.
+
+    Raises:
+        StoreTroubleError: a server took too long.
+    """
+
+    def put() -> tuple[str, bool]:
+        there = writer.unchanged(view.folder, view.uuid, mark)
+        return (writer.record(view, mark), True) if there is None else (there, False)
+
+    if tracking_store.database(writer.uri):  # which has no server, and may only be used by the thread that opened it
+        return put()
+    sent = sum(path.stat().st_size for path in view.artifacts.values() if path.is_file())
+    seconds = RECORD_SECONDS + round(sent / SLOWEST)
+    try:
+        return within(seconds, put, f"the tracking server {without_password(writer.uri)}")
+    except NoAnswer:
+        writer.give_up()
+        raise StoreTroubleError(
+            f"the tracking server {without_password(writer.uri)} is too slow: it did not take {view.name} within {seconds:g} s; "
+            "the run folders lack nothing, `htr-exp sync` tries again"
+        ) from None
+
+
 def _locked_run(folder: Path, progress: Say | None) -> contextlib.AbstractContextManager[Any]:
     return written_alone(RunDir(folder).tracking_marks, wait=SERVER_SECONDS, say=progress)
 
@@ -281,13 +307,19 @@ def _reach(uri: str) -> None:
     Raises:
         StoreTroubleError: it does not.
     """
-    try:
+
+    def ask() -> None:
         with urllib.request.urlopen(f"{without_password(uri)}/health", timeout=SERVER_SECONDS):  # noqa: S310 (sync calls it for http only)
             pass
+
+    try:
+        within(SERVER_SECONDS, ask, without_password(uri))
     except urllib.error.HTTPError:
         pass  # it answers; whether it lets us in, MLflow finds out
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
+    except (NoAnswer, OSError, ValueError, http.client.HTTPException) as error:
+        reason = (
+            f"no answer within {SERVER_SECONDS:g} s" if isinstance(error, NoAnswer) else getattr(error, "reason", error)
+        )
         raise StoreTroubleError(
             f"the tracking server {without_password(uri)} does not answer ({reason}): start it or correct tracking.uri; "
             "the run folders lack nothing, `htr-exp sync` records them"

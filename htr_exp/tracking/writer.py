@@ -44,6 +44,10 @@ class Writer:
         self.experiments: dict[str, str] = {}
         self.sweeps: dict[tuple[str, str], str] = {}
 
+    def give_up(self) -> None:
+        """Let what still waits for an answer do nothing more with it when it comes."""
+        self.client = None
+
     def unchanged(self, folder: Path, uuid: str, mark: str) -> str | None:
         """The id of the MLflow run if it is there and shows the folder as it is."""
         if marked(folder, self.key).get("fingerprint") != mark:
@@ -227,6 +231,7 @@ class Writer:
             if run is None:
                 # the runs of a sweep start at the same moment, and each would make one
                 beside = self.workspace / "cache" / f"mlflow-sweep-{sweep.id}"
+                files.make_folder(beside.parent, below=self.workspace)
                 alone = store.written_alone(beside, wait=LOCK_SECONDS)
                 with contextlib.nullcontext() if store.database(self.uri) else alone:
                     run = self._find(experiment, "htr_exp.sweep", sweep.id) or self._new_parent(

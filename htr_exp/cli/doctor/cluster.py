@@ -6,12 +6,13 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, finding_of, note, ok, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, finding_of, note, ok, warning
 from htr_exp.config import rules
 from htr_exp.config.schema import Experiment, Slurm
 from htr_exp.core.files import utc_now
 from htr_exp.core.program import NoAnswer
 from htr_exp.core.text import counted, joined
+from htr_exp.core.time_limit import within
 from htr_exp.pipeline.sources import Sources
 from htr_exp.slurm import cluster, jobs
 from htr_exp.slurm.cluster import Configuration, Partition, Preemption

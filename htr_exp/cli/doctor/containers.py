@@ -7,9 +7,10 @@ import re
 import tempfile
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, finding_of, ok, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, finding_of, ok, warning
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.text import size
+from htr_exp.core.time_limit import within
 from htr_exp.kraken import apptainer
 
 START_S = 30.0

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning
 from htr_exp.core.lock import Locked, locked
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.core.text import counted, size
+from htr_exp.core.time_limit import within
 
 LEAST_BYTES, FEW_BYTES = 1e9, 10e9
 LEAST_FILES, FEW_FILES = 1_000, 20_000

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from htr_exp.cli.doctor import containers
-from htr_exp.cli.doctor.finding import Finding, note, ok, within
+from htr_exp.cli.doctor.finding import Finding, note, ok
 from htr_exp.config.schema import Experiment, Runtime
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.own_command import own_command
 from htr_exp.core.program import NoAnswer
 from htr_exp.core.text import joined
+from htr_exp.core.time_limit import within
 from htr_exp.kraken import apptainer, environment_modules, runtime
 
 PATIENCE_S = 60.0

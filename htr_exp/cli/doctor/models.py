@@ -7,12 +7,13 @@ from pathlib import Path
 
 import yaml
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning
 from htr_exp.config.choices import conf_dir
 from htr_exp.config.schema import Experiment, Model
 from htr_exp.core.errors import ModelError
 from htr_exp.core.program import NoAnswer
 from htr_exp.core.text import counted, size
+from htr_exp.core.time_limit import within
 from htr_exp.kraken import model_store
 from htr_exp.kraken.model_file import read_header
 

@@ -14,12 +14,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning, within
+from htr_exp.cli.doctor.finding import TIMEOUT_S, Finding, error, note, ok, warning
 from htr_exp.config.schema import Tracking
 from htr_exp.core.lock import owner_of
 from htr_exp.core.program import NoAnswer
 from htr_exp.core.secrets import without_password
 from htr_exp.core.text import counted
+from htr_exp.core.time_limit import within
 from htr_exp.tracking import store
 
 SERVER_S = 5.0
@@ -95,7 +96,12 @@ def _embedded(workspace: Path) -> Iterator[Finding]:
 
 def _database(path: Path) -> Finding:
     name = "tracking=embedded"
-    if not path.exists():
+    try:
+        store.refuse_odd(path)
+    except store.StoreTroubleError as trouble:
+        found, _, remedy = str(trouble).partition(": ")
+        return error(name, found, remedy)
+    if not path.exists() or not path.stat().st_size:
         return ok(name, f"{path} is made when the first run is recorded")
     owner = owner_of(store.lock(path))
     if owner is not None:

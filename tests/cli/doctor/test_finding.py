@@ -9,9 +9,9 @@ import pytest
 from htr_exp.cli.doctor import (
     finding,
 )
-from htr_exp.cli.doctor.finding import within
 from htr_exp.core.problem import Problem
 from htr_exp.core.program import NoAnswer
+from htr_exp.core.time_limit import within
 
 
 def test_what_hangs_is_given_up() -> None:

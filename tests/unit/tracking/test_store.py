@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from helpers.recorded_runs import free_port, make_run, only
+from htr_exp.cli.doctor import records
 from htr_exp.core.lock import locked
 from htr_exp.tracking import store, writer
 from htr_exp.tracking import sync as tracking_sync
@@ -128,3 +130,42 @@ def test_relative_sqlite_paths_lie_in_the_workspace(tmp_path: Path) -> None:
 def test_a_password_in_the_uri_does_not_reach_the_run_folder(place: Path) -> None:
     recorder = writer.Writer("http://me:secret@127.0.0.1:1", place)
     assert recorder.key == "http://127.0.0.1:1"
+
+
+def foreign(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE bookmarks (url TEXT)")
+        db.commit()
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a dangling link": (lambda path: path.symlink_to(path.parent / "gone"), "is a symbolic link that leads nowhere"),
+    "a folder": (Path.mkdir, "is a folder"),
+    "a pipe": (os.mkfifo, "is no file"),
+    "another program's": (foreign, "is a database of another program"),
+    "no database": (
+        lambda path: path.write_text("a note of mine, long enough to be no header"),
+        "is not an SQLite database",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_in_the_place_of_the_database_is_told_and_left_alone(name: str, tmp_path: Path) -> None:
+    make, said = ODD[name]
+    path = tmp_path / "mlflow.db"
+    make(path)
+    before = path.lstat()
+    (done,) = sync_runs([make_run(tmp_path)], workspace=tmp_path)
+    assert str(done.problem).startswith(f"{path} {said}")
+    assert (path.lstat().st_ino, path.lstat().st_size) == (before.st_ino, before.st_size)
+    found = records._database(path)
+    assert found.state == "error"
+    assert found.remedy
+
+
+def test_an_empty_file_is_where_the_database_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    path.touch()
+    store.probe(path)
+    assert records._database(path).state == "ok"
