@@ -10,12 +10,14 @@ import sys
 from collections.abc import Sequence
 
 from htr_exp.cli.arguments import VERBS, parser, verb_parser
-from htr_exp.core.errors import ConfigError, HtrExpError
+from htr_exp.core.errors import ConfigError, HtrExpError, of_memory
+from htr_exp.core.machine import settle_home
 from htr_exp.core.terminal import guarded, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
+    settle_home()
     words = list(sys.argv[1:] if argv is None else argv)
     works = bool(words) and words[0] in VERBS and VERBS[words[0]].works
     if works:
@@ -44,6 +46,9 @@ def _main(words: list[str]) -> int:
             say(f"  - {problem}", error=True)
         return 2
     except ImportError as error:
+        if (lacking := of_memory(error)) is not None:
+            say(f"error: {lacking}", error=True)
+            return 2
         library = (error.name or "").partition(".")[0]
         if library in ("", "htr_exp"):
             raise
@@ -52,11 +57,17 @@ def _main(words: list[str]) -> int:
         say(f"error: the Python library {library} cannot be used ({error})", error=True)
         say(f"  - install it and all else that is needed: {software.installing()}", error=True)
         return 2
+    except (MemoryError, OSError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError):  # `| head`
+            sys.stderr.close()
+            return 0
+        lacking = of_memory(error)
+        if lacking is None:
+            raise
+        say(f"error: {lacking}", error=True)
+        return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head`
-        sys.stderr.close()
-        return 0
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:

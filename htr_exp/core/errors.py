@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,11 +85,41 @@ class KilledError(TrainingError):
     """Somebody or something, and not we, killed kraken: it may do better when it starts again."""
 
 
-def plainly(error: OSError, folder: Path) -> HtrExpError:
-    """The error that tells a user what a failed write in a run folder means."""
-    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+def of_memory(error: BaseException) -> HtrExpError | None:
+    """The error that tells a user what it means that the system gave no memory, process or thread; None: it is something else.
+
+    With a limit of memory (`ulimit -v`, a container, --mem) Python cannot start a program or a thread either.
+    """
+    refused = ("Cannot allocate memory", "failed to map segment")  # the second: of a library that is loaded
+    if (
+        isinstance(error, MemoryError)
+        or getattr(error, "errno", None) == errno.ENOMEM
+        or (isinstance(error, ImportError) and any(word in str(error) for word in refused))
+    ):
         return HtrExpError(
-            f"{folder}: the disk or the quota is full",
+            "the memory of this machine, or what this process may use of it, is full",
+            ["close other programs, or ask for more (in a job: slurm.mem_gb=GB); then run the same command again"],
+        )
+    if getattr(error, "errno", None) == errno.EAGAIN or "can't start new thread" in str(error):
+        return HtrExpError(
+            "no more processes or threads can be started, for want of memory or by a limit (`ulimit -u`)",
+            ["close other programs, or ask for more; then run the same command again"],
+        )
+    return None
+
+
+def plainly(error: Exception, folder: Path) -> HtrExpError:
+    """The error that tells a user what it means that the system refused something to a run, most often to write in its folder."""
+    if (lacking := of_memory(error)) is not None:
+        return lacking
+    if not isinstance(error, OSError):
+        return HtrExpError(f"{folder}: {error}")
+    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        named = error.filename2 or error.filename
+        written = Path(os.fsdecode(named)) if named is not None else folder
+        place = folder if written.is_relative_to(folder) else written.parent
+        return HtrExpError(
+            f"{place}: the disk or the quota is full",
             ["free some space and run the same command again: it goes on where it stopped"],
         )
     if error.errno in (1, 13, 30):  # EPERM, EACCES, EROFS

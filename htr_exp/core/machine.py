@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import shutil
 from dataclasses import dataclass
 
@@ -49,6 +50,22 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
+
+
+def settle_home() -> None:
+    """Let programs find a home and a name where the account has neither, as in a container that runs under any number.
+
+    Python and its libraries would else fail, or make a folder `~` in the current directory. A home that cannot be written is
+    one that all of them know.
+    """
+    try:
+        known = pwd.getpwuid(os.getuid())
+    except KeyError:
+        known = None
+    if not os.environ.get("HOME"):
+        os.environ["HOME"] = known.pw_dir if known else "/"
+    if known is None and not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
+        os.environ["LOGNAME"] = str(os.getuid())
 
 
 def usable_cpus() -> int:

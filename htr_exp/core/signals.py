@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,8 +36,12 @@ class Stop:
         return self.asked
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Turn signals into words while the body runs; a second Ctrl-C ends it by KeyboardInterrupt."""
+    def listening(self, *, afterwards: signal.Handlers | None = None) -> Iterator[None]:
+        """Turn signals into words while the body runs, also those that were held until now; a second Ctrl-C ends it by KeyboardInterrupt.
+
+        Args:
+            afterwards: what the other signals do when it is over; None: what they did before.
+        """
 
         def note(number: int, _frame: FrameType | None) -> None:
             if number == signal.SIGINT and self.asked is not None:
@@ -49,11 +53,12 @@ class Stop:
             yield
             return
         before = {number: signal.signal(number, note) for number in SIGNALS}
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, handler if afterwards is None or number == signal.SIGINT else afterwards)
 
 
 def asked_within(stop: Callable[[], str | None], seconds: float = MOMENT_S) -> str | None:
@@ -65,16 +70,19 @@ def asked_within(stop: Callable[[], str | None], seconds: float = MOMENT_S) -> s
 
 
 def bound_to_us(
-    ends_by: signal.Signals, *, deaf_to: Sequence[signal.Signals] = (signal.SIGUSR2,)
+    ends_by: signal.Signals, *, deaf_to: Sequence[signal.Signals] = (), held: Collection[signal.Signals] = ()
 ) -> Callable[[], None] | None:
     """What a child process does before it becomes its program: it will end with us, and does not get signals meant for us.
 
     Args:
         ends_by: the signal that it gets when we end; on Linux alone, elsewhere None is returned.
         deaf_to: signals that it ignores. Slurm sends its own to every process of a job.
+        held: signals that wait until it listens (`Stop.listening`): it takes a second or more to import what it needs, and one
+            that came meanwhile would end it without a word, or be lost.
     """
 
     def prepare() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, held)
         ctypes.CDLL(None).prctl(1, ends_by)  # PR_SET_PDEATHSIG of linux/prctl.h
         for number in deaf_to:
             signal.signal(number, signal.SIG_IGN)

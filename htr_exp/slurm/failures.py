@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from htr_exp.core.run_state import RunState
 from htr_exp.slurm.jobs import Job
 
 Settings = Mapping[str, Any]
+
+GONE = "{run}: the run folder is gone: moved, renamed or deleted since it was submitted; resume it where it is now"
+"""What a job says of a run that is not where it was submitted."""
 
 GOES_ON = "`resume RUN` goes on from the last checkpoint"
 
@@ -100,18 +104,47 @@ def of_job(job: Job, log_tail: str, settings: Settings, compiled: Job | None = N
     return RunState.INTERRUPTED, f"its job {job.id} ended ({plain(job.state)}): {GOES_ON}"
 
 
+def of_process(code: int, said: str, settings: Settings) -> str:
+    """Say why a run's own process ended that did not tell so in its folder.
+
+    Args:
+        code: its exit code, negative for a signal.
+        said: the end of what it printed.
+        settings: as for `in_words`.
+    """
+    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
+    if code in (-9, 137):
+        return str(
+            _memory("its process on the node was killed (signal 9), as happens when memory is exceeded", settings)
+        )
+    if code < 0 or code > 128:
+        number = -code if code < 0 else code - 128
+        return f"its process on the node was ended by signal {number} ({_name(number)}): {GOES_ON}"
+    if code and (known := in_words(last, slurm=settings)):
+        return str(known)
+    ended = f"its process on the node ended with exit code {code} before it could say why in the run folder"
+    return f"{ended}{f' ({last})' if code and last else ''}: `logs RUN` shows what there is; then `resume RUN`"
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
 def _of_exit(job: Job, words: Failure | None) -> str:
     if words is not None:
         return f"{words} (job {job.id})"
-    code, _, signal = (job.exit_code or "").partition(":")
-    if signal == "53":  # slurmstepd ends so when it cannot open the job's output file
+    code, _, ended_by = (job.exit_code or "").partition(":")
+    if ended_by == "53":  # slurmstepd ends so when it cannot open the job's output file
         return (
             f"its job {job.id} could not write its output on {job.node or 'its node'}: the node does not see the workspace, "
             "may not write it, or the run folder was moved; then `resume RUN`"
         )
-    if signal == "9" or code in ("9", "137"):
+    if ended_by == "9" or code in ("9", "137"):
         return f"its job {job.id} was killed (signal 9), as happens when memory is exceeded: {GOES_ON}, slurm.mem_gb=GB gives it more"
-    how = f"by signal {signal}" if signal not in ("", "0") else f"with exit code {code or '?'}"
+    how = f"by signal {ended_by}" if ended_by not in ("", "0") else f"with exit code {code or '?'}"
     return f"its job {job.id} ended {how} before it could say why in the run folder: `logs RUN` shows what there is; then `resume RUN`"
 
 
@@ -180,19 +213,29 @@ def _always(cause: str, sentence: str, remedy: str) -> Callable[[re.Match[str], 
 
 KNOWN: tuple[tuple[str, Callable[[re.Match[str], Settings], Failure]], ...] = (
     (r"OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED", _gpu_memory),
-    (r"No space left on device|Disk quota exceeded",
-     _always("disk", "the disk or the quota is full", f"free some space; then {GOES_ON}")),
+    (r"(?:No space left on device|Disk quota exceeded)(?:: '?(/[^'\n]+))?", lambda found, settings: Failure(
+        "disk", f"the disk or the quota is full{f', where {found[1]} is written' if found[1] else ''}", f"free some space; then {GOES_ON}")),
     (r"insufficient shared memory|unable to (?:write to file|open shared memory)|Bus error",
      _always("memory", "the node's shared memory (/dev/shm) is full", f"set training.workers=0; {GOES_ON}")),
     (r"oom[-_ ]kill|out-of-memory handler|exceeded (?:job |step )?memory limit|exceeded virtual memory limit|: Out Of Memory$"
-     r"|^\s*MemoryError|can't allocate memory|Cannot allocate memory|std::bad_alloc|killed by signal: Killed",
+     r"|MemoryError\b|can't allocate memory|Cannot allocate memory|Unable to allocate \S+ \wi?B|[Mm]emory allocation (?:of|failed)"
+     r"|\b(?:re|m)alloc of size|virtual memory exhausted|std::bad_alloc|bad allocation|killed by signal: Killed|^\s*Killed\b|\b\d+ Killed\b"
+     r"|the memory of this machine",
      lambda found, settings: _memory("the memory is exceeded", settings)),
+    (r"\(exit code (?:-9|137)\)",
+     lambda found, settings: _memory("kraken was killed (signal 9), as happens when memory is exceeded", settings)),
+    (r"can't start new thread|pthread_create failed|Thread creation failed|fork: (?:retry: )?Resource temporarily unavailable"
+     r"|\[Errno 11\] Resource temporarily unavailable|no more processes or threads",
+     _always("processes", "no more processes or threads can be started",
+             f"end some of yours, or ask the administrators for a higher limit (`ulimit -u`); {GOES_ON}")),
     (r"module\(s\) are unknown:?\s*\"?([^\"\n]*)|Unable to locate a modulefile for '?([^'\n]*)'?|module: (?:command )?not found", _module),
     (r"CUDA driver version is insufficient|no CUDA-capable device|No CUDA GPUs are available|Found no NVIDIA driver"
      r"|no kernel image is available|not compiled with CUDA|CUDA-capable device\(s\) is/are busy|uncorrectable ECC|CUDA unknown error"
      r"|CUDA error: (?:device not ready|unspecified launch failure|an illegal|device-side)|No supported gpu backend",
      lambda found, settings: Failure("gpu", f"the GPU cannot be used ({found[0]})", "ask for one with slurm.gres=gpu:1, leave this node out with "
      "slurm.exclude=NODE, or use training.device=cpu")),
+    (GONE.format(run=r"(?:\S+Z )?(/[^\n]*)"),
+     _always("folder", r"its job did not find it at \1, where it was submitted: it was moved or renamed", "`resume RUN` submits it from where it is now")),
     # submitit names the file at every start, too
     (r"could not find submitted jobs in path|No such file or directory: '?[^'\n]*_submitted\.pkl",
      _always("folder", "the job did not find what was submitted: the workspace is not there on the node, or was moved",

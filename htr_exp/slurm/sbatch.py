@@ -19,6 +19,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from htr_exp.config.schema import Slurm
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.files import make_folder
 from htr_exp.core.lock import locked
 from htr_exp.slurm.programs import without_words_for_slurm
 
@@ -51,6 +52,13 @@ class Work:
     after: str | None = None
 
 
+HOLDS = (
+    "import runpy, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR2}); "
+    'del sys.argv[:3]; runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)'
+)
+"""Does what `-u -m MODULE` behind it say, and holds the signals of Slurm until the job listens (`core.signals.Stop.listening`)."""
+
+
 def script(work: Work, jobs: int) -> str:
     """The sbatch script exactly as `submit` sends it.
 
@@ -81,6 +89,7 @@ def submit(work: Work, function: Callable[..., Any], calls: Sequence[tuple[Any, 
         OSError: the folder cannot be written.
     """
     executor = _executor(work)
+    make_folder(work.folder, below=work.folder.parent)
     # one submission at a time: what is temporary in the folder is then left by one that has ended
     with locked(work.folder / ".lock", wait=lambda owner: True):
         try:
@@ -121,9 +130,9 @@ def _settings_alone() -> Iterator[None]:
 
 def _executor(work: Work) -> submitit.SlurmExecutor:
     settings = work.slurm
-    # Until Python hears signals, one would end the job as failed; Slurm repeats itself, or kills. `python -m` looks for
-    # modules in the current directory, which is /tmp where Slurm cannot enter the folder of the job: nobody else writes in /.
-    python = f"""sh -c 'trap "" TERM USR2; cd /; exec "$@"' sh {shlex.quote(sys.executable)}"""
+    # Until Python runs, a signal would end the job as failed. `python -c` looks for modules in the current directory, which
+    # is /tmp where Slurm cannot enter the folder of the job: nobody else writes in /.
+    python = f"""sh -c 'trap "" TERM USR2; cd /; exec "$@"' sh {shlex.quote(sys.executable)} -c {shlex.quote(HOLDS)}"""
     executor = submitit.SlurmExecutor(folder=work.folder, python=python)
     cpus = (settings.cpus_per_task or 1) * work.packed
     more: dict[str, Any] = {"requeue": True, "chdir": str(work.folder)}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import getpass
 import os
 import pwd
 from pathlib import Path
@@ -55,3 +56,21 @@ def test_a_driver_that_hangs_does_not_send_a_training_to_the_cpu(
         RuntimeUnavailableError, match=r"nvidia-smi does not answer within 0\.3 s.*training\.device=cpu"
     ):
         machine.device("auto")
+
+
+def test_an_account_without_a_name_and_a_home_has_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    machine.settle_home()
+    assert (Path.home(), getpass.getuser()) == (Path("/"), str(os.getuid()))
+    assert Path("~/x").expanduser() == Path("/x")
+
+
+def test_a_home_that_is_set_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    machine.settle_home()
+    assert Path.home() == tmp_path

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from helpers.folders import SLURM_DATA
-from htr_exp.slurm.failures import in_words, of_job
+from htr_exp.slurm.failures import in_words, of_job, of_process
 from htr_exp.slurm.jobs import Job
 
 LOGS = [json.loads(line) for line in (SLURM_DATA / "logs.jsonl").read_text().splitlines()]
@@ -30,6 +30,49 @@ def test_the_end_of_a_log_is_explained_with_the_next_step(log: dict[str, Any]) -
     assert found is not None
     assert found.cause == log["cause"]
     assert log["word"] in str(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kraken says: MemoryError",
+        "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 3.00 GiB for an array with shape (1, 2)",
+        "RuntimeError: [enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.",
+        "OSError: [Errno 12] Cannot allocate memory",
+        "pyarrow.lib.ArrowMemoryError: malloc of size 4194304 failed",
+        "memory allocation of 1048576 bytes failed",
+        "kraken failed while compiling (exit code -9)",
+        "kraken failed while compiling (exit code 137)",
+        "/bin/sh: line 1: 4242 Killed",
+        "RuntimeError: DataLoader worker (pid 3) is killed by signal: Killed. ",
+    ],
+)
+def test_memory_is_named_whoever_speaks_of_it(text: str) -> None:
+    found = in_words(f"Epoch 3\n{text}\n", slurm=SETTINGS)
+    assert found is not None
+    assert found.cause == "memory"
+    assert "slurm.mem_gb=16" in found.remedy
+
+
+def test_the_disk_that_a_program_names_is_named() -> None:
+    found = in_words("OSError: [Errno 28] No space left on device: '/tmp/x/y.ckpt'\n")
+    assert found is not None
+    assert "where /tmp/x/y.ckpt is written" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "words"),
+    [
+        (-9, "", "killed (signal 9), as happens when memory is exceeded"),
+        (-11, "", "ended by signal 11 (SIGSEGV)"),
+        (1, "Traceback\nMemoryError\n", "the memory is exceeded"),
+        (1, "RuntimeError: can't start new thread\n", "no more processes or threads"),
+        (1, "ValueError: odd\n", "ended with exit code 1 before it could say why in the run folder (ValueError: odd)"),
+        (0, "", "ended with exit code 0"),
+    ],
+)
+def test_the_end_of_a_runs_own_process_is_told_by_how_it_ended(code: int, said: str, words: str) -> None:
+    assert words in of_process(code, said, SETTINGS)
 
 
 @pytest.mark.parametrize(

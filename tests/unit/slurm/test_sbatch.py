@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, cast
 import pytest
 from omegaconf import OmegaConf
 
+import htr_exp
 from fakes.fake_sbatch import Sbatch, put_on_path
 from fakes.fake_slurm_site import site
 from helpers.folders import SLURM_DATA
@@ -65,6 +67,28 @@ def test_the_script_is_what_it_was(name: str) -> None:
 def test_the_script_is_a_shell_script(name: str) -> None:
     said = subprocess.run(["bash", "-n"], input=sbatch.script(*SCRIPTS[name]), capture_output=True, text=True)
     assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_a_signal_is_not_lost_while_a_job_imports_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "slow_module.py").write_text(
+        "import signal, sys, time\nfrom htr_exp.core.signals import Stop\nprint(sys.argv[1:], flush=True)\ninput()\n"
+        "stop = Stop()\nsignal.signal(signal.SIGUSR2, signal.SIG_DFL)  # as submitit sets its own\n"
+        "with stop.listening():\n    time.sleep(0.1)\nprint(stop())\n"
+    )
+    (line,) = [line for line in sbatch.script(work(), 1).splitlines() if line.startswith("srun ")]
+    command = line[line.index("sh -c") :].replace("-m submitit.core._submit", "-m slow_module")
+    path = f"{tmp_path}:{Path(htr_exp.__file__).parents[1]}"
+    with subprocess.Popen(
+        ["bash", "-c", f"PYTHONPATH={path} exec {command}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as job:
+        assert job.stdin is not None
+        assert job.stdout is not None
+        assert job.stdout.readline() == "['/work/cache/jobs']\n"
+        job.send_signal(signal.SIGUSR2)
+        job.stdin.write("\n")
+        job.stdin.flush()
+        assert job.stdout.read() == "preempted\n"
+    assert job.returncode == 0
 
 
 def test_script_and_submission_need_no_srun_on_this_machine(
