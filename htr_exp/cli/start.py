@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,11 +141,23 @@ def resume(
         experiment = replace(inputs.experiment, slurm=slurm_settings(inputs.experiment.slurm, words, folders))
         problems += rules.job_problems(experiment) + sources.slurm_problems(experiment.slurm)
         workspace = Path(inputs.places["workspace"])
+        if not workspace.is_dir():
+            problems.append(_moved(run, workspace, inputs.facts["command"]))
+            continue
         lacking = tuple(inputs.to_compile())
         ready.append(Ready(run, lacking, experiment, inputs.cache, workspace, inputs.facts["dataset"]["name"]))
     if problems:
         raise ConfigError("the runs cannot be resumed so:", list(dict.fromkeys(problems)))
     return _started(ready, request)[0]
+
+
+def _moved(run: RunDir, workspace: Path, command: Sequence[str]) -> Problem:
+    """What is said of a run whose workspace was moved: only a plan finds the data and all that is staged again."""
+    what = f"{run.path}: its workspace was {workspace}, which was moved or renamed"
+    return Problem(
+        what,
+        f"there, as it is now, give the command that began it again, which goes on with it: `{shlex.join(command)}`",
+    )
 
 
 def _not_believed(run: RunDir) -> str:

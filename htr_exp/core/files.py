@@ -40,14 +40,27 @@ def digest_json(value: Any) -> str:
     return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
+def make_folder(folder: Path, *, below: Path) -> None:
+    """Make a folder in one that must be there.
+
+    What was moved or renamed while we work is not made again in its old place. So nothing here makes the folders above a file
+    that it writes, and this makes none but those below.
+
+    Raises:
+        OSError: `below` is not there, or cannot be written.
+    """
+    for part in reversed([folder, *folder.parents]):
+        if part != below and part.is_relative_to(below):
+            part.mkdir(exist_ok=True)
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write a file so that a reader sees the old bytes or the new ones, never a part.
 
     Raises:
-        OSError: the folder cannot be written or the disk is full; the old file is untouched.
+        OSError: the folder is not there or cannot be written, or the disk is full; the old file is untouched.
     """
     content = data.encode() if isinstance(data, str) else data
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = beside(path)
     try:
         # 0o666 is what open() asks for: the umask, or the folder's default ACL, takes away what nobody else may do
@@ -57,9 +70,29 @@ def write_atomically(path: Path, data: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        _name(error, path)
         raise
+
+
+def _name(error: BaseException, path: Path) -> None:
+    """Let an error say which file was written: the system names none where a disk is full."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        error.filename = str(path)
+
+
+def full(places: Iterable[Path]) -> list[Path]:
+    """Those of some folders on whose disk nothing more fits; quotas are not seen."""
+    found = []
+    for place in dict.fromkeys(places):
+        try:
+            room = os.statvfs(place)
+        except OSError:
+            continue
+        if room.f_blocks and (room.f_bavail * room.f_frsize < 1 << 20 or (room.f_files and not room.f_favail)):
+            found.append(place)
+    return found
 
 
 def beside(path: Path) -> Path:
@@ -91,12 +124,19 @@ def write_jsonl(path: Path, values: Iterable[Any]) -> None:
 
 
 def append_jsonl(path: Path, value: Any) -> None:
-    """Append one JSON value as a line, in a single write, after closing a line that a kill cut short."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        cut_short = bool(size) and os.pread(file.fileno(), 1, size - 1) != b"\n"
-        file.write(("\n" * cut_short + json.dumps(value, ensure_ascii=False) + "\n").encode())
+    """Append one JSON value as a line, in a single write, after closing a line that a kill cut short.
+
+    Raises:
+        OSError: the folder is not there or cannot be written.
+    """
+    try:
+        with open(path, "ab+", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            cut_short = bool(size) and os.pread(file.fileno(), 1, size - 1) != b"\n"
+            file.write(("\n" * cut_short + json.dumps(value, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        _name(error, path)
+        raise
 
 
 def read_jsonl(path: Path, *needs: str) -> list[Any]:

@@ -118,7 +118,8 @@ class Held:
             except OSError:
                 return True  # a file server that does not answer has not given it to anybody
             if now is None:
-                self._lost = "the lock was removed"
+                there = self._lock.parent.is_dir()
+                self._lost = "the lock was removed" if there else "its folder was moved, renamed or deleted"
             elif now.token != self._owner.token:
                 self._lost = f"process {now.pid} on {now.host} took it over"
         return self._lost is None
@@ -176,10 +177,9 @@ def locked(lock: Path, *, wait: Callable[[Owner], bool] = lambda owner: False) -
 
     Raises:
         Locked: another process holds it, and `wait` gave up.
-        OSError: the parent folder cannot be written.
+        OSError: the parent folder is not there, or cannot be written.
     """
     me, before = Owner.this_process(), None
-    lock.parent.mkdir(parents=True, exist_ok=True)
     while not _put(lock, me):
         owner = owner_of(lock)
         if owner is None:

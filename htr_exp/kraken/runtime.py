@@ -16,6 +16,7 @@ from pathlib import Path
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.file_cache import fact_of
+from htr_exp.core.files import make_folder
 from htr_exp.core.problem import Problem
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken import apptainer, releases
@@ -100,7 +101,7 @@ class Kraken:
         """
         words, variables = self.command(argv, threads=threads, folder=folder, leashed=True)
         if self.image is not None and self.scratch is not None:
-            self.scratch.mkdir(parents=True, exist_ok=True)
+            make_folder(self.scratch / "bin", below=self.scratch.parent)
             variables = apptainer.shielded(variables, self.scratch / "bin")
         return Process(words, variables, on_line=on_line, folder=folder, in_image=self.image is not None)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from htr_exp.core import machine
 from htr_exp.core.console import console
+from htr_exp.core.errors import HtrExpError
 from htr_exp.core.lock import STALE_S, Locked, LockLost
 from htr_exp.core.own_python import python_module
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
@@ -19,6 +20,7 @@ from htr_exp.pipeline.progress import Progress
 from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.run_dir import RunDir, StateRecord
+from htr_exp.runs.run_place import RunGoneError
 from htr_exp.tracking import run_view, subprocesses, sync
 
 
@@ -40,14 +42,23 @@ def launch_runs(
         ended: told of each run as it ends.
 
     Raises:
-        HtrExpError: a run folder cannot be written.
+        HtrExpError: a run folder cannot be written, or was moved away; the other runs are done then.
     """
+    lost: list[LockLost] = []
     if jobs == 1 or len(runs) == 1:
         for run in runs:
             if stop() is None:
-                ended(run, run_here(run, stop=stop, quiet=quiet))
-        return
-    side_by_side(runs, jobs=jobs, stop=stop, quiet=quiet, ended=ended)
+                try:
+                    ended(run, run_here(run, stop=stop, quiet=quiet))
+                except LockLost as error:  # the others can be done all the same
+                    lost.append(error)
+    else:
+        side_by_side(runs, jobs=jobs, stop=stop, quiet=quiet, ended=ended)
+        lost = [RunGoneError(run) for run in runs if run.is_gone]
+    if len(lost) == 1:
+        raise lost[0]
+    if lost:
+        raise HtrExpError("some runs could not go on:", [problem for error in lost for problem in error.reasons()])
 
 
 def run_here(
@@ -73,7 +84,9 @@ def _reported(run: RunDir, last_stage: str | None) -> contextlib.AbstractContext
         if server := sync.unnamed_server(run.path):
             subprocesses.note(run, f"only its own record names the server {server}")
             return contextlib.nullcontext()
-        with contextlib.suppress(OSError, ValueError, KeyError):  # the job says what is wrong with its folder
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, HtrExpError
+        ):  # the job says what is wrong with its folder
             return subprocesses.reporting(run, Path(RunInputs(run).places["workspace"]), uri)
     return contextlib.nullcontext()
 
@@ -87,14 +100,18 @@ def side_by_side(
     ended: Callable[[RunDir, StateRecord], None],
     last_stage: str | None = None,
     environment: Mapping[str, str] | None = None,
-) -> None:
+) -> dict[RunDir, int]:
     """Run all, each in a process of its own; what signals ask of us is passed on to them.
 
     Args:
         runs, jobs, stop, quiet, ended: as for `launch`.
         last_stage: as for `job.run`.
         environment: variables of the processes; default: our own.
+
+    Returns:
+        The exit codes of the processes, negative for a signal.
     """
+    codes: dict[RunDir, int] = {}
     out = None if quiet else console()
     runs = list(runs)
     working: dict[RunDir, subprocess.Popen[bytes]] = {}
@@ -102,6 +119,8 @@ def side_by_side(
     while runs or working:
         while runs and len(working) < jobs and stop() is None:
             run = runs.pop(0)
+            if run.is_gone:
+                continue
             working[run] = _started(run, last_stage, environment)
             if out is not None:
                 out.print(f"run {run.path}")
@@ -112,13 +131,17 @@ def side_by_side(
                 for process in working.values():
                     process.send_signal(next(number for number, word in SIGNALS.items() if word == told))
         for run, process in list(working.items()):
-            if process.poll() is not None:
+            if (code := process.poll()) is not None:
+                codes[run] = code
                 del working[run]
+                if run.is_gone:
+                    continue
                 state = run.state()
                 if out is not None:
                     out.print(f"  {run.name}: {state.state}{f': {state.reason}' if state.reason else ''}")
                 ended(run, state)
         time.sleep(0.2)
+    return codes
 
 
 def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
@@ -131,7 +154,7 @@ def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str]
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us, who pass it on
-            preexec_fn=bound_to_us(signal.SIGTERM),  # it hears Slurm itself once it can
+            preexec_fn=bound_to_us(signal.SIGTERM, held=SIGNALS),  # it hears Slurm itself
         )
 
 

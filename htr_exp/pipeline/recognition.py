@@ -11,7 +11,7 @@ from typing import Any, cast
 from htr_exp.config.schema import RecognitionScores, RecognitionTraining
 from htr_exp.core.errors import ChangedError, DatasetError, TrainingError
 from htr_exp.core.file_cache import Stamp
-from htr_exp.core.files import read_jsonl, write_json, write_jsonl
+from htr_exp.core.files import make_folder, read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
 from htr_exp.core.signals import Interrupted
 from htr_exp.core.task import RECOGNITION
@@ -70,7 +70,7 @@ class Recognition(Stages):
             if side != "test" and cached.was_changed(target) and self._run.epochs():
                 self._forget_training(f"{target} is not what it was when it was trained on")
             self._say_changed([target])
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent, below=self._inputs.cache)
             try:
                 made_once(target, make, is_there=cached.is_intact, wait=lambda owner: self._stop() is None)
             except Locked:
@@ -155,6 +155,7 @@ class Recognition(Stages):
             raise TrainingError(
                 f"{page['page']}: kraken recognised {counted(len(rows), 'line')} where {page['lines']} are staged, or others: see {self._run.log}"
             )
+        make_folder(target.parent, below=self._inputs.cache)
         write_jsonl(target, [{"line": line.id, "text": row["text"]} for line, row in zip(lines, rows)])
 
     def predict(self) -> None:
@@ -168,6 +169,7 @@ class Recognition(Stages):
         for side in ("test", "validation"):
             rows = self._rows(side)
             if rows:
+                self._run.predictions.mkdir(exist_ok=True)
                 write_jsonl(self._run.predictions_of(side), map(self._readable, rows))
             results[side] = {
                 name: self._score_of(name, rows) if rows and name in self._inputs.models() else None
@@ -235,6 +237,7 @@ class FoundLines(Recognition):
         return self._command(model, images, segmenter=str(self._segmenter))
 
     def _take_prediction(self, page: PageRecord, output: Path, target: Path) -> None:
+        make_folder(target.parent, below=self._inputs.cache)
         write_jsonl(target, [{"baseline": row["baseline"], "text": row["text"]} for row in self._said(page, output)])
 
     def end_to_end(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

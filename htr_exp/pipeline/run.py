@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError, plainly
-from htr_exp.core.files import append_jsonl, utc_now
+from htr_exp.core.files import append_jsonl, full, utc_now
 from htr_exp.core.lock import STALE_S, LockLost
 from htr_exp.core.run_state import RunState
 from htr_exp.core.secrets import hidden
@@ -26,6 +28,7 @@ from htr_exp.pipeline.segmentation import Segmentation
 from htr_exp.pipeline.stages import Observer, Stages
 from htr_exp.runs import provenance
 from htr_exp.runs.run_dir import RunDir, StateRecord
+from htr_exp.runs.run_place import RunGoneError
 from htr_exp.slurm import failures
 
 STAGES: dict[Task, type[Stages]] = {RECOGNITION: Recognition, SEGMENTATION: Segmentation}
@@ -59,7 +62,7 @@ def run_stages(
 
     Raises:
         Locked: another process works in the run.
-        LockLost: another process took it over; nothing was written since that was seen.
+        LockLost: another process took it over, or the folder was moved (`RunGoneError`); nothing was written since that was seen.
         HtrExpError: the run folder cannot be written.
     """
     until = time.monotonic() + patience_s
@@ -69,9 +72,15 @@ def run_stages(
                 observer.note(
                     f"takes over from process {before.pid} on {before.host}, which gave no sign of life for {STALE_S:.0f} s"
                 )
-            return _Job(run, stop, observer, last_stage).do()
+            try:
+                return _Job(run, stop, observer, last_stage).do()
+            except (OSError, LockLost):
+                if run.is_gone:
+                    run.clear_old_place()
+                    raise RunGoneError(run) from None
+                raise
     except OSError as error:
-        raise plainly(error, run.path) from None
+        raise (RunGoneError(run) if run.is_gone else plainly(error, run.path)) from None
 
 
 class _Job:
@@ -123,7 +132,8 @@ class _Job:
             if self._is_to_end():  # what fails then says nothing of the run: the next start finds out
                 return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
             return self._ended(RunState.FAILED, self._why(error))
-        except OSError as error:
+        except (OSError, MemoryError) as error:
+            run.confirm()
             wrong = plainly(error, run.path)
             try:
                 return self._ended(RunState.FAILED, wrong.one_line)
@@ -146,7 +156,8 @@ class _Job:
         return self._signalled() or ("cancelled" if self._cancelled else None)
 
     def _begin(self) -> None:
-        """Record the start."""
+        """Record the start, and clear away what a start that was killed has left."""
+        self._run.clear_leftovers()
         before = [start for start in self._run.begun if "start" in start]
         given = machine.allocation()
         append_jsonl(
@@ -175,7 +186,11 @@ class _Job:
 
     def _why(self, error: HtrExpError) -> str:
         said = [error.headline, *map(str, error.problems)]
-        known = failures.in_words("\n".join(said), slurm=asdict(self._inputs.experiment.slurm))
+        slurm = self._inputs.experiment.slurm
+        known = failures.in_words("\n".join(said), slurm=asdict(slurm) if slurm.submit else {})
+        if known and known.cause == "disk":
+            places = (self._run.path, self._inputs.cache, Path(tempfile.gettempdir()), Path.home())
+            said = [*(f"nothing more fits on the disk of {place}" for place in full(places)), *said]
         return "; ".join([f"{known.sentence}: {known.remedy}", *said] if known else said)
 
     def _ended(self, state: RunState, reason: str | None) -> StateRecord:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from htr_exp.config.schema import SegmentationScores
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.file_cache import Stamp
-from htr_exp.core.files import read_json, write_json, write_jsonl
+from htr_exp.core.files import make_folder, read_json, write_json, write_jsonl
 from htr_exp.core.task import SEGMENTATION, Epoch
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.class_names import relabel
@@ -119,7 +119,7 @@ class Segmentation(Stages):
             read_page(output)
         except DatasetError:
             raise TrainingError(f"kraken could not segment {page['page']}: see {self._run.log}") from None
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent, below=self._inputs.cache)
         os.replace(output, target)
 
     def score(self, outcome: training.Outcome | None) -> None:
@@ -132,6 +132,7 @@ class Segmentation(Stages):
                 name: scores[name].to_json(per_page=True) if name in scores else None for name in self._inputs.scored
             }
             if pages:
+                self._run.predictions.mkdir(exist_ok=True)
                 write_jsonl(self._run.predictions_of(side), self._rows(pairs))
         results |= self._common_results(outcome)
         if outcome is not None and self._by_line_f1:
@@ -176,7 +177,7 @@ class Segmentation(Stages):
         shutil.rmtree(folder, ignore_errors=True)
         if not count or not pages:
             return
-        folder.mkdir(parents=True)
+        make_folder(folder, below=self._run.path)
         name, digest = list(self._inputs.digests.items())[-1]
         pairs = {pair.page: pair for pair in self._pairs(pages, digest)}
         worst = scoring_layout_score.worst(score_pages(pairs.values()), count)

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from htr_exp.core import machine
@@ -22,7 +22,8 @@ from htr_exp.pipeline import launch
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.provenance import PACKAGE
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.slurm import jobs, programs
+from htr_exp.runs.status import tail
+from htr_exp.slurm import failures, jobs, programs
 
 LONGEST_GRACE_S = 900.0
 """How long a job that was told to end waits for Slurm to kill it. It must not end by itself: Slurm requeues a preempted
@@ -61,15 +62,18 @@ def work(paths: Sequence[str], terms: Terms) -> None:
     given = machine.allocation()
     share = {"SLURM_CPUS_PER_TASK": str(max(given.cpus // len(paths), 1))} if given else {}
 
-    def start(todo: Sequence[RunDir], stop: Stop) -> None:
-        launch.side_by_side(todo, jobs=len(todo), stop=stop, quiet=False, ended=_told, environment=os.environ | share)
+    def start(todo: Sequence[RunDir], stop: Stop) -> dict[RunDir, int]:
+        return launch.side_by_side(
+            todo, jobs=len(todo), stop=stop, quiet=False, ended=_told, environment=os.environ | share
+        )
 
     def unfinished(run: RunDir) -> bool:
         return not run.state().state.is_settled
 
     _survive(runs, terms, start, unfinished)
-    failed = any(run.state().state.is_failure for run in runs)
-    sys.exit(1 if failed or len(runs) < len(paths) else 0)
+    there = _still_there(runs)
+    failed = any(run.state().state.is_failure for run in there)
+    sys.exit(1 if failed or len(there) < len(paths) else 0)
 
 
 def compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
@@ -81,8 +85,8 @@ def compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
     """
     runs = _there([next(filter(_is_there, group), group[0]) for group in groups], terms)
 
-    def start(todo: Sequence[RunDir], stop: Stop) -> None:
-        launch.side_by_side(todo, jobs=1, stop=stop, quiet=False, ended=_told, last_stage="compile")
+    def start(todo: Sequence[RunDir], stop: Stop) -> dict[RunDir, int]:
+        return launch.side_by_side(todo, jobs=1, stop=stop, quiet=False, ended=_told, last_stage="compile")
 
     def unfinished(run: RunDir) -> bool:
         return run.state().state is not RunState.FAILED and bool(RunInputs(run).to_compile())
@@ -104,35 +108,35 @@ def _there(paths: Sequence[str], terms: Terms) -> list[RunDir]:
         sys.exit(
             f"htr_exp was submitted as {terms.code} and is imported from {PACKAGE}: something on the node changes PYTHONPATH"
         )
-    runs = [RunDir(Path(path)) for path in paths]
+    return _still_there([RunDir(Path(path)) for path in paths])
+
+
+def _still_there(runs: Sequence[RunDir]) -> list[RunDir]:
+    """Those that are where they were submitted; of the others it is said."""
     for run in runs:
-        if not run.manifest.exists():
-            _say(
-                f"{run.path}: the run folder is gone: moved or deleted since it was submitted; resume it where it is now"
-            )
-    return [run for run in runs if run.manifest.exists()]
+        if run.is_gone:
+            _say(failures.GONE.format(run=run.path))
+    return [run for run in runs if not run.is_gone]
 
 
 def _is_there(path: str) -> bool:
-    return RunDir(Path(path)).manifest.exists()
+    return not RunDir(Path(path)).is_gone
 
 
 def _survive(
     runs: Sequence[RunDir],
     terms: Terms,
-    start: Callable[[Sequence[RunDir], Stop], None],
+    start: Callable[[Sequence[RunDir], Stop], dict[RunDir, int]],
     unfinished: Callable[[RunDir], bool],
 ) -> None:
     """Start the runs and return when all have ended by themselves; where Slurm ends the job before, so does this process."""
     began, stop = time.monotonic(), Stop()
-    # Restored once all is done: submitit's own handlers would call a job that ends well a failed one.
-    for number in (signal.SIGTERM, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-    # a submitted run is queued: one that failed did so in this job's earlier start, or in the job that compiles for it
-    todo = [run for run in runs if run.state().state not in (RunState.DONE, RunState.CANCELLED, RunState.FAILED)]
-    with stop.listening():
-        start(todo, stop)
-        left = [run for run in todo if unfinished(run) and run.cancelled() is None]
+    # submitit's own handlers would call a job that ends well a failed one
+    with stop.listening(afterwards=signal.SIG_IGN):
+        # a submitted run is queued: one that failed did so in this job's earlier start, or in the job that compiles for it
+        todo = [run for run in runs if run.state().state not in (RunState.DONE, RunState.CANCELLED, RunState.FAILED)]
+        codes = start(todo, stop)
+        left = [run for run in todo if not run.is_gone and unfinished(run) and run.cancelled() is None]
         if left and asked_within(stop) is not None:  # they may have been ended before we are told to end
             if stop() == "preempted":
                 _requeue(left, terms, began)
@@ -140,13 +144,11 @@ def _survive(
             _wait_to_be_killed()
             sys.exit("this job was told to stop, and Slurm did not end it")
     for run in left:
-        if run.owner() is not None:
-            continue  # another process works in it
-        run.write_state(
-            RunState.FAILED,
-            reason="its process on the node was killed, probably out of memory: resume it with more, slurm.mem_gb=...",
-            stage=run.state().stage,
-        )
+        if run.owner() is not None or run.written_state().state is RunState.INTERRUPTED:
+            continue  # another process works in it; or its own was told to end, as it says
+        settings = asdict(RunInputs(run).experiment.slurm)
+        why = failures.of_process(codes.get(run, 0), tail(run.terminal), settings)
+        run.write_state(RunState.FAILED, reason=why, stage=run.state().stage)
 
 
 def _wait_to_be_killed() -> None:

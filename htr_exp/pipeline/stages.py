@@ -271,7 +271,7 @@ class Stages(ABC):
 
         def read() -> None:
             shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir(parents=True)
+            scratch.mkdir()
             self._call(
                 self._prediction_command(model, [(page, outputs[page["page"]]) for page in pages]),
                 f"{self.doing} with the {name} model",

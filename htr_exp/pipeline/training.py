@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypedDict, cast
 
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
-from htr_exp.core.files import append_jsonl, utc_now, write_json
+from htr_exp.core.files import append_jsonl, make_folder, utc_now, write_json
 from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted
@@ -164,7 +164,7 @@ def _leg(
         return over
     files.forget(done)
     leg, until = files.leg(done)
-    leg.mkdir(parents=True, exist_ok=True)  # 4.3.13 fails after its first epoch without
+    make_folder(leg, below=run.path)  # 4.3.13 fails after its first epoch without
     warm = checkpoint is not None and release(version) == "4.3"
     # a seed that repeats would repeat the order of lines and the dropout of the first epochs
     common: dict[str, Any] = {

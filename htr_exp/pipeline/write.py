@@ -7,6 +7,7 @@ import shlex
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -61,6 +62,8 @@ def write_run(plan: Plan, *, command: Sequence[str], again: bool = False) -> tup
         if known is not None and known.state().state is RunState.DONE and not again:
             _judge(known, plan, command)  # else nothing is written: a finished run may lie where nothing can be
             return known, False
+        for folder in (plan.places.runs, plan.places.cache / "pages"):
+            folder.mkdir(parents=True, exist_ok=True)
         # of two commands at once for one experiment, the second takes the first one's run
         with locked(plan.places.runs / f".{plan.key[:16]}.lock", wait=lambda owner: True):
             return _written(plan, command, again)
@@ -85,12 +88,9 @@ def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, b
     run = RunDir(_free_folder(plan))
     _place(run, plan)
     run.write_state(RunState.QUEUED)
-    run.seal({**_sealed(plan, run, command), run.page_archive.name: _page_archive(plan, run)})
-    try:
-        ownership.sign(run)
-    except OSError:  # the same command writes the folder again once there is room
-        run.manifest.unlink(missing_ok=True)
-        raise
+    files: dict[str, str | bytes] = {**_sealed(plan, run, command), run.page_archive.name: _page_archive(plan, run)}
+    run.clear_leftovers()
+    run.seal(files, before=partial(ownership.sign, run))
     return run, True
 
 

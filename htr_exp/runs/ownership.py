@@ -25,13 +25,18 @@ from htr_exp.runs.run_dir import RunDir
 KEY_BYTES = 32
 
 
-def sign(run: RunDir) -> None:
-    """Mark a sealed run folder as written, or accepted, by this account; without a place for its key nothing is marked.
+def sign(run: RunDir, manifest: str | None = None) -> None:
+    """Mark a run folder as written, or accepted, by this account; without a place for its key nothing is marked.
+
+    Args:
+        run: its folder.
+        manifest: the digest of a manifest that is about to be written: what makes a folder a run comes after its signature, so
+            that whoever is killed between the two leaves no run that nobody has written. None: the run is sealed already.
 
     Raises:
         OSError: the run folder cannot be written.
     """
-    sign_folder(run.path, sha256_file(run.manifest), run.signature)
+    sign_folder(run.path, sha256_file(run.manifest) if manifest is None else manifest, run.signature)
 
 
 def is_ours(run: RunDir) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from htr_exp import __version__
-from htr_exp.core.files import digest_json, sha256_file
+from htr_exp.core.files import digest_json, make_folder, sha256_file
 from htr_exp.core.lock import made_once
 from htr_exp.core.machine import driver, gpus
 from htr_exp.core.program import NoAnswer, ask
@@ -67,7 +67,7 @@ def keep_code(cache: Path) -> Path:
             shutil.copyfile(path, target)
         sign_folder(aside, digest, aside / SIGNATURE)
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent, below=cache)
     made_once(folder, copy)
     return folder
 

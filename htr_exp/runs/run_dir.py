@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -32,6 +36,7 @@ from htr_exp.runs.records import (
     submissions_among,
 )
 from htr_exp.runs.run_files import RunFiles
+from htr_exp.runs.run_place import RunGoneError, held_open, place_now
 
 OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage", "conventions")
 """Records in provenance.json that a run may be without."""
@@ -74,6 +79,11 @@ class RunDir(RunFiles):
     a run can do without is then as if it were not there; without `facts` and `configuration` it is no run (`BrokenRunError`).
     """
 
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        """provenance.json as it was read, and its stamp: all that looks through a workspace asks for it twice."""
+        return {}
+
     def kraken(self, result: Mapping[str, Any] | None) -> KrakenRecord | None:
         """The kraken that made a result, before there is one that of the last start; None before a start has found it."""
         made: KrakenRecord | None = result.get("kraken") if result else None
@@ -84,15 +94,19 @@ class RunDir(RunFiles):
         """The krakens that the starts of the run found, oldest first."""
         return [one for one in read_jsonl(self.krakens, "version", "kind") if fits(one, FoundKraken)]
 
-    def seal(self, files: Mapping[str, str | bytes]) -> None:
+    def seal(self, files: Mapping[str, str | bytes], *, before: Callable[[str], None] = lambda sha256: None) -> None:
         """Write the files that say what the run is, and their digests; the manifest comes last and makes it a run.
+
+        Args:
+            files: their contents, by name.
+            before: as of `seals.write`.
 
         Raises:
             OSError: the folder cannot be written.
         """
         for name, content in files.items():
             write_atomically(self.path / name, content)
-        seals.write(self.manifest, (path for path in self.sealed if path.exists()))
+        seals.write(self.manifest, (path for path in self.sealed if path.exists()), before=before)
 
     def seal_results(self) -> None:
         """Seal what the run made: scores, curve, best model, predictions and pictures.
@@ -153,6 +167,17 @@ class RunDir(RunFiles):
         Raises:
             BrokenRunError: it cannot be read, or does not say what the run is.
         """
+        try:
+            status = self.provenance.stat()
+        except OSError as error:
+            raise BrokenRunError(self, self.provenance, error) from None
+        stamp = status.st_mtime_ns, status.st_size, status.st_ino
+        if self._known.get("stamp") != stamp:
+            self._known.update(facts=self._read_facts(), stamp=stamp)
+        facts: Provenance = self._known["facts"]
+        return facts
+
+    def _read_facts(self) -> Provenance:
         values: Provenance = self.needed(self.provenance)
         try:
             _ = (
@@ -237,12 +262,56 @@ class RunDir(RunFiles):
             Locked: another process works in it.
             OSError: the folder cannot be written.
         """
-        with locked(self.lock, wait=wait) as held:
-            yield held
+        with locked(self.lock, wait=wait) as held, held_open(self.path):
+            try:
+                yield held
+            finally:
+                if self.is_gone and (now := place_now(self.path)) is not None:
+                    shutil.rmtree(RunDir(now).lock, ignore_errors=True)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is sure that there is no run here any more: moved, renamed or deleted."""
+        try:
+            self.manifest.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            pass  # a file server that does not answer
+        return False
 
     def confirm(self) -> None:
-        """Make sure that nobody took the run over from this process, before it writes what matters; `LockLost` otherwise."""
+        """Make sure that the run is here and nobody took it over from this process, before it writes what matters.
+
+        Raises:
+            RunGoneError: it was moved, renamed or deleted.
+            LockLost: another process works in it.
+        """
+        if self.is_gone:
+            raise RunGoneError(self)
         confirm(self.lock)
+
+    def clear_leftovers(self) -> None:
+        """Remove what a killed process has left half written in the folder; for who holds the run.
+
+        Others, who do not hold it, may be writing their marks at this moment.
+        """
+        judged = sealed_records.seal_of(self.judgements)
+        marks = {one.name for one in (self.cancellation, self.tracking_marks, self.judgements, judged)}
+        for folder in (self.path, self.live, self.predictions):
+            for left in folder.glob(".*"):
+                if (half := re.fullmatch(r"\.(.+)\.[0-9a-f]{12}", left.name)) and half[1] not in marks:
+                    with contextlib.suppress(OSError):
+                        left.unlink()
+
+    def clear_old_place(self) -> None:
+        """Remove what a kraken that was told the old place has made there since the run was moved away."""
+        if self.is_gone:
+            for made in (self.training, self.new_predictions):
+                shutil.rmtree(made, ignore_errors=True)
+            for folder in (self.live, self.path):
+                with contextlib.suppress(OSError):  # it holds something else
+                    folder.rmdir()
 
     def epochs(self) -> list[Epoch]:
         """The curve: one record an epoch, in order."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypedDict
 
 from htr_exp.core.file_cache import digest_of
-from htr_exp.core.files import read_json, sha256_file, write_json
+from htr_exp.core.files import read_json, sha256_bytes, sha256_file, write_atomically
 
 CHANGED = "changed since it was written: {files}"
 """What is said wherever something of such a run is shown."""
@@ -22,13 +23,21 @@ class Seal(TypedDict):
     mtime_ns: int
 
 
-def write(manifest: Path, files: Iterable[Path]) -> None:
+def write(manifest: Path, files: Iterable[Path], *, before: Callable[[str], None] = lambda sha256: None) -> None:
     """Seal files of the manifest's folder, and of folders in it.
+
+    Args:
+        manifest: the file that is written.
+        files: what is sealed.
+        before: told the digest of the manifest before that is there.
 
     Raises:
         OSError: a file cannot be read, or the manifest not be written.
     """
-    write_json(manifest, {path.relative_to(manifest.parent).as_posix(): _seal(path) for path in files})
+    sealed = {path.relative_to(manifest.parent).as_posix(): _seal(path) for path in files}
+    content = json.dumps(sealed, ensure_ascii=False, indent=1) + "\n"
+    before(sha256_bytes(content.encode()))
+    write_atomically(manifest, content)
 
 
 def names(manifest: Path) -> set[str]:

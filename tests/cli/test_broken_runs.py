@@ -10,7 +10,9 @@ import pytest
 
 from helpers.in_process import Call, in_process
 from helpers.recorded_runs import make_run, tracked
+from htr_exp.core import files
 from htr_exp.core.run_state import RunState
+from htr_exp.runs import run_dir
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view, subprocesses
 
@@ -142,3 +144,23 @@ def test_a_damaged_run_that_is_resumed_is_refused_in_words(call: Call, workspace
         said = call("resume", "broken", "--trust")
         assert (said.code, "Traceback" in said.err) == (2, False), (content, said.err)
         assert str(broken.path) in said.err, content
+
+
+def test_status_reads_each_provenance_once(call: Call, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [made(workspace, name) for name in ("one", "two", "three")]
+    read: list[Path] = []
+
+    def counted(path: Path) -> Any:
+        read.append(path)
+        return files.read_json(path)
+
+    monkeypatch.setattr(run_dir, "read_json", counted)
+    assert len(call("status", "--json").json) == 3
+    assert sorted(path for path in read if path.name == "provenance.json") == sorted(run.provenance for run in runs)
+
+
+def test_a_provenance_that_was_changed_is_read_again(workspace: Path) -> None:
+    run = made(workspace, "one")
+    before = run.facts()
+    files.write_json(run.provenance, {**before, "warnings": ["new"]})
+    assert run.facts()["warnings"] == ["new"]

@@ -67,6 +67,7 @@ def make_run(
     files.write_json(folder / "live/state.json", state_of(state))
     if state == "running":
         signed = {"host": "gpu-07", "pid": 1, "started": 0.0}
+        (folder / "live/lock").mkdir()
         files.write_json(folder / "live/lock/owner.json", signed)
     files.append_jsonl(folder / "live/starts.jsonl", {"time": "2026-03-01T10:00:00Z", "host": "gpu-07", "pid": 1})
     if sweep:

@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from htr_exp.core.files import append_jsonl, write_atomically, write_json
+from htr_exp.core.files import append_jsonl, make_folder, write_atomically, write_json
+from htr_exp.core.lock import locked, made_once
 
 
 @pytest.fixture(params=[0o077, 0o027, 0o022, 0o002], ids=oct)
@@ -24,6 +25,7 @@ def mode(path: Path) -> int:
 
 def test_files_and_folders_follow_the_umask(umask: int, tmp_path: Path) -> None:
     file = tmp_path / "folder" / "inner" / "file.json"
+    make_folder(file.parent, below=tmp_path)
     write_json(file, {})
     append_jsonl(tmp_path / "more.jsonl", {})
     assert mode(file) == mode(tmp_path / "more.jsonl") == 0o666 & ~umask
@@ -40,6 +42,7 @@ def test_what_is_replaced_follows_it_too(umask: int, tmp_path: Path) -> None:
 
 def test_the_group_of_a_shared_folder_is_kept(tmp_path: Path) -> None:
     tmp_path.chmod(0o2775)
+    make_folder(tmp_path / "folder", below=tmp_path)
     write_atomically(tmp_path / "folder" / "file", "")
     assert stat.S_ISGID & (tmp_path / "folder").stat().st_mode
     assert (tmp_path / "folder" / "file").stat().st_gid == tmp_path.stat().st_gid
@@ -60,3 +63,19 @@ def test_the_umask_of_the_process_is_never_changed_for_it(tmp_path: Path, monkey
     for thread in threads:
         thread.join()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder: write_json(folder / "file.json", {}),
+        lambda folder: append_jsonl(folder / "live" / "file.jsonl", {}),
+        lambda folder: make_folder(folder / "a" / "b", below=folder),
+        lambda folder: locked(folder / "lock").__enter__(),
+        lambda folder: made_once(folder / "made", Path.touch),
+    ],
+)
+def test_a_folder_that_is_gone_is_not_made_again(write: Callable[[Path], None], tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path / "moved")
+    assert list(tmp_path.iterdir()) == []

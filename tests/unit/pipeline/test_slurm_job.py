@@ -22,6 +22,7 @@ from helpers.waiting import until
 from htr_exp.core.files import append_jsonl, read_jsonl, write_json
 from htr_exp.core.lock import Owner
 from htr_exp.core.run_state import RunState
+from htr_exp.pipeline import launch
 from htr_exp.runs.run_dir import RunDir
 
 CODE = str(Path(htr_exp.__file__).parents[1])
@@ -272,11 +273,56 @@ def test_a_killed_process_is_told_as_want_of_memory(planned: Planned, node: Node
     os.kill(owner.pid, signal.SIGKILL)
     code, said = node.end(process)
     assert (code, run.state().state) == (1, "failed"), said
-    assert (
-        run.state().reason
-        == "its process on the node was killed, probably out of memory: resume it with more, slurm.mem_gb=..."
+    assert run.state().reason == (
+        "its process on the node was killed (signal 9), as happens when memory is exceeded: "
+        "`resume RUN slurm.mem_gb=16` goes on with more"
     )
     until(lambda: not any(psutil.pid_exists(pid) for pid in scenario.pids()), "kraken to end with it")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_process_of_a_run_that_alone_was_told_to_end_is_not_out_of_memory(
+    planned: Planned, node: Node, scenario: Scenario, number: signal.Signals
+) -> None:
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=10")
+    process = node.start(run)
+    trains(run)
+    owner = run.owner()
+    assert owner is not None
+    os.kill(owner.pid, number)
+    _, said = node.end(process)
+    assert run.state().state == "interrupted", said
+    assert "goes on from here" in str(run.state().reason)
+
+
+@pytest.mark.parametrize(("number", "means"), [(signal.SIGUSR2, "for another job"), (signal.SIGTERM, "by a signal")])
+def test_a_signal_is_not_lost_while_the_process_of_a_run_starts(
+    planned: Planned, scenario: Scenario, number: signal.Signals, means: str
+) -> None:
+    run = planned()
+    with launch._started(run, None, None) as process:
+        process.send_signal(number)  # long before it has imported what it needs
+        assert process.wait(120) == 0
+    assert run.state().state == "interrupted"
+    assert means in str(run.state().reason)
+    assert scenario.calls("train") == []
+
+
+def test_a_run_folder_that_is_moved_while_its_job_works_in_it_is_told(
+    planned: Planned, node: Node, scenario: Scenario
+) -> None:
+    scenario.play(epoch_seconds=0.5)
+    run = planned("training.epochs=40")
+    process = node.start(run)
+    trains(run)
+    there = RunDir(run.path.rename(run.path.with_name("elsewhere")))
+    code, said = node.end(process)
+    assert (code, "Traceback" in said) == (1, False)
+    assert f"{run.path}: the run folder is gone: moved, renamed or deleted" in said
+    assert not run.path.exists()
+    assert there.state().state == "interrupted"
+    assert f"it is {there.path} now" in there.terminal.read_text()
 
 
 def test_a_run_folder_that_is_gone_does_not_stop_its_neighbour(planned: Planned, node: Node) -> None:
@@ -285,7 +331,7 @@ def test_a_run_folder_that_is_gone_does_not_stop_its_neighbour(planned: Planned,
     code, said = node(*runs)
     assert code == 1
     assert (
-        f"{runs[0].path}: the run folder is gone: moved or deleted since it was submitted; resume it where it is now"
+        f"{runs[0].path}: the run folder is gone: moved, renamed or deleted since it was submitted; resume it where it is now"
         in said
     )
     assert (runs[1].state().state, RunDir(gone).state().state) == ("done", "queued")

@@ -42,7 +42,7 @@ class Maker:
         **more: Any,
     ) -> RunDir:
         run = RunDir(self.folder / name)
-        run.path.mkdir()
+        run.live.mkdir(parents=True)
         experiment = {"task": {"name": "recognition"}, "training": settings or {}}
         facts = {
             "run": {"key": name, "task": "recognition", "verb": verb}, "dataset": {"name": dataset, "digest": digest},

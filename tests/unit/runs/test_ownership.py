@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,31 @@ def test_without_a_place_for_the_key_nothing_is_signed(tmp_path: Path, monkeypat
     sign(run)
     assert not run.signature.exists()
     assert not is_ours(run)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
+def test_a_run_whose_writing_was_cut_short_anywhere_is_ours_once_it_is_written_again(
+    planned: Callable[..., RunDir], monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """A SIGKILL before any of the last files that are put in their places."""
+    real, names = os.replace, []
+
+    def replace(source: Path, target: Path) -> None:
+        names.append(Path(target).name)
+        if names[-1] in ("manifest.json", "signature", "provenance.json", "state.json", "pages.tar.gz"):
+            left.append(names[-1])
+            if len(left) == at:
+                raise Killed
+        real(source, target)
+
+    left: list[str] = []
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(Killed):
+        planned()
+    monkeypatch.setattr(os, "replace", real)
+    assert at != 5 or left[-2:] == ["signature", "manifest.json"]
+    assert is_ours(planned())
+
+
+class Killed(BaseException):
+    """No code of ours runs after it."""

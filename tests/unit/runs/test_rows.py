@@ -45,7 +45,7 @@ class Maker:
         import yaml
 
         run = RunDir(self.folder / name)
-        run.path.mkdir()
+        run.live.mkdir(parents=True)
         merged = {
             key: value | (changes or {}).get(key, {}) if isinstance(value, dict) else (changes or {}).get(key, value)
             for key, value in self.values.items()
@@ -103,7 +103,7 @@ def test_an_evaluated_model_shows_its_own_score(make: Maker) -> None:
 
 def test_rows_of_starts_are_counted_and_rows_of_legs_are_not(make: Maker) -> None:
     run = make("a")
-    for record in ({"start": 0}, {"leg": 1, "lost_epochs": 0}, {"start": 1}, {"leg": 2, "lost_epochs": 3, "first_epoch": 1}, {"leg": 3, "lost_epochs": 0, "new_leg": True}):  # fmt: skip
+    for record in ({"start": 0}, {"leg": "a", "lost_epochs": 0}, {"start": 1}, {"leg": "b", "lost_epochs": 3, "first_epoch": 1}, {"leg": "c", "lost_epochs": 0, "new_leg": True}):  # fmt: skip
         append_jsonl(run.starts, record)
     row = row_of(run)
     assert (row["restarts"], row["lost_epochs"]) == (1, 3)

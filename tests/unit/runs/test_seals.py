@@ -19,6 +19,7 @@ def run(tmp_path: Path) -> RunDir:
     """Write a run that has ended with scores."""
     run = RunDir(tmp_path / "a-run")
     run.overlays.mkdir(parents=True)
+    run.live.mkdir()
     run.seal({"experiment.yaml": "seed: 1\n", "commands.sh": "ketos train\n"})
     write_json(run.results, {"test": {"best": {"cer": 0.1234}}})
     write_jsonl(run.metrics, [{"epoch": 0, "val_cer": 0.5}])

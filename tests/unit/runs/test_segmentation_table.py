@@ -55,7 +55,7 @@ class Maker:
         verb: str = "train",
     ) -> RunDir:
         run = RunDir(self.folder / name)
-        run.path.mkdir()
+        run.live.mkdir(parents=True)
         merged = {
             key: value | (changes or {}).get(key, {}) if isinstance(value, dict) else value
             for key, value in self.values[task].items()
