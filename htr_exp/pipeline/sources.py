@@ -266,9 +266,9 @@ def _asked_slurm(settings: Slurm) -> tuple[list[Problem], list[str]]:
         found = [*_unknown_partitions(settings, known := partitions()), *_too_long(settings, known)]
         if found:
             return found, []
-        words = refusals.test_script(sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1))
-        waits = refusals.waits_for(words, vars(settings)) if words else None
-        refused = [refusals.meaning(words, vars(settings))] if words and not waits else []
+        script = sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1)
+        words, waits = refusals.verdict(script, vars(settings))
+        refused = [refusals.meaning(words, vars(settings))] if words else []
         return refused, [said for said in (waits, refusals.of_the_shell()) if said]
     except SlurmSilent as silent:
         remedy = "try again when Slurm answers, or run here with slurm=none"

@@ -51,6 +51,27 @@ NOT_NOW = r"node configuration is not available|required node not available"
 """What sbatch's test says of a job that no node can take, and just the same of one that must wait for nodes out of service."""
 
 
+def verdict(script: str, settings: Settings) -> tuple[str | None, str | None]:
+    """Ask sbatch whether it would take a job script.
+
+    Args:
+        script: the job's.
+        settings: the keys of the `slurm` group.
+
+    Returns:
+        What it refuses, in its own words, and why the job would wait; of both at most one, or None.
+
+    Raises:
+        SlurmSilent: there is no sbatch here, or it or sinfo does not answer.
+    """
+    words = test_script(script)
+    waits = waits_for(words, settings) if words else None
+    if words and not waits and re.search(NOT_NOW, words, re.IGNORECASE) and _some_fits(settings, partitions()):
+        # the nodes that sbatch did not find are in service now: Slurm was started again a moment ago
+        words = test_script(script)
+    return (None, waits) if waits else (words, None)
+
+
 def waits_for(words: str, settings: Settings) -> str | None:
     """Why a job would wait that sbatch's test refuses; None where sbatch would refuse the job itself.
 
@@ -66,7 +87,7 @@ def waits_for(words: str, settings: Settings) -> str | None:
     known, states = partitions(), node_states()
     names = [name for name in str(settings.get("partition")).split(",") if name in known]
     out = {node: state for name in names for node, state in out_of_service(states.get(name, {})).items()}
-    if not out or not any(_fits(settings, known[name]) for name in names):
+    if not out or not _some_fits(settings, known):
         return None
     nodes = joined([f"{node} is {state.rstrip('*')}" for node, state in sorted(out.items())])
     return (
@@ -81,6 +102,12 @@ def of_the_shell() -> str | None:
     if not unused:
         return None
     return f"{joined(unused)} of your shell: not used; what a job asks for is set with slurm.KEY=VALUE alone"
+
+
+def _some_fits(settings: Settings, known: Mapping[str, Partition]) -> bool:
+    """Whether one of the partitions that a job may use has nodes for it."""
+    names = [name for name in str(settings.get("partition")).split(",") if name in known]
+    return any(_fits(settings, known[name]) for name in names)
 
 
 def _fits(settings: Settings, partition: Partition) -> bool:

@@ -102,3 +102,28 @@ def test_where_all_nodes_are_in_service_sbatch_means_it(cluster: Site, monkeypat
     monkeypatch.setattr(refusals, "node_states", lambda: {"publicgpu": {"gpu1": "idle", "gpu2": "allocated"}})
     cluster.says("sinfo", (SLURM_DATA / "sinfo.txt").read_text())
     assert refusals.waits_for(NO_NODE, ONE_GPU) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "answers", "expected"),
+    [
+        (ONE_GPU, [NO_NODE, None], None),
+        (ONE_GPU, [NO_NODE, NO_NODE], NO_NODE),
+        (ONE_GPU | {"mem_gb": 900}, [NO_NODE], NO_NODE),
+        (ONE_GPU, ["Invalid account"], "Invalid account"),
+        (ONE_GPU, [None], None),
+    ],
+)
+def test_sbatch_is_asked_again_where_its_nodes_have_come_back_meanwhile(
+    cluster: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    answers: list[str | None],
+    expected: str | None,
+) -> None:
+    """For some seconds after Slurm was started, sbatch finds no node: sinfo, asked later, says that all are in service."""
+    monkeypatch.setattr(refusals, "node_states", lambda: {"publicgpu": {"gpu1": "idle", "gpu2": "mixed"}})
+    monkeypatch.setattr(refusals, "test_script", lambda script: answers.pop(0))
+    cluster.says("sinfo", (SLURM_DATA / "sinfo.txt").read_text())
+    assert refusals.verdict("#!/bin/sh\n", settings) == (expected, None)
+    assert not answers
