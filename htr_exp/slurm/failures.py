@@ -254,5 +254,6 @@ KNOWN: tuple[tuple[str, Callable[[re.Match[str], Settings], Failure]], ...] = (
     (r"DUE TO TIME LIMIT", lambda found, settings: Failure("time", f"the job met its time limit{_limit(settings)}", _longer(settings))),
     (r"DUE TO PREEMPTION", _always("preempted", "the job was preempted by one of higher priority", GOES_ON)),
     (r"DUE TO NODE FAILURE", _always("node", "the node failed", GOES_ON)),
+    (r"^srun: error: Node failure on (\S+)", _always("node", r"node \1 failed", GOES_ON)),
 )  # fmt: skip
 """What a log says -> what it means; the first that is found, so that causes come before what follows from them."""
