@@ -13,6 +13,7 @@ from htr_exp.audit import homoglyphs
 from htr_exp.audit.homoglyphs import Twin, spelled
 from htr_exp.core.problem import Problem
 from htr_exp.core.text import counted
+from htr_exp.scoring.text_order import display_order
 
 if TYPE_CHECKING:
     from htr_exp.audit.allowed_characters import CharacterTable
@@ -26,7 +27,7 @@ _BLANK = re.compile(r"\s")
 
 
 def trained_text(text: str, *, normalization: Form | None, normalize_whitespace: bool) -> str:
-    """A transcription as kraken trains on it (text_normalize and text_whitespace_normalize of 4.3 and 7.1).
+    """A transcription as kraken trains on it, in logical order (text_normalize and text_whitespace_normalize of 4.3 and 7.1).
 
     Args:
         text: as in the file.
@@ -90,7 +91,8 @@ class AlphabetAudit:
     """What is to know of an alphabet.
 
     Attributes:
-        characters: code point -> how often it is there, as kraken trains on it.
+        characters: code point -> how often it is there, as kraken trains on it: in display order, which mirrors brackets within
+            right-to-left text and has no invisible controls.
         unknown: characters that the base model lacks, the most frequent first; empty without a base model.
         lost: characters that the base model has and the data has not.
         resize: training.resize: with `new` what is lost is deleted, with `fail` what is unknown is refused.
@@ -176,7 +178,7 @@ class _Texts:
         self._pages = pages
         self._how = normalization, normalize_whitespace
         self.characters: Counter[str] = Counter()
-        for text in self.of_pages():
+        for text in self.displayed():
             self.characters.update(text)
         del self.characters["\n"]
 
@@ -189,6 +191,11 @@ class _Texts:
         for page in self._pages:
             text = "\n".join(self._lines(page))
             yield unicodedata.normalize(form, text) if form else text
+
+    def displayed(self, form: Form | None = None) -> Iterator[str]:
+        """The same in display order, which kraken learns."""
+        for text in self.of_pages(form):
+            yield "\n".join(display_order(line, "7.1") for line in text.split("\n"))
 
     def counted(self, sequences: Collection[str], form: Form | None = None) -> Counter[str]:
         """Count some sequences of characters."""
@@ -207,8 +214,8 @@ class _Texts:
             if not missing:
                 break
             for line, text in zip(page.lines, self._lines(page)):
-                decomposed = unicodedata.normalize("NFD", text)
-                for one in [one for one in missing if one in text or one in decomposed]:
+                written = f"{text}\n{unicodedata.normalize('NFD', text)}\n{display_order(text, '7.1')}"
+                for one in [one for one in missing if one in written]:
                     found[one].append(f"{page.name}:{line.id}")
                     if len(found[one]) == EXAMPLES:
                         missing.discard(one)
@@ -230,7 +237,7 @@ def _nearest(texts: _Texts, asked: str | None, known: set[str], unknown: int) ->
         return None
     forms: tuple[Form, Form] = ("NFC", "NFD")
     lacking = {
-        form: len({one for text in texts.of_pages(form) for one in set(text)} - known - {"\n"})
+        form: len({one for text in texts.displayed(form) for one in set(text)} - known - {"\n"})
         for form in forms
         if form != asked
     }

@@ -197,8 +197,7 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
         yield Problem(
             f"training.epochs={training.epochs}: these are whole epochs (kraken's -N), not iterations of one: with training.quit=fixed kraken "
             "would train them all, which no time limit allows, and 4.3.13 would keep a model of each",
-            "write training.quit=early, which stops training.lag epochs after the best, or at most "
-            f"{MOST_FIXED_EPOCHS}",
+            f"write training.quit=early, which stops training.lag epochs after the best, or at most {MOST_FIXED_EPOCHS}",
             "training.epochs",
         )
     yield from leg_problems(training)
@@ -241,10 +240,11 @@ def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
         yield "training.momentum", f"training.optimizer={training.optimizer}"
     if experiment.model.name == "none":
         yield "training.resize", "model=none"
+    if task_of(experiment.task.name).reads_text and not segments(experiment):
+        yield "scores.text_direction", "no segmentation_model"
     given = split.kind in ("lists", "table")
-    unused = ["by", "validation", "seed"] * given
+    unused = ["by", "validation", "seed"] * given + ["gone"] * (split.kind != "of_run")
     unused += ["stratify"] * (split.train_pages is None and (given or split.kind == "of_run"))
-    unused += ["gone"] * (split.kind != "of_run")
     unused += ["test"] * (split.kind not in ("drawn", "page", "of_run")) + ["folds"] * (split.kind != "k_fold")
     for key in unused:
         yield f"split.{key}", _kind(split)

@@ -177,6 +177,9 @@ class Leakage:
 class Scores:
     """How predictions are made and scored."""
 
+    # in which direction the lines of whole pages follow each other; null: as most lines of the ground truth are written
+    text_direction: str | None = None
+
 
 @dataclass
 class RecognitionScores(Scores):
@@ -329,6 +332,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "split.gone": ("stop", "leave_out"),
     "training.topline": ("baseline", "topline", "centerline"),
     "scores.best_by": ("mean_iu", "line_f1"),
+    "scores.text_direction": ("horizontal-lr", "horizontal-rl"),
     "classes.vocabulary": ("segmonto",),
     "task.name": tuple(TASKS),
     "runtime.kind": ("host", "module", "apptainer"),

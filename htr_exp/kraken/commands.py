@@ -120,6 +120,7 @@ def predict_command(
     threads: int,
     pad: int,
     segmenter: str | None = None,
+    text_direction: str | None = None,
 ) -> list[str]:
     """The command that recognises the lines of pages, one output file each.
 
@@ -135,10 +136,11 @@ def predict_command(
         threads: of the network.
         pad: blank columns left and right of a line, pixels.
         segmenter: the segmentation model's file that finds the lines; None: those of the page files are read.
+        text_direction: in which the lines that it finds follow each other.
     """
     files = [word for page, output in pages for word in ("-i", page, output)]
     source = ["-f", "page"] if segmenter is None else []
-    found = [] if segmenter is None else ["segment", "-bl", "-i", segmenter]
+    found = [] if segmenter is None else _segment(segmenter, text_direction)
     if release(version) == "4.3":
         argv = ["kraken", "-d", device, *source, "-t", template, *files, *found]
         return [*argv, "ocr", "-m", model, "--pad", str(pad), "--no-reorder", "--threads", str(threads)]
@@ -148,7 +150,14 @@ def predict_command(
 
 
 def segment_command(
-    version: str, *, pages: Sequence[tuple[str, str]], model: str, device: str, precision: str, threads: int
+    version: str,
+    *,
+    pages: Sequence[tuple[str, str]],
+    model: str,
+    device: str,
+    precision: str,
+    threads: int,
+    text_direction: str | None = None,
 ) -> list[str]:
     """The command that finds the lines and regions of images, one ALTO file each: 7.1.1 writes no types into PAGE that anyone reads.
 
@@ -159,12 +168,18 @@ def segment_command(
         device: as kraken names it.
         precision: 7.1 only: 4.3.13 predicts in 32-bit precision.
         threads: of the network.
+        text_direction: in which the lines follow each other.
     """
     files = [word for image, output in pages for word in ("-i", image, output)]
     if release(version) == "4.3":
-        return ["kraken", "-d", device, "-a", *files, "segment", "-bl", "-i", model]
+        return ["kraken", "-d", device, "-a", *files, *_segment(model, text_direction)]
     argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), "-a", *files]
-    return [*argv, "segment", "-bl", "-i", model]
+    return [*argv, *_segment(model, text_direction)]
+
+
+def _segment(model: str, text_direction: str | None) -> list[str]:
+    """The words that find lines. Without a direction, kraken takes columns and lines from left to right."""
+    return ["segment", *(["-d", text_direction] if text_direction == "horizontal-rl" else []), "-bl", "-i", model]
 
 
 def _stopping(training: Training, index: int, done: int, until_epoch: int | None) -> list[str]:

@@ -295,7 +295,8 @@ class _Segmentation(_Steps):
         self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
     ) -> list[str]:
         command = segment_command(
-            version, pages=[("PAGES", "PAGES")], model=model, device=device, precision=training.precision, threads=training.threads
+            version, pages=[("PAGES", "PAGES")], model=model, device=device, precision=training.precision, threads=training.threads,
+            text_direction=scores.text_direction,
         )  # fmt: skip
         return [
             f'mkdir -p "$OUT/{name}"',
@@ -386,6 +387,7 @@ def _recognition(
     command = predict_command(
         version, pages=[("PAGES", "PAGES")], model=model, template=str(files.template), device=device,
         precision=training.precision, threads=training.threads, pad=cast("RecognitionScores", scores).pad, segmenter=segmenter,
+        text_direction=scores.text_direction,
     )  # fmt: skip
     listed = _unpacked(files.held_out_images if segmenter else files.held_out_pages)
     return [

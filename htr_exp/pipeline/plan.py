@@ -12,6 +12,7 @@ from htr_exp.audit.training_data import TrainingData
 from htr_exp.config.compose import Composed
 from htr_exp.config.current_directory import instead_of_shipped
 from htr_exp.config.places import Places, dataset_folders, places_of
+from htr_exp.config.rules import segments
 from htr_exp.config.schema import CHOICES, Experiment
 from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import digest_json
@@ -24,6 +25,7 @@ from htr_exp.pipeline.learning_rate import LearningRate, rate_of
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel, Gathered, Sources, gather, versions_of
 from htr_exp.runs.records import LeftOutRecord
+from htr_exp.scoring.text_order import main_direction
 from htr_exp.splits import from_config
 from htr_exp.splits.leakage import LeakageReport
 from htr_exp.splits.split import Split
@@ -153,6 +155,9 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         composed = composed.with_settings("training", lrate=rate.value)
     if not evaluate and (length := _leg_length(gathered)) is not None:
         composed = composed.with_settings("training", leg_epochs=length)
+    if (segments(experiment) or not task_of(experiment.task.name).reads_text) and not experiment.scores.text_direction:
+        direction = main_direction(line.text for page in dataset.pages for line in page.lines)
+        composed = composed.with_settings("scores", text_direction=direction)
     if kraken.kind == "host" and experiment.runtime.ketos is not None:  # jobs stand in another folder
         composed = composed.with_settings("runtime", ketos=kraken.program("ketos"))
     return Plan(

@@ -134,6 +134,7 @@ class Recognition(Stages):
             threads=self._inputs.experiment.training.threads,
             pad=self._scores.pad,
             segmenter=segmenter,
+            text_direction=self._scores.text_direction,
         )
 
     def _said(self, page: PageRecord, output: Path) -> list[dict[str, Any]]:
@@ -230,7 +231,11 @@ class FoundLines(Recognition):
         return [model, self._segmenter]
 
     def _prediction_key(self) -> dict[str, str | int]:
-        return super()._prediction_key() | {"segmentation_model": self._inputs.digest(self._segmenter)}
+        found = {
+            "segmentation_model": self._inputs.digest(self._segmenter),
+            "text_direction": str(self._scores.text_direction),
+        }
+        return super()._prediction_key() | found
 
     def _prediction_command(self, model: Path, pages: Sequence[tuple[PageRecord, Path]]) -> list[str]:
         images = [(str(self._inputs.image(page)), str(output)) for page, output in pages]

@@ -102,7 +102,7 @@ class Segmentation(Stages):
             relabel(model, self._inputs.facts["classes"]["numbers"])
 
     def _prediction_key(self) -> dict[str, str | int]:
-        return {"task": self.task.name}
+        return {"task": self.task.name, "text_direction": str(self._scores.text_direction)}
 
     def _prediction_command(self, model: Path, pages: Sequence[tuple[PageRecord, Path]]) -> list[str]:
         return segment_command(
@@ -112,6 +112,7 @@ class Segmentation(Stages):
             device=self._inputs.device,
             precision=self._inputs.experiment.training.precision,
             threads=self._inputs.experiment.training.threads,
+            text_direction=self._scores.text_direction,
         )
 
     def _take_prediction(self, page: PageRecord, output: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ what is displayed, and with marks held at their letters (the approach of ICU's U
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 import bidi
@@ -80,6 +81,14 @@ def logical_order(displayed: str) -> str:
         return displayed
     held = _marks_behind_letters(_CONTROL.sub("", blanks(displayed)))
     return _marks_behind_letters(_displayed(held, _direction(held)))
+
+
+def main_direction(lines: Iterable[str]) -> Literal["horizontal-lr", "horizontal-rl"]:
+    """The direction of most lines, as kraken calls it: in it, columns and lines of a page follow each other."""
+    balance = 0
+    for line in filter(None, lines):
+        balance += 1 if not _SAME.fullmatch(line) and _direction(line) == "R" else -1
+    return "horizontal-rl" if balance > 0 else "horizontal-lr"
 
 
 def _displayed(text: str, direction: Literal["L", "R"] | None = None) -> str:

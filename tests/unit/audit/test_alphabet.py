@@ -229,3 +229,11 @@ def test_problems_and_warnings_say_where_and_what_to_do(tmp_path: Path, pages: P
     said = list(alphabet.warnings(found, model="m", table="t.csv"))
     assert any("composed and decomposed" in one and "training.normalization" in one for one in said)
     assert any("v U+0076 by u U+0075 (1 time, 1.xml:l1)" in one for one in said)
+
+
+def test_characters_are_those_that_stand_on_the_page_from_left_to_right(pages: Pages) -> None:
+    """kraken learns display order: brackets of right-to-left text are mirrored, and invisible controls are never learnt."""
+    found = audit(pages(["\u05d0\u05d1) \u05d2\u202c", "\u2066ab\u200d("]), tuple("\u05d0\u05d1\u05d2ab "))
+    assert [(one.text, one.count, one.examples) for one in found.unknown] == [("(", 2, ("1.xml:l1", "1.xml:l2"))]
+    assert found.lost == ()
+    assert not {"\u202c", "\u2066", "\u200d", ")"} & found.characters.keys()

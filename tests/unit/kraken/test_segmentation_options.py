@@ -162,6 +162,19 @@ def test_with_a_segmenter_images_are_segmented_and_read_in_one_call() -> None:
         assert "-f" not in both
         assert both[both.index("segment") : both.index("ocr") + 3] == ["segment", "-bl", "-i", "S", "ocr", "-m", "M"]
         assert both.index("-t") < both.index("segment")
+        from_left, from_right = (predict_command(version, **words, segmenter="S", text_direction=f"horizontal-{one}") for one in ("lr", "rl"))  # fmt: skip
+        assert from_left == both
+        assert from_right[from_right.index("segment") :][:5] == ["segment", "-d", "horizontal-rl", "-bl", "-i"]
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_pages_that_are_read_from_the_right_are_segmented_so(version: str) -> None:
+    words: dict[str, Any] = {"pages": [("a", "b")], "model": "M", "device": "cpu", "precision": "32-true", "threads": 1}
+    from_left, from_right = (
+        segment_command(version, **words, text_direction=f"horizontal-{one}") for one in ("lr", "rl")
+    )
+    assert from_left == segment_command(version, **words)
+    assert from_right[-5:] == ["-d", "horizontal-rl", "-bl", "-i", "M"]
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

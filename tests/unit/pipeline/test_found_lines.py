@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from rich.console import Console
 
 from fakes.scenario import BLLA, segmentation_weights
+from helpers.right_to_left import LETTERS, write_texts
 from helpers.whole_runs import do
 from htr_exp.config.compose import compose_experiment
+from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.write import write_run as write
@@ -161,3 +164,21 @@ def test_what_was_read_is_in_the_run_folder(evaluated: Evaluated, scenario) -> N
 def test_its_commands_read_the_pages_in_found_lines_too(evaluated: Evaluated) -> None:
     text = (evaluated(0.6).path / "commands.sh").read_text()
     assert "segment -bl -i" in text
+
+
+def test_pages_that_are_written_from_the_right_are_read_from_the_right(
+    evaluated: Evaluated, layout_pages: Path, fake_kraken: Path, scenario
+) -> None:
+    from_left = evaluated(1.0)
+    write_texts(layout_pages, lambda text: re.sub("[a-z]", lambda letter: LETTERS[ord(letter[0]) - ord("a")], text))
+    run, forced = evaluated(1.0), evaluated(1.0, fake_kraken, "scores.text_direction=horizontal-lr")
+    told = [one.configuration()["scores"]["text_direction"] for one in (from_left, run, forced)]
+    assert told == ["horizontal-lr", "horizontal-rl", "horizontal-lr"]
+    assert run.key != forced.key
+    end_to_end(run)
+    (both,) = scenario.calls("segment")
+    assert both[both.index("segment") :][:3] == ["segment", "-d", "horizontal-rl"]
+    assert "segment -d horizontal-rl" in run.commands.read_text()
+    inert = "scores.text_direction=horizontal-rl changes nothing with no segmentation_model"
+    with pytest.raises(ConfigError, match=inert):
+        evaluated(None, fake_kraken, "scores.text_direction=horizontal-rl")

@@ -9,7 +9,7 @@ import regex
 
 from htr_exp.scoring.lines import LinePair, Score, score
 from htr_exp.scoring.pages import PageText, score_pages
-from htr_exp.scoring.text_order import Release, display_order, logical_order
+from htr_exp.scoring.text_order import Release, display_order, logical_order, main_direction
 
 RELEASES: tuple[Release, ...] = ("4.3", "7.1")
 
@@ -159,3 +159,17 @@ def test_whole_pages_are_scored_as_their_lines_are(release: Release) -> None:
     typed = [*lines("Hebrew Latin numbers", 40, seed=7), *texts(ANYTHING, 40, seed=8)]
     found = score_pages([PageText("p", typed, [display_order(line, release) for line in typed])], release)
     assert (found["page_cer"], found["page_wer"], found["bag_wer"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "direction"),
+    [
+        (["בראשית", "in principio"], "horizontal-lr"),
+        (["בראשית 12", "ברא (in principio) אלהים", "in principio"], "horizontal-rl"),
+        (["بسم", "", "", "12", "الله"], "horizontal-rl"),
+        (["", ""], "horizontal-lr"),
+        ([], "horizontal-lr"),
+    ],
+)
+def test_the_direction_of_a_page_is_that_of_most_lines(typed: list[str], direction: str) -> None:
+    assert main_direction(typed) == direction
