@@ -16,6 +16,7 @@ from htr_exp.core.errors import HtrExpError
 from htr_exp.core.lock import STALE_S, Locked, LockLost
 from htr_exp.core.own_python import python_module
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
+from htr_exp.core.terminal import guarded, say
 from htr_exp.pipeline.progress import Progress
 from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -163,7 +164,7 @@ def main() -> int:
     stop = Stop()
     # after a node failed, the lock of the job's earlier start may have to grow old
     patience_s = STALE_S + 30 if machine.allocation() else 0.0
-    with stop.listening():
+    with guarded(lasting=True), stop.listening():
         try:
             run_here(
                 RunDir(Path(sys.argv[1])),
@@ -172,8 +173,11 @@ def main() -> int:
                 last_stage=sys.argv[2] if len(sys.argv) > 2 else None,
                 patience_s=patience_s,
             )
-        except LockLost as lost:
-            sys.exit(f"error: {lost}")
+        except HtrExpError as error:  # the run was lost to another process, or its folder cannot be written
+            say(f"error: {error.headline}", error=True)
+            for problem in error.problems:
+                say(f"  - {problem}", error=True)
+            return 1
     return 0
 
 

@@ -16,6 +16,8 @@ import pytest
 from helpers.command_line import CommandLine
 from helpers.fake_kraken import Scenario
 from helpers.waiting import TIMEOUT_S, until
+from htr_exp.core.own_python import python_module
+from htr_exp.runs.run_dir import RunDir
 
 Lose = Callable[[], object]
 
@@ -72,3 +74,33 @@ def test_what_only_shows_ends_with_its_pipe(htr_exp: CommandLine) -> None:
     done = subprocess.run(words, cwd=htr_exp.folder, stderr=subprocess.PIPE, check=False, **options)
     lose()
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def launched(run: RunDir, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The process of one of several runs, or of a job."""
+    words = python_module("htr_exp.pipeline.launch", str(run.path))
+    return subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("display", [full_disk, closed_pipe])
+def test_the_process_of_a_run_needs_no_display_either(
+    planned: Callable[..., RunDir], scenario: Scenario, display: Callable[[], tuple[dict[str, Any], Lose]]
+) -> None:
+    run = planned("training.epochs=1")
+    options, lose = display()
+    done = launched(run, **options)
+    lose()
+    assert (done.returncode, run.state().state) == (0, "done"), done.stderr
+    assert done.stderr.startswith("warning: stdout cannot be written any more (")
+
+
+def test_the_process_of_a_run_that_cannot_be_written_says_so(
+    planned: Callable[..., RunDir], scenario: Scenario
+) -> None:
+    run = planned()
+    run.state_file.unlink()
+    run.state_file.mkdir()  # stands for a disk that is full or read-only: nothing can be put there
+    done = launched(run, stdout=subprocess.PIPE)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr.startswith("error: ")
+    assert str(run.live) in done.stderr
