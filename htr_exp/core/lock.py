@@ -267,7 +267,7 @@ def _signature(lock: Path) -> Owner | None:
         values: dict[str, Any] = json.loads(_signed(lock).read_text(encoding="utf-8"))
         owner = Owner(**values)
         return owner if 0 < int(owner.pid) < 2**31 else None
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -293,10 +293,20 @@ def _put(lock: Path, me: Owner) -> bool:
         ):
             return False
         raise
-    for left in lock.parent.glob(f"{glob.escape(lock.name)}.new-*"):
+    # what processes left that were killed while they made a lock, or cleared one away
+    name = glob.escape(lock.name)
+    for left in (*lock.parent.glob(f"{name}.new-*"), *lock.parent.glob(f"{name}.gone-*")):
         if owner_of(left) is None:
-            shutil.rmtree(left, ignore_errors=True)
+            _remove(left)
     return True
+
+
+def _remove(lock: Path) -> None:
+    """Remove what stands in a lock's place, also a file that somebody put there."""
+    if lock.is_dir():
+        shutil.rmtree(lock, ignore_errors=True)
+    else:
+        lock.unlink(missing_ok=True)
 
 
 def _now_of(folder: Path) -> float:
@@ -333,7 +343,7 @@ def _clear(lock: Path) -> Owner | None:
             before = _signature(lock)
             aside = lock.with_name(f"{lock.name}.gone-{os.getpid()}-{time.monotonic_ns()}")
             lock.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+            _remove(aside)
             return None if before is None or before.is_gone() else before
     except FileNotFoundError:
         pass  # it is gone already

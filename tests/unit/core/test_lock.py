@@ -162,6 +162,14 @@ def test_lock_without_a_signature_is_nobodys(tmp_path: Path, left: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_in_the_place_of_a_lock_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("")
+    assert owner_of(tmp_path / "lock") is None
+    with locked(tmp_path / "lock"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_lock_is_signed_before_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is stopped while it signs must not write its name into another's lock."""
     real = os.rename
@@ -181,6 +189,8 @@ def test_lock_is_signed_before_it_is_there(tmp_path: Path, monkeypatch: pytest.M
 def test_lock_of_a_process_that_was_killed_while_it_signed_is_cleared_away(tmp_path: Path, gone: int) -> None:
     sign(tmp_path / "lock.new-1", pid=gone)
     (tmp_path / "lock.new-2").mkdir()
+    sign(tmp_path / "lock.gone-77-1", pid=gone)
+    (tmp_path / "lock.gone-77-2").mkdir()
     living = sign(tmp_path / "lock.new-3")
     with locked(tmp_path / "lock"):
         pass
