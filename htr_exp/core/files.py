@@ -113,9 +113,16 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not JSON.
+        ValueError: it is not JSON, or nested without end.
     """
-    return json.loads(path.read_text(encoding="utf-8-sig"))
+    return _parsed(path.read_text(encoding="utf-8-sig"))
+
+
+def _parsed(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def write_jsonl(path: Path, values: Iterable[Any]) -> None:
@@ -156,7 +163,7 @@ def read_jsonl(path: Path, *needs: str) -> list[Any]:
     for line in lines:
         if line.strip():
             try:
-                record = json.loads(line)
+                record = _parsed(line)
             except ValueError:
                 continue
             if isinstance(record, dict) and all(key in record for key in needs):

@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
 
-import yaml
-
 from htr_exp.core.errors import HtrExpError
 from htr_exp.core.files import append_jsonl, read_json, read_jsonl, utc_now, write_atomically, write_json, write_jsonl
 from htr_exp.core.lock import Held, Owner, confirm, locked, owner_of
@@ -22,7 +20,7 @@ from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch, task_of
 from htr_exp.core.text import printable
 from htr_exp.kraken.record import KrakenRecord
-from htr_exp.runs import sealed_records, seals
+from htr_exp.runs import configuration, sealed_records, seals
 from htr_exp.runs.records import (
     CancellationRecord,
     FoundKraken,
@@ -42,8 +40,6 @@ OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage",
 """Records in provenance.json that a run may be without."""
 
 NO_KEYS = "it has no keys"
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
 
 
 @dataclass(frozen=True)
@@ -140,8 +136,8 @@ class RunDir(RunFiles):
             BrokenRunError: it cannot be read.
         """
         try:
-            values = yaml.load(self.experiment.read_text("utf-8"), _Loader)  # noqa: S506 - a safe loader
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            values = configuration.parsed(self.experiment.read_text("utf-8"))
+        except (OSError, ValueError) as error:
             raise BrokenRunError(self, self.experiment, error) from None
         if not isinstance(values, dict):
             raise BrokenRunError(self, self.experiment, NO_KEYS)

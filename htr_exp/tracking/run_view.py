@@ -14,7 +14,7 @@ from typing import Any
 from htr_exp.core import files
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS
-from htr_exp.runs import seals
+from htr_exp.runs import configuration, seals
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
@@ -325,11 +325,9 @@ def _yaml(path: Path) -> Mapping[str, Any]:
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
-    import yaml  # type: ignore[import-untyped, unused-ignore]
-
     try:
-        value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe)
-    except yaml.YAMLError:
+        value = configuration.parsed(text)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 

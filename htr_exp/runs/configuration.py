@@ -1,0 +1,55 @@
+"""Reads the configuration of a run folder, which may be damaged or somebody else's: no text of it ends the program, or fills its memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
+
+DEEPEST = 10_000
+"""Levels that are read; from 20,000 on the loader in C ends the program by SIGSEGV, and that in Python takes minutes."""
+
+
+USUAL = 100
+"""Levels that are used; those who walk through values do so by recursion."""
+
+
+def parsed(text: str) -> Any:
+    """The values of a YAML text.
+
+    Raises:
+        ValueError: it is not YAML, is nested too deeply, or refers to parts of itself: a few lines of references stand for millions of values.
+    """
+    if len(text) >= DEEPEST and _most_levels(text) >= DEEPEST:
+        raise ValueError("it is nested too deeply")
+    try:
+        if (
+            "&" in text
+            and "*" in text
+            and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Loader))
+        ):
+            raise ValueError("it refers to parts of itself")
+        values = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    if _levels(values) > USUAL:
+        raise ValueError("it is nested too deeply")
+    return values
+
+
+def _levels(values: Any) -> int:
+    count, level = 0, [values]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        count += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return count
+
+
+def _most_levels(text: str) -> int:
+    """More levels than a text can have: brackets, and what one line may open beside the levels of its indentation."""
+    lines = (len(line) - len(line.lstrip(" ")) + sum(map(line.count, "-?:")) for line in text.splitlines())
+    return text.count("[") + text.count("{") + max(lines, default=0)
