@@ -49,7 +49,8 @@ test-slow: install ## run the tests that take more than a quarter of a minute ea
 	HTR_EXP_SLOW=1 $(PYTEST) $(LONG) -n $(WORKERS) --dist worksteal -m slow
 
 fuzz: install ## try made-up files, models and pages on the readers for long: EXAMPLES=20000 new ones for each test
-	HTR_EXP_FUZZ=$(or $(EXAMPLES),20000) $(PYTEST) --timeout 14400 -n 2 tests/unit/groundtruth/test_fuzz.py tests/unit/kraken/test_hostile_models.py
+	HTR_EXP_FUZZ=$(or $(EXAMPLES),20000) $(PYTEST) --timeout 14400 -n 2 tests/unit/groundtruth/test_fuzz.py tests/unit/groundtruth/test_hostile_images.py \
+	  tests/unit/kraken/test_hostile_models.py tests/unit/runs/test_hostile_records.py tests/cli/test_made_up_words.py
 
 coverage: install ## run the tests of `make test`, and print how much of the code they reach; fails under the floor in pyproject.toml
 	$(PYTEST) -n $(WORKERS) --dist worksteal --cov --cov-report term:skip-covered
@@ -78,8 +79,9 @@ test-apptainer: install ## run the tests with a real Apptainer and kraken in a t
 	found=$$(tests/kraken4/install) && eval "export $$(echo "$$found" | tail -n 2 | tr '\n' ' ')"; \
 	$(PYTEST) tests/apptainer $(IN_ORDER) -m apptainer && tests/cluster/with $(PYTEST) tests/slurm $(IN_ORDER) -m "slurm and apptainer"
 
-faults: install ## let runs endure faults drawn at random: MINUTES=10 SEED=1; outside CI
-	HTR_EXP_FAULTS_MINUTES=$(or $(MINUTES),10) HTR_EXP_FAULTS_SEED=$(or $(SEED),1) $(PYTEST) tests/faults/test_walk.py $(IN_ORDER) -s
+faults: install ## let runs endure faults drawn at random: MINUTES=10 or FAULTS=30, SEED=1, LOG=FILE; outside CI
+	HTR_EXP_FAULTS=$(FAULTS) HTR_EXP_FAULTS_MINUTES=$(or $(MINUTES),$(if $(FAULTS),0,10)) HTR_EXP_FAULTS_SEED=$(or $(SEED),1) HTR_EXP_FAULTS_LOG=$(abspath $(LOG)) \
+	  $(PYTEST) tests/faults/test_walk.py $(IN_ORDER) -s
 
 soak: install ## many small runs on a cluster started for them, with nodes, Slurm and MLflow that go away: RUNS=200 MINUTES=120 SEED=1 (root on Debian 12); outside CI
 	tests/cluster/with $(BIN)/python -m benchmarks.soak --runs $(or $(RUNS),200) --minutes $(or $(MINUTES),120) --seed $(or $(SEED),1)

@@ -28,6 +28,9 @@ from htr_exp.scoring.lines import LinePair, score
 from htr_exp.scoring.pages import PageText, score_pages
 from htr_exp.scoring.text_order import display_order, logical_order
 
+SAID = {"id", "baseline", "text"}
+"""What kraken says of a line, by our template."""
+
 
 class Recognition(Stages):
     """The stages of a recognition run."""
@@ -81,11 +84,16 @@ class Recognition(Stages):
         """Stop at the first page whose lines kraken did not take exactly as we staged them."""
         import pyarrow as pa
 
-        with pa.memory_map(str(compiled)) as source:
-            reader = pa.ipc.open_file(source)
-            texts: list[str] = []
-            for number in range(reader.num_record_batches):
-                texts += reader.get_batch(number).column("lines").field("text").to_pylist()
+        texts: list[str] = []
+        try:
+            with pa.memory_map(str(compiled)) as source:
+                reader = pa.ipc.open_file(source)
+                for number in range(reader.num_record_batches):
+                    texts += reader.get_batch(number).column("lines").field("text").to_pylist()
+        except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(
+                f"what kraken compiled for {side} cannot be read ({error}): see {self._run.log}"
+            ) from None
         position = 0
         for page in self._inputs.pages(side):
             lines = read_page(self._inputs.staged(page)).lines
@@ -140,9 +148,12 @@ class Recognition(Stages):
     def _said(self, page: PageRecord, output: Path) -> list[dict[str, Any]]:
         """What kraken wrote of the lines of a page."""
         try:
-            return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line.strip()]
+            rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line.strip()]
+            if all(isinstance(row, dict) and row.keys() >= SAID for row in rows):
+                return rows
         except (OSError, ValueError):
-            raise TrainingError(f"kraken could not recognise {page['page']}: see {self._run.log}") from None
+            pass
+        raise TrainingError(f"kraken could not recognise {page['page']}: see {self._run.log}")
 
     def _take_prediction(self, page: PageRecord, output: Path, target: Path) -> None:
         rows = self._said(page, output)

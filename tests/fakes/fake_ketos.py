@@ -31,7 +31,7 @@ What differs in 4.3.13:
   IoU. With `--resize union` and a base model that has classes which the pages lack, it fails in its sanity check.
 
 The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`,
-`compile_seconds`, `convert_seconds`, `checkpoint_kb`, `swaps` (see scenario.swap), `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
+`compile_seconds`, `convert_seconds`, `checkpoint_kb`, `says_rubbish`, `rubbish` (compile, convert or predict: what it writes is of no use), `swaps` (see scenario.swap), `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
 `drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name). Of segtrain: `mean_iu` (one an
 epoch), `found` (of lines, what the model of each epoch will find; default: its mean_iu), `replaced_page` (it takes another page's
 place, as kraken does of one that it cannot use).
@@ -51,7 +51,7 @@ from typing import Any
 from fakes.ketos_4 import Training4
 from fakes.ketos_7 import Training7, weights_of
 from fakes.ketos_training import Training
-from fakes.scenario import fail_if, lines_of, log_call, scenario, swap
+from fakes.scenario import RUBBISH, fail_if, lines_of, log_call, say_rubbish, scenario, swap
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ def main() -> None:
         return
     log_call("ketos")
     args, play = parser_of(release).parse_args(), scenario()
+    say_rubbish(play)
     swap(play, f"before {args.verb}")
     if args.verb == "compile":
         compile_lines(args, play)
@@ -150,6 +151,9 @@ def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
 
     time.sleep(play.get("compile_seconds", 0))
     fail_if(play, "compile")
+    if play.get("rubbish") == "compile":
+        Path(args.o).write_bytes(RUBBISH)
+        return
     pages = [Path(line.strip()) for line in Path(args.F).read_text().splitlines() if line.strip()]
     texts = [text for page in pages for _, text in lines_of(page)]
     if "drop_line" in play:
@@ -184,7 +188,7 @@ def convert(args: argparse.Namespace, play: dict[str, Any]) -> None:
     fail_if(play, "convert")
     if Path(args.o).exists():
         sys.exit(f"ValueError: {args.o} already exists.")
-    Path(args.o).write_bytes(weights_of(args.checkpoint))
+    Path(args.o).write_bytes(RUBBISH if play.get("rubbish") == "convert" else weights_of(args.checkpoint))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape as escaped
 
 from fakes.scenario import (
+    RUBBISH,
     Classes,
     accuracy_of,
     baselines_of,
@@ -34,6 +35,7 @@ from fakes.scenario import (
     lines_of,
     log_call,
     metadata_of,
+    say_rubbish,
     scenario,
     swap,
     type_of,
@@ -43,6 +45,7 @@ from fakes.scenario import (
 def main() -> None:
     log_call("kraken")
     play = scenario()
+    say_rubbish(play)
     group, segmenting, recognising = commands(sys.argv[1:])
     pages = [(Path(group[at + 1]), Path(group[at + 2])) for at, word in enumerate(group) if word == "-i"]
     if recognising is None:
@@ -73,6 +76,9 @@ def segment(pages: list[tuple[Path, Path]], model: Path, play: dict[str, Any]) -
     for image, output in pages:
         time.sleep(play.get("segment_seconds", 0))
         if fails(image.name, play, "segment"):
+            continue
+        if play.get("rubbish") == "predict":
+            output.write_bytes(RUBBISH)
             continue
         page = image.with_suffix(".xml")
         lost, types = missed(lines_of(page), model), Types()
@@ -161,6 +167,9 @@ def recognise(pages: list[tuple[Path, Path]], model: Path, segmenter: Path | Non
         time.sleep(play.get("ocr_seconds", 0))
         layout = page if segmenter is None else page.with_suffix(".xml")
         if fails(page.name if segmenter else page.read_text(), play, "segment" if segmenter else "ocr"):
+            continue
+        if play.get("rubbish") == "predict":
+            output.write_bytes(RUBBISH)
             continue
         forgets = os.environ.get("FAKE_RELEASE") == "4.3"
         lost = missed(lines_of(layout), segmenter) if segmenter else set()

@@ -37,9 +37,26 @@ def log_call(program: str) -> None:
 
 def fail_if(play: dict[str, Any], stage: str) -> None:
     """End as kraken does when it fails: last words, exit code 1."""
-    if play.get("fail") == stage and "at_epoch" not in play:
+    if stage in (play.get("fail"), play.get("fail_too")) and "at_epoch" not in play:
         print(play.get("message", "RuntimeError: something went wrong"))
         sys.exit(1)
+
+
+def say_rubbish(play: dict[str, Any]) -> None:
+    """Print what no log of kraken's holds: control characters, bytes that are no text, a line without an end, half a validation."""
+    if play.get("says_rubbish"):
+        rubbish = (
+            b"\x1b[2J\x00\xff\xfe\n"
+            + b"x" * 200_000
+            + b"\r\n"
+            + b"validation run: total chars nan errors\n\xe2\x80\xae\n"
+        )
+        sys.stdout.buffer.write(rubbish)
+        sys.stdout.flush()
+
+
+RUBBISH = bytes(range(256)) * 8
+"""What a file holds of which kraken made nothing that can be used."""
 
 
 def swap(play: dict[str, Any], moment: str) -> None:

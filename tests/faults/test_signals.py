@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from itertools import groupby
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.fake_kraken import Scenario
-from helpers.faults import CAUSES, ORDERS, STAGES, Driver, Fault, distinct, every_fault
+from helpers.faults.driver import Driver
+from helpers.faults.kinds import Fault, every_fault, signal_fault
+from helpers.faults.scene import STAGES, Scene
+from helpers.faults.signals import CAUSES, ORDERS, Blow
 from helpers.forked_runs import Server, server
 from htr_exp.runs.run_dir import RunDir
 
-JOB = {"SLURM_JOB_ID": "12", "SLURM_CPUS_PER_TASK": "1", "SLURMD_NODENAME": "gpu1"}
 EPOCHS = 4
 
 
@@ -25,32 +29,46 @@ def runs() -> Iterator[Server]:
 
 
 @pytest.fixture
-def driver(planned: Callable[..., RunDir], scenario: Scenario, runs: Server) -> Driver:
-    return Driver(planned("training.quit=early", f"training.epochs={EPOCHS}"), scenario, runs, JOB)
+def driver(planned: Callable[..., RunDir], scenario: Scenario, runs: Server, workspace: Path, tmp_path: Path) -> Driver:
+    run = planned("training.quit=early", f"training.epochs={EPOCHS}")
+    return Driver(Scene(run, scenario, workspace, runs, tmp_path))
 
 
 def ends_as_if_nothing_had_been(driver: Driver) -> None:
     driver.finish()
-    result: Any = driver.run.result()
+    result: Any = driver.scene.run.result()
     assert (result["epochs"], result["best_epoch"], result["ended_by"]) == (EPOCHS, EPOCHS - 1, "epochs")
-    assert [record["epoch"] for record in driver.run.epochs()] == list(range(EPOCHS))
+    assert [record["epoch"] for record in driver.scene.run.epochs()] == list(range(EPOCHS))
     assert result["test"]["best"]["cer"] < result["test"]["base"]["cer"]
 
 
+@dataclass(frozen=True)
+class Told:
+    """Who is told what, and in which order: a run cannot tell the causes of the same signals from each other."""
+
+    blows: tuple[Blow, ...]
+    order: str
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Such a fault at each stage."""
+        cause = next(cause for cause in CAUSES if cause.blows == self.blows)
+        return [signal_fault(stage.name, cause, self.order) for stage in STAGES]
+
+
 def test_the_table_has_each_stage_cause_and_order() -> None:
-    assert len(list(every_fault())) == len(STAGES) * len(CAUSES) * len(ORDERS) == 6 * 17 * 3
-    assert len(distinct(every_fault())) == 6 * 5 * 3
+    assert len(list(every_fault("signals"))) == len(STAGES) * len(CAUSES) * len(ORDERS) == 6 * 17 * 3
+    assert len({cause.blows for cause in CAUSES}) == 5
 
 
 TERM = next(cause for cause in CAUSES if cause.name == "requeue")
-STAGE = {stage.name: stage for stage in STAGES}
 
 
 @pytest.mark.parametrize(
     "faults",
     [
-        [Fault(STAGE["compile"], TERM, "kraken first"), Fault(STAGE["predict"], TERM, "at once")],
-        [Fault(STAGE["train"], TERM, "kraken first"), Fault(STAGE["convert"], TERM, "kraken first")],
+        [signal_fault("compile", TERM, "kraken first"), signal_fault("predict", TERM, "at once")],
+        [signal_fault("train", TERM, "kraken first"), signal_fault("convert", TERM, "kraken first")],
     ],
     ids=["compile and predict", "train and convert"],
 )
@@ -60,28 +78,25 @@ def test_a_run_whose_kraken_is_ended_with_it_goes_on(driver: Driver, faults: lis
     ends_as_if_nothing_had_been(driver)
 
 
-def chains() -> list[list[Fault]]:
-    """One chain of faults for each sequence of signals: a run endures it in each of its stages; one signal alone in each order, too.
+def chains() -> list[Told]:
+    """Each sequence of signals at once, and one signal alone in each order, too; a run endures it in each of its stages.
 
     A SIGKILL of the run first takes kraken with it. `make faults` draws from the whole table.
     """
-    tried = [fault for fault in distinct(every_fault()) if fault.order == "at once" or _is_one_signal(fault)]
-    found = sorted(tried, key=lambda fault: (str(fault.cause.blows), fault.order))
-    return [list(of) for _, of in groupby(found, lambda fault: (fault.cause.blows, fault.order))]
+    distinct = {Told(cause.blows, order) for cause, order in product(CAUSES, ORDERS)}
+    return sorted((told for told in distinct if told.order == "at once" or _is_one_signal(told)), key=str)
 
 
-def _is_one_signal(fault: Fault) -> bool:
-    (first, *more) = fault.cause.blows
-    return not more and (fault.order == "kraken first" or first.number is signal.SIGTERM)
+def _is_one_signal(told: Told) -> bool:
+    (first, *more) = told.blows
+    return not more and (told.order == "kraken first" or first.number is signal.SIGTERM)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "faults",
-    chains(),
-    ids=lambda faults: f"{'-'.join(blow.number.name for blow in faults[0].cause.blows)}, {faults[0].order}",
+    "told", chains(), ids=lambda told: f"{'-'.join(blow.number.name for blow in told.blows)}, {told.order}"
 )
-def test_a_run_endures_one_fault_in_each_of_its_stages(driver: Driver, faults: list[Fault]) -> None:
-    for fault in faults:
+def test_a_run_endures_one_fault_in_each_of_its_stages(driver: Driver, told: Told) -> None:
+    for fault in told.faults:
         driver.endure(fault)
     ends_as_if_nothing_had_been(driver)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 from htr_exp.core import files
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import writer
-from htr_exp.tracking.sync import Recorded, store_uri
+from htr_exp.tracking.sync import Recorded, store_uri, sync_runs
 
 EPOCHS = (0.31, 0.18, 0.12)
 
@@ -102,6 +103,20 @@ def only(recorded: list[Recorded]) -> Recorded:
     assert len(recorded) == 1
     assert recorded[0].problem is None
     return recorded[0]
+
+
+def empty_store(workspace: Path) -> Path:
+    """Make a workspace's `mlflow.db` as MLflow makes it, without a run; its migrations take seconds."""
+    run = make_run(workspace)
+    assert sync_runs([run], workspace=workspace)[0].problem is None
+    shutil.rmtree(workspace / "runs")
+    with sqlite3.connect(workspace / "mlflow.db") as db:
+        for table in ("metrics", "latest_metrics", "params", "tags", "inputs", "input_tags", "datasets", "runs"):
+            db.execute(f"DELETE FROM {table}")
+        for table in ("experiment_tags", "experiments"):
+            db.execute(f"DELETE FROM {table} WHERE experiment_id > 0")
+    db.close()
+    return workspace / "mlflow.db"
 
 
 def free_port() -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from helpers.command_line import CommandLine
 from helpers.fake_kraken import Scenario
-from helpers.faults import lives
+from helpers.processes import lives
 from helpers.waiting import until
 from helpers.whole_runs import Quiet, do
 from htr_exp.core.files import read_jsonl
