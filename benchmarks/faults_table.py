@@ -38,7 +38,7 @@ def table(log: Path = LOG) -> str:
     seeds = ", ".join(map(str, sorted({record["seed"] for record in records})))
     alone = sum(record["start"].startswith("here") for record in faults)
     said = (
-        f"{len(faults)} faults in {len(runs)} runs, {lost} of them lost. {alone} times the run was started by `resume`, {len(faults) - alone} times as the "
+        f"{len(faults)} faults in {len(runs)} runs; in {lost} runs it did not hold. {alone} times the run was started by `resume`, {len(faults) - alone} times as the "
         f"process of a Slurm job. They are {places} different pairs of a fault and a stage. {shown} times what the run prints went to a full disk or a closed terminal at the same time, and "
         f"{served} times its MLflow server was away, silent, slow, answered 500 or rubbish, or broke off. The seeds: {seeds}."
     )
