@@ -40,6 +40,7 @@ class Trainer:
     def __init__(self, folder: Path, program: Path, base: Path, version: str = "7.1.1") -> None:
         self.run = RunDir(folder)
         self.run.live.mkdir(parents=True)
+        self.run.manifest.write_text("{}")  # a folder without it is no run
         compiled = folder / "lines.arrow"
         compiled.touch()
         for side in ("train", "validation"):
