@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from htr_exp.cli.arguments import VERBS, parser, verb_parser
 from htr_exp.core.errors import ConfigError, HtrExpError, of_memory
 from htr_exp.core.machine import settle_home
-from htr_exp.core.terminal import guarded, say
+from htr_exp.core.terminal import guarded, lose, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +23,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if works:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal is closed
     with guarded(lasting=works):
-        return _main(words)
+        try:
+            return _main(words)
+        finally:
+            _write_the_rest()
+
+
+def _write_the_rest() -> None:
+    """Write what stdout still holds: when Python ends, nobody can say any more what is in its way."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head`
+        lose(sys.stdout)
 
 
 def _main(words: list[str]) -> int:
@@ -59,7 +70,7 @@ def _main(words: list[str]) -> int:
         return 2
     except (MemoryError, OSError, RuntimeError) as error:
         if isinstance(error, BrokenPipeError):  # `| head`
-            sys.stderr.close()
+            lose(sys.stdout)
             return 0
         lacking = of_memory(error)
         if lacking is None:

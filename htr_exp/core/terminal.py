@@ -113,10 +113,7 @@ class _Lasting:
             call()
         except OSError as failure:
             number = self.stream.fileno()
-            # What is still in its buffer goes there, too, at the latest when Python ends.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, number)
-            os.close(nowhere)
+            lose(self.stream)
             name, other = ("stdout", 2) if number == 1 else ("stderr", 1)
             said = f"warning: {name} cannot be written any more ({failure.strerror}); the work goes on without it\n"
             with contextlib.suppress(OSError):
@@ -124,6 +121,13 @@ class _Lasting:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+def lose(stream: TextIO) -> None:
+    """Let a stream that nobody reads any more lead nowhere, with what is still in its buffer: Python writes that when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def unguarded(stream: Any) -> TextIO:

@@ -260,7 +260,7 @@ def shielded(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
 
     Args:
         variables: what apptainer would run under.
-        folder: gets the programs that are found first.
+        folder: gets the programs that are found first; made if there are any.
 
     Raises:
         OSError: it cannot be written.
@@ -268,6 +268,7 @@ def shielded(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
     for name in MOUNT_HELPERS:
         if (real := shutil.which(name, path=variables.get("PATH"))) is not None:
             text = f"#!/bin/sh\ntrap '' TERM USR2\nexec {shlex.quote(real)} \"$@\"\n"
+            folder.mkdir(exist_ok=True)
             write_atomically(folder / name, text)
             mode = (folder / name).stat().st_mode
             (folder / name).chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it

@@ -68,9 +68,10 @@ def test_the_display_never_ends_the_work(
         assert line.startswith("warning: stdout cannot be written any more (")
 
 
-def test_what_only_shows_ends_with_its_pipe(htr_exp: CommandLine) -> None:
+@pytest.mark.parametrize("verb", [["options"], ["options", "--json"], ["--help"], ["status"]])
+def test_what_only_shows_ends_with_its_pipe(htr_exp: CommandLine, verb: list[str]) -> None:
     options, lose = closed_pipe()
-    words = [sys.executable, "-m", "htr_exp", "options"]
+    words = [sys.executable, "-m", "htr_exp", *verb]
     done = subprocess.run(words, cwd=htr_exp.folder, stderr=subprocess.PIPE, check=False, **options)
     lose()
     assert (done.returncode, done.stderr) == (0, b"")

@@ -50,7 +50,7 @@ def test_a_database_that_another_program_locks_is_a_problem_in_words(
     ("spoil", "words"),
     [
         (lambda path: path.write_bytes(b"no database at all" * 100), "is not an SQLite database"),
-        (lambda path: (path.unlink(), path.mkdir()), "cannot be opened"),
+        (lambda path: (path.unlink(), path.mkdir()), "is a folder"),
         (lambda path: _set_version(path, "ffffffffffff"), "another version of MLflow"),
     ],
 )
