@@ -74,7 +74,7 @@ def run_stages(
                 )
             try:
                 return _Job(run, stop, observer, last_stage).do()
-            except (OSError, LockLost):
+            except Exception:  # in a folder that is gone, anything may fail first
                 if run.is_gone:
                     run.clear_old_place()
                     raise RunGoneError(run) from None
