@@ -11,6 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+_DIGITS = 300
+"""Of a whole number in a record; a longer one is none of ours, and no floating-point number."""
+
 
 def utc_now() -> str:
     """The present time in UTC as ISO 8601 with seconds, e.g. `2026-11-23T14:03:24Z`."""
@@ -118,9 +121,15 @@ def read_json(path: Path) -> Any:
     return _parsed(path.read_text(encoding="utf-8-sig"))
 
 
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
+
+
 def _parsed(text: str | bytes) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -251,8 +251,8 @@ def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epoc
     scored = test is not None or validation is not None
     found: dict[str, Any] = {
         "metric": task.score if scored or not epochs else task.curve,
-        "val": validation[task.score] if validation else None if scored else task.best_value(epochs),
-        "test": test[task.score] if test else None,
+        "val": validation.get(task.score) if validation else None if scored else task.best_value(epochs),
+        "test": test.get(task.score) if test else None,
         "base_val": (scores["validation"].get("base") or {}).get(task.score),
         "base_test": (scores["test"].get("base") or {}).get(task.score),
     }

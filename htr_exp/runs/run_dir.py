@@ -41,6 +41,9 @@ OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage",
 
 NO_KEYS = "it has no keys"
 
+_SHOWN = {"version", "kind", "module", "image", "fallback"}
+"""What is shown of a kraken, without which a record of one says nothing."""
+
 
 @dataclass(frozen=True)
 class StateRecord:
@@ -83,12 +86,12 @@ class RunDir(RunFiles):
     def kraken(self, result: Mapping[str, Any] | None) -> KrakenRecord | None:
         """The kraken that made a result, before there is one that of the last start; None before a start has found it."""
         made: KrakenRecord | None = result.get("kraken") if result else None
-        return made or next(reversed(self.found_krakens), None)
+        return made if made and made.keys() >= _SHOWN else next(reversed(self.found_krakens), None)
 
     @property
     def found_krakens(self) -> list[FoundKraken]:
         """The krakens that the starts of the run found, oldest first."""
-        return [one for one in read_jsonl(self.krakens, "version", "kind") if fits(one, FoundKraken)]
+        return [one for one in read_jsonl(self.krakens, *_SHOWN) if fits(one, FoundKraken)]
 
     def seal(self, files: Mapping[str, str | bytes], *, before: Callable[[str], None] = lambda sha256: None) -> None:
         """Write the files that say what the run is, and their digests; the manifest comes last and makes it a run.
@@ -335,7 +338,7 @@ class RunDir(RunFiles):
             values: Results = read_json(self.results)
         except (OSError, ValueError):
             return None
-        return values if isinstance(values, dict) else None
+        return values if fits(values, Results) else None
 
     def add_submission(self, record: SubmissionRecord) -> None:
         """Record that the run was given to Slurm."""

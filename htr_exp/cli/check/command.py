@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,7 +126,7 @@ def check(request: CheckRequest) -> int:
 
 
 def _wanted(request: CheckRequest) -> tuple[Experiment, list[Path]]:
-    given = [word for word in request.words if "=" not in word or Path(word).is_dir()]
+    given = [word for word in request.words if "=" not in word or os.path.isdir(word)]
     overrides = [word for word in request.words if word not in given]
     experiment = experiment_asked(overrides, request.config_dir)
     if given:
