@@ -314,8 +314,8 @@ def _reach(uri: str) -> None:
 
     try:
         within(SERVER_SECONDS, ask, without_password(uri))
-    except urllib.error.HTTPError:
-        pass  # it answers; whether it lets us in, MLflow finds out
+    except urllib.error.HTTPError as answer:
+        answer.close()  # whether it lets us in, MLflow finds out
     except (NoAnswer, OSError, ValueError, http.client.HTTPException) as error:
         reason = (
             f"no answer within {SERVER_SECONDS:g} s" if isinstance(error, NoAnswer) else getattr(error, "reason", error)

@@ -137,7 +137,7 @@ def test_a_run_that_was_moved_while_its_job_waited_goes_on_from_its_new_place(
     cluster.run("scontrol", "release", job)
     assert cluster.wait_for(job, "FAILED", "COMPLETED") == "FAILED"
     assert (
-        f"{run.path}: the run folder is gone: moved or deleted since it was submitted"
+        f"{run.path}: the run folder is gone: moved, renamed or deleted since it was submitted"
         in htr_exp("logs", "renamed").stdout
     )
     row = status(htr_exp)

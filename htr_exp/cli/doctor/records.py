@@ -81,7 +81,8 @@ def _health(uri: str) -> int:
         with urllib.request.urlopen(f"{uri}/health", timeout=SERVER_S) as answer:  # noqa: S310 (http only, as checked)
             return int(answer.status)
     except urllib.error.HTTPError as refused:
-        return refused.code
+        with refused:
+            return refused.code
 
 
 def _embedded(workspace: Path) -> Iterator[Finding]:

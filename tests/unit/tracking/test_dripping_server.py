@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from helpers.given_up import let_go
 from helpers.recorded_runs import make_run
-from helpers.waiting import TIMEOUT_S
-from htr_exp.core import time_limit
 from htr_exp.tracking import sync
 
 pytest.importorskip("mlflow")
@@ -59,13 +56,7 @@ def dripping(*, well: bool) -> Iterator[Dripping]:
     finally:
         server.over.set()
         server._socket.close()
-        # What was given up ends now, and leaves a socket that nobody closed: no later test is to hear of that.
-        for thread in threading.enumerate():
-            if isinstance(thread, time_limit._Asked):
-                thread.join(TIMEOUT_S)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+        let_go()
 
 
 def test_one_that_does_not_say_that_it_is_well_is_given_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.given_up import let_go
 from helpers.recorded_runs import free_port, make_run, only
 from htr_exp.cli.doctor import records
 from htr_exp.core.lock import locked
@@ -105,6 +106,7 @@ def test_a_server_that_hangs_is_given_up(place: Path, monkeypatch: pytest.Monkey
         silent.listen()
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         recorded = sync_runs([make_run(place)], workspace=place, uri=uri)[0]
+    let_go()
     assert "does not answer" in str(recorded.problem)
 
 
