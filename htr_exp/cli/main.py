@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from htr_exp.cli.arguments import VERBS, parser, verb_parser
 from htr_exp.core.errors import ConfigError, HtrExpError, of_memory
 from htr_exp.core.machine import settle_home
-from htr_exp.core.terminal import guarded, lose, say
+from htr_exp.core.terminal import guarded, lose, say, say_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,13 +52,11 @@ def _main(words: list[str]) -> int:
         verb = importlib.import_module(f"htr_exp.cli.{VERBS[args.verb].module}")
         return int(verb.run(args))
     except HtrExpError as error:
-        say(f"error: {error.headline}", error=True)
-        for problem in error.problems:
-            say(f"  - {problem}", error=True)
+        say_error(error)
         return 2
     except ImportError as error:
         if (lacking := of_memory(error)) is not None:
-            say(f"error: {lacking}", error=True)
+            say_error(lacking)
             return 2
         library = (error.name or "").partition(".")[0]
         if library in ("", "htr_exp"):
@@ -68,14 +66,13 @@ def _main(words: list[str]) -> int:
         say(f"error: the Python library {library} cannot be used ({error})", error=True)
         say(f"  - install it and all else that is needed: {software.installing()}", error=True)
         return 2
+    except BrokenPipeError:  # `| head`
+        lose(sys.stdout)
+        return 0
     except (MemoryError, OSError, RuntimeError) as error:
-        if isinstance(error, BrokenPipeError):  # `| head`
-            lose(sys.stdout)
-            return 0
-        lacking = of_memory(error)
-        if lacking is None:
+        if (lacking := of_memory(error)) is None:
             raise
-        say(f"error: {lacking}", error=True)
+        say_error(lacking)
         return 2
     except KeyboardInterrupt:
         return 130

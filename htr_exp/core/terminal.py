@@ -8,6 +8,7 @@ are in `core.console`.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TextIO, cast
 
+from htr_exp.core.errors import HtrExpError
 from htr_exp.core.secrets import hidden, is_secret
 from htr_exp.core.text import printable, printable_lines
 
@@ -29,6 +31,13 @@ def say(line: str = "", *, error: bool = False) -> None:
         error: print to stderr.
     """
     _write(f"{printable(hidden(line))}\n", error=error)
+
+
+def say_error(error: HtrExpError) -> None:
+    """Print on stderr what cannot be done, and every reason on a line of its own."""
+    say(f"error: {error.headline}", error=True)
+    for problem in error.problems:
+        say(f"  - {problem}", error=True)
 
 
 def say_lines(text: str) -> None:
@@ -125,8 +134,12 @@ class _Lasting:
 
 def lose(stream: TextIO) -> None:
     """Let a stream that nobody reads any more lead nowhere, with what is still in its buffer: Python writes that when it ends."""
+    try:
+        number = stream.fileno()
+    except io.UnsupportedOperation:  # it is no file, and Python writes nothing of it
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
+    os.dup2(nowhere, number)
     os.close(nowhere)
 
 

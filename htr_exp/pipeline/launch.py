@@ -16,7 +16,7 @@ from htr_exp.core.errors import HtrExpError
 from htr_exp.core.lock import STALE_S, Locked, LockLost
 from htr_exp.core.own_python import python_module
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
-from htr_exp.core.terminal import guarded, say
+from htr_exp.core.terminal import guarded, say_error
 from htr_exp.pipeline.progress import Progress
 from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -174,9 +174,7 @@ def main() -> int:
                 patience_s=patience_s,
             )
         except HtrExpError as error:  # the run was lost to another process, or its folder cannot be written
-            say(f"error: {error.headline}", error=True)
-            for problem in error.problems:
-                say(f"  - {problem}", error=True)
+            say_error(error)
             return 1
     return 0
 

@@ -105,6 +105,23 @@ def test_ctrl_c_and_a_reader_that_left_are_no_faults(
     assert call("options").code == code
 
 
+@pytest.mark.parametrize(
+    "raised", [MemoryError(), ImportError("libtorch.so: failed to map segment from shared object")]
+)
+def test_want_of_memory_is_said_with_its_reasons_on_lines_of_their_own(
+    raised: BaseException, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(args: object) -> int:
+        raise raised
+
+    monkeypatch.setattr("htr_exp.cli.options.run", run)
+    said = call("options")
+    headline, remedy = said.err.splitlines()
+    assert said.code == 2
+    assert headline.startswith("error: the memory of this machine")
+    assert remedy.startswith("  - close other programs")
+
+
 def test_a_current_directory_that_is_gone_is_said(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
