@@ -167,7 +167,6 @@ class Recognition(Stages):
             raise TrainingError(
                 f"{page['page']}: kraken recognised {counted(len(rows), 'line')} where {page['lines']} are staged, or others: see {self._run.log}"
             )
-        make_folder(target.parent, below=self._inputs.cache)
         write_jsonl(target, [{"line": line.id, "text": row["text"]} for line, row in zip(lines, rows)])
 
     def predict(self) -> None:
@@ -181,8 +180,7 @@ class Recognition(Stages):
         for side in ("test", "validation"):
             rows = self._rows(side)
             if rows:
-                self._run.predictions.mkdir(exist_ok=True)
-                write_jsonl(self._run.predictions_of(side), map(self._readable, rows))
+                self._run.write_predictions(side, map(self._readable, rows))
             results[side] = {
                 name: self._score_of(name, rows) if rows and name in self._inputs.models() else None
                 for name in self._inputs.scored
@@ -253,7 +251,6 @@ class FoundLines(Recognition):
         return self._command(model, images, segmenter=str(self._segmenter))
 
     def _take_prediction(self, page: PageRecord, output: Path, target: Path) -> None:
-        make_folder(target.parent, below=self._inputs.cache)
         write_jsonl(target, [{"baseline": row["baseline"], "text": row["text"]} for row in self._said(page, output)])
 
     def end_to_end(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from htr_exp.config.schema import SegmentationScores
 from htr_exp.core.errors import DatasetError, TrainingError
 from htr_exp.core.file_cache import Stamp
-from htr_exp.core.files import make_folder, read_json, write_json, write_jsonl
+from htr_exp.core.files import make_folder, read_json, write_json
 from htr_exp.core.task import SEGMENTATION, Epoch
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.class_names import relabel
@@ -120,7 +120,6 @@ class Segmentation(Stages):
             read_page(output)
         except DatasetError:
             raise TrainingError(f"kraken could not segment {page['page']}: see {self._run.log}") from None
-        make_folder(target.parent, below=self._inputs.cache)
         os.replace(output, target)
 
     def score(self, outcome: training.Outcome | None) -> None:
@@ -133,8 +132,7 @@ class Segmentation(Stages):
                 name: scores[name].to_json(per_page=True) if name in scores else None for name in self._inputs.scored
             }
             if pages:
-                self._run.predictions.mkdir(exist_ok=True)
-                write_jsonl(self._run.predictions_of(side), self._rows(pairs))
+                self._run.write_predictions(side, self._rows(pairs))
         results |= self._common_results(outcome)
         if outcome is not None and self._by_line_f1:
             results["candidates"] = read_json(self._run.chosen_epoch)["candidates"]

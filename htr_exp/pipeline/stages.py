@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from htr_exp.core.errors import ChangedError, TrainingError
 from htr_exp.core.file_cache import Stamp
-from htr_exp.core.files import read_json, utc_now
+from htr_exp.core.files import make_folder, read_json, utc_now
 from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.commands import convert_command
 from htr_exp.kraken.model_file import read_header
@@ -280,8 +280,10 @@ class Stages(ABC):
 
         self._reading(lambda: self._inputs.unchanged(pages, models), read)
         for page in pages:
-            self._take_prediction(page, outputs[page["page"]], self._predicted(digest, page))
-            cached.seal(self._predicted(digest, page))
+            target = self._predicted(digest, page)
+            make_folder(target.parent, below=self._inputs.cache)
+            self._take_prediction(page, outputs[page["page"]], target)
+            cached.seal(target)
         shutil.rmtree(scratch, ignore_errors=True)
 
     def _models_read(self, model: Path) -> list[Path]:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from htr_exp.config import transcription_conventions
-from htr_exp.core.files import read_jsonl, utc_now
+from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
 from htr_exp.runs import sealed_records
-from htr_exp.runs.records import JudgementRecord, Provenance, fits
+from htr_exp.runs.records import JudgementRecord, Provenance, read_records
 from htr_exp.runs.run_dir import RunDir
 
 MODELS = {"base_model": "base model", "segmentation_model": "segmentation model"}
@@ -60,7 +60,7 @@ def judgements(run: RunDir, facts: Provenance | None = None) -> list[JudgementRe
         command=facts.get("command") or [],
         time=facts.get("created") or "",
     )
-    return [first, *(one for one in read_jsonl(run.judgements, "leakage", "conventions") if fits(one, JudgementRecord))]
+    return [first, *read_records(run.judgements, JudgementRecord, "leakage", "conventions")]
 
 
 def accepted(every: Sequence[JudgementRecord]) -> list[str]:

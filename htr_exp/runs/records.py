@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from types import UnionType
-from typing import Any, TypedDict, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, TypedDict, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
+from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.record import KrakenRecord, KrakenSoftware
+
+_Record = TypeVar("_Record")
 
 Figures = dict[str, Any]
 """The figures of one model on one side of the split, with a list `per_page`. Which ones there are is for the task:
@@ -322,6 +326,20 @@ def fits(value: Any, kind: Any) -> bool:
         case origin if origin is list:
             return isinstance(value, list) and all(fits(one, get_args(kind)[0]) for one in value)
     return isinstance(value, dict) and all(fits(one, get_args(kind)[1]) for one in value.values())
+
+
+def read_records(path: Path, kind: type[_Record], *needs: str) -> list[_Record]:
+    """The records of a JSON Lines file that are what they should be.
+
+    Args:
+        path: the file; one that is not there has none.
+        kind: of record.
+        needs: keys without which a record says nothing.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return [one for one in read_jsonl(path, *needs) if fits(one, kind)]
 
 
 @lru_cache(maxsize=64)

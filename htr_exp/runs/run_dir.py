@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +31,7 @@ from htr_exp.runs.records import (
     StartRecord,
     SubmissionRecord,
     fits,
+    read_records,
     submissions_among,
 )
 from htr_exp.runs.run_files import RunFiles
@@ -91,7 +92,7 @@ class RunDir(RunFiles):
     @property
     def found_krakens(self) -> list[FoundKraken]:
         """The krakens that the starts of the run found, oldest first."""
-        return [one for one in read_jsonl(self.krakens, *_SHOWN) if fits(one, FoundKraken)]
+        return read_records(self.krakens, FoundKraken, *_SHOWN)
 
     def seal(self, files: Mapping[str, str | bytes], *, before: Callable[[str], None] = lambda sha256: None) -> None:
         """Write the files that say what the run is, and their digests; the manifest comes last and makes it a run.
@@ -314,7 +315,7 @@ class RunDir(RunFiles):
 
     def epochs(self) -> list[Epoch]:
         """The curve: one record an epoch, in order."""
-        return [one for one in read_jsonl(self.metrics, "epoch") if fits(one, Epoch)]
+        return read_records(self.metrics, Epoch, "epoch")
 
     def write_epochs(self, records: Sequence[Epoch]) -> None:
         """Replace the curve, as a restart does with epochs that it has to train again."""
@@ -340,6 +341,15 @@ class RunDir(RunFiles):
             return None
         return values if fits(values, Results) else None
 
+    def write_predictions(self, side: str, records: Iterable[Any]) -> None:
+        """Write what was predicted on a side of the split, one record a line or page.
+
+        Raises:
+            OSError: the run folder is not there, or cannot be written.
+        """
+        self.predictions.mkdir(exist_ok=True)
+        write_jsonl(self.predictions_of(side), records)
+
     def add_submission(self, record: SubmissionRecord) -> None:
         """Record that the run was given to Slurm."""
         append_jsonl(self.submissions, record)
@@ -352,17 +362,17 @@ class RunDir(RunFiles):
     @property
     def begun(self) -> list[StartRecord]:
         """The starts of the run and of its training, oldest first."""
-        return [one for one in read_jsonl(self.starts) if fits(one, StartRecord)]
+        return read_records(self.starts, StartRecord)
 
     @property
     def requeued(self) -> list[RequeueRecord]:
         """The times that a job of the run met its time limit, oldest first."""
-        return [one for one in read_jsonl(self.requeues, "job") if fits(one, RequeueRecord)]
+        return read_records(self.requeues, RequeueRecord, "job")
 
     @property
     def memberships(self) -> list[MembershipRecord]:
         """The records of `join_sweep`, oldest first."""
-        return [one for one in read_jsonl(self.sweeps, "sweep") if fits(one, MembershipRecord)]
+        return read_records(self.sweeps, MembershipRecord, "sweep")
 
     def join_sweep(self, sweep: str, overrides: Sequence[str]) -> None:
         """Record that the run is a point of a sweep, once."""

@@ -8,23 +8,16 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
 from helpers.command_line import CommandLine, Done
 from helpers.fake_kraken import Scenario
+from helpers.processes import died, lives
 from helpers.waiting import until
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.runs.run_dir import RunDir
 
 SEED = 20261123
-
-
-def lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def run_of(htr_exp: CommandLine) -> RunDir:
@@ -47,10 +40,6 @@ def far_enough(
     if process.poll() is not None or len(scenario.calls()) > calls:
         return True
     return bool(htr_exp.runs) and len(run_of(htr_exp).epochs()) >= epochs
-
-
-def died(pid: int) -> bool:
-    return not lives(pid)
 
 
 def killed_at_random(htr_exp: CommandLine, scenario: Scenario, number: int, words: list[str]) -> Done:

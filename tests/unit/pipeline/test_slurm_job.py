@@ -263,15 +263,20 @@ def test_a_signal_to_all_processes_of_the_step_leaves_the_run_to_slurm(
     assert run.state().state == "done"
 
 
-def test_a_killed_process_is_told_as_want_of_memory(planned: Planned, node: Node, scenario: Scenario) -> None:
+def struck(run: RunDir, node: Node, scenario: Scenario, number: signal.Signals) -> tuple[int, str]:
+    """Let a job end whose run got a signal in training, and nobody else."""
     scenario.play(epoch_seconds=0.5)
-    run = planned("training.epochs=10")
     process = node.start(run)
     trains(run)
     owner = run.owner()
     assert owner is not None
-    os.kill(owner.pid, signal.SIGKILL)
-    code, said = node.end(process)
+    os.kill(owner.pid, number)
+    return node.end(process)
+
+
+def test_a_killed_process_is_told_as_want_of_memory(planned: Planned, node: Node, scenario: Scenario) -> None:
+    run = planned("training.epochs=10")
+    code, said = struck(run, node, scenario, signal.SIGKILL)
     assert (code, run.state().state) == (1, "failed"), said
     assert run.state().reason == (
         "its process on the node was killed (signal 9), as happens when memory is exceeded: "
@@ -284,14 +289,8 @@ def test_a_killed_process_is_told_as_want_of_memory(planned: Planned, node: Node
 def test_a_process_of_a_run_that_alone_was_told_to_end_is_not_out_of_memory(
     planned: Planned, node: Node, scenario: Scenario, number: signal.Signals
 ) -> None:
-    scenario.play(epoch_seconds=0.5)
     run = planned("training.epochs=10")
-    process = node.start(run)
-    trains(run)
-    owner = run.owner()
-    assert owner is not None
-    os.kill(owner.pid, number)
-    _, said = node.end(process)
+    _, said = struck(run, node, scenario, number)
     assert run.state().state == "interrupted", said
     assert "goes on from here" in str(run.state().reason)
 
