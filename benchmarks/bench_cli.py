@@ -112,7 +112,8 @@ def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
     ]  # fmt: skip
     score = {"cer": 0.05, "cer_raw": 0.06, "wer": 0.2, "errors": 100, "characters": 2000, "lines": 60, "pages": 2}
     run = RunDir(folder / f"odalricus-tridis-{number:08x}")
-    run.path.mkdir(parents=True)
+    for part in (run.live, run.predictions):
+        part.mkdir(parents=True)
     run.experiment.write_text(yaml.safe_dump(values | {"seed": number}, sort_keys=False))
     write_json(run.provenance, {
         "run": {"uuid": str(number), "key": f"{number:08x}", "name": run.name, "task": "recognition", "question": "q"},
