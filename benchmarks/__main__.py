@@ -20,6 +20,7 @@ def main() -> int:
     wanted = sys.argv[1:] or sorted(path.stem for path in HERE.glob("bench_*.py"))
     failed = False
     RESULTS.mkdir(exist_ok=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start of kraken would compile its modules anew
     for name in wanted:
         said = subprocess.run(
             [sys.executable, str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True, check=False

@@ -42,7 +42,6 @@ def cpu_s(argv: Sequence[str], folder: Path) -> float:
     """
     best = float("inf")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     for _ in range(TIMES):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         said = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True)

@@ -156,7 +156,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-tracking-") as name:
         scratch = Path(name)
         os.environ["PYTHONPYCACHEPREFIX"] = str(scratch / "bytecode")  # as an installation has it
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPATH"] = str(HERE.parents[1])
         uri, server = start_server(scratch / "server")
         try:
