@@ -7,6 +7,7 @@ are in `core.console`.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import json
@@ -15,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, TextIO, cast
 
@@ -46,10 +48,11 @@ def say_lines(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print a value as one line of JSON; what could steer a terminal is escaped as JSON does it, and secrets are left out."""
-    said = json.dumps(value, ensure_ascii=False)
+    """Print a value as one line of JSON; what could steer a terminal, or is not in its encoding, is escaped as JSON does it, and secrets are left out."""
+    dumps = partial(json.dumps, ensure_ascii=not _is_unicode(sys.stdout))
+    said = dumps(value)
     if is_secret(said):  # looked for in the whole at once: a workspace has thousands of texts
-        said = json.dumps(_without_secrets(value), ensure_ascii=False)
+        said = dumps(_without_secrets(value))
     _write(f"{printable(said)}\n")
 
 
@@ -75,6 +78,9 @@ def guarded(*, lasting: bool = False) -> Iterator[None]:
     """
     sys.excepthook = _show_defect
     before = sys.stdout, sys.stderr
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks, as Latin-1 lacks ⁊
     streams = [cast("TextIO", _Lasting(one)) for one in before] if lasting else before
     guards = [one if isinstance(one, _Guard) else _Guard(one) for one in streams]
     sys.stdout, sys.stderr = guards
@@ -146,6 +152,11 @@ def lose(stream: TextIO) -> None:
 def unguarded(stream: Any) -> TextIO:
     """The stream itself, for who writes escape sequences of our own."""
     return stream.stream if isinstance(stream, _Guard) else stream
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    """Whether a stream can write every letter."""
+    return codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name.startswith("utf")
 
 
 def _write(text: str, *, error: bool = False) -> None:

@@ -25,6 +25,7 @@ def settings(threads: int) -> dict[str, str]:
         "NO_COLOR": "1",
         "OMP_NUM_THREADS": str(threads),
         "LC_ALL": "C.UTF-8",
+        "PYTHONIOENCODING": "utf-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": "0",
     }

@@ -53,6 +53,23 @@ def test_a_line_that_is_said_stays_one(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr() == ("name\\nerror: forged\n", "name\\nerror: forged\n")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8", "utf-16"])
+def test_what_the_encoding_of_a_terminal_lacks_is_escaped(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {"é \u204a \U0001d11e": ["\u05d0"]}
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    for name, stream in zip(("stdout", "stderr"), streams):
+        monkeypatch.setattr(sys, name, stream)
+    with guarded():
+        say("d\u0304ni \u204a", error=True)
+        say_json(value)
+        print("\u204a", flush=True)
+    out, err = (stream.buffer.getvalue().decode(encoding) for stream in streams)  # type: ignore[attr-defined]
+    assert json.loads(out.splitlines()[0]) == value
+    lacking = not encoding.startswith("utf")
+    assert err == (r"d\u0304ni \u204a" if lacking else "d\u0304ni \u204a") + "\n"
+    assert out.splitlines()[1] == (r"\u204a" if lacking else "\u204a")
+
+
 def test_json_says_the_same_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     value = {EVIL: [EVIL, "é", "\udc80"]}
     say_json(value)
