@@ -130,10 +130,15 @@ def _reach(wanted: Runtime) -> str | None:
 def _free_folder(plan: Plan) -> Path:
     stem = f"{plan.name}-{plan.key[:8]}"
     folder, number = plan.places.runs / stem, 1
-    while RunDir(folder).manifest.exists():
+    while _holds_run(RunDir(folder)):
         number += 1
         folder = plan.places.runs / f"{stem}-{number}"
     return folder
+
+
+def _holds_run(run: RunDir) -> bool:
+    """Whether a run is or was in a folder; what was left of one that was never complete may be written over."""
+    return any(path.exists() for path in (run.manifest, run.results_manifest, *run.made))
 
 
 def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:

@@ -34,7 +34,7 @@ from htr_exp.runs.records import (
     read_records,
     submissions_among,
 )
-from htr_exp.runs.run_files import RunFiles
+from htr_exp.runs.run_files import FILES, RunFiles
 from htr_exp.runs.run_place import RunGoneError, held_open, place_now
 
 OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage", "conventions")
@@ -106,6 +106,7 @@ class RunDir(RunFiles):
         """
         for name, content in files.items():
             write_atomically(self.path / name, content)
+        sealed_records.begin(self.judgements)
         seals.write(self.manifest, (path for path in self.sealed if path.exists()), before=before)
 
     def seal_results(self) -> None:
@@ -114,24 +115,38 @@ class RunDir(RunFiles):
         Raises:
             OSError: the folder cannot be written.
         """
-        made = (self.results, self.metrics, self.best, *sorted(self.predictions.glob("**/*")))
+        made = (self.manifest, *self.made, *(self.path / name for name in sorted(self.predicted())))
         seals.write(self.results_manifest, (path for path in made if path.is_file()))
 
     def unseal_results(self) -> None:
         """Remove the seals of what the run made, since it is made anew."""
         self.results_manifest.unlink(missing_ok=True)
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether what the run made is sealed, or should be; until then results.json is one of an earlier end, or of nobody."""
+        return self.results_manifest.exists() or self.written_state().state.has_scores
+
     def broken_seals(self, *, every_digest: bool = False) -> list[str]:
-        """The sealed files that are missing or were changed since; of a run with scores also of what it made, and of its judgements.
+        """The sealed files that are missing or were changed since, and files of their kinds that nobody sealed.
+
+        Of a run with scores these are also the files that it made. In such a folder, no other file may look like one of the run's.
 
         Args:
-            every_digest: as of `seals.changed`.
+            every_digest: as of `seals.check`.
         """
-        scored = self.results_manifest.exists() or self.written_state().state.has_scores
+        scored = self.is_scored
         manifests = (self.manifest, *[self.results_manifest] * scored)
-        found = [name for manifest in manifests for name in seals.changed(manifest, every_digest=every_digest)]
-        judged = [self.judgements.relative_to(self.path).as_posix()] * sealed_records.changed(self.judgements)
-        return [*found, *judged]
+        looked = [seals.check(manifest, every_digest=every_digest) for manifest in manifests]
+        sealed = {FILES.manifest.name, FILES.results_manifest.name}.union(*(one.sealed for one in looked))
+        # of a manifest that cannot be read, that says all
+        added = sorted(self.like_sealed(scored=scored) - sealed) if all(one.sealed for one in looked) else []
+        judged = [FILES.judgements.as_posix()] * sealed_records.changed(self.judgements, begun=True)
+        return list(dict.fromkeys([*(name for one in looked for name in one.changed), *added, *judged]))
+
+    def was_changed(self, file: Path) -> bool:
+        """Whether a sealed file is not as the run wrote it, or nobody can say so."""
+        return not {file.name, self.manifest.name}.isdisjoint(self.broken_seals())
 
     def configuration(self) -> dict[str, Any]:
         """The content of experiment.yaml.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,13 +66,18 @@ class RunFiles:
         )  # fmt: skip
 
     @property
+    def made(self) -> tuple[Path, ...]:
+        """The files that a run makes, beside those in `predictions`."""
+        return self.results, self.metrics, self.best
+
+    @property
     def manifest(self) -> Path:
         """The seals of these files; a folder that has it is a run."""
         return self.path / "manifest.json"
 
     @property
     def results_manifest(self) -> Path:
-        """The seals of what the run made, once it has scores."""
+        """The seals of what the run made, once it has scores, and of the other manifest."""
         return self.path / "results_manifest.json"
 
     @property
@@ -235,3 +241,32 @@ class RunFiles:
     @property
     def lock(self) -> Path:
         return self.live / "lock"
+
+    def like_sealed(self, *, scored: bool) -> set[str]:
+        """The names of the files that are there of the kinds that are sealed.
+
+        Args:
+            scored: the run has scores, and no other file may look like one of those it made.
+        """
+        try:
+            there = {name for name in os.listdir(self.path) if name[0] != "."}
+        except OSError:  # somebody takes it away at this moment
+            return set()
+        if not scored:
+            return there & _SEALED
+        return {name for name in there if os.path.splitext(name)[1].lower() in _KINDS} | self.predicted()
+
+    def predicted(self) -> set[str]:
+        """The names of the files below `predictions`, but for those that are being written."""
+        found = set()
+        for folder, _, names in os.walk(self.predictions):
+            inside = os.path.relpath(folder, self.path)
+            found.update(f"{inside}/{name}" for name in names if name[0] != ".")
+        return found
+
+
+FILES = RunFiles(Path())
+"""The names of a run's files, relative to its folder."""
+
+_SEALED = frozenset(path.name for path in FILES.sealed)
+_KINDS = frozenset(path.suffix for path in (*FILES.sealed, *FILES.made))

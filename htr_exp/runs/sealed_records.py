@@ -18,6 +18,16 @@ def seal_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}_seal.json")
 
 
+def begin(path: Path) -> None:
+    """Seal a file before there is a record, so that it is missed if somebody removes it together with its seal.
+
+    Raises:
+        OSError: the seal cannot be written.
+    """
+    if not path.exists() and not seal_of(path).exists():
+        write_json(seal_of(path), [sha256_bytes(b"")])
+
+
 def append(path: Path, record: Any) -> None:
     """Add a record, and seal the file anew. Others must not add one at the same time.
 
@@ -41,12 +51,17 @@ def append(path: Path, record: Any) -> None:
         write_json(seal, [sha256_bytes(after)])
 
 
-def changed(path: Path) -> bool:
-    """Whether the file, or its seal, is not as `append` left it."""
+def changed(path: Path, *, begun: bool = False) -> bool:
+    """Whether the file, or its seal, is not as `append` left it.
+
+    Args:
+        path: the file.
+        begun: that `begin` made its seal; without it, a file that has no record yet has none.
+    """
     try:
         sealed = read_json(seal_of(path))
     except FileNotFoundError:
-        return path.exists()
+        return begun or path.exists()
     except (OSError, ValueError):
         return True
     try:

@@ -46,6 +46,8 @@ def _refused(run: RunDir) -> str:
             run.facts()
         except BrokenRunError as broken:
             return str(broken)
+    elif run.results_manifest.exists():  # a run that ended, not one that was never complete
+        return str(BrokenRunError(run, run.manifest, "there is no such file"))
     return ""
 
 
@@ -62,7 +64,9 @@ def named_among(runs: Sequence[RunDir], refused: Mapping[str, str], folder: Path
     """The same, of a workspace that was looked at already: `runs` and `refused` as `readable` returns them."""
     if name == "last" and runs:
         return max(runs, key=lambda run: run.manifest.stat().st_mtime_ns)
-    if os.path.exists(RunDir(Path(name)).manifest):  # also of a name that is too long for one
+    if os.path.exists(RunDir(Path(name)).manifest) or os.path.exists(
+        RunDir(Path(name)).results_manifest
+    ):  # also of a name that is too long for one
         given = RunDir(Path(name).resolve())
         if said := _refused(given):
             raise ConfigError(said)

@@ -59,7 +59,7 @@ def recorded(word: str, runs: Path) -> RecordedSplit:
         run = named(runs, str(path) if path.is_dir() else word)
     except ConfigError as error:
         raise ConfigError(f"split.run={error}; it may also be a file as a run's split.json") from None
-    if run.split.name in run.broken_seals():
+    if run.was_changed(run.split):
         problem = f"split.run={word}: {run.split} is not as the run wrote it"
         raise ConfigError(f"{problem}: if the change is meant, name this file itself: split.run={run.split}")
     return of_run(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from htr_exp.core.files import read_json
@@ -92,6 +93,10 @@ def _runs_of(weights: str, runs: Path) -> Iterator[RunDir]:
 
 def _of_run(run: RunDir) -> Lineage:
     try:
-        return read(read_json(run.fingerprints), run.name)
+        said = read(read_json(run.fingerprints), run.name)
     except (OSError, KeyError, TypeError, ValueError, zlib.error):
         return Lineage("in part", (run.name,), notes=(f"the fingerprints.json of {run.name} cannot be read",))
+    if not run.was_changed(run.fingerprints):
+        return said
+    note = f"the fingerprints.json of {run.name} was changed since it was written: it may name too few pages"
+    return replace(said, known="in part", notes=(*said.notes, note))

@@ -163,7 +163,8 @@ def artifacts(folder: Path) -> dict[str, Path]:
     run = RunDir(folder)
     sealed, made = seals.names(run.manifest), seals.names(run.results_manifest)
     written = (run.experiment, run.provenance, run.split, run.classes, run.commands, run.uncommitted_diff)
-    growing = [path for path in (run.results, run.best, run.metrics) if not made or path.name in made]
+    growing = [path for path in (run.best, run.metrics) if not made or path.name in made]
+    growing += [run.results] * (run.results.name in made)
     found = {path.name: path for path in (*(one for one in written if one.name in sealed), *growing, run.log)}
     predictions = [*sorted(run.predictions.glob("*.jsonl")), *sorted(run.overlays.glob("*.jpg"))]
     by_name = {path.relative_to(folder).as_posix(): path for path in predictions}
@@ -185,7 +186,7 @@ def read(folder: Path, workspace: Path) -> RunView:
     provenance = files.read_json(run.provenance)
     experiment = _yaml(run.experiment)
     state = _state(folder)
-    results = _json(run.results)
+    results = _json(run.results) if run.is_scored else {}
     split = _json(run.split)
     created = _milliseconds(provenance.get("created")) or 0
     started = next((_milliseconds(start.get("time")) for start in run.begun), None)

@@ -30,6 +30,7 @@ from htr_exp.core.files import read_json, read_jsonl, sha256_file, write_jsonl
 from htr_exp.kraken.model_weights import _coreml
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.scorings import ledger_of
+from htr_exp.runs.sealed_records import seal_of
 from htr_exp.tracking import run_view
 
 pytestmark = pytest.mark.seconds
@@ -170,6 +171,8 @@ def test_accept_a_leak_afterwards(user: User) -> None:
     user.first.judgements.unlink()  # and accepted no more
     for shown in (*user.tables().values(), " ".join(user.train().out.split())):
         assert "changed since it was written: live/judgements.jsonl" in shown
+    seal_of(user.first.judgements).unlink()
+    assert user.row(user.first)["seals"] == ["live/judgements.jsonl"]
 
 
 @pytest.mark.parametrize("where", ["words", "file"])
