@@ -48,13 +48,18 @@ def test_the_scores_are_those_of_the_same_letters_from_left_to_right(evaluated: 
     assert here["errors_raw"] > 0
 
 
-def test_cer_raw_is_the_figure_of_ketos_test(evaluated: RunDir, place: Path) -> None:
-    figures = ketos_test(
+def by_ketos(model: Path, pages: Path) -> tuple[int, int]:
+    """The errors and characters that `ketos test` counts."""
+    return ketos_test(
         str(Path(sys.executable).with_name("ketos")), "-d", "cpu", "--workers", "0", "--threads", "1", "test", "-f", "xml", "-B", "1",
-        "-m", str(place / "model.mlmodel"), "-e", str(evaluated.live / "test.pages"),
+        "-m", str(model), "-e", str(pages),
     )  # fmt: skip
+
+
+def test_cer_raw_is_the_figure_of_ketos_test(evaluated: RunDir, place: Path) -> None:
     scored = result(evaluated)["test"]["model"]
-    assert (scored["errors_raw"], scored["characters_raw"]) == figures
+    counted = by_ketos(place / "model.mlmodel", evaluated.live / "test.pages")
+    assert (scored["errors_raw"], scored["characters_raw"]) == counted
 
 
 def test_people_read_predictions_in_the_order_of_the_transcription(evaluated: RunDir) -> None:
@@ -74,7 +79,8 @@ def test_a_model_that_reads_all_rightly_has_no_errors(evaluated: RunDir, place: 
 
 
 @pytest.mark.slow
-def test_the_cer_of_an_epoch_and_the_final_one_of_the_same_lines_agree(place: Path) -> None:
+def test_the_cer_of_an_epoch_the_final_one_and_that_of_ketos_test_agree(place: Path) -> None:
+    """Of a model that was trained on these letters, on the same lines."""
     trained = run(
         place,
         "train",
@@ -87,5 +93,8 @@ def test_the_cer_of_an_epoch_and_the_final_one_of_the_same_lines_agree(place: Pa
     (epoch,) = trained.epochs()
     scored = result(trained)["validation"]["best"]
     assert (scored["errors_raw"], scored["characters_raw"]) == (epoch["errors"], epoch["characters"])
+    for side, pages in {"validation": "validation.pages", "test": "test.pages"}.items():
+        found = result(trained)[side]["best"]
+        assert (found["errors_raw"], found["characters_raw"]) == by_ketos(trained.best, trained.live / pages)
     assert scored["cer_raw"] == pytest.approx(epoch["val_cer"])
     assert scored["cer"] == pytest.approx(epoch["val_cer"], abs=0.01)  # several blanks are one in the first
