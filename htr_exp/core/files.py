@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -127,9 +128,12 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
+_DECODER = json.JSONDecoder(parse_int=_whole)  # made once: a workspace has tens of thousands of records
+
+
 def _parsed(text: str | bytes) -> Any:
     try:
-        return json.loads(text, parse_int=_whole)
+        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8-sig", "surrogatepass"))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -165,16 +169,22 @@ def read_jsonl(path: Path, *needs: str) -> list[Any]:
         needs: keys without which a record says nothing.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
     except FileNotFoundError:
         return []
-    records = []
+    return [one for one in _values(lines) if isinstance(one, dict) and all(key in one for key in needs)]
+
+
+def _values(lines: Sequence[bytes]) -> list[Any]:
+    """The JSON values of lines, without those that are none."""
+    try:
+        values = _parsed(b"[" + b",".join(lines) + b"]")  # all at once takes half the time
+        if len(values) == len(lines):
+            return list(values)
+    except ValueError:
+        pass
+    values = []
     for line in lines:
-        if line.strip():
-            try:
-                record = _parsed(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and all(key in record for key in needs):
-                records.append(record)
-    return records
+        with contextlib.suppress(ValueError):
+            values.append(_parsed(line))
+    return values

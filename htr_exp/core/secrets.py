@@ -26,6 +26,23 @@ _SHAPE = re.compile(
     r"|\bAKIA[0-9A-Z]{16}\b"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+",  # a JSON Web Token
 )
+_MARKS = (
+    "PRIVATE KEY",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "hf_",
+    "sk-",
+    "xox",
+    "AKIA",
+    "eyJ",
+)
+"""One of these is in whatever has such a shape; looking for them takes a hundredth of the time."""
+
 _BESIDE_ITS_NAME = re.compile(
     rf"{_NAME}\w*['\"]?\s*(?:=|:(?!\s*(?:str|bytes|Any)\b))\s*"
     r"(?:['\"][^'\"\s]{6,}['\"]|[^'\"\s(){}\[\]$.,]{6,}\s*(?:\#.*)?$)",
@@ -61,8 +78,10 @@ def hidden(text: str) -> str:
     """A text without the secrets in it: addresses keep their host."""
     if len(text) < _SHORTEST:
         return text
-    text = _PASSWORD.sub(rf"\1{HIDDEN}@", text)
-    text = _SHAPE.sub(HIDDEN, text)
+    if "://" in text:
+        text = _PASSWORD.sub(rf"\1{HIDDEN}@", text)
+    if any(mark in text for mark in _MARKS):
+        text = _SHAPE.sub(HIDDEN, text)
     for value in _of_environment():
         text = text.replace(value, HIDDEN)
     return text

@@ -311,13 +311,15 @@ def fits(value: Any, kind: Any) -> bool:
 
     Args:
         value: what somebody may have edited.
-        kind: a type, a union, a list or a dictionary of such, or a record of this module.
+        kind: a type, a union, a list or a dictionary of such, a record of this module, or a tuple of classes.
     """
+    if isinstance(kind, tuple):
+        return isinstance(value, kind)
     if kind is Any:
         return True
     if is_typeddict(kind):
-        hints = _hints(kind)
-        return isinstance(value, dict) and all(fits(value[key], hints[key]) for key in value if key in hints)
+        checks = _checks(kind)
+        return isinstance(value, dict) and all(fits(value[key], checks[key]) for key in value if key in checks)
     match get_origin(kind):
         case None:
             return isinstance(value, int | float if kind is float else kind)
@@ -343,8 +345,18 @@ def read_records(path: Path, kind: type[_Record], *needs: str) -> list[_Record]:
 
 
 @lru_cache(maxsize=64)
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _checks(kind: Any) -> dict[str, Any]:
+    """What the keys of a record should be: a tuple of classes where that says it, else the type as it is written."""
+    hints = get_type_hints(kind)
+    return {key: _classes(hint) or hint for key, hint in hints.items()}
+
+
+def _classes(kind: Any) -> tuple[type, ...]:
+    """The classes that a type or a union of plain types stands for; none where it is no such type."""
+    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if any(get_origin(one) or is_typeddict(one) or not isinstance(one, type) for one in members):
+        return ()
+    return tuple({of for one in members for of in ((int, float) if one is float else (one,))})
 
 
 def submissions_among(records: Iterable[Any]) -> list[SubmissionRecord]:

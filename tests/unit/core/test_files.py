@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp.core.files import append_jsonl, make_folder, write_atomically, write_json
+from htr_exp.core.files import append_jsonl, make_folder, read_jsonl, write_atomically, write_json
 from htr_exp.core.lock import locked, made_once
 
 
@@ -79,3 +79,13 @@ def test_a_folder_that_is_gone_is_not_made_again(write: Callable[[Path], None], 
     with pytest.raises(FileNotFoundError):
         write(tmp_path / "moved")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [b'{"a": 1}\n{"a": 2}\n', b'\xef\xbb\xbf{"a": 1}\n\n{"a": 2}', b'{"a": 1}\n{"b": 3}\n[7]\n{"a": 2}\n', b'{"a": 1}\n{"a": 2}\n{"a": ',
+     b'{"a": 1}\n{"a": 3}, {"a": 4}\n{"a": 2}\n', b'{"a": 1}\n\xff\xfe\n{"a": 2}\n', b'{"a": 1}\n{"a": [1\n2]}\n{"a": 2}\n'],
+)  # fmt: skip
+def test_lines_that_are_no_records_are_left_out(tmp_path: Path, lines: bytes) -> None:
+    (tmp_path / "records.jsonl").write_bytes(lines)
+    assert read_jsonl(tmp_path / "records.jsonl", "a") == [{"a": 1}, {"a": 2}]
