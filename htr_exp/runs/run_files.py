@@ -258,7 +258,7 @@ class RunFiles:
 
     def predicted(self) -> set[str]:
         """The names of the files below `predictions`, but for those that are being written."""
-        found = set()
+        found: set[str] = set()
         for folder, _, names in os.walk(self.predictions):
             inside = os.path.relpath(folder, self.path)
             found.update(f"{inside}/{name}" for name in names if name[0] != ".")

@@ -93,8 +93,8 @@ def test_the_cer_of_an_epoch_the_final_one_and_that_of_ketos_test_agree(place: P
     (epoch,) = trained.epochs()
     scored = result(trained)["validation"]["best"]
     assert (scored["errors_raw"], scored["characters_raw"]) == (epoch["errors"], epoch["characters"])
-    for side, pages in {"validation": "validation.pages", "test": "test.pages"}.items():
-        found = result(trained)[side]["best"]
-        assert (found["errors_raw"], found["characters_raw"]) == by_ketos(trained.best, trained.live / pages)
+    tested = result(trained)["test"]["best"]
+    for found, side in ((scored, "validation"), (tested, "test")):
+        assert (found["errors_raw"], found["characters_raw"]) == by_ketos(trained.best, trained.page_list(side))
     assert scored["cer_raw"] == pytest.approx(epoch["val_cer"])
     assert scored["cer"] == pytest.approx(epoch["val_cer"], abs=0.01)  # several blanks are one in the first

@@ -63,7 +63,7 @@ def test_what_the_encoding_of_a_terminal_lacks_is_escaped(encoding: str, monkeyp
         say("d\u0304ni \u204a", error=True)
         say_json(value)
         print("\u204a", flush=True)
-    out, err = (stream.buffer.getvalue().decode(encoding) for stream in streams)  # type: ignore[attr-defined]
+    out, err = (stream.buffer.getvalue().decode(encoding) for stream in streams)
     assert json.loads(out.splitlines()[0]) == value
     lacking = not encoding.startswith("utf")
     assert err == (r"d\u0304ni \u204a" if lacking else "d\u0304ni \u204a") + "\n"
