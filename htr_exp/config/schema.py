@@ -22,6 +22,7 @@ class Dataset:
     characters: str | None = None  # a table (CSV, column `char`) of the characters that transcriptions may have
     metadata: str | None = None  # a table (CSV) with a row for each page: document, hand, ... for splits and statistics
     page_column: str = "page"  # its column with the page names
+    text_equiv: str = MISSING  # PAGE: which transcription of a line is read: lowest (index), first, last, or an index
 
 
 @dataclass
@@ -322,6 +323,7 @@ CONVENTIONS = ("graphematic", "expanded", "normalised", "unknown")
 CHOICES: dict[str, tuple[str, ...]] = {
     "dataset.transcription_convention": CONVENTIONS,
     "model.transcription_convention": CONVENTIONS,
+    "dataset.text_equiv": ("lowest", "first", "last", *"0123456789"),
     "training.quit": ("early", "fixed"),
     "training.optimizer": ("Adam", "AdamW", "AdamW+Muon", "SGD", "RMSprop"),
     "training.schedule": ("constant", "1cycle", "exponential", "cosine", "step", "reduceonplateau"),

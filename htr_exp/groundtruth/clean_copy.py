@@ -50,6 +50,14 @@ _CARRIED = {
 _LEFT_OUT = ("not_well_formed", "not_ground_truth", "image_missing", "image_outside", "image_unreadable",
              "page_without_text", "hidden_file", "image_without_xml")  # fmt: skip
 
+_MADE = {
+    "text_not_first": "another transcription stands first",
+    "text_from_words": "in words only",
+    "text_without_blanks": "words without blanks between them",
+    "text_with_hyphen": "the hyphen in an element of its own",
+}
+"""How the text of a line stands in the original, where the copy has it otherwise; by the code of its note."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -137,7 +145,7 @@ def write_copy(folders: Sequence[Path], dataset: Dataset, out: Path) -> Fixed:
         if problem.code in _LEFT_OUT
     ]
     try:
-        return _write(sources, changes, dataset.task, out)
+        return _write(sources, changes, dataset, out)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk or the quota is full" if full else error.strerror or str(error)
@@ -176,7 +184,7 @@ def _chosen(located: Located, dataset: Dataset) -> tuple[list[_Source], list[Cha
         if len(sources) == 1 and sources[0].xml_digest is not None:
             taken += sources
             continue
-        ranked = sorted((_rank(source, dataset.task), number) for number, source in enumerate(sources))
+        ranked = sorted((_rank(source, dataset), number) for number, source in enumerate(sources))
         (most, *_), first = ranked[0]
         best = sources[first]
         if not most and not dataset.task.learns_layout:
@@ -189,9 +197,9 @@ def _chosen(located: Located, dataset: Dataset) -> tuple[list[_Source], list[Cha
     return sorted(taken, key=lambda source: source.label), changes
 
 
-def _rank(source: _Source, task: Task) -> tuple[int, bool, bool, str]:
+def _rank(source: _Source, dataset: Dataset) -> tuple[int, bool, bool, str]:
     """Order the XML files of one image: most lines, then the image's name, then PAGE, then the first name."""
-    sheet = _sheet(source, task)
+    sheet = _sheet(source, dataset)
     return -len(sheet.lines), source.xml.stem != source.image.stem, sheet.page.format != "page", source.label
 
 
@@ -212,7 +220,7 @@ def _double(located: Located, label: str) -> _Source | None:
     return _Source(label, xml, None, image, seen.sha256, (seen.width, seen.height))
 
 
-def _sheet(source: _Source, task: Task) -> _Sheet:
+def _sheet(source: _Source, dataset: Dataset) -> _Sheet:
     """Read a page and correct it.
 
     Raises:
@@ -222,10 +230,10 @@ def _sheet(source: _Source, task: Task) -> _Sheet:
     if source.xml_digest is not None and hashlib.sha256(content).hexdigest() != source.xml_digest:
         raise DatasetError(f"{source.xml} has changed since it was read a moment ago: start again once it is at rest")
     root = parse(content)
-    page = page_of(root)
+    page = page_of(root, dataset.choices)
     lines: list[Line] = []
     changes = [Change(source.label, "", *values) for values in _of_file(page, content, root)]
-    for line, corrected, said in _corrected(page, task, source.size):
+    for line, corrected, said in _corrected(page, dataset.task, source.size):
         changes += [Change(source.label, line.id, *values) for values in said]
         lines += [corrected] if corrected is not None else []
     return _Sheet(page, tuple(lines), tuple(changes))
@@ -277,6 +285,7 @@ def _corrected(
     named = page_scan.identified(page.lines)
     taken = {line.id for line in named}
     kept: set[str] = set()
+    made = {identifier: _MADE[code] for code, ids in page.notes if code in _MADE for identifier in ids}
     for original, line in zip(page.lines, named, strict=True):
         reason = line_rules.fault(line, task) or line_rules.outside(page_scan.extent(line, task), *size, task)
         text = text_checks.tidy(line.text)
@@ -285,7 +294,9 @@ def _corrected(
         if reason is not None:
             yield line, None, [("line left out", reason[1], "")]
             continue
-        changes = []
+        changes = [("text not carried over", other, text) for other in line.others]
+        if said := made.get(original.id):
+            changes.append(("text", said, text))
         identifier = _free(line.id, taken) if line.id in kept else line.id
         taken.add(identifier)
         kept.add(identifier)
@@ -320,8 +331,9 @@ class _Names:
         return found
 
 
-def _write(sources: Sequence[_Source], changes: list[Change], task: Task, out: Path) -> Fixed:
+def _write(sources: Sequence[_Source], changes: list[Change], dataset: Dataset, out: Path) -> Fixed:
     """Write the copy aside, examine it, and give it its name."""
+    task = dataset.task
     out.parent.mkdir(parents=True, exist_ok=True)
     target = Path(os.path.realpath(out))
     aside = beside(target)
@@ -330,7 +342,7 @@ def _write(sources: Sequence[_Source], changes: list[Change], task: Task, out: P
         names = _Names()
         pages = lines = 0
         for source in sources:  # one at a time: the shapes of a large dataset do not fit into memory
-            sheet = _sheet(source, task)
+            sheet = _sheet(source, dataset)
             if not sheet.lines and not (task.learns_layout and sheet.page.regions):
                 changes.append(Change(source.label, "", "file left out", "no line of it is left", ""))
                 continue

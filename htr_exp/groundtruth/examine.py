@@ -13,6 +13,7 @@ from pathlib import Path
 
 from htr_exp.core.task import RECOGNITION, Task
 from htr_exp.groundtruth import dataset_checks, messages
+from htr_exp.groundtruth.choices import DEFAULT, Choices
 from htr_exp.groundtruth.file_tree import Tree, matches, shown
 from htr_exp.groundtruth.folders import Source, prefixes
 from htr_exp.groundtruth.image_header import ImageFacts
@@ -33,6 +34,7 @@ def examine_folders(
     pattern: str = "*.xml",
     exclude: Sequence[str] = (),
     task: Task = RECOGNITION,
+    choices: Choices = DEFAULT,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
@@ -43,6 +45,7 @@ def examine_folders(
         pattern: glob that a file's relative path or bare name must match.
         exclude: globs of files to leave out.
         task: recognition needs baseline, polygon and text of a line; segmentation its baseline.
+        choices: which text of a line is read where its file has several.
         cache: folder where what was found in files is remembered; None: nowhere.
         progress: called with the number of files looked at and of all files, as far as they are known.
 
@@ -50,7 +53,7 @@ def examine_folders(
         The pages that can be used, by folder as given and then by name, and every problem.
     """
     with _no_collection():
-        return _examine(folders, pattern, exclude, task, cache, progress or (lambda done, total: None))
+        return _examine(folders, pattern, exclude, task, choices, cache, progress or (lambda done, total: None))
 
 
 @contextmanager
@@ -72,10 +75,11 @@ def _examine(
     pattern: str,
     exclude: Sequence[str],
     task: Task,
+    choices: Choices,
     cache: Path | None,
     progress: Callable[[int, int], None],
 ) -> Dataset:
-    found = _Examination()
+    found = _Examination(choices)
     visited: set[tuple[int, int]] = set()
     sources = [found.source(folder, prefix, visited) for folder, prefix in zip(folders, prefixes(folders), strict=True)]
     chosen = [
@@ -86,6 +90,7 @@ def _examine(
         task,
         cache,
         lambda done: progress(done, 2 * len(chosen)),
+        choices,
     )
     claims = [found.claim(source, name, sheet) for (source, name), sheet in zip(chosen, sheets, strict=True)]
     wanted = list(dict.fromkeys((claim.source.tree.root, claim.image) for claim in claims if claim is not None))
@@ -100,7 +105,7 @@ def _examine(
     excluded = tuple(
         found.excluded([source for source in sources if source is not None], pattern, exclude, cache, task)
     )
-    return Dataset(tuple(found.pages), tuple(problem for _, problem in problems), read, task, excluded)
+    return Dataset(tuple(found.pages), tuple(problem for _, problem in problems), read, task, excluded, choices)
 
 
 @dataclass
@@ -118,7 +123,8 @@ class _Claim:
 class _Examination:
     """What has been found so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, choices: Choices) -> None:
+        self._choices = choices
         self.pages: list[GroundTruthPage] = []
         self.problems: list[tuple[int, Problem]] = []  # with their place: files are looked at in two rounds
         self.pages_read = 0
@@ -205,6 +211,7 @@ class _Examination:
                 lines=lines,
                 digest=hashlib.sha256(json.dumps([seen.sha256, digests, sheet.regions]).encode()).hexdigest(),
                 regions=tuple(sheet.region_types),
+                choices=self._choices,
             )
         )
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageOps
 
+from htr_exp.groundtruth.choices import Choices
 from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.image_file import TooManyPixels, opened_image
 from htr_exp.groundtruth.model import Dataset, Line, NotGroundTruth, NotWellFormed, Page, Points
@@ -63,7 +64,7 @@ def cut(wanted: Iterable[Excerpt], dataset: Dataset, located: Located) -> dict[E
     images = {page.name: page.image for page in dataset.pages}
     found: dict[Excerpt, Picture] = {}
     for label, ones in of_file.items():
-        page, path = _page(label, images, located)
+        page, path = _page(label, images, located, dataset.choices)
         lines = identified(page.lines) if page is not None else ()
         try:
             if path is None:
@@ -79,13 +80,13 @@ def cut(wanted: Iterable[Excerpt], dataset: Dataset, located: Located) -> dict[E
     return found
 
 
-def _page(label: str, images: dict[str, Path], located: Located) -> tuple[Page | None, Path | None]:
+def _page(label: str, images: dict[str, Path], located: Located, choices: Choices) -> tuple[Page | None, Path | None]:
     """The page of a label and its image, as far as they are there; a label may be an image's own."""
     file = located.file(label)
     if file is None:
         return None, None
     try:
-        page = read_page(file)
+        page = read_page(file, choices)
     except (NotWellFormed, NotGroundTruth):
         return None, None if file.suffix.lower() == ".xml" else file
     return page, images.get(label) or located.image(label, page.image_name)

@@ -16,6 +16,8 @@ _OF_LINES = {
     "line_without_id": "without an id, called line_N by the place",
     "line_without_type": "without a type",
     "tag_unknown": "with tags that the file does not define",
+    "text_of_several": "with several transcriptions (TextEquiv), of which one is read",
+    "text_not_first": "whose transcription that is read is not the first in the file",
     "text_from_words": "with text in words only, which are joined by blanks",
     "text_with_outer_space": "with a blank at the beginning or the end",
     "text_with_odd_space": "with tabs, no-break spaces or other white space that is no blank",

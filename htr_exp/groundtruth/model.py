@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import digest_json
 from htr_exp.core.task import RECOGNITION, Task
+from htr_exp.groundtruth.choices import DEFAULT, Choices
 
 Points = tuple[tuple[int, int], ...]
 Severity = Literal["error", "dropped", "warning"]
@@ -43,6 +44,7 @@ class Line:
     text: str  # as in the file: not stripped, not normalised
     type: str | None
     region: str | None  # id of the nearest region around it
+    others: tuple[str, ...] = ()  # what the file has for its text, too, and is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class GroundTruthPage:
     lines: tuple[UsedLine, ...]
     digest: str  # of what training sees, wherever the files are
     regions: tuple[str, ...] = ()  # the type of each region that has a shape; for segmentation
+    choices: Choices = DEFAULT  # by which its text was read
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class Dataset:
     read: dict[str, int]  # pages and lines in the files, used or not
     task: Task = RECOGNITION
     excluded: tuple[str, ...] = ()  # pages that patterns leave out, but for other files of pages that are used
+    choices: Choices = DEFAULT  # by which its texts were read
 
     def _of(self, severity: Severity) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == severity)
@@ -163,9 +167,9 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the bytes of the XML and the image of each page used, and the task, which decides on its lines.
+        """SHA-256 over the bytes of the XML and the image of each page used, and what decides on its lines: task, choices.
 
         Names, folders and order do not matter.
         """
         files = sorted((page.xml_digest, page.image_digest) for page in self.pages)
-        return digest_json({"task": self.task.name, "files": files})
+        return digest_json({"task": self.task.name, "choices": asdict(self.choices), "files": files})

@@ -19,10 +19,11 @@ from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import counted
 from htr_exp.groundtruth import geometry, text_checks, xml
 from htr_exp.groundtruth.as_kraken.readings import Reading, by_release
+from htr_exp.groundtruth.choices import DEFAULT, OTHER_TEXT, Choices
 from htr_exp.groundtruth.line_rules import RULES, Box, Fault, fault, shapeless
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
 
-FORM = 4
+FORM = 5
 """Of what is remembered; raise it whenever a field or a rule changes."""
 
 MOST_CROSSING = 400
@@ -85,7 +86,7 @@ class PageFile:
         return made
 
 
-def look_into(path: str, task: Task) -> PageFile:
+def look_into(path: str, task: Task, choices: Choices = DEFAULT) -> PageFile:
     """Read one file and examine it on its own; one that is no page says why in `refused`."""
     try:
         content = xml.content(Path(path))
@@ -94,7 +95,7 @@ def look_into(path: str, task: Task) -> PageFile:
     found = PageFile(task, digest=hashlib.sha256(content).hexdigest())
     try:
         root = xml.parse(content)
-        page = xml.page_of(root)
+        page = xml.page_of(root, choices)
     except NotWellFormed as error:
         found.refused = "not_well_formed", error.headline
         return found
@@ -118,6 +119,8 @@ def _otherwise(readings: dict[str, Reading], found: PageFile) -> list[str]:
                 [] if reading.lines is None else [f"reads {reading.lines} of its {counted(len(found.lines), 'line')}"]
             )
             said.append(f"kraken {release} {'; '.join([*read, *reading.notes])}")
+    if other := len({line for code, ids in found.notes if code in OTHER_TEXT for line in ids}):
+        said.append(f"every kraken reads another text in {counted(other, 'line')}")
     return said
 
 

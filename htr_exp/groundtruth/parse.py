@@ -1,8 +1,8 @@
 """PAGE (2010 to 2019) and ALTO (2 to 4) as kraken 7.1 reads them: the same lines, texts, points and types.
 
 Where kraken is blind these readers are not: they also find lines in nested regions, in ALTO's composed blocks and
-margins, the points of PAGE 2010, coordinates with decimals, and put a blank between the words of a PAGE line that has
-no text of its own.
+margins, the points of PAGE 2010 and coordinates with decimals; of several transcriptions of a PAGE line they take the
+one that the format calls the main text; and they put a blank between words that have none between them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from operator import eq
 
 from lxml import etree
 
+from htr_exp.groundtruth.choices import DEFAULT, Choices, in_order
 from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, Page, Points, Region
 
@@ -52,7 +53,8 @@ _ALTO_REGIONS = {
 class _Found:
     """The regions and lines of a page, in the order of the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, choices: Choices) -> None:
+        self.choices = choices
         self.regions: list[Region] = []
         self.lines: list[Line] = []
         self._notes: dict[str, list[str]] = {}
@@ -151,7 +153,7 @@ _names = _Names()
 # PAGE
 
 
-def read_pcgts(root: etree._Element, namespace: str) -> Page:
+def read_pcgts(root: etree._Element, namespace: str, choices: Choices = DEFAULT) -> Page:
     """Read a PAGE document.
 
     Raises:
@@ -160,7 +162,7 @@ def read_pcgts(root: etree._Element, namespace: str) -> Page:
     pages = root.findall(f"{namespace}Page")
     if len(pages) != 1:
         raise NotGroundTruth(f"it has {len(pages)} <Page> elements instead of one")
-    page, found = pages[0], _Found()
+    page, found = pages[0], _Found(choices)
     _walk_page(page, None, found)
     year = re.search(r"\d{4}-\d\d-\d\d", namespace)
     return Page(
@@ -192,25 +194,56 @@ def _walk_page(parent: etree._Element, region: str | None, found: _Found) -> Non
 def _page_line(element: etree._Element, region: str | None, found: _Found) -> Line:
     baseline: Points = ()
     polygon: Points = ()
-    text = None
+    equivs = []
     for child in element:
         name = _names[child.tag]
         if name == "Coords":
             polygon = polygon or _coords(child, element, found)
         elif name == "Baseline":
             baseline = baseline or _coords(child, element, found)
-        elif name == "TextEquiv" and text is None:  # the first is the transcription, the others are alternatives
-            text = _unicode(child)
-    if text is None:
-        words = [_unicode(equiv) for equiv in element.iterfind("{*}Word/{*}TextEquiv[1]")]
-        text = " ".join(word for word in words if word)
-        if text:
-            found.note("text_from_words", element.get("id"))
-    return Line(element.get("id") or "", baseline, polygon, text, _structure(element), region)
+        elif name == "TextEquiv":
+            equivs.append(child)
+    text, others = _transcription(equivs, element, found)
+    return Line(element.get("id") or "", baseline, polygon, text, _structure(element), region, others)
+
+
+def _transcription(equivs: list[etree._Element], line: etree._Element, found: _Found) -> tuple[str, tuple[str, ...]]:
+    """The text of a PAGE line, and the texts that it has beside it."""
+    if len(equivs) == 1 and (text := _unicode(equivs[0])).strip():
+        return text, ()
+    identifier = line.get("id")
+    texts = [(_index(equiv), _unicode(equiv)) for equiv in equivs]
+    order = in_order(texts, found.choices.text_equiv)
+    if order and texts[order[0]][1].strip():
+        if len({text for _, text in texts if text.strip()}) > 1:
+            found.note("text_of_several", identifier)
+        if order[0]:
+            found.note("text_not_first", identifier)
+        return texts[order[0]][1], tuple([texts[place][1] for place in order[1:] if texts[place][1].strip()])
+    words = [_word(word, found.choices) for word in line.iterfind("{*}Word")]
+    text = " ".join([word for word in words if word])
+    if text:
+        found.note("text_from_words", identifier)
+        return text, ()
+    return (texts[order[0]][1] if order else ""), ()
+
+
+def _word(word: etree._Element, choices: Choices) -> str:
+    """The text of a word: its own, or that of its glyphs."""
+    texts = [(_index(equiv), _unicode(equiv)) for equiv in word.iterfind("{*}TextEquiv")]
+    order = in_order(texts, choices.text_equiv)
+    if order and texts[order[0]][1].strip():
+        return texts[order[0]][1]
+    return "".join([_word(glyph, choices) for glyph in word.iterfind("{*}Glyph")])
 
 
 def _unicode(equiv: etree._Element) -> str:
     return "".join([part.text or "" for part in equiv if _names[part.tag] == "Unicode"])
+
+
+def _index(equiv: etree._Element) -> int | None:
+    said = (equiv.get("index") or "").strip()
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None
 
 
 def _coords(element: etree._Element, of: etree._Element, found: _Found) -> Points:
@@ -236,7 +269,7 @@ def _structure(element: etree._Element) -> str | None:
 # ALTO
 
 
-def read_alto(root: etree._Element, namespace: str) -> Page:
+def read_alto(root: etree._Element, namespace: str, choices: Choices = DEFAULT) -> Page:
     """Read an ALTO document.
 
     Raises:
@@ -248,7 +281,7 @@ def read_alto(root: etree._Element, namespace: str) -> Page:
     unit = (root.findtext(f".//{namespace}MeasurementUnit") or "pixel").strip()
     if unit != "pixel":
         raise NotGroundTruth(f"it measures in {shown(unit)}: kraken reads pixels only, export it again in pixels")
-    page, found = pages[0], _Found()
+    page, found = pages[0], _Found(choices)
     _walk_alto(page, None, _tags(root, namespace), found)
     version = re.search(r"ns-v(\d+)", namespace)
     return Page(

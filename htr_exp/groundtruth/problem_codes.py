@@ -58,6 +58,8 @@ CODES: dict[str, Kind] = {
     "region_without_type": Kind("warning", "regions without a type", "give them one, if types matter to you"),
     "duplicate_region_id": Kind("warning", "regions with the id of another", "nothing here; `check --fix` writes unique ids"),
     "tag_unknown": Kind("warning", "tags that are not defined", "define them in the file's <Tags>, or export it again"),
+    "text_of_several": Kind("warning", "lines with several transcriptions", "look whether the right one is read: dataset.text_equiv takes another; `check --fix` keeps the one that is read, and lists the others"),
+    "text_not_first": Kind("warning", "lines of which a later transcription is read", "nothing here: kraken is given copies with the text that is read; kraken alone would read the first"),
     "text_from_words": Kind("warning", "lines whose text was put together from words", "look whether the blanks are right"),
     "text_with_outer_space": Kind("warning", "texts that begin or end with a blank", "`check --fix` takes the blanks away"),
     "text_with_odd_space": Kind("warning", "texts with white space that is no blank", "`check --fix` writes blanks"),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from htr_exp.core.file_cache import Remembered, Stamp, stamp_of
 from htr_exp.core.task import Task
 from htr_exp.groundtruth import image_header, page_scan
+from htr_exp.groundtruth.choices import DEFAULT, Choices
 from htr_exp.groundtruth.image_header import ImageFacts, look_at
 from htr_exp.groundtruth.page_scan import PageFile, look_into
 from htr_exp.groundtruth.parallel import spread
@@ -26,7 +27,13 @@ def silent(done: int) -> None:
     """Tell nobody how many files were looked at."""
 
 
-def page_files(files: Files, task: Task, cache: Path | None, tell: Callable[[int], None] = silent) -> list[PageFile]:
+def page_files(
+    files: Files,
+    task: Task,
+    cache: Path | None,
+    tell: Callable[[int], None] = silent,
+    choices: Choices = DEFAULT,
+) -> list[PageFile]:
     """The facts about each XML file that later steps need.
 
     Args:
@@ -34,16 +41,21 @@ def page_files(files: Files, task: Task, cache: Path | None, tell: Callable[[int
         task: decides what training sees of a line.
         cache: folder where facts about files are remembered; None: nowhere.
         tell: called with the number of files that are done.
+        choices: which text is read where a file has several.
     """
     return _looked(
         files,
-        partial(look_into, task=task),
+        partial(look_into, task=task, choices=choices),
         lambda path: PageFile(task, refused=("not_well_formed", _DIED)),
-        Remembered(cache, f"xml-{task.name}", page_scan.FORM),
+        Remembered(cache, f"xml-{task.name}{_suffix(choices)}", page_scan.FORM),
         PageFile.to_json,
         PageFile.from_json,
         tell,
     )
+
+
+def _suffix(choices: Choices) -> str:
+    return "" if choices == DEFAULT else f"-{choices.text_equiv}-{'with' if choices.hyphens else 'without'}-hyphens"
 
 
 def image_files(files: Files, cache: Path | None, tell: Callable[[int], None] = silent) -> list[ImageFacts | str]:

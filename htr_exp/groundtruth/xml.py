@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from htr_exp.groundtruth.choices import DEFAULT, Choices
 from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed, Page
 from htr_exp.groundtruth.parse import read_alto, read_pcgts
@@ -31,17 +32,21 @@ _LIKE_ASCII = re.compile(
 )
 
 
-def read_page(path: Path) -> Page:
+def read_page(path: Path, choices: Choices = DEFAULT) -> Page:
     """Read one file of ground truth as it is: nothing is dropped, no text is changed.
+
+    Args:
+        path: the file.
+        choices: which text is read where the file has several.
 
     Raises:
         NotWellFormed: it cannot be opened, is no XML, is larger than `MAX_BYTES` or declares entities.
         NotGroundTruth: it is XML of another kind, has several pages, or does not count in pixels.
     """
-    return page_of(parse(content(path)))
+    return page_of(parse(content(path)), choices)
 
 
-def page_of(root: etree._Element) -> Page:
+def page_of(root: etree._Element, choices: Choices = DEFAULT) -> Page:
     """The page that a parsed file describes.
 
     Raises:
@@ -51,9 +56,9 @@ def page_of(root: etree._Element) -> Page:
     namespace = tag[: tag.index("}") + 1] if tag[0] == "{" else ""
     name = tag[len(namespace) :]
     if name == "PcGts":
-        return read_pcgts(root, namespace)
+        return read_pcgts(root, namespace, choices)
     if name == "alto":
-        return read_alto(root, namespace)
+        return read_alto(root, namespace, choices)
     raise NotGroundTruth(f"its root element is <{shown(name)}>: neither PAGE (<PcGts>) nor ALTO (<alto>)")
 
 

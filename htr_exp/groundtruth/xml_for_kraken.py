@@ -61,7 +61,7 @@ def staged_xml(page: GroundTruthPage, naming: Naming | None = None) -> bytes:
     content = xml.content(page.xml)
     if hashlib.sha256(content).hexdigest() != page.xml_digest:
         raise DatasetError(f"{page.xml} has changed since it was read a moment ago: start again once it is at rest")
-    source = xml.page_of(xml.parse(content))
+    source = xml.page_of(xml.parse(content), page.choices)
     lines = [replace(source.lines[line.number], id=line.id) for line in page.lines]
     regions = source.regions
     if naming is not None:

@@ -21,6 +21,7 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import SEGMENTATION, Task, task_of
 from htr_exp.core.text import and_more
+from htr_exp.groundtruth.choices import Choices
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset
 from htr_exp.kraken import model_store, runtime
@@ -90,6 +91,7 @@ class Sources:
             ConfigError: it has errors.
         """
         config, task = experiment.dataset, task_of(experiment.task.name)
+        choices = Choices(config.text_equiv, config.hyphens)
 
         def read() -> Dataset:
             dataset = examine_folders(
@@ -97,6 +99,7 @@ class Sources:
                 pattern=config.pattern,
                 exclude=config.exclude,
                 task=task,
+                choices=choices,
                 cache=user_cache(),
                 progress=self._progress,
             )
@@ -108,7 +111,7 @@ class Sources:
                 raise ConfigError("ground truth:", shown)
             return dataset
 
-        return self._once(("dataset", tuple(folders), config.pattern, tuple(config.exclude), task), read)
+        return self._once(("dataset", tuple(folders), config.pattern, tuple(config.exclude), choices, task), read)
 
     def similar_pages(self, experiment: Experiment, dataset: Dataset) -> Similar:
         """Which pages of a dataset are nearly the same."""

@@ -20,6 +20,7 @@ from htr_exp.core.files import write_atomically
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more, counted
+from htr_exp.groundtruth.choices import Choices
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.splits import leakage
 
@@ -93,6 +94,7 @@ def check(request: CheckRequest) -> int:
             pattern=experiment.dataset.pattern,
             exclude=experiment.dataset.exclude,
             task=task_of(experiment.task.name),
+            choices=Choices(experiment.dataset.text_equiv, experiment.dataset.hyphens),
             cache=cache,
             progress=tell,
         )

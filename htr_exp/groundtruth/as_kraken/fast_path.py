@@ -10,6 +10,7 @@ from lxml import etree
 
 from htr_exp.groundtruth.as_kraken.parsers import Lost, box_4, first, reading_order_7, region_points, size_7
 from htr_exp.groundtruth.as_kraken.values import Unreadable, custom
+from htr_exp.groundtruth.choices import OTHER_TEXT
 from htr_exp.groundtruth.model import Page
 
 
@@ -20,7 +21,7 @@ def is_usual(root: etree._Element, page: Page) -> bool:
         root: the file's root element.
         page: the file as we read it.
     """
-    if not page.image_name or any(code == "text_from_words" for code, _ in page.notes):
+    if not page.image_name or any(code in OTHER_TEXT for code, _ in page.notes):
         return False
     # A text that is empty to us may stand further below, where kraken finds it.
     if not all(line.baseline and line.polygon and line.text for line in page.lines):

@@ -69,7 +69,7 @@ def test_words_are_joined_by_blanks_where_a_line_has_no_text(folder: Path) -> No
     put(folder, page_xml(page_line(1, None).replace("</TextLine>", f"{words}</TextLine>")))
     dataset = examine_folders([folder])
     assert dataset.pages[0].lines[0].text == "in illo"
-    assert summary(dataset.warnings) == {"text_from_words": 1}
+    assert summary(dataset.warnings) == {"text_from_words": 1, "kraken_reads_otherwise": 1}
 
 
 def test_a_comment_inside_a_text_does_not_cut_it(folder: Path) -> None:

@@ -1,0 +1,153 @@
+"""Which text of a line is read where its file has several, or only parts of one; and that kraken is given just that."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from helpers.page_files import page_line, page_xml, put, write_image
+from htr_exp.groundtruth.choices import DEFAULT, Choices
+from htr_exp.groundtruth.clean_copy import write_copy
+from htr_exp.groundtruth.examine import examine_folders, summary
+from htr_exp.groundtruth.model import Dataset
+from htr_exp.groundtruth.xml import read_page
+from htr_exp.groundtruth.xml_for_kraken import staged_xml
+
+
+@dataclass(frozen=True)
+class Read:
+    """What became of a page: its texts, what was said, and what kraken and a clean copy are given."""
+
+    texts: list[str]
+    warnings: dict[str, int]
+    staged: list[str]
+    copied: list[str]
+    changes: list[tuple[str, str, str]]
+    dataset: Dataset
+
+
+def read(xml: str, folder: Path, choices: Choices = DEFAULT) -> Read:
+    write_image(folder / "gt" / "1.jpg")
+    put(folder / "gt", xml)
+    dataset = examine_folders([folder / "gt"], choices=choices)
+    (page,) = dataset.pages
+    (folder / "staged.xml").write_bytes(staged_xml(page))
+    copy = write_copy([folder / "gt"], dataset, folder / "copy").folder
+    with open(copy / "changes.csv", encoding="utf-8", newline="") as file:
+        rows = [(row["change"], row["before"], row["after"]) for row in csv.DictReader(file) if row["line"]]
+    return Read(
+        [line.text for line in page.lines],
+        summary(dataset.warnings),
+        [line.text for line in read_page(folder / "staged.xml").lines],
+        [line.text for line in read_page(copy / "1.xml").lines],
+        rows,
+        dataset,
+    )
+
+
+def equivs(*texts: tuple[str | None, str]) -> str:
+    """A page of one line with these transcriptions: index, text."""
+    said = ""
+    for index, text in texts:
+        indexed = "" if index is None else f' index="{index}"'
+        said += f"<TextEquiv{indexed}><Unicode>{text}</Unicode></TextEquiv>"
+    return page_xml(page_line(1, None).replace("</TextLine>", f"{said}</TextLine>"))
+
+
+GUESS_FIRST = (("1", "wr0ng gue55"), ("0", "right words"))
+
+
+@pytest.mark.parametrize(
+    ("texts", "chosen", "read_first"),
+    [
+        (GUESS_FIRST, "right words", False),
+        ((("0", "right words"), ("1", "wr0ng gue55")), "right words", True),
+        (((None, "first"), (None, "second")), "first", True),
+        (((None, "first"), ("3", "indexed")), "indexed", False),
+        ((("10", "ten"), ("9", "nine")), "nine", False),
+        ((("x", "no number"), ("2", "two")), "two", False),
+        ((("-1", "no index"), ("2", "two")), "two", False),
+        ((("1", "again"), ("1", "later")), "again", True),
+        (((None, ""), (None, "second")), "second", False),
+        ((("0", " "), ("1", "other")), "other", False),
+        ((("1", ""), ("0", "corrected")), "corrected", False),
+    ],
+)
+def test_page_several_textequiv_the_lowest_index_counts(
+    texts: tuple[tuple[str | None, str], ...], chosen: str, read_first: bool, tmp_path: Path
+) -> None:
+    found = read(equivs(*texts), tmp_path)
+    assert found.texts == found.staged == found.copied == [chosen]
+    filled = [text for _, text in texts if text.strip()]
+    assert ("text_of_several" in found.warnings) == (len(filled) > 1)
+    assert ("text_not_first" in found.warnings) == (not read_first)
+    assert ("kraken_reads_otherwise" in found.warnings) == (not read_first)
+    lost = [before for change, before, _ in found.changes if change == "text not carried over"]
+    assert sorted([*lost, chosen]) == sorted(filled)
+
+
+@pytest.mark.parametrize(
+    ("choice", "chosen"),
+    [
+        ("lowest", "right words"),
+        ("first", "wr0ng gue55"),
+        ("last", "right words"),
+        ("1", "wr0ng gue55"),
+        ("7", "right words"),
+    ],
+)
+def test_page_several_textequiv_another_is_read_by_choice(choice: str, chosen: str, tmp_path: Path) -> None:
+    found = read(equivs(*GUESS_FIRST), tmp_path, Choices(text_equiv=choice))
+    assert found.texts == found.staged == found.copied == [chosen]
+    assert found.warnings["text_of_several"] == 1
+
+
+def test_page_several_textequiv_the_choice_is_part_of_the_digests_and_of_what_is_remembered(tmp_path: Path) -> None:
+    write_image(tmp_path / "gt" / "1.jpg")
+    put(tmp_path / "gt", equivs(*GUESS_FIRST))
+    one, other = (
+        examine_folders([tmp_path / "gt"], choices=Choices(text_equiv=word), cache=tmp_path / "cache")
+        for word in ("lowest", "first")
+    )
+    assert (one.pages[0].digest, one.digest) != (other.pages[0].digest, other.digest)
+    assert [[line.text for line in found.used()] for found in (one, other)] == [["right words"], ["wr0ng gue55"]]
+
+
+def words(*texts: str, glyphs: bool = False) -> str:
+    return "".join(
+        "<Word>"
+        + "".join(
+            f"<TextEquiv><Unicode>{part}</Unicode></TextEquiv>"
+            if not glyphs
+            else f"<Glyph><TextEquiv><Unicode>{part}</Unicode></TextEquiv></Glyph>"
+            for part in (text if glyphs else [text])
+        )
+        + "</Word>"
+        for text in texts
+    )
+
+
+@pytest.mark.parametrize(
+    "empty",
+    ["", "<TextEquiv><Unicode></Unicode></TextEquiv>", "<TextEquiv/>", "<TextEquiv><Unicode>\n </Unicode></TextEquiv>"],
+)
+@pytest.mark.parametrize("glyphs", [False, True])
+def test_page_empty_first_textequiv_words_have_the_text(empty: str, glyphs: bool, tmp_path: Path) -> None:
+    inside = words("alpha", "beta", glyphs=glyphs) + empty
+    found = read(page_xml(page_line(1, None).replace("</TextLine>", f"{inside}</TextLine>")), tmp_path)
+    assert found.texts == found.staged == found.copied == ["alpha beta"]
+    assert found.warnings["text_from_words"] == 1
+    assert found.changes == [("text", "in words only", "alpha beta")]
+
+
+def test_a_word_with_several_transcriptions_gives_its_main_one(tmp_path: Path) -> None:
+    inside = (
+        words("alpha")
+        + '<Word><TextEquiv index="1"><Unicode>b3ta</Unicode></TextEquiv><TextEquiv index="0"><Unicode>beta</Unicode></TextEquiv></Word>'
+    )
+    assert read(page_xml(page_line(1, None).replace("</TextLine>", f"{inside}</TextLine>")), tmp_path).texts == [
+        "alpha beta"
+    ]
