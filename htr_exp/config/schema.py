@@ -23,6 +23,7 @@ class Dataset:
     metadata: str | None = None  # a table (CSV) with a row for each page: document, hand, ... for splits and statistics
     page_column: str = "page"  # its column with the page names
     text_equiv: str = MISSING  # PAGE: which transcription of a line is read: lowest (index), first, last, or an index
+    hyphens: bool = MISSING  # ALTO: whether the hyphen at the end of a line (HYP) is read
 
 
 @dataclass

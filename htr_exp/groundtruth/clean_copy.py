@@ -45,16 +45,16 @@ _CARRIED = {
     "PcGts", "Page", "TextLine", "Coords", "Baseline", "TextEquiv", "Unicode", "TableCell", "Point",
     "alto", "Description", "MeasurementUnit", "sourceImageInformation", "fileName", "Layout", "PrintSpace", "Tags",
     "OtherTag", "StructureTag", "LayoutTag", "TextBlock", "Illustration", "GraphicalElement", "ComposedBlock",
-    "TopMargin", "LeftMargin", "RightMargin", "BottomMargin", "Shape", "Polygon", "String", "SP",
+    "TopMargin", "LeftMargin", "RightMargin", "BottomMargin", "Shape", "Polygon", "String", "SP", "HYP",
 }  # fmt: skip
-_LEFT_OUT = ("not_well_formed", "not_ground_truth", "image_missing", "image_outside", "image_unreadable",
+_LEFT_OUT = ("not_well_formed", "not_ground_truth", "unit_not_pixel", "several_pages", "image_missing", "image_outside", "image_unreadable",
              "page_without_text", "hidden_file", "image_without_xml")  # fmt: skip
 
 _MADE = {
     "text_not_first": "another transcription stands first",
     "text_from_words": "in words only",
     "text_without_blanks": "words without blanks between them",
-    "text_with_hyphen": "the hyphen in an element of its own",
+    "text_with_hyphen": "the hyphen by itself, in <HYP>",
 }
 """How the text of a line stands in the original, where the copy has it otherwise; by the code of its note."""
 

@@ -159,7 +159,9 @@ class _Examination:
         self._place += 1
         label = source.label(name)
         if sheet.refused is not None:
-            self.add(sheet.refused[0], label, sheet.refused[1])
+            self.add(sheet.refused[0], label, sheet.refused[1], lines=tuple(sheet.lost_lines))
+            self.pages_read += sheet.lost_pages
+            self.lines_read += len(sheet.lost_lines)
             return None
         self.pages_read += 1
         self.lines_read += len(sheet.lines)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import digest_json
 from htr_exp.core.task import RECOGNITION, Task
+from htr_exp.core.text import counted
 from htr_exp.groundtruth.choices import DEFAULT, Choices
 
 Points = tuple[tuple[int, int], ...]
@@ -23,6 +24,21 @@ class NotWellFormed(DatasetError):
 
 class NotGroundTruth(DatasetError):
     """XML that is neither PAGE nor ALTO with one page, in pixels."""
+
+
+class Unplaceable(NotGroundTruth):
+    """PAGE or ALTO whose lines cannot be placed on an image.
+
+    Args:
+        code: of the problem.
+        said: the reason.
+        pages: how many pages the file has.
+        lines: the ids of their lines, empty where they have none.
+    """
+
+    def __init__(self, code: str, said: str, pages: int, lines: tuple[str, ...]) -> None:
+        super().__init__(f"{said}: its {counted(len(lines), 'line')} cannot be used")
+        self.code, self.pages, self.lines = code, pages, lines
 
 
 @dataclass(frozen=True, slots=True)

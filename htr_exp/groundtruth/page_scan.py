@@ -21,7 +21,17 @@ from htr_exp.groundtruth import geometry, text_checks, xml
 from htr_exp.groundtruth.as_kraken.readings import Reading, by_release
 from htr_exp.groundtruth.choices import DEFAULT, OTHER_TEXT, Choices
 from htr_exp.groundtruth.line_rules import RULES, Box, Fault, fault, shapeless
-from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, NotWellFormed, Page, Points, Region, UsedLine
+from htr_exp.groundtruth.model import (
+    Line,
+    Note,
+    NotGroundTruth,
+    NotWellFormed,
+    Page,
+    Points,
+    Region,
+    Unplaceable,
+    UsedLine,
+)
 
 FORM = 5
 """Of what is remembered; raise it whenever a field or a rule changes."""
@@ -41,6 +51,8 @@ class PageFile:
     task: Task
     digest: str = ""  # SHA-256 of its bytes
     refused: tuple[str, str] | None = None  # code and message, where it is no page
+    lost_pages: int = 0  # of a file that was refused though it has pages
+    lost_lines: list[str] = field(default_factory=list)  # their ids
     image_name: str = ""  # as in the file
     width: int = 0  # as in the file; 0 if it gives none
     height: int = 0
@@ -98,6 +110,9 @@ def look_into(path: str, task: Task, choices: Choices = DEFAULT) -> PageFile:
         page = xml.page_of(root, choices)
     except NotWellFormed as error:
         found.refused = "not_well_formed", error.headline
+        return found
+    except Unplaceable as error:
+        found.refused, found.lost_pages, found.lost_lines = (error.code, error.headline), error.pages, list(error.lines)
         return found
     except NotGroundTruth as error:
         found.refused = "not_ground_truth", error.headline

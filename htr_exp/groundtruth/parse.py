@@ -15,7 +15,7 @@ from lxml import etree
 
 from htr_exp.groundtruth.choices import DEFAULT, Choices, in_order
 from htr_exp.groundtruth.file_tree import shown
-from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, Page, Points, Region
+from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, Page, Points, Region, Unplaceable
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 
@@ -150,6 +150,28 @@ class _Names(dict[str, str]):
 _names = _Names()
 
 
+def _only(pages: list[etree._Element], root: etree._Element) -> etree._Element:
+    """The page of a file.
+
+    Raises:
+        NotGroundTruth: there is none.
+        Unplaceable: there are several.
+    """
+    if not pages:
+        raise NotGroundTruth("it has no <Page>")
+    if len(pages) > 1:
+        message = f"it has {len(pages)} <Page> elements, and names one image"
+        raise Unplaceable("several_pages", message, len(pages), _line_ids(root))
+    return pages[0]
+
+
+def _line_ids(root: etree._Element) -> tuple[str, ...]:
+    return tuple([line.get("ID") or line.get("id") or "" for line in root.iter("{*}TextLine")])
+
+
+_UNITS = {"mm10": " (tenths of a millimetre)", "inch1200": " (1200ths of an inch)"}
+
+
 # PAGE
 
 
@@ -157,12 +179,10 @@ def read_pcgts(root: etree._Element, namespace: str, choices: Choices = DEFAULT)
     """Read a PAGE document.
 
     Raises:
-        NotGroundTruth: it has no page or several.
+        NotGroundTruth: it has no page.
+        Unplaceable: it has several.
     """
-    pages = root.findall(f"{namespace}Page")
-    if len(pages) != 1:
-        raise NotGroundTruth(f"it has {len(pages)} <Page> elements instead of one")
-    page, found = pages[0], _Found(choices)
+    page, found = _only(root.findall(f"{namespace}Page"), root), _Found(choices)
     _walk_page(page, None, found)
     year = re.search(r"\d{4}-\d\d-\d\d", namespace)
     return Page(
@@ -273,15 +293,14 @@ def read_alto(root: etree._Element, namespace: str, choices: Choices = DEFAULT) 
     """Read an ALTO document.
 
     Raises:
-        NotGroundTruth: it has no page or several, or measures in another unit than pixels.
+        NotGroundTruth: it has no page.
+        Unplaceable: it has several, or measures in another unit than pixels.
     """
-    pages = root.findall(f"{namespace}Layout/{namespace}Page")
-    if len(pages) != 1:
-        raise NotGroundTruth(f"it has {len(pages)} <Page> elements instead of one")
+    page, found = _only(root.findall(f"{namespace}Layout/{namespace}Page"), root), _Found(choices)
     unit = (root.findtext(f".//{namespace}MeasurementUnit") or "pixel").strip()
-    if unit != "pixel":
-        raise NotGroundTruth(f"it measures in {shown(unit)}: kraken reads pixels only, export it again in pixels")
-    page, found = pages[0], _Found(choices)
+    if unit.casefold() not in ("pixel", "pixels", "px"):
+        meant = f"{shown(unit)}{_UNITS.get(unit.casefold(), '')}"
+        raise Unplaceable("unit_not_pixel", f"it measures in {meant}, and kraken reads pixels only", 1, _line_ids(root))
     _walk_alto(page, None, _tags(root, namespace), found)
     version = re.search(r"ns-v(\d+)", namespace)
     return Page(
@@ -351,11 +370,30 @@ def _outline(block: etree._Element, found: _Found) -> Points:
 
 def _alto_line(element: etree._Element, region: str | None, tags: dict[str, tuple[str, str]], found: _Found) -> Line:
     polygon: Points = ()
-    parts = []
+    parts: list[str] = []
+    others: tuple[str, ...] = ()
+    after_word = joined = False
     for child in element:
         name = _names[child.tag]
-        if name in ("String", "SP"):  # a hyphen (HYP) is no text to kraken
+        if name == "String":
+            content = child.get("CONTENT") or " "
+            if after_word and not (content[0].isspace() or parts[-1][-1].isspace()):
+                parts.append(" ")
+                joined = True
+            parts.append(content)
+            after_word = True
+        elif name == "SP":
             parts.append(child.get("CONTENT") or " ")
+            after_word = False
+        elif name == "HYP":
+            hyphen = child.get("CONTENT") or ""
+            if not "".join(parts).endswith(hyphen):  # some programs write it into the last word, too
+                found.note(f"text_{'with' if found.choices.hyphens else 'without'}_hyphen", element.get("ID"))
+                if found.choices.hyphens:
+                    parts.append(hyphen)
+                else:
+                    others += (hyphen,)
+            after_word = False
         elif name == "Shape" and not polygon:
             polygon = next(
                 (
@@ -365,6 +403,8 @@ def _alto_line(element: etree._Element, region: str | None, tags: dict[str, tupl
                 ),
                 (),
             )
+    if joined:
+        found.note("text_without_blanks", element.get("ID"))
     return Line(
         element.get("ID") or "",
         found.outline(element.get("BASELINE"), element.get("ID")),
@@ -372,4 +412,5 @@ def _alto_line(element: etree._Element, region: str | None, tags: dict[str, tupl
         "".join(parts),
         _label(element, tags, ("type", "line"), found),
         region,
+        others,
     )

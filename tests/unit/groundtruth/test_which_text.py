@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.page_files import page_line, page_xml, put, write_image
+from helpers.page_files import alto_line, alto_xml, page_line, page_xml, put, write_image
 from htr_exp.groundtruth.choices import DEFAULT, Choices
 from htr_exp.groundtruth.clean_copy import write_copy
 from htr_exp.groundtruth.examine import examine_folders, summary
@@ -151,3 +151,83 @@ def test_a_word_with_several_transcriptions_gives_its_main_one(tmp_path: Path) -
     assert read(page_xml(page_line(1, None).replace("</TextLine>", f"{inside}</TextLine>")), tmp_path).texts == [
         "alpha beta"
     ]
+
+
+# ALTO
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "joined"),
+    [
+        ('<String CONTENT="one"/><String CONTENT="two"/><String CONTENT="three"/>', "one two three", True),
+        ('<String CONTENT="one"/><SP/><String CONTENT="two"/><String CONTENT="three"/>', "one two three", True),
+        ('<String CONTENT="one"/><SP/><String CONTENT="two"/>', "one two", False),
+        ('<String CONTENT="one "/><String CONTENT="two"/>', "one two", False),
+        ('<String CONTENT="one"/><String CONTENT=""/><String CONTENT="two"/>', "one two", False),
+        ('<Shape/><String CONTENT="one"/><Other/><String CONTENT="two"/>', "one two", True),
+    ],
+)
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_alto_without_sp_words_get_blanks(content: str, text: str, joined: bool, version: int, tmp_path: Path) -> None:
+    found = read(alto_xml(alto_line(1, content), version=version), tmp_path)
+    assert found.texts == found.staged == found.copied == [text]
+    assert ("text_without_blanks" in found.warnings) == ("kraken_reads_otherwise" in found.warnings) == joined
+    assert found.changes == ([("text", "words without blanks between them", text)] if joined else [])
+
+
+HYPHENATED = '<String CONTENT="some"/><SP/><String CONTENT="hy" SUBS_TYPE="HypPart1" SUBS_CONTENT="hyphen"/>'
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "parted"),
+    [
+        (f'{HYPHENATED}<HYP CONTENT="-"/>', "some hy-", True),
+        (f'{HYPHENATED}<HYP CONTENT="\u2e17"/>', "some hy\u2e17", True),
+        (f'{HYPHENATED.replace("hy", "hy-", 1)}<HYP CONTENT="-"/>', "some hy-", False),
+        (f"{HYPHENATED}<HYP/>", "some hy", False),
+        ('<String CONTENT="hy"/><HYP CONTENT="-"/><String CONTENT="phen"/>', "hy-phen", True),
+    ],
+)
+def test_alto_hyp_is_read_as_its_content(content: str, text: str, parted: bool, tmp_path: Path) -> None:
+    found = read(alto_xml(alto_line(1, content)), tmp_path)
+    assert found.texts == found.staged == found.copied == [text]
+    assert ("text_with_hyphen" in found.warnings) == ("kraken_reads_otherwise" in found.warnings) == parted
+    assert found.changes == ([("text", "the hyphen by itself, in <HYP>", text)] if parted else [])
+
+
+def test_alto_hyp_is_left_out_by_choice_and_counted(tmp_path: Path) -> None:
+    found = read(alto_xml(alto_line(1, f'{HYPHENATED}<HYP CONTENT="-"/>')), tmp_path, Choices(hyphens=False))
+    assert found.texts == found.staged == found.copied == ["some hy"]
+    assert found.warnings == {"text_without_hyphen": 1}
+    assert found.changes == [("text not carried over", "-", "some hy")]
+
+
+@pytest.mark.parametrize("unit", ["mm10", "inch1200", "MM10", "furlong"])
+def test_alto_mm10_is_an_error_of_its_own_with_its_lines_counted(unit: str, tmp_path: Path) -> None:
+    for number, measure in enumerate(("pixel", "pixel", unit)):
+        write_image(tmp_path / "gt" / f"{number}.png", number)
+        lines = alto_line(1) + alto_line(2)
+        put(tmp_path / "gt", alto_xml(lines, f"{number}.png", unit=measure), f"{number}.xml")
+    dataset = examine_folders([tmp_path / "gt"], cache=tmp_path / "cache")
+    assert dataset.read == {"pages": 3, "lines": 6}
+    (problem,) = dataset.errors
+    assert (problem.code, problem.file, problem.lines) == ("unit_not_pixel", "2.xml", ("l1", "l2"))
+    assert unit in problem.message
+    copy = write_copy([tmp_path / "gt"], dataset, tmp_path / "copy")
+    assert [(one.file, one.change) for one in copy.changes if one.file == "2.xml"] == [("2.xml", "file left out")]
+
+
+@pytest.mark.parametrize("unit", ["pixel", " Pixel\n", "px", "PIXELS", ""])
+def test_alto_in_pixels_is_read_however_it_writes_it(unit: str, tmp_path: Path) -> None:
+    assert read(alto_xml(alto_line(1), unit=unit), tmp_path).texts == ["Incipit liber"]
+
+
+@pytest.mark.parametrize("kind", ["page", "alto"])
+def test_several_pages_in_one_file_are_an_error_with_their_lines_counted(kind: str, tmp_path: Path) -> None:
+    one = page_xml(page_line(1)) if kind == "page" else alto_xml(alto_line(1))
+    start, end = one.index("<Page "), one.index("</Page>") + len("</Page>")
+    write_image(tmp_path / "1.jpg")
+    put(tmp_path, one[:end] + one[start:end].replace("l1", "l2") + one[end:])
+    dataset = examine_folders([tmp_path])
+    assert (dataset.read, [problem.lines for problem in dataset.errors]) == ({"pages": 2, "lines": 2}, [("l1", "l2")])
+    assert (summary(dataset.problems), dataset.pages) == ({"several_pages": 1}, ())
