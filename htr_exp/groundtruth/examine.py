@@ -17,11 +17,13 @@ from htr_exp.groundtruth.choices import DEFAULT, Choices
 from htr_exp.groundtruth.file_tree import Tree, matches, shown
 from htr_exp.groundtruth.folders import Source, prefixes
 from htr_exp.groundtruth.image_header import ImageFacts
+from htr_exp.groundtruth.image_search import find_image
 from htr_exp.groundtruth.line_rules import outside
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
 from htr_exp.groundtruth.page_scan import PageFile
 from htr_exp.groundtruth.problem_codes import CODES
 from htr_exp.groundtruth.scan import image_files, page_files
+from htr_exp.groundtruth.stand_ins import STAND_INS
 from htr_exp.groundtruth.xml_for_kraken import storable
 
 # Modes that kraken can cut lines from and write as PNG, which is what `ketos compile` does.
@@ -165,7 +167,7 @@ class _Examination:
             return None
         self.pages_read += 1
         self.lines_read += len(sheet.lines)
-        image, how = source.tree.image(name, sheet.image_name)
+        image, how = find_image(source.tree, name, sheet.image_name)
         if image is None:
             self.add(how, label, messages.lost(source.tree, name, sheet.image_name, how))
             self._own(label, sheet)
@@ -189,7 +191,8 @@ class _Examination:
             self.add(claim.found_how, label, message)
         reason = unusable(seen, path)
         if isinstance(seen, str) or reason:
-            self.add("image_unreadable", label, f"its image {shown(claim.image)} {reason}")
+            code = "image_not_fetched" if seen in STAND_INS else "image_unreadable"
+            self.add(code, label, f"its image {shown(claim.image)} {reason}")
             self._own(label, sheet)
             return
         for code, message in messages.doubts(sheet, claim.image, seen):
@@ -225,7 +228,7 @@ class _Examination:
         sheets = page_files([(source.tree.root, name) for source, name in names], task, cache)
         for (source, name), sheet in zip(names, sheets, strict=True):
             if sheet.refused is None:
-                image, _ = source.tree.image(name, sheet.image_name)
+                image, _ = find_image(source.tree, name, sheet.image_name)
                 if image is None or source.tree.path(image) not in self._claims:
                     yield source.label(name)
 
@@ -300,7 +303,7 @@ class _Examination:
 def unusable(seen: ImageFacts | str, path: Path) -> str | None:
     """What is wrong with an image for kraken, or None."""
     if isinstance(seen, str):
-        return f"cannot be read: {seen}"
+        return seen if seen in STAND_INS else f"cannot be read: {seen}"
     if seen.mode not in _MODES:
         return f"is in colour mode {seen.mode}, which kraken cannot cut: save it as RGB"
     if not storable(str(path)):

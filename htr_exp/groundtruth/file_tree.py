@@ -1,12 +1,12 @@
-"""Which files a dataset folder holds, and which of them a page means by the image it names."""
+"""Which files a dataset folder holds."""
 
 from __future__ import annotations
 
-import ntpath
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
 
@@ -24,8 +24,13 @@ def shown(name: str) -> str:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Tell whether a relative path, or its bare name, is one of `patterns` or matches it as a glob."""
+    """Tell whether a relative path, or its bare name, is one of `patterns` or matches it as a glob, its ending in any case."""
     path = normalize("NFC", name)
+    stem, ending = posixpath.splitext(path)
+    return _matches(path, patterns) or (ending != ending.lower() and _matches(stem + ending.lower(), patterns))
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
     bare = posixpath.basename(path)
     for pattern in patterns:
         wanted = normalize("NFC", pattern)
@@ -57,7 +62,7 @@ class Tree:
         self._folded: dict[str, list[str]] = {}
         for name in everything:
             self._composed.setdefault(normalize("NFC", name), name)
-            self._folded.setdefault(normalize("NFC", name).casefold(), []).append(name)
+            self._folded.setdefault(_folded(name), []).append(name)
 
     def path(self, name: str) -> Path:
         """The absolute path of a relative one."""
@@ -83,7 +88,7 @@ class Tree:
                 else:
                     (self.hidden if concealed else self.files).append(path)
 
-    def _look_up(self, name: str) -> tuple[str, bool] | None:
+    def look_up(self, name: str) -> tuple[str, bool] | None:
         """The file of this name under either normal form; True if only the case of letters differs."""
         if name in self._exact:
             return name, False
@@ -93,52 +98,35 @@ class Tree:
         folded = self._folded.get(composed.casefold(), [])
         return (folded[0], True) if len(folded) == 1 else None
 
-    def image(self, xml: str, image_name: str) -> tuple[str | None, str]:
-        """Find the image of a page.
-
-        Args:
-            xml: the page's own name.
-            image_name: as the page gives it; empty if it gives none.
-
-        Returns:
-            The image's name or None, and why: `""` (as named), `image_elsewhere`, `image_by_stem`, `image_name_case`,
-            `image_missing` or `image_outside`.
-        """
-        folder = posixpath.dirname(xml)
-        if not image_name:
-            return self._by_stem(xml)
-        bare = ntpath.basename(image_name.rstrip("/\\"))  # ntpath knows both kinds of slash
-        absolute = image_name.startswith(("/", "\\")) or bool(ntpath.splitdrive(image_name)[0])
-        inside = True
-        if absolute:
-            relative = os.path.relpath(image_name, self.root) if image_name.startswith("/") else ".."
-        else:
-            relative = posixpath.normpath(posixpath.join(folder, image_name))
-        if relative == ".." or relative.startswith("../"):
-            inside = False
-            if not absolute:
-                return None, "image_outside"
-        elif named := self._look_up(relative):
-            return named[0], "image_name_case" if named[1] else ""
-        places = [folder, posixpath.dirname(folder)] if folder else [""]
-        for place in places:
-            if near := self._look_up(posixpath.join(place, bare)):
-                return near[0], "image_elsewhere"
-        return None, "image_missing" if inside else "image_outside"
-
-    def _by_stem(self, xml: str) -> tuple[str | None, str]:
-        folder, bare = posixpath.split(xml)
-        stem = posixpath.splitext(bare)[0]
-        places = [folder, posixpath.dirname(folder)] if folder else [""]
-        for place in places:
-            found = [hit[0] for end in IMAGES if (hit := self._look_up(posixpath.join(place, stem + end)))]
-            if len(set(found)) == 1:
-                return found[0], "image_by_stem"
-        return None, "image_missing"
-
     def images(self) -> list[str]:
         """The names of all image files, by their endings."""
         return [name for name in self.files if name.lower().endswith(IMAGES)]
+
+    def images_named(self, *bare: str) -> list[str]:
+        """The names of all image files that have one of these names, in whatever folder."""
+        return [name for one in dict.fromkeys(map(_folded, bare)) for name in self._by_bare.get(one, ())]
+
+    def images_of_stem(self, stem: str) -> list[str]:
+        """The names of all image files that have this name, whatever their ending and folder."""
+        return self._by_stem.get(_folded(stem), [])
+
+    @cached_property
+    def _by_bare(self) -> dict[str, list[str]]:
+        return self._grouped(posixpath.basename)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        return self._grouped(lambda name: posixpath.splitext(posixpath.basename(name))[0])
+
+    def _grouped(self, key: Callable[[str], str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.images():
+            found.setdefault(_folded(key(name)), []).append(name)
+        return found
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", name).casefold()
 
 
 def _entries(folder: str, visited: set[tuple[int, int]]) -> list[tuple[str, bool]]:

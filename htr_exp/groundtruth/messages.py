@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterator, Sequence
 
 from htr_exp.core.text import counted
 from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.image_header import ImageFacts
+from htr_exp.groundtruth.image_search import by_stem
 from htr_exp.groundtruth.line_rules import RULES
 from htr_exp.groundtruth.page_scan import MOST_CROSSING, PageFile
 from htr_exp.groundtruth.parse import MOST_POINTS
@@ -87,20 +89,38 @@ def lost(tree: Tree, name: str, image_name: str, how: str) -> str:
     """Say where an image was looked for, and what may help."""
     if how == "image_outside":
         return f"its image {shown(image_name)} is outside the dataset folder {shown(tree.root)}: copy it beside the XML"
-    if not image_name:
+    if not image_name.strip():
         return "it names no image, and no single image has its name: put the image beside it under the same name"
-    near, _ = tree.image(name, "")
-    hint = f"; {shown(near)} has the XML's name: rename it if that is the one" if near else ""
-    return f"its image {shown(image_name)} is neither beside it nor in the parent folder{hint}"
+    near, _ = by_stem(tree, name)
+    above = posixpath.normpath(posixpath.join(tree.root, ".."))
+    hint = ""
+    if near:
+        hint = f"; {shown(near)} has the XML's name: rename it if that is the one"
+    elif _lies_in(above, image_name):
+        hint = f", but in {shown(above)}, as in a workspace of METS: name that folder as the dataset"
+    return f"its image {shown(image_name.strip())} is neither beside it nor in another folder of the dataset{hint}"
+
+
+def _lies_in(folder: str, image_name: str) -> bool:
+    name = posixpath.normpath(image_name.strip().replace("\\", "/"))
+    try:
+        return not name.startswith(("/", "..")) and os.path.isfile(os.path.join(folder, name))
+    except ValueError:  # a name with a zero in it
+        return False
 
 
 def found_otherwise(wanted: str, found: str, how: str) -> str:
     """Say which image was taken instead of the one named."""
     if how == "image_by_stem":
-        return f"it names no image: {shown(found)} is taken, which has its name"
+        named = f"names {shown(wanted.strip())}, which is not there" if wanted.strip() else "names no image"
+        return f"it {named}: {shown(found)} is taken, which has the XML's own name"
+    if how == "image_name_spelled":
+        return f"it names {wanted[:200]!r}: {shown(found)} is taken"
+    if how == "image_other_ending":
+        return f"its image {shown(wanted)} is not there: {shown(found)} is taken, the only image of this name"
     if how == "image_name_case":
         return f"it names {shown(wanted)}; {shown(found)} is taken, though upper and lower case differ"
-    return f"its image {shown(wanted)} is not where it says: {shown(found)} of the dataset folder is taken"
+    return f"its image {shown(wanted)} is not there, seen from the XML: {shown(found)} of the dataset folder is taken"
 
 
 def claimed(first: str, second: str, names: tuple[str, str], image: str) -> str:

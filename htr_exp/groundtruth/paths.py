@@ -7,6 +7,7 @@ from pathlib import Path
 
 from htr_exp.groundtruth.file_tree import Tree
 from htr_exp.groundtruth.folders import Source, prefixes
+from htr_exp.groundtruth.image_search import find_image
 
 
 class Located:
@@ -44,5 +45,5 @@ class Located:
         if label not in self._files:
             return None
         tree, name = self._files[label]
-        found, _ = tree.image(name, image_name)
+        found, _ = find_image(tree, name, image_name)
         return None if found is None else tree.path(found)

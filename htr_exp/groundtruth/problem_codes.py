@@ -29,6 +29,7 @@ CODES: dict[str, Kind] = {
     "image_missing": Kind("error", "images that are not there", "put the image beside the XML, under the name that it gives"),
     "image_outside": Kind("error", "images outside the dataset's folder", "copy the image beside the XML"),
     "image_unreadable": Kind("error", "images that cannot be read", "save the image again as JPEG or PNG, in RGB or grey"),
+    "image_not_fetched": Kind("error", "images that were never fetched", "fetch them: `git lfs pull` or `git annex get .` in the repository that the pages came from, or download them again"),
     "too_many_points": Kind("error", "outlines with too many points", "draw them again with fewer points: a line needs some dozens"),
     # what is left out, and counted
     "not_ground_truth": Kind("dropped", "XML files that are no pages", "nothing, if they are METS or the like; else " + _EXPORT),
@@ -44,8 +45,10 @@ CODES: dict[str, Kind] = {
     "duplicate_line_id": Kind("dropped", "lines with the id of another", "give each line an id of its own; `check --fix` does"),
     # what is used, and worth a look
     "image_elsewhere": Kind("warning", "images found elsewhere", "put the images beside their XML; `check --fix` does"),
-    "image_by_stem": Kind("warning", "images found by the XML's name", "name the image in the XML; `check --fix` does"),
+    "image_by_stem": Kind("warning", "images found by the XML's own name", "name the image in the XML; `check --fix` does"),
     "image_name_case": Kind("warning", "image names in other case", "write the image's name as the file has it; `check --fix` does"),
+    "image_name_spelled": Kind("warning", "image names written otherwise than the file is called", "write the image's name as the file has it; `check --fix` does"),
+    "image_other_ending": Kind("warning", "images with another ending than their XML says", "look whether it is the same image; `check --fix` writes its name into the XML"),
     "image_without_xml": Kind("warning", "images without a page", "transcribe them, or take them away"),
     "image_twice": Kind("warning", "images with the same bytes", "nothing: a split keeps them on one side"),
     "image_rotated": Kind("warning", "images turned by EXIF", "save them upright: programs differ in what they do with the mark"),

@@ -125,6 +125,8 @@ def _look_over(content: bytes) -> None:
     Raises:
         NotWellFormed: the bytes declare entities or default attributes, have too many tags, or are in a rare encoding.
     """
+    if content.startswith(b"version https://git-lfs"):
+        raise NotWellFormed("it is only Git LFS's note of where the file is: run `git lfs pull` in its repository")
     if content.startswith(_ELSEWHERE):
         raise NotWellFormed("it is in a rare encoding (UTF-32 or EBCDIC): save it as UTF-8")
     wide = next((encoding for mark, encoding in _UTF16.items() if content.startswith(mark)), None)

@@ -29,13 +29,14 @@ OUTSIDE = {
     "climbing": "../outside.jpg",
     "climbing far": "../" * 50 + "etc/passwd",
     "climbing and back": "../pages/../outside.jpg",
+    "other slashes": "..\\outside.jpg",
+    "in percent signs": "%2e%2e/outside.jpg",
     "a drive": "C:\\outside.jpg",
     "nothing but slashes": "//",
 }
 """Images that a page names, and that lie outside its folder."""
 
 NOWHERE = {
-    "other slashes": "..\\outside.jpg",
     "an address": "http://127.0.0.1:9/outside.jpg",
     "a line break": "out&#10;side.jpg",
     "control characters": "out&#9;side&#13;.jpg",

@@ -1,0 +1,26 @@
+"""What stands in the place of a file that was never fetched: notes of Git LFS and git-annex, web pages."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 1024
+"""Bytes of a file's beginning by which it is known."""
+
+_LFS = "is only Git LFS's note of where the image is: run `git lfs pull` in its repository"
+_ANNEX = "is only git-annex's note of where the image is: run `git annex get .` in its repository"
+_WEB = "is a web page that was saved in its place: download the image itself"
+STAND_INS = frozenset((_LFS, _ANNEX, _WEB))
+"""What is said of images that are none."""
+
+_ANNEX_NOTE = re.compile(rb"[^\n]{0,400}/annex/objects/[^\n]+\s*")
+_HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*(<!doctype html|<html))", re.IGNORECASE)
+
+
+def stand_in(head: bytes) -> str | None:
+    """What a file is instead of an image, by its first `LONGEST` bytes; None: something else."""
+    if head.startswith(b"version https://git-lfs"):
+        return _LFS
+    if _ANNEX_NOTE.fullmatch(head):
+        return _ANNEX
+    return _WEB if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")) else None
