@@ -54,7 +54,7 @@ def _unusable(folder: str) -> str | None:
 
 
 def dataset_folders(experiment: Experiment) -> list[Path]:
-    """The dataset's folders, absolute; empty if none is named."""
+    """The dataset's folders, and files that stand for one, absolute; empty if none is named."""
     path = experiment.dataset.path
     if path is None:
         return []

@@ -15,7 +15,7 @@ class Dataset:
     """Ground truth: folders of PAGE or ALTO files beside their images."""
 
     name: str | None = None  # shown in tables and folder names; default: the folder's name
-    path: Any = None  # a folder, or a list of folders
+    path: Any = None  # a folder, a zip, a METS file or a IIIF manifest, or a list of them
     pattern: str = MISSING  # which XML files are ground truth, by name or path below the folder
     exclude: list[str] = field(default_factory=list)  # patterns of XML files to leave aside
     transcription_convention: str = "unknown"  # how its text follows the manuscript; mixing conventions measures them

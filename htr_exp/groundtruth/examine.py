@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ def examine_folders(
     exclude: Sequence[str] = (),
     task: Task = RECOGNITION,
     choices: Choices = DEFAULT,
+    only: Mapping[Path, Collection[str]] | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
@@ -48,6 +49,7 @@ def examine_folders(
         exclude: globs of files to leave out.
         task: recognition needs baseline, polygon and text of a line; segmentation its baseline.
         choices: which text of a line is read where its file has several.
+        only: of a folder, the names of the files that are ground truth; of one that is not here, all that match.
         cache: folder where what was found in files is remembered; None: nowhere.
         progress: called with the number of files looked at and of all files, as far as they are known.
 
@@ -55,7 +57,9 @@ def examine_folders(
         The pages that can be used, by folder as given and then by name, and every problem.
     """
     with _no_collection():
-        return _examine(folders, pattern, exclude, task, choices, cache, progress or (lambda done, total: None))
+        return _examine(
+            folders, pattern, exclude, task, choices, only or {}, cache, progress or (lambda done, total: None)
+        )
 
 
 @contextmanager
@@ -78,12 +82,16 @@ def _examine(
     exclude: Sequence[str],
     task: Task,
     choices: Choices,
+    only: Mapping[Path, Collection[str]],
     cache: Path | None,
     progress: Callable[[int, int], None],
 ) -> Dataset:
     found = _Examination(choices)
     visited: set[tuple[int, int]] = set()
-    sources = [found.source(folder, prefix, visited) for folder, prefix in zip(folders, prefixes(folders), strict=True)]
+    sources = [
+        found.source(folder, prefix, visited, only.get(folder))
+        for folder, prefix in zip(folders, prefixes(folders), strict=True)
+    ]
     chosen = [
         (source, name) for source in sources if source is not None for name in found.selected(source, pattern, exclude)
     ]
@@ -139,10 +147,12 @@ class _Examination:
         """Add a problem; how grave it is stands in `CODES`."""
         self.problems.append((self._place, Problem(code, CODES[code].severity, file, line, message, lines)))
 
-    def source(self, folder: Path, prefix: str, visited: set[tuple[int, int]]) -> Source | None:
+    def source(
+        self, folder: Path, prefix: str, visited: set[tuple[int, int]], only: Collection[str] | None
+    ) -> Source | None:
         """What a folder holds, or None with the reason added."""
         try:
-            found = Source(Tree(folder, visited), prefix)
+            found = Source(Tree(folder, visited), prefix, only)
         except OSError as error:
             self.add("no_pages", shown(str(folder)), f"the folder cannot be read: {error.strerror or error}")
             return None
@@ -277,7 +287,7 @@ class _Examination:
 
     def _left_over(self, source: Source, exclude: Sequence[str]) -> None:
         """Warn of images that no page names."""
-        if not any(first is source for first, _ in self._claims.values()):
+        if source.only is not None or not any(first is source for first, _ in self._claims.values()):
             return
         for name in source.tree.images():
             if source.tree.path(name) not in self._claims and not matches(name, exclude):

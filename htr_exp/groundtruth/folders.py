@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,9 @@ class Source:
 
     tree: Tree
     prefix: str
+    only: Collection[str] | None = (
+        None  # names of the files that a METS file or a manifest lists; None: there is no such
+    )
 
     def label(self, name: str) -> str:
         """The name of a file as reports and records give it."""
@@ -41,7 +44,8 @@ class Source:
 
     def select(self, pattern: str, exclude: Sequence[str]) -> list[str]:
         """The names of the files that match `pattern` and none of `exclude`."""
-        return [name for name in self.tree.files if matches(name, [pattern]) and not matches(name, exclude)]
+        files = self.tree.files if self.only is None else [name for name in self.tree.files if name in self.only]
+        return [name for name in files if matches(name, [pattern]) and not matches(name, exclude)]
 
     def excluded(self, pattern: str, exclude: Sequence[str]) -> list[str]:
         """The names of the files that match `pattern` and one of `exclude`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -135,7 +136,12 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
     settings = plan_checks.setting_problems(composed, evaluate=evaluate)
     if experiment.task.name not in CHOICES["task.name"]:
         raise ConfigError("the experiment cannot run:", settings)
-    places, folders = places_of(experiment), dataset_folders(experiment)
+    places = places_of(experiment)
+    folders: Sequence[Path] = ()
+    try:
+        folders = sources.opened(dataset_folders(experiment), places)
+    except HtrExpError as error:
+        settings += error.reasons()
     gathered = gather(experiment, sources, settings, places=places, folders=folders, evaluate=evaluate)
     problems = plan_checks.problems(gathered)
     dataset, split, kraken = gathered.dataset, gathered.split, gathered.kraken
@@ -198,10 +204,11 @@ def points_of(composed: Composed, sources: Sources) -> list[Composed]:
     So it is, too, where its ground truth cannot be read or grouped: `make_plan` says why, with all else that is wrong.
     """
     experiment = composed.experiment
-    folders = dataset_folders(experiment)
-    if not folders or not from_config.has_folds(experiment):
+    paths = dataset_folders(experiment)
+    if not paths or not from_config.has_folds(experiment):
         return [composed]
     try:
+        folders = sources.opened(paths, places_of(experiment))
         names = sources.folds(experiment, sources.dataset(experiment, folders))
     except HtrExpError:
         return [composed]

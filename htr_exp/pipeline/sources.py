@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from htr_exp.core.problem import Problem
 from htr_exp.core.task import SEGMENTATION, Task, task_of
 from htr_exp.core.text import and_more
 from htr_exp.groundtruth.choices import Choices
+from htr_exp.groundtruth.containers import opened
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.model import Dataset
 from htr_exp.kraken import model_store, runtime
@@ -29,11 +29,9 @@ from htr_exp.kraken.model_file import ModelHeader, read_header
 from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline.earlier_split import moved_since
+from htr_exp.pipeline.slurm_settings import asked_slurm
 from htr_exp.runs.records import LeftOutRecord
 from htr_exp.runs.scorings import DIGITS, Scorings
-from htr_exp.slurm import refusals, sbatch
-from htr_exp.slurm.cluster import Partition, partitions
-from htr_exp.slurm.programs import SlurmSilent
 from htr_exp.splits import from_config, leakage, seen_pages
 from htr_exp.splits.fingerprints import Lineage
 from htr_exp.splits.leakage import LeakageReport
@@ -72,6 +70,7 @@ class Sources:
         self._fetch, self._progress = fetch, progress
         self._known: dict[Hashable, Any] = {}
         self._tables: from_config.Tables = {}
+        self._listed: dict[Path, frozenset[str]] = {}  # of a dataset folder, what its METS file or manifest lists
 
     def _once(self, key: Hashable, read: Callable[[], Value]) -> Value:
         if key not in self._known:
@@ -83,6 +82,20 @@ class Sources:
         if isinstance(found, HtrExpError):
             raise found
         return found  # type: ignore[no-any-return]
+
+    def opened(self, paths: Sequence[Path], places: Places) -> tuple[Path, ...]:
+        """The folders of a dataset, where zips are unpacked.
+
+        Raises:
+            DatasetError: a path is none that can be used.
+        """
+
+        def found() -> tuple[Path, ...]:
+            made = opened(paths, places.cache)
+            self._listed.update(made.only)
+            return made.folders
+
+        return self._once(("opened", tuple(paths), places.cache), found)
 
     def dataset(self, experiment: Experiment, folders: Sequence[Path]) -> Dataset:
         """The ground truth.
@@ -100,6 +113,7 @@ class Sources:
                 exclude=config.exclude,
                 task=task,
                 choices=choices,
+                only=self._listed,
                 cache=user_cache(),
                 progress=self._progress,
             )
@@ -257,46 +271,7 @@ class Sources:
     def _slurm(self, settings: Slurm) -> tuple[list[Problem], list[str]]:
         if not settings.submit or settings.partition is None or settings.time_min is None:
             return [], []
-        return self._once(("slurm", repr(settings)), lambda: _asked_slurm(settings))
-
-
-def _asked_slurm(settings: Slurm) -> tuple[list[Problem], list[str]]:
-    chosen = f"slurm={settings.name}"
-    if shutil.which("sbatch") is None:
-        remedy = "run this on the cluster's login node, or here with slurm=none"
-        return [Problem(f"{chosen}: there is no sbatch here", remedy, "slurm")], []
-    try:
-        found = [*_unknown_partitions(settings, known := partitions()), *_too_long(settings, known)]
-        if found:
-            return found, []
-        script = sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1)
-        words, waits = refusals.verdict(script, vars(settings))
-        refused = [refusals.meaning(words, vars(settings))] if words else []
-        return refused, [said for said in (waits, refusals.of_the_shell()) if said]
-    except SlurmSilent as silent:
-        remedy = "try again when Slurm answers, or run here with slurm=none"
-        return [Problem(f"{chosen}: {silent}", remedy, "slurm")], []
-
-
-def _unknown_partitions(settings: Slurm, known: Mapping[str, Partition]) -> list[Problem]:
-    return [
-        Problem(
-            f"slurm.{key}={names}: there is no such partition",
-            f"choose one of {', '.join(sorted(known))}",
-            f"slurm.{key}",
-        )
-        for key in ("partition", "compile_partition")
-        if (names := getattr(settings, key)) is not None and any(name not in known for name in names.split(","))
-    ]
-
-
-def _too_long(settings: Slurm, known: Mapping[str, Partition]) -> list[Problem]:
-    """That the time is more than every partition allows: Slurm takes such a job and leaves it waiting for ever."""
-    limits = [known[name].max_time_min for name in str(settings.partition).split(",") if name in known]
-    if not limits or None in limits or (settings.time_min or 0) <= (longest := max(limit or 0 for limit in limits)):
-        return []
-    what = f"slurm.time_min={settings.time_min}: {settings.partition} allows {longest} minutes"
-    return [Problem(what, where="slurm.time_min")]
+        return self._once(("slurm", repr(settings)), lambda: asked_slurm(settings))
 
 
 @dataclass

@@ -21,6 +21,7 @@ from htr_exp.core.problem import Problem
 from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more, counted
 from htr_exp.groundtruth.choices import Choices
+from htr_exp.groundtruth.containers import Opened, opened
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.splits import leakage
 
@@ -85,7 +86,8 @@ def check(request: CheckRequest) -> int:
     from htr_exp.core.console import console
     from htr_exp.core.terminal import say_json
 
-    experiment, folders = _wanted(request)
+    experiment, given = _wanted(request)
+    folders = given.folders
     record, held = _asked(request, experiment, folders)
     cache = user_cache()
     with terminal.progress(console(stderr=True), "reads ground truth") as tell:
@@ -95,6 +97,7 @@ def check(request: CheckRequest) -> int:
             exclude=experiment.dataset.exclude,
             task=task_of(experiment.task.name),
             choices=Choices(experiment.dataset.text_equiv, experiment.dataset.hyphens),
+            only=given.only,
             cache=cache,
             progress=tell,
         )
@@ -127,16 +130,16 @@ def check(request: CheckRequest) -> int:
     return 2 if checked.incomplete or (checked.refused and request.fix is None) else 0
 
 
-def _wanted(request: CheckRequest) -> tuple[Experiment, list[Path]]:
+def _wanted(request: CheckRequest) -> tuple[Experiment, Opened]:
     given = [word for word in request.words if "=" not in word or os.path.isdir(word)]
     overrides = [word for word in request.words if word not in given]
     experiment = experiment_asked(overrides, request.config_dir)
     if given:
         experiment.dataset.path = given
-    folders = dataset_folders(experiment)
-    if not folders:
+    paths = dataset_folders(experiment)
+    if not paths:
         raise ConfigError("nothing to check: name a folder, or dataset=NAME")
-    return experiment, folders
+    return experiment, opened(paths, places_of(experiment).cache)
 
 
 def _name(experiment: Experiment, folders: Sequence[Path]) -> str:

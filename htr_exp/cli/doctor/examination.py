@@ -92,7 +92,7 @@ def _folders(experiment: Experiment, images: Path, asked: set[str]) -> list[Fold
     ]
     if "dataset" in asked:
         found += [
-            Folder("dataset", folder, "dataset.path", written=False, needed=True)
-            for folder in dataset_folders(experiment)
+            Folder("dataset", path.parent if path.is_file() else path, "dataset.path", written=False, needed=True)
+            for path in dataset_folders(experiment)
         ]
     return found
