@@ -208,7 +208,7 @@ class _Examination:
         for code, message in messages.doubts(sheet, claim.image, seen):
             self.add(code, label, message)
         lines = tuple(self._usable(label, sheet, seen))
-        self._notes(label, sheet)
+        self._notes(label, sheet, (seen.width, seen.height))
         if not lines and not sheet.region_types:
             self.add("page_without_text", label, messages.empty(sheet))
             return
@@ -249,11 +249,12 @@ class _Examination:
                 self.add(reason[0], label, reason[1], line.id)
         self._notes(label, sheet)
 
-    def _notes(self, label: str, sheet: PageFile) -> None:
+    def _notes(self, label: str, sheet: PageFile, size: tuple[int, int] | None = None) -> None:
+        """Add what is odd about a file; `size` is that of its image, pixels, if it is known."""
         for code, ids in sheet.notes:
             self.add(code, label, messages.note(code, ids), lines=ids)
-        if sheet.kraken:
-            self.add("kraken_reads_otherwise", label, f"given this file itself, {'. '.join(sheet.kraken)}")
+        if said := messages.read_by_kraken(sheet, size):
+            self.add("kraken_reads_otherwise", label, f"given this file itself, {'. '.join(said)}")
         if ids := tuple(sheet.forms.get("neither", ())):
             self.add("text_in_no_normal_form", label, messages.note("text_in_no_normal_form", ids), lines=ids)
 

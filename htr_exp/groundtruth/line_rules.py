@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task
 from htr_exp.groundtruth.as_kraken import values
+from htr_exp.groundtruth.as_kraken.straightening import breaks
 from htr_exp.groundtruth.model import Line, Points
 
 SHORTEST_BASELINE = 5.0  # pixels along the line; kraken 7.1.1 drops shorter ones
@@ -82,7 +83,7 @@ def _too_short(line: Line) -> Fault | None:
 
 
 def _backwards(line: Line) -> Fault | None:
-    if not _turns_back(line.baseline):
+    if not (_turns_back(line.baseline) and len(line.polygon) > 1 and breaks(line.baseline, line.polygon)):
         return None
     return "line_turns_back", "its baseline turns back on itself, and kraken 7 cannot straighten it"
 
@@ -92,7 +93,7 @@ def _without_area(line: Line) -> Fault | None:
 
 
 def _turns_back(points: Points) -> bool:
-    """Tell whether a segment runs back exactly along the one before: between them kraken 7.1.1 divides by zero."""
+    """Tell whether a segment runs back exactly along the one before."""
     if sorted(points) == list(points):  # from left to right, as nearly all are
         return False
     for (x0, y0), (x1, y1), (x2, y2) in zip(points, points[1:], points[2:], strict=False):
@@ -100,6 +101,15 @@ def _turns_back(points: Points) -> bool:
         if ax * bx + ay * by < 0 and ax * by == ay * bx:
             return True
     return False
+
+
+def cut_by(line: Line, release: str) -> bool:
+    """Tell whether a release of kraken can cut a line, with baseline and polygon, out of an image that holds it whole."""
+    if len(line.baseline) < 2:
+        return False
+    if release == "4.3":
+        return True
+    return len(line.polygon) > 1 and not (_too_short(line) or _backwards(line))
 
 
 def shapeless(points: Points) -> bool:

@@ -7,10 +7,12 @@ import posixpath
 from collections.abc import Iterator, Sequence
 
 from htr_exp.core.text import counted
+from htr_exp.groundtruth.choices import OTHER_TEXT
 from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.image_header import ImageFacts
 from htr_exp.groundtruth.image_search import by_stem
-from htr_exp.groundtruth.line_rules import RULES
+from htr_exp.groundtruth.line_rules import RULES, outside
+from htr_exp.groundtruth.model import UsedLine
 from htr_exp.groundtruth.page_scan import MOST_CROSSING, PageFile
 from htr_exp.groundtruth.parse import MOST_POINTS
 
@@ -61,6 +63,30 @@ def note(code: str, ids: Sequence[str]) -> str:
     nouns, said = next((nouns, of[code]) for nouns, of in _OF_PARTS if code in of)
     named = next((one for one in ids if one), "")
     return f"{counted(len(ids), *nouns)} {said}" + (f" (first: {shown(named)})" if named else "")
+
+
+def read_by_kraken(sheet: PageFile, size: tuple[int, int] | None) -> list[str]:
+    """Say what each release of kraken would make of a file itself, where that is not what is used of it.
+
+    Args:
+        sheet: the file.
+        size: of its image, pixels, if it is known: no release takes a line that leaves it.
+    """
+
+    def leaves(line: UsedLine) -> bool:
+        return size is not None and outside(sheet.box(line), *size, sheet.task) is not None
+
+    beyond = sum(leaves(line) for line in sheet.lines if line.number not in sheet.faults) if sheet.kraken else 0
+    said = []
+    for release, lines, notes, kept in sheet.kraken:
+        read = []
+        if lines is not None:
+            lines -= beyond + sum(leaves(sheet.lines[number]) for number in kept)
+            read = [f"reads {lines} of its {counted(len(sheet.lines), 'line')}"]
+        said.append(f"kraken {release} {'; '.join([*read, *notes])}")
+    if other := len({line for code, ids in sheet.notes if code in OTHER_TEXT for line in ids}):
+        said.append(f"every kraken reads another text in {counted(other, 'line')}")
+    return said
 
 
 def doubts(sheet: PageFile, image_name: str, seen: ImageFacts) -> Iterator[tuple[str, str]]:

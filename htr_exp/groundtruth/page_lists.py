@@ -37,13 +37,14 @@ def listed(path: Path) -> frozenset[str]:
     if path.suffix.lower() == ".json":
         wanted = set(map(_folded, _stems_of_manifest(path)))
         found = [name for name in pages if _folded(posixpath.splitext(posixpath.basename(name))[0]) in wanted]
-        named = f"{len(wanted)} images of the manifest"
+        belong = f"{len(wanted)} names of images that the manifest has"
     else:
         files = _files_of_mets(path)
-        found = [named[0] for name in files if (named := tree.look_up(name)) and named[0] in set(pages)]
-        named = f"{len(files)} files that it lists"
+        there = set(pages)
+        found = [named[0] for name in files if (named := tree.look_up(name)) and named[0] in there]
+        belong = f"{len(files)} files that it lists"
     if not found:
-        raise DatasetError(f"none of the {len(pages)} XML files in its folder belongs to the {named}")
+        raise DatasetError(f"none of the {len(pages)} XML files in its folder belongs to the {belong}")
     return frozenset(found)
 
 

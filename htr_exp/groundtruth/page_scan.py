@@ -9,18 +9,17 @@ import hashlib
 import json
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from htr_exp.core.task import Task, task_of
-from htr_exp.core.text import counted
 from htr_exp.groundtruth import geometry, text_checks, xml
-from htr_exp.groundtruth.as_kraken.readings import Reading, by_release
-from htr_exp.groundtruth.choices import DEFAULT, OTHER_TEXT, Choices
-from htr_exp.groundtruth.line_rules import RULES, Box, Fault, fault, shapeless
+from htr_exp.groundtruth.as_kraken.readings import RELEASES, Reading, by_release
+from htr_exp.groundtruth.choices import DEFAULT, Choices
+from htr_exp.groundtruth.line_rules import RULES, Box, Fault, cut_by, fault, shapeless
 from htr_exp.groundtruth.model import (
     Line,
     Note,
@@ -40,6 +39,10 @@ MOST_CROSSING = 400
 """Points of a region that crosses itself: scoring takes its parts, and for 800 points at random that takes seconds."""
 
 _NOWHERE: Box = (1, 1, 0, 0)
+
+OtherReading = tuple[str, int | None, list[str], list[int]]
+"""A release of kraken, the lines that it reads of a file itself if they lie on the image (None: it loses the file), what
+there is to say, and the numbers of the lines that it takes and we do not."""
 
 DIGEST_LENGTH = 32  # hexadecimal digits
 
@@ -64,7 +67,7 @@ class PageFile:
     region_types: list[str] = field(default_factory=list)  # of those that have a shape; for segmentation
     notes: list[Note] = field(default_factory=list)
     forms: dict[str, list[str]] = field(default_factory=dict)  # Unicode normal form -> ids
-    kraken: list[str] = field(default_factory=list)  # what kraken by itself would make of the file, where it differs
+    kraken: list[OtherReading] = field(default_factory=list)  # where a release reads other lines than can be used
 
     def box(self, line: UsedLine) -> Box | None:
         """The extent of a line of this file; None if it has no points."""
@@ -94,6 +97,7 @@ class PageFile:
         made.lines = [UsedLine(*line) for line in values["lines"]]
         made.extents = array("l", values["extents"])
         made.faults = {int(number): (code, said) for number, (code, said) in made.faults.items()}
+        made.kraken = [(release, lines, notes, kept) for release, lines, notes, kept in made.kraken]
         made.notes = [(code, tuple(ids)) for code, ids in made.notes]
         return made
 
@@ -120,23 +124,29 @@ def look_into(path: str, task: Task, choices: Choices = DEFAULT) -> PageFile:
     found.notes += [(code, ()) for code in xml.wrapping(content, root)]
     _examine(found, page)
     if task.reads_text:
-        found.kraken = _otherwise(by_release(root, page), found)
+        uncut = _uncut(found, page)
+        found.kraken = list(_otherwise(by_release(root, page, uncut=uncut), found, uncut))
     return found
 
 
-def _otherwise(readings: dict[str, Reading], found: PageFile) -> list[str]:
-    """Say what each release of kraken would make of a file, where that is not what can be used of it."""
+def _uncut(found: PageFile, page: Page) -> dict[str, list[int]]:
+    """The numbers of the lines whose shape each release of kraken cannot cut out, of those that are no use to us."""
+    odd = _misshapen(found)
+    return {release: [number for number in odd if not cut_by(page.lines[number], release)] for release in RELEASES}
+
+
+def _misshapen(found: PageFile) -> list[int]:
+    """The numbers of the lines that have all that is needed, but in a shape that is no use."""
+    return [number for number, (code, _) in found.faults.items() if code in ("line_too_small", "line_turns_back")]
+
+
+def _otherwise(readings: dict[str, Reading], found: PageFile, uncut: dict[str, list[int]]) -> Iterator[OtherReading]:
+    """Yield what each release of kraken would make of a file, where that is not what can be used of it."""
     usable = len({line.id for line in found.lines if line.number not in found.faults})
-    said = []
     for release, reading in readings.items():
         if reading.lines != usable:
-            read = (
-                [] if reading.lines is None else [f"reads {reading.lines} of its {counted(len(found.lines), 'line')}"]
-            )
-            said.append(f"kraken {release} {'; '.join([*read, *reading.notes])}")
-    if other := len({line for code, ids in found.notes if code in OTHER_TEXT for line in ids}):
-        said.append(f"every kraken reads another text in {counted(other, 'line')}")
-    return said
+            kept = [number for number in _misshapen(found) if number not in uncut[release]]
+            yield release, reading.lines, list(reading.notes), kept
 
 
 def _examine(found: PageFile, page: Page) -> None:

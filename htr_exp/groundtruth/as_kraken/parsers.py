@@ -36,11 +36,12 @@ class SeenLine:
     baseline: bool  # whether there is any point
     polygon: bool
     text: str
+    element: etree._Element
     glued: bool = False
 
 
-def _passed_over() -> SeenLine:
-    return SeenLine(object(), False, False, "")
+def _passed_over(line: etree._Element) -> SeenLine:
+    return SeenLine(object(), False, False, "", line)
 
 
 def first(root: etree._Element, name: str) -> etree._Element | None:
@@ -77,9 +78,9 @@ def _page_4(root: etree._Element, image_there: bool) -> list[SeenLine]:
             text, glued = _page_text(line)
             if said := line.get("custom"):
                 _custom(said, stops=True)
-            lines.append(SeenLine(None, bool(baseline), bool(polygon), text, glued))
+            lines.append(SeenLine(None, bool(baseline), bool(polygon), text, line, glued))
         else:
-            lines.append(_passed_over())
+            lines.append(_passed_over(line))
     _image_4(page.get("imageFilename"), image_there)
     return lines
 
@@ -150,7 +151,7 @@ def _page_region_7(region: etree._Element, name: str) -> list[SeenLine]:
     for line in region.iterfind("{*}TextLine"):
         baseline = _points_7(line.find("{*}Baseline"))
         if baseline is None:
-            lines.append(_passed_over())
+            lines.append(_passed_over(line))
             continue
         polygon = _points_7(line.find("{*}Coords"))
         text, glued = _page_text(line)
@@ -159,7 +160,7 @@ def _page_region_7(region: etree._Element, name: str) -> list[SeenLine]:
             if len(split) == 1 and "type" not in split[0]:
                 raise Lost(f"custom={said[:60]!r} has a split without a type")
         _languages(line)
-        lines.append(SeenLine(line.get("id"), bool(baseline), bool(polygon), text, glued))
+        lines.append(SeenLine(line.get("id"), bool(baseline), bool(polygon), text, line, glued))
     return lines
 
 
@@ -231,13 +232,13 @@ def _alto_4(root: etree._Element, image_there: bool) -> list[SeenLine]:
     for line in root.iter("{*}TextLine"):
         points = line.get("BASELINE")
         if points is None:
-            lines.append(_passed_over())
+            lines.append(_passed_over(line))
             continue
         shape = line.find("{*}Shape/{*}Polygon")
         if shape is not None and shape.get("POINTS") is None:
             raise _stops("a line's polygon has no `POINTS`")
         polygon = None if shape is None else _some(shape.get("POINTS"), whole=False)
-        lines.append(SeenLine(None, bool(_some(points, whole=False)), bool(polygon), _alto_text(line)))
+        lines.append(SeenLine(None, bool(_some(points, whole=False)), bool(polygon), _alto_text(line), line))
     _image_4(name, image_there)
     return lines
 
@@ -326,11 +327,11 @@ def _alto_region_7(region: etree._Element) -> list[SeenLine]:
     for line in region.iterfind("{*}TextLine"):
         baseline = _some(line.get("BASELINE"), whole=True)
         if baseline is None:
-            lines.append(_passed_over())
+            lines.append(_passed_over(line))
             continue
         shape = line.find("{*}Shape/{*}Polygon")
         polygon = None if shape is None else _some(shape.get("POINTS"), whole=True)
-        lines.append(SeenLine(line.get("ID"), bool(baseline), bool(polygon), _alto_text(line)))
+        lines.append(SeenLine(line.get("ID"), bool(baseline), bool(polygon), _alto_text(line), line))
     return lines
 
 

@@ -8,6 +8,7 @@ PolygonGTDataset of 4.3.13, kraken/train/vgsl.py and PolygonGTDataset of 7.1.1.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from lxml import etree
@@ -24,6 +25,7 @@ _SAID = {
     "baseline": "{} no baseline that it can read",
     "polygon": "{} no polygon that it can read",
     "text": "{} no text, or only characters that it removes",
+    "shape": "{} a shape that it cannot cut out of the image",
     "reach": "{} where it does not look: below another region, a table's cell, a composed block, a margin or a second page",
 }
 """What is wrong with lines that kraken loses, after `3 lines have` or `3 lines stand`."""
@@ -36,7 +38,7 @@ class Reading:
     lines: int | None  # that go into training; None if the whole file is lost
     fails: str | None = None  # why the whole file is lost
     stops: bool = False  # whether the training ends there, instead of going on without the file
-    lost: tuple[tuple[str, int], ...] = ()  # lines lost, by cause: baseline, polygon, text, reach
+    lost: tuple[tuple[str, int], ...] = ()  # lines lost, by cause: baseline, polygon, text, shape, reach
     repeated: int = 0  # lines of which another with the same id is read in their place
     glued: int = 0  # lines whose text is put together from words, without blanks, and from their glyphs once more
 
@@ -62,7 +64,12 @@ NOT_XML = Reading(None, "it is not well-formed XML")
 """What every release makes of a file that is no XML: it is left out with a warning."""
 
 
-def by_release(root: etree._Element, page: Page | None = None, image_there: bool = True) -> dict[str, Reading]:
+def by_release(
+    root: etree._Element,
+    page: Page | None = None,
+    image_there: bool = True,
+    uncut: Mapping[str, Collection[int]] | None = None,
+) -> dict[str, Reading]:
     """What each supported release makes of a file.
 
     Args:
@@ -70,25 +77,39 @@ def by_release(root: etree._Element, page: Page | None = None, image_there: bool
         page: the file as we read it, if it could be read: where nothing in it is odd, which costs little to see, it
             says already how many lines there are.
         image_there: whether the image is where the file says, seen from the file's own folder.
+        uncut: by release, the numbers of those of our lines that it cannot cut out of the image; None: it can all.
     """
+    uncut = uncut or {}
     if page is not None and image_there and is_usual(root, page):
-        readings = {release: _texts_only(page, release) for release in RELEASES}
+        readings = {release: _usual(page, release, uncut.get(release, ())) for release in RELEASES}
         if bad := refused("".join([line.text for line in page.lines])):
             readings["4.3"] = _refusing(bad)
         return readings
-    return {release: _reading(root, release, image_there) for release in RELEASES}
+    elements = list(root.iter("{*}TextLine")) if page is not None and any(uncut.values()) else []
+    found = {}
+    for release in RELEASES:
+        of_us = (
+            len(elements) == len(page.lines) if page is not None else False
+        )  # else it has lines where we do not look
+        shapeless = {elements[number] for number in uncut.get(release, ())} if of_us else set()
+        found[release] = _reading(root, release, image_there, shapeless)
+    return found
 
 
-def _texts_only(page: Page, release: str) -> Reading:
-    lost = sum([vanishes(line.text, release) for line in page.lines])
-    return Reading(len(page.lines) - lost, lost=(("text", lost),) if lost else ())
+def _usual(page: Page, release: str, uncut: Collection[int]) -> Reading:
+    texts = sum([vanishes(line.text, release) for line in page.lines])
+    shapes = sum([not vanishes(page.lines[number].text, release) for number in uncut])
+    lost = {"text": texts, "shape": shapes}
+    return Reading(
+        len(page.lines) - texts - shapes, lost=tuple((cause, count) for cause, count in lost.items() if count)
+    )
 
 
 def _refusing(character: str) -> Reading:
     return Reading(None, f"it cannot bring U+{ord(character):04X} into display order", stops=True)
 
 
-def _reading(root: etree._Element, release: str, image_there: bool) -> Reading:
+def _reading(root: etree._Element, release: str, image_there: bool, shapeless: set[etree._Element]) -> Reading:
     tag = str(root.tag)
     if not tag.endswith(("alto", "PcGts")):
         return Reading(None, "it is neither PAGE nor ALTO")
@@ -100,13 +121,15 @@ def _reading(root: etree._Element, release: str, image_there: bool) -> Reading:
         return _refusing(bad)
     reach = sum(1 for _ in root.iter("{*}TextLine")) - len(lines)
     if release == "4.3":
-        return _counted(lines, release)
+        return _counted(lines, release, shapeless)
     last = {line.id: line for line in lines}
     repeated = len(lines) - len(last)
-    return _counted([last[line.id] for line in lines], release, reach, repeated)
+    return _counted([last[line.id] for line in lines], release, shapeless, reach, repeated)
 
 
-def _counted(lines: list[SeenLine], release: str, reach: int = 0, repeated: int = 0) -> Reading:
+def _counted(
+    lines: list[SeenLine], release: str, shapeless: set[etree._Element], reach: int = 0, repeated: int = 0
+) -> Reading:
     lost: Counter[str] = Counter()
     glued = 0
     for line in lines:
@@ -116,6 +139,8 @@ def _counted(lines: list[SeenLine], release: str, reach: int = 0, repeated: int 
             lost["polygon"] += 1
         elif vanishes(line.text, release):
             lost["text"] += 1
+        elif line.element in shapeless:
+            lost["shape"] += 1
         else:
             glued += line.glued
     kept = len(lines) - sum(lost.values())
