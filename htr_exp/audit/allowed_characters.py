@@ -17,6 +17,7 @@ from typing import Any
 import regex
 
 from htr_exp.core.errors import ConfigError
+from htr_exp.core.text_file import read_text
 
 SUPPORT = "\N{DOTTED CIRCLE}"
 """What tables write a combining character on, to make it visible."""
@@ -130,7 +131,7 @@ def read_table(file: Path) -> CharacterTable:
     """
     headline = f"dataset.characters={file}:"
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_text(file)
     except FileNotFoundError:
         raise ConfigError(f"dataset.characters={file}: there is no such file") from None
     except OSError as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
+import posixpath
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from htr_exp.core.errors import DatasetError
+from htr_exp.core.text_file import read_text
 
 SIDE_WORDS = {"train": "train", "validation": "validation", "val": "validation", "dev": "validation", "test": "test"}
 """What a table may call a side."""
@@ -20,6 +24,8 @@ class NamedPage(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def xml(self) -> Path: ...
     @property
     def image(self) -> Path: ...
 
@@ -34,9 +40,10 @@ class Metadata:
 
 
 class Names:
-    """The names by which pages can be called: path below the dataset folder, file name, either without `.xml`, image name.
+    """The names by which pages can be called: path below the dataset folder, file name, either without `.xml`, image name,
+    and the whole path of either file.
 
-    Names that differ by their Unicode form alone are the same.
+    Names that differ by their Unicode form alone are the same, and so are `./1r.xml`, `odo/../1r.xml` and `1r.xml`.
     """
 
     def __init__(self, pages: Sequence[NamedPage]) -> None:
@@ -44,7 +51,8 @@ class Names:
         self._known: dict[str, set[str]] = {}
         for page in pages:
             path = PurePosixPath(page.name)
-            for alias in (page.name, path.name, str(path.with_suffix("")), path.stem, page.image.name):
+            whole = [os.path.abspath(file) for file in (page.xml, page.image)]
+            for alias in (page.name, path.name, str(path.with_suffix("")), path.stem, page.image.name, *whole):
                 self._known.setdefault(unicodedata.normalize("NFC", alias), set()).add(page.name)
 
     def meant(self, typed: str) -> str:
@@ -53,22 +61,29 @@ class Names:
         Raises:
             DatasetError: it means none, or several.
         """
-        matches = {typed} if typed in self._whole else self._known.get(unicodedata.normalize("NFC", typed), set())
+        matches = {typed} if typed in self._whole else self._found(typed)
         if not matches:
             raise DatasetError("there is no such page with text")
         if len(matches) > 1:
             raise DatasetError(f"it may be any of {', '.join(sorted(matches))}")
         return next(iter(matches))
 
+    def _found(self, typed: str) -> set[str]:
+        composed = unicodedata.normalize("NFC", typed)
+        for name in (composed, posixpath.normpath(composed), posixpath.normpath(composed.replace("\\", "/"))):
+            if name in self._known:
+                return self._known[name]
+        return set()
+
 
 def read_list(path: Path) -> list[str]:
-    """The names in a list file: one a line, CRLF and BOM allowed, blank lines left out.
+    """The names in a list file: one a line, in any encoding of `read_text`, blank lines left out.
 
     Raises:
         DatasetError: the file cannot be read.
     """
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [line.strip() for line in read_text(path).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: the list of pages cannot be read: {error}") from None
 
@@ -141,12 +156,11 @@ def read_rows(
         DatasetError: it cannot be read, or lacks a column.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
-            columns = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        text = read_text(path)
+        first = text[: text.find("\n") + 1] or text
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+        columns = [name.strip() for name in next(reader, [])]
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DatasetError(f"{named}: the table of pages cannot be read: {said}") from None

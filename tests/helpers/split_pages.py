@@ -29,6 +29,7 @@ def leaf(name: str, lines: int = 10, *, image: str | None = None, shows: str | N
         shows or f"bytes of {name}",
         f"digest of {name}",
         [0] * lines,
+        Path("/data") / name,
     )
 
 

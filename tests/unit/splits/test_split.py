@@ -202,8 +202,14 @@ def test_everything_wrong_with_given_lists_is_said_at_once() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"1r.xml\n\xc5\xbf 3.xml\n", b"\xef\xbb\xbf1r.xml\r\n\r\n  \xc5\xbf 3.xml \r\n", b"1r.xml\n\xc5\xbf 3.xml"],
-    ids=["plain", "BOM, CRLF and blanks", "no last line end"],
+    [
+        b"1r.xml\n\xc5\xbf 3.xml\n",
+        b"\xef\xbb\xbf1r.xml\r\n\r\n  \xc5\xbf 3.xml \r\n",
+        b"1r.xml\n\xc5\xbf 3.xml",
+        "1r.xml\r\nſ 3.xml".encode("utf-16"),
+        "1r.xml\nſ 3.xml".encode("utf-16-be"),
+    ],
+    ids=["plain", "BOM, CRLF and blanks", "no last line end", "UTF-16", "UTF-16 without BOM"],
 )
 def test_a_list_is_one_name_a_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(content)
@@ -213,7 +219,7 @@ def test_a_list_is_one_name_a_line(content: bytes, tmp_path: Path) -> None:
 def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"list\.txt: the list of pages cannot be read"):
         read_list(tmp_path / "list.txt")
-    (tmp_path / "list.txt").write_bytes("ſ".encode("utf-16"))
+    (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")  # half of a letter in UTF-16
     with pytest.raises(DatasetError, match=r"list\.txt: the list of pages cannot be read"):
         read_list(tmp_path / "list.txt")
 

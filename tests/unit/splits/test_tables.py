@@ -11,7 +11,7 @@ import pytest
 from helpers.sentences import sentences
 from helpers.split_pages import leaf
 from htr_exp.core.errors import DatasetError
-from htr_exp.splits.tables import read_metadata
+from htr_exp.splits.tables import Names, read_metadata
 
 BOOK = [leaf("odo/1r.xml"), leaf("odo/1v.xml"), leaf("urso/2r.xml"), leaf("urso/ſ 3.xml")]
 ROWS = [("page", "hand", "document"), ("odo/1r.xml", "A", "Odo, 1"), ("1v", "B", "Odo, 1"), ("2r.jpg", "", "Urso"), ("ſ 3", "A", " Urso ")]  # fmt: skip
@@ -65,3 +65,34 @@ def test_a_table_without_page_names_is_told_which_columns_it_has(tmp_path: Path)
     with pytest.raises(DatasetError, match=r"it has no column page; its columns are folio, hand$"):
         read_metadata(tmp_path / "pages.csv", page_column="page", pages=BOOK)
     assert read_metadata(tmp_path / "pages.csv", page_column="folio", pages=BOOK).columns == ("hand",)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-be", "utf-16-le", "utf-8-sig"])
+def test_a_table_may_be_in_the_encoding_of_a_spreadsheet(encoding: str, tmp_path: Path) -> None:
+    page = leaf("é.xml")
+    (tmp_path / "pages.csv").write_bytes("page;hand\r\né;Zoë\r\n".encode(encoding))
+    assert read_metadata(tmp_path / "pages.csv", page_column="page", pages=[page]).rows == {page.name: {"hand": "Zoë"}}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "./odo/1r.xml",
+        "odo//1r.xml",
+        "odo\\1r.xml",
+        "./1r.xml",
+        ".\\odo\\1r",
+        "odo/x/../1r.xml",
+        "/data/odo/1r.xml",
+        "/data/./odo/1r.xml",
+        "/data/1r.jpg",
+    ],
+)
+def test_a_page_may_be_named_by_any_path_that_leads_to_it(typed: str) -> None:
+    assert Names(BOOK).meant(typed) == "odo/1r.xml"
+
+
+@pytest.mark.parametrize("typed", ["/elsewhere/odo/1r.xml", "../odo/1r.xml", "urso/1r.xml"])
+def test_a_path_that_leads_elsewhere_names_no_page(typed: str) -> None:
+    with pytest.raises(DatasetError, match="there is no such page"):
+        Names(BOOK).meant(typed)
