@@ -11,7 +11,7 @@ from htr_exp.core.text import counted
 from htr_exp.groundtruth.file_tree import Tree, shown
 from htr_exp.groundtruth.model import GroundTruthPage
 
-DatasetNote = tuple[str, str, str]  # code, file, message
+DatasetNote = tuple[str, str, str, tuple[str, ...]]  # code, file, message, all files that it is about
 
 
 def equal_images(pages: Sequence[GroundTruthPage]) -> Iterator[DatasetNote]:
@@ -21,7 +21,7 @@ def equal_images(pages: Sequence[GroundTruthPage]) -> Iterator[DatasetNote]:
         other = first.setdefault(page.image_digest, page)
         if other is not page:
             message = f"its image is the same as that of {shown(other.name)}: a split must keep both on one side"
-            yield "image_twice", page.name, message
+            yield "image_twice", page.name, message, ()
 
 
 def mixed_forms(forms: Sequence[tuple[str, dict[str, list[str]]]]) -> Iterator[DatasetNote]:
@@ -36,9 +36,9 @@ def mixed_forms(forms: Sequence[tuple[str, dict[str, list[str]]]]) -> Iterator[D
     if not all(lines.values()):
         return
     (usual, _), (other, _) = lines.most_common()
-    page = next(name for name, found in forms if other in found)
+    pages = tuple(name for name, found in forms if other in found)
     said = f"{counted(lines[usual], 'line')} with accented letters {'is' if lines[usual] == 1 else 'are'} in {usual}, {lines[other]} in {other}"
-    yield "text_forms_mixed", page, f"{said}: a letter that is written in both is two characters to kraken"
+    yield "text_forms_mixed", pages[0], f"{said}: a letter that is written in both is two characters to kraken", pages
 
 
 _UNUSUAL = {
@@ -64,5 +64,5 @@ def unusual_names(tree: Tree, names: Iterable[str]) -> Iterator[DatasetNote]:
                 found.setdefault(kind, []).append(name or part)
     if found:
         said = ", ".join(f"{len(names)} with {kind}" for kind, names in found.items())
-        first = next(iter(found.values()))[0]
-        yield "file_name_unusual", first, f"names of files or folders: {said} (first: {shown(first)})"
+        named = tuple(dict.fromkeys(name for names in found.values() for name in names))
+        yield "file_name_unusual", named[0], f"names of files or folders: {said} (first: {shown(named[0])})", named

@@ -143,9 +143,17 @@ class _Examination:
         self._claims: dict[Path, tuple[Source, str]] = {}
         self._forms: list[tuple[str, dict[str, list[str]]]] = []
 
-    def add(self, code: str, file: str, message: str, line: str | None = None, lines: tuple[str, ...] = ()) -> None:
+    def add(
+        self,
+        code: str,
+        file: str,
+        message: str,
+        line: str | None = None,
+        lines: tuple[str, ...] = (),
+        files: tuple[str, ...] = (),
+    ) -> None:
         """Add a problem; how grave it is stands in `CODES`."""
-        self.problems.append((self._place, Problem(code, CODES[code].severity, file, line, message, lines)))
+        self.problems.append((self._place, Problem(code, CODES[code].severity, file, line, message, lines, files)))
 
     def source(
         self, folder: Path, prefix: str, visited: set[tuple[int, int]], only: Collection[str] | None
@@ -280,11 +288,12 @@ class _Examination:
             self._left_over(source, exclude)
             self._nothing(source, pattern, names)
             images = [name for name in source.tree.images() if source.tree.path(name) in self._claims]
-            for code, name, message in dataset_checks.unusual_names(source.tree, names + images):
-                self.add(code, source.label(name), message)
+            for code, name, message, files in dataset_checks.unusual_names(source.tree, names + images):
+                self.add(code, source.label(name), message, files=tuple(map(source.label, files)))
         self._place += 1
-        for code, name, message in (*dataset_checks.equal_images(self.pages), *dataset_checks.mixed_forms(self._forms)):
-            self.add(code, name, message)
+        noted = *dataset_checks.equal_images(self.pages), *dataset_checks.mixed_forms(self._forms)
+        for code, name, message, files in noted:
+            self.add(code, name, message, files=files)
 
     def _left_over(self, source: Source, exclude: Sequence[str]) -> None:
         """Warn of images that no page names."""

@@ -102,6 +102,7 @@ class Problem:
     line: str | None
     message: str
     lines: tuple[str, ...] = ()  # ids, where it is about several lines of one file
+    files: tuple[str, ...] = ()  # where it is about several files; `file` is the first
 
     @property
     def count(self) -> int:
@@ -117,6 +118,7 @@ class Problem:
             "line": self.line,
             "message": self.message,
             "lines": list(self.lines),
+            "files": list(self.files),
         }
 
 

@@ -46,7 +46,7 @@ class KindFound:
     @cached_property
     def files(self) -> int:
         """Number of files that it occurs in."""
-        return len({problem.file for problem in self.problems})
+        return len({file for problem in self.problems for file in (problem.files or (problem.file,))})
 
     @cached_property
     def lines(self) -> int:

@@ -281,6 +281,7 @@ def test_texts_in_two_normal_forms_are_told_once_with_counts(folder: Path) -> No
     (problem,) = examine_folders([folder]).problems
     assert problem.code == "text_forms_mixed"
     assert "2 lines with accented letters are in NFC, 1 in NFD" in problem.message
+    assert problem.files == ("1.xml",)
 
 
 def test_a_combining_mark_that_has_no_composed_letter_is_in_both_forms(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from helpers.page_files import BOX, alto_line, alto_xml, codes, page_line, page_xml, put, write_image
+from htr_exp.cli.check.result import kinds
 from htr_exp.core import file_cache
 from htr_exp.core.task import SEGMENTATION, TASKS, Task
 from htr_exp.groundtruth import page_scan, scan
@@ -195,6 +196,13 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
     dataset = examine_folders([folder])
     assert summary(dataset.problems) == {"file_name_unusual": 1}
     assert dataset.pages[0].name == f"{name}.xml"
+
+
+def test_a_kind_about_many_files_counts_them_all(tmp_path: Path) -> None:
+    for number in range(12):
+        add_page(tmp_path / "gt", f"fol {number}", number)
+    (kind,) = kinds(examine_folders([tmp_path / "gt"]).problems)
+    assert (kind.code, kind.extent) == ("file_name_unusual", "24 files")
 
 
 @pytest.mark.parametrize(("written", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
