@@ -21,7 +21,7 @@ core
 config groundtruth demo
 kraken slurm scoring
 audit runs
-splits tracking
+splits tracking report
 pipeline
 cli
 __main__
@@ -38,7 +38,8 @@ ONE_PLACE = {
     "lxml": {"groundtruth"},
     "submitit": {"slurm.sbatch"},
     "rich": {"core.console", "runs", "pipeline.progress", "cli"},
-    "jinja2": {"cli.check.html"},
+    "jinja2": {"cli.check.html", "report.page"},
+    "fontTools": {"report.font"},
     "junitparser": {"cli.check.junit"},
     "rapidfuzz": {"scoring", "splits.near_duplicates"},
     "regex": {"scoring", "audit.allowed_characters"},

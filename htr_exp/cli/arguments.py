@@ -55,6 +55,7 @@ VERBS: dict[str, Verb] = {
     "logs": Verb("logs", "runs", "show what a run said: logs RUN [-f]"),
     "cancel": Verb("cancel", "runs", "end runs: cancel RUN... or a sweep", works=True),
     "compare": Verb("compare", "runs", "put runs side by side: compare [RUN or SWEEP ...]"),
+    "show": Verb("show", "runs", "show the report of a run in the browser: show RUN"),
     "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing", works=True),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine"),
     "options": Verb("options", "options", "list every choice of every group"),
@@ -173,6 +174,8 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "--csv", action="store_true", help="print a table for spreadsheets, with every setting that differs"
         )
+    if verb == "show":
+        parser.add_argument("--no-open", action="store_true", help="print where it is, open no browser")
     if verb == "logs":
         parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until the run has ended")
         parser.add_argument("--lines", type=int, default=50, metavar="N", help="how many of the last lines (50)")

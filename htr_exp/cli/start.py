@@ -359,7 +359,9 @@ def _show_end(
                 compare_table.show_result(out, row)
     else:
         compare_table.show_result(out, rows[0])
-    out.print(f"`{own_command('ui')}` shows it in MLflow; `{own_command('compare')}` lists all runs")
+    out.print(
+        f"`{own_command('show')}` opens the report, `{own_command('ui')}` shows it in MLflow, `{own_command('compare')}` lists all runs"
+    )
 
 
 def _brief(row: Mapping[str, object]) -> dict[str, object]:

@@ -202,6 +202,15 @@ SEGMENTATION = Task(
     learns_layout=True,
 )
 
+END_TO_END = {
+    "ground_truth_lines": "in the lines of the ground truth",
+    "found_lines": "in the lines that were found",
+}
+"""The records of `end_to_end` in results.json -> what they are, for people."""
+
+END_TO_END_COLUMNS = (Column("CER", "page_cer"), Column("WER", "page_wer"), Column("bag-of-words WER", "bag_wer"))
+"""Their figures, which are error rates of whole pages."""
+
 TASKS: dict[str, Task] = {task.name: task for task in (RECOGNITION, SEGMENTATION)}
 """Name -> task."""
 

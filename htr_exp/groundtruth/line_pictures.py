@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class Picture:
     said: str = ""  # why there is no picture
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """An image that cannot be shown, with the reason."""
 
 
@@ -68,9 +68,10 @@ def cut(wanted: Iterable[Excerpt], dataset: Dataset, located: Located) -> dict[E
         lines = identified(page.lines) if page is not None else ()
         try:
             if path is None:
-                raise _Unreadable("its image is not there")
-            image = _decoded(path, reduced=all(one.line is None for one in ones))
-        except _Unreadable as error:
+                raise Unreadable("its image is not there")
+            whole = all(one.line is None for one in ones)
+            image = decoded(path, size=(lambda *_: PAGE_SIZE) if whole else None)
+        except Unreadable as error:
             for one in ones:
                 line = _line(lines, one)
                 found[one] = Picture(None, text=line.text if line else None, said=str(error))
@@ -93,20 +94,43 @@ def _page(label: str, images: dict[str, Path], located: Located, choices: Choice
 
 
 @dataclass(frozen=True)
-class _Decoded:
+class Decoded:
+    """An image, or a smaller version of it."""
+
     image: Image.Image
     scale: float  # of its pixels to those that points are in
 
+    @property
+    def width(self) -> float:
+        """In the pixels of points, as `height`."""
+        return self.image.width / self.scale
 
-def _decoded(path: Path, *, reduced: bool) -> _Decoded:
-    """An image's pixels as kraken 7 sees them: turned as EXIF says, in RGB.
+    @property
+    def height(self) -> float:
+        return self.image.height / self.scale
+
+    def part(self, box: tuple[float, float, float, float], size: tuple[int, int]) -> Image.Image:
+        """A part of the image.
+
+        Args:
+            box: left, top, right and bottom within the image, in the pixels of points.
+            size: of the picture, pixels.
+        """
+        left, top, right, bottom = (side * self.scale for side in box)
+        inside = (max(left, 0), max(top, 0), min(right, self.image.width), min(bottom, self.image.height))
+        return self.image.resize(size, Image.Resampling.BILINEAR, box=inside, reducing_gap=2.0)
+
+
+def decoded(path: Path, *, size: Callable[[int, int], tuple[int, int]] | None = None, upright: bool = True) -> Decoded:
+    """An image's pixels in RGB.
 
     Args:
         path: of the image.
-        reduced: whether a smaller version will do, which is quicker.
+        size: from width and height, at which size it will do: a smaller version is quicker. None: as it is.
+        upright: turn it as EXIF says, as kraken 7 does.
 
     Raises:
-        _Unreadable: it cannot be shown.
+        Unreadable: it cannot be shown.
     """
     try:
         with (
@@ -114,16 +138,16 @@ def _decoded(path: Path, *, reduced: bool) -> _Decoded:
             opened_image(file, most_pixels=MOST_PIXELS) as image,
         ):
             width = image.width
-            if reduced:
-                image.draft("RGB", PAGE_SIZE)
+            if size is not None:
+                image.draft("RGB", size(image.width, image.height))
             scale = image.width / width
-            return _Decoded(ImageOps.exif_transpose(image).convert("RGB"), scale)
+            return Decoded((ImageOps.exif_transpose(image) if upright else image).convert("RGB"), scale)
     except TooManyPixels as error:
         what = f"{shown(path.name)} has {error.pixels // 1_000_000} million pixels: too many to show"
-        raise _Unreadable(what) from None
+        raise Unreadable(what) from None
     except Exception as error:  # noqa: BLE001 - a broken image raises whatever the decoder of its format does
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise _Unreadable(f"{shown(path.name)} cannot be opened: {reason}") from None
+        raise Unreadable(f"{shown(path.name)} cannot be opened: {reason}") from None
 
 
 def _line(lines: Sequence[Line], one: Excerpt) -> Line | None:
@@ -131,11 +155,10 @@ def _line(lines: Sequence[Line], one: Excerpt) -> Line | None:
     return (named[-1] if one.again else named[0]) if named else None
 
 
-def _picture(decoded: _Decoded, lines: Sequence[Line], one: Excerpt) -> Picture:
-    image, scale = decoded.image, decoded.scale
-    width, height = round(image.width / scale), round(image.height / scale)  # in the pixels of the points
+def _picture(image: Decoded, lines: Sequence[Line], one: Excerpt) -> Picture:
+    width, height = round(image.width), round(image.height)
     if one.line is None:
-        return _drawn(decoded, (0, 0, width, height), PAGE_SIZE, 1.0, lines, None, whole=True)
+        return _drawn(image, (0, 0, width, height), PAGE_SIZE, 1.0, lines, None, whole=True)
     line = _line(lines, one)
     if line is None:
         return Picture(None, said="the line was not found again")
@@ -147,11 +170,11 @@ def _picture(decoded: _Decoded, lines: Sequence[Line], one: Excerpt) -> Picture:
     right, bottom = min(max(xs) + _MARGIN, width + _MARGIN), min(max(ys) + _MARGIN, height + _MARGIN)
     if right - left < 2 or bottom - top < 2:
         return Picture(None, text=line.text, said=f"it lies far outside the image, at {min(xs)},{min(ys)}")
-    return _drawn(decoded, (left, top, right, bottom), LINE_SIZE, _LARGEST, [line], line.text, whole=False)
+    return _drawn(image, (left, top, right, bottom), LINE_SIZE, _LARGEST, [line], line.text, whole=False)
 
 
 def _drawn(
-    decoded: _Decoded,
+    seen: Decoded,
     box: tuple[int, int, int, int],
     largest: tuple[int, int],
     enlarged: float,
@@ -164,14 +187,10 @@ def _drawn(
     factor = min(largest[0] / (right - left), largest[1] / (bottom - top), enlarged)
     size = max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor))
     canvas = Image.new("RGB", size, _GREY)
-    scale = decoded.scale
-    width, height = decoded.image.width / scale, decoded.image.height / scale
-    part = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    part = max(left, 0), max(top, 0), min(right, seen.width), min(bottom, seen.height)
     if part[2] > part[0] and part[3] > part[1]:
         room = max(1, round((part[2] - part[0]) * factor)), max(1, round((part[3] - part[1]) * factor))
-        source = (part[0] * scale, part[1] * scale, part[2] * scale, part[3] * scale)
-        seen = decoded.image.resize(room, Image.Resampling.BILINEAR, box=source, reducing_gap=2.0)
-        canvas.paste(seen, (round((part[0] - left) * factor), round((part[1] - top) * factor)))
+        canvas.paste(seen.part(part, room), (round((part[0] - left) * factor), round((part[1] - top) * factor)))
     draw = ImageDraw.Draw(canvas, "RGBA")
 
     def placed(points: Points) -> list[tuple[float, float]]:

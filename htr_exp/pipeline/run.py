@@ -15,6 +15,7 @@ from htr_exp.core import machine
 from htr_exp.core.errors import HtrExpError, KilledError, TrainingError, plainly
 from htr_exp.core.files import append_jsonl, full, utc_now
 from htr_exp.core.lock import STALE_S, LockLost
+from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.secrets import hidden
 from htr_exp.core.signals import Interrupted, Stop, asked_within
@@ -26,6 +27,9 @@ from htr_exp.pipeline.recognition import Recognition
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.segmentation import Segmentation
 from htr_exp.pipeline.stages import Observer, Stages
+from htr_exp.report.contents import wanted_pictures
+from htr_exp.report.page import write_report
+from htr_exp.report.pictures import PageFiles, keep_pictures
 from htr_exp.runs import provenance
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.run_place import RunGoneError
@@ -120,8 +124,7 @@ class _Job:
                 self._stage("convert", task.convert)
             self._stage("predict", task.predict)
             self._stage("score", lambda: task.score(outcome))
-            run.confirm()
-            run.seal_results()
+            self._report()
         except (Interrupted, KeyboardInterrupt):
             return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
         except LockLost:
@@ -147,6 +150,38 @@ class _Job:
             )
         training.clear(run, keep=False)
         return self._ended(RunState.DONE, None)
+
+    def _report(self) -> None:
+        """Seal what the run made, and write the page that shows it: it is done whatever becomes of this page, and ends here.
+
+        Nobody stops it here any more: the scores are there, and a start that only makes the page would make them again.
+        """
+        run = self._run
+        self._enter("report")
+        upright = self._inputs.kraken.release != "4.3"
+        self._attempt(
+            "the pictures of the report",
+            lambda: keep_pictures(run, wanted_pictures(run), self._files_of, upright=upright),
+        )
+        run.confirm()
+        run.seal_results()
+        self._attempt("the report", lambda: write_report(run))
+
+    def _files_of(self, name: str) -> PageFiles:
+        place = self._inputs.places["pages"][name]
+        return PageFiles(Path(place["staged"]), Path(place["image"]))
+
+    def _attempt(self, what: str, work: Callable[[], object]) -> None:
+        """Do what the result does not need; say what goes wrong."""
+        try:
+            work()
+        except LockLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost what was trained for days
+            said = error.headline if isinstance(error, HtrExpError) else f"{type(error).__name__}: {error}"
+            text = f"{what} could not be made ({said}); the scores are as they should be, `{own_command(f'show {self._run.name}')}` tries again"
+            self._run.note(text)
+            self._observer.note(text)
 
     def _stop(self) -> str | None:
         """What signals, or `cancel` from another process, ask; `LockLost` where another has taken the run over."""
@@ -204,10 +239,7 @@ class _Job:
         # Ctrl-C before there is a model ends the job; afterwards it means: score what there is
         self._goes_on_after = () if name in ("verify", "compile") else ("user",)
         self._stop_here()
-        self._run.confirm()
-        self._run.write_state(RunState.RUNNING, stage=name)
-        self._run.note(name)
-        self._observer.stage(name)
+        self._enter(name)
         killed_after: int | None = None
         while True:
             try:
@@ -222,6 +254,12 @@ class _Job:
                 killed_after = done
                 self._run.note(f"{error.headline}: starts it again")
                 self._observer.note(f"{error.headline}: starts it again")
+
+    def _enter(self, name: str) -> None:
+        self._run.confirm()
+        self._run.write_state(RunState.RUNNING, stage=name)
+        self._run.note(name)
+        self._observer.stage(name)
 
     def _stop_here(self) -> None:
         if self._is_to_end():

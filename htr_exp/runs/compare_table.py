@@ -10,10 +10,11 @@ from rich.table import Table
 from htr_exp.core.console import Text
 from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
-from htr_exp.core.task import Task, task_of
+from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, Task, task_of
 from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs import resumptions, test_sets
 from htr_exp.runs.records import Figures
+from htr_exp.runs.remarks import UNKNOWN_DATA, remarks
 from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
 
 
@@ -48,20 +49,8 @@ def show_result(out: Console, row: RunRow) -> None:
         _show_lines(out, row, models)
     if row["end_to_end"]:
         _show_end_to_end(out, row["end_to_end"])
-    for said in filter(None, (worse(row), changed(row))):
-        out.print(Text(said, style="red"))
-    if said := test_sets.scored(row):
-        out.print(Text(f"test pages: {said}"))
-    if said := test_sets.left_out_in_words(row):
-        out.print(Text(said, style="yellow"))
-    if row["leakage"]:
-        out.print(Text(LEAKY.format(kinds=", ".join(row["leakage"])), style="yellow"))
-    if row["unknown_data"]:
-        out.print(Text(UNKNOWN_DATA.format(which="; ".join(row["unknown_data"])), style="yellow"))
-    if row["convention_mismatch"]:
-        out.print(Text(MISMATCHED.format(conventions=row["conventions"]), style="yellow"))
-    if row["resumed_exactly"] is False:
-        out.print(Text(resumptions.INEXACT, style="yellow"))
+    for remark in remarks(row):
+        out.print(Text(remark.text, style=STYLES[remark.weight]))
     if row["reason"]:
         out.print(Text(row["reason"], style="yellow"))
     out.print(Text(f"run: {row['folder']}"))
@@ -82,30 +71,15 @@ def _show_lines(out: Console, row: RunRow, models: Sequence[tuple[str, str]]) ->
 def _show_end_to_end(out: Console, scores: Mapping[str, Figures]) -> None:
     """Print how much of the error comes from the segmentation, how much from reading."""
     table = Table(box=None, pad_edge=False)
-    for name in ("whole pages", "CER", "WER", "bag-of-words WER"):
+    for name in ("whole pages", *(column.heading for column in END_TO_END_COLUMNS)):
         table.add_column(name, justify="right" if name != "whole pages" else "left")
-    for name, label in (
-        ("ground_truth_lines", "in the lines of the ground truth"),
-        ("found_lines", "in the lines that were found"),
-    ):
-        one = scores[name]
-        table.add_row(label, *(percent(one[key]) for key in ("page_cer", "page_wer", "bag_wer")))
+    for name, label in END_TO_END.items():
+        table.add_row(label, *(percent(scores[name][column.key]) for column in END_TO_END_COLUMNS))
     out.print(table)
 
 
-MISMATCHED = (
-    "convention {conventions}: base model and data are transcribed by different conventions, so that scores before "
-    "training, and gains, measure the convention, too"
-)
-"""What stands below every score of a base model that transcribes otherwise than its data (model -> data)."""
-
-
-LEAKY = "leakage accepted: {kinds}: these scores are better than they would be on pages never seen"
-"""What stands below every score that rests on an accepted leak."""
-
-
-UNKNOWN_DATA = "{which}: nobody can say whether these pages were among it"
-"""What stands below every score of a model of which it is not known what it was trained on."""
+STYLES = {"bad": "red", "doubt": "yellow", "fact": ""}
+"""The weight of a remark -> its style."""
 
 
 Cell = Callable[[ComparedRow], str]

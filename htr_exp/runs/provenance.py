@@ -38,8 +38,13 @@ SIGNATURE = "signature"
 
 @functools.cache
 def code_digest() -> str:
-    """The SHA-256 of the running package's source: its Python files, by name and content."""
-    return digest_json({path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in PACKAGE.rglob("*.py")})
+    """The SHA-256 of the running package's source, by name and content."""
+    return digest_json({path.relative_to(PACKAGE).as_posix(): sha256_file(path) for path in _source()})
+
+
+def _source() -> list[Path]:
+    """The files of the package that a job needs: its Python files, templates and fonts."""
+    return [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html"), *PACKAGE.glob("report/fonts/*")]
 
 
 def keep_code(cache: Path) -> Path:
@@ -61,7 +66,7 @@ def keep_code(cache: Path) -> Path:
         folder = folder.with_name(f"{folder.name}-{secrets.token_hex(4)}")
 
     def copy(aside: Path) -> None:
-        for path in PACKAGE.rglob("*.py"):
+        for path in _source():
             target = aside / PACKAGE.name / path.relative_to(PACKAGE)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)

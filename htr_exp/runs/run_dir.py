@@ -119,8 +119,9 @@ class RunDir(RunFiles):
         seals.write(self.results_manifest, (path for path in made if path.is_file()))
 
     def unseal_results(self) -> None:
-        """Remove the seals of what the run made, since it is made anew."""
-        self.results_manifest.unlink(missing_ok=True)
+        """Remove the seals of what the run made, since it is made anew, and the page that shows it."""
+        for path in (self.results_manifest, self.report, self.pictures):
+            path.unlink(missing_ok=True)
 
     @property
     def is_scored(self) -> bool:

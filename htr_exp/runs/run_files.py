@@ -68,7 +68,7 @@ class RunFiles:
     @property
     def made(self) -> tuple[Path, ...]:
         """The files that a run makes, beside those in `predictions`."""
-        return self.results, self.metrics, self.best
+        return self.results, self.metrics, self.best, self.pictures
 
     @property
     def manifest(self) -> Path:
@@ -100,6 +100,16 @@ class RunFiles:
     def overlays(self) -> Path:
         """Pictures of the worst pages of a segmentation."""
         return self.predictions / "overlays"
+
+    @property
+    def pictures(self) -> Path:
+        """Small pictures of the worst test lines and of pages, for the report: it needs no image then."""
+        return self.path / "pictures.jsonl"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows what the run gained; made of the sealed files at any time."""
+        return self.path / "report.html"
 
     @property
     def best(self) -> Path:

@@ -28,6 +28,7 @@ STAGES = {
     "convert": "keeps the best model",
     "predict": "predicts the held-out pages",
     "score": "scores",
+    "report": "makes the report",
 }
 
 

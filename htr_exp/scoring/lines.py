@@ -187,13 +187,12 @@ def normalise(displayed: str) -> str:
 
 def counts(expected: str, recognised: str, codes: Codes) -> tuple[int, int, int, int]:
     """Errors, characters, word errors and words of two normalised texts, the reference first."""
-    words = expected.split()
-    clusters = _clusters(expected, codes)
+    words, characters = expected.split(), clusters(expected)
     if expected == recognised:
-        return 0, len(clusters), 0, len(words)
-    errors = Levenshtein.distance(clusters, _clusters(recognised, codes))
-    word_errors = Levenshtein.distance(_numbers(words, codes), _numbers(recognised.split(), codes))
-    return errors, len(clusters), word_errors, len(words)
+        return 0, len(characters), 0, len(words)
+    errors = Levenshtein.distance(numbers(characters, codes), numbers(clusters(recognised), codes))
+    word_errors = Levenshtein.distance(numbers(words, codes), numbers(recognised.split(), codes))
+    return errors, len(characters), word_errors, len(words)
 
 
 def _page_score(tally: list[int]) -> Score:
@@ -210,13 +209,14 @@ def _line_counts(reference: str, hypothesis: str, codes: Codes) -> tuple[int, in
     return errors, characters, Levenshtein.distance(raw, read), len(raw), word_errors, words
 
 
-def _clusters(text: str, codes: Codes) -> str | list[int]:
-    """A normalised text as a sequence with one element a grapheme cluster; itself where each is a code point."""
+def clusters(text: str) -> str | list[str]:
+    """The grapheme clusters of a normalised text: the text itself where each is a code point."""
     if text.isascii() or JOINING.search(text) is None:
         return text
-    pattern = CLUSTER if BEYOND_MARKS.search(text) else MARKED_CLUSTER
-    return _numbers(pattern.findall(text), codes)
+    found: list[str] = (CLUSTER if BEYOND_MARKS.search(text) else MARKED_CLUSTER).findall(text)
+    return found
 
 
-def _numbers(texts: list[str], codes: Codes) -> list[int]:
-    return list(map(codes.__getitem__, texts))
+def numbers(texts: str | list[str], codes: Codes) -> str | list[int]:
+    """A number for each of several texts; what is one text already stays it."""
+    return texts if isinstance(texts, str) else list(map(codes.__getitem__, texts))

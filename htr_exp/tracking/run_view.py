@@ -15,10 +15,11 @@ from htr_exp.core import files
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS
 from htr_exp.runs import configuration, seals
+from htr_exp.runs.ownership import is_ours
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 9  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 10  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 
@@ -121,6 +122,8 @@ def fingerprint(folder: Path) -> str:
     parts.append(state)
     ended = state.is_ended
     for name, path in artifacts(folder).items():
+        if path.name == _NAMES.report.name:  # it is made of the other files, and a copied workspace has none of ours
+            continue
         # A log that still grows is shown as it is; its size is part of the record only once it stands still.
         if name not in GROWING or ended:
             with contextlib.suppress(OSError):
@@ -158,7 +161,8 @@ def artifacts(folder: Path) -> dict[str, Path]:
     """The files that a store shows, by the path they have there.
 
     Of what may lie in a run folder these are the files that are sealed, the log, and what the run makes while it works. What
-    somebody has put beside them, into `predictions/` for example, is no part of the run.
+    somebody has put beside them, into `predictions/` for example, is no part of the run. The report has no seal, and a browser
+    would do what it says: that of a folder that is not ours is left out.
     """
     run = RunDir(folder)
     sealed, made = seals.names(run.manifest), seals.names(run.results_manifest)
@@ -169,6 +173,8 @@ def artifacts(folder: Path) -> dict[str, Path]:
     predictions = [*sorted(run.predictions.glob("*.jsonl")), *sorted(run.overlays.glob("*.jpg"))]
     by_name = {path.relative_to(folder).as_posix(): path for path in predictions}
     found |= {name: path for name, path in by_name.items() if name in made}
+    if run.report.exists() and is_ours(run):
+        found[run.report.name] = run.report
     return {shown: path for shown, path in found.items() if path.is_file()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -17,6 +16,7 @@ from htr_exp.cli.check.junit import where
 from htr_exp.cli.check.result import SEVERITIES, Checked, KindFound
 from htr_exp.core.files import utc_now
 from htr_exp.core.text import counted
+from htr_exp.core.visible import Piece, pieces
 from htr_exp.groundtruth.line_pictures import Excerpt, Picture, cut
 from htr_exp.groundtruth.paths import Located
 
@@ -33,21 +33,13 @@ _NO_PICTURE = ("line_without_id", "line_without_type", "tag_unknown", "region_wi
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """A part of a transcription: plain, or marked because it cannot be seen or is not what it seems."""
-
-    text: str
-    mark: str = ""  # code points and names
-
-
-@dataclass(frozen=True)
 class _Figure:
     """A picture with what stands below it."""
 
     where: str
     picture: Picture
     uri: str
-    pieces: tuple[_Piece, ...]
+    pieces: tuple[Piece, ...]
 
 
 def render(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURES) -> str:
@@ -107,28 +99,4 @@ def _wanted(kind: KindFound, most: int) -> list[Excerpt]:
 def _figure(wanted: Excerpt, picture: Picture) -> _Figure:
     place = f"{wanted.file}:{wanted.line}" if wanted.line else wanted.file
     uri = f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}" if picture.jpeg else ""
-    return _Figure(place, picture, uri, tuple(_pieces(picture.text or "")))
-
-
-def _pieces(text: str) -> list[_Piece]:
-    """A transcription in parts, so that what is invisible or private in it can be seen."""
-    pieces: list[_Piece] = []
-    plain = ""
-    for place, sign in enumerate(text):
-        outer = sign == " " and (not text[:place].strip() or not text[place:].strip())
-        double = sign == " " and text[place - 1 : place] == " "
-        if unicodedata.category(sign) in ("Cf", "Cc", "Cn", "Co", "Cs", "Zl", "Zp") or sign == "\ufffd":
-            code, shown = f"U+{ord(sign):04X}", sign if unicodedata.category(sign) == "Co" else f"U+{ord(sign):04X}"
-            mark = (
-                f"{code} {unicodedata.name(sign, 'private use' if unicodedata.category(sign) == 'Co' else '')}".strip()
-            )
-        elif (sign.isspace() and sign != " ") or outer or double:
-            shown, mark = "\N{OPEN BOX}", f"U+{ord(sign):04X} {unicodedata.name(sign, 'white space')}"
-        else:
-            plain += sign
-            continue
-        if plain:
-            pieces.append(_Piece(plain))
-            plain = ""
-        pieces.append(_Piece(shown, mark))
-    return [*pieces, _Piece(plain)] if plain else pieces
+    return _Figure(place, picture, uri, tuple(pieces(picture.text or "")))

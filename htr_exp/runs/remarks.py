@@ -1,0 +1,53 @@
+"""What a reader must know of a run's scores: the sentences that stand below them, wherever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from htr_exp.runs import resumptions, test_sets
+from htr_exp.runs.rows import RunRow, changed, worse
+
+LEAKY = "leakage accepted: {kinds}: these scores are better than they would be on pages never seen"
+"""What stands below every score that rests on an accepted leak."""
+
+UNKNOWN_DATA = "{which}: nobody can say whether these pages were among it"
+"""What stands below every score of a model of which it is not known what it was trained on."""
+
+MISMATCHED = (
+    "convention {conventions}: base model and data are transcribed by different conventions, so that scores before "
+    "training, and gains, measure the convention, too"
+)
+"""What stands below every score of a base model that transcribes otherwise than its data (model -> data)."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A sentence about a run.
+
+    Attributes:
+        text: without a full stop.
+        weight: bad: the result is not what it should be; doubt: it may be another than it seems; fact: neither.
+    """
+
+    text: str
+    weight: Literal["bad", "doubt", "fact"]
+
+
+def remarks(row: RunRow) -> Iterator[Remark]:
+    """Yield what is to be said of a run with scores."""
+    for said in filter(None, (worse(row), changed(row))):
+        yield Remark(said, "bad")
+    if said := test_sets.scored(row):
+        yield Remark(f"test pages: {said}", "fact")
+    if said := test_sets.left_out_in_words(row):
+        yield Remark(said, "doubt")
+    if row["leakage"]:
+        yield Remark(LEAKY.format(kinds=", ".join(row["leakage"])), "doubt")
+    if row["unknown_data"]:
+        yield Remark(UNKNOWN_DATA.format(which="; ".join(row["unknown_data"])), "doubt")
+    if row["convention_mismatch"]:
+        yield Remark(MISMATCHED.format(conventions=row["conventions"]), "doubt")
+    if row["resumed_exactly"] is False:
+        yield Remark(resumptions.INEXACT, "doubt")
