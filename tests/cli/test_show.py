@@ -149,3 +149,10 @@ def test_no_image_and_no_cache_is_read_to_show_a_run(user: User) -> None:
     user.first.places.unlink()
     assert user.call("show", "--json").json["made"] is True
     assert user.first.report.read_bytes() == before
+
+
+def test_a_login_node_needs_nothing_heavy_to_show_a_run(user: User) -> None:
+    heavy = ("torch", "kraken", "coremltools", "mlflow", "lightning", "pyarrow", "hydra")
+    code = f"import sys\nfrom htr_exp.cli.main import main\nassert main(['show', '--json']) == 0\nsys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=user.workspace, capture_output=True, text=True)
+    assert said.stderr.strip() == ""
