@@ -21,7 +21,14 @@ def edit(path: Path) -> None:
 def test_what_a_run_made_is_sealed_at_its_end(planned: Callable[..., RunDir], scenario) -> None:
     run = planned()
     do(run)
-    made = ["results.json", "metrics.jsonl", "best.mlmodel", "predictions/test.jsonl", "predictions/validation.jsonl"]
+    made = [
+        "results.json",
+        "metrics.jsonl",
+        "best.mlmodel",
+        "pictures.jsonl",
+        "predictions/test.jsonl",
+        "predictions/validation.jsonl",
+    ]
     assert seals.names(run.results_manifest) == {"manifest.json", *made}
     assert run.broken_seals(every_digest=True) == []
     for name in made:
