@@ -173,7 +173,9 @@ def wanted_pictures(run: RunDir) -> list[Key]:
     results, facts, split = run.result() or Results(), run.facts(), _split(run)
     found: list[Key] = [(page["page"], None) for side in SIDES for page in split[side][:THUMBNAILS]]
     if task_of(facts["run"]["task"]).reads_text:
-        side, models = _side_shown({one: results.get(one) or {} for one in SCORED}, facts["model"])
+        side, models = _side_shown(
+            {"test": results.get("test") or {}, "validation": results.get("validation") or {}}, facts["model"]
+        )
         if models:
             name = models[-1].name
             found += [(one.page, one.line) for one in worst(scored_lines(run, side, [name]), name)]
