@@ -47,8 +47,9 @@ _CARRIED = {
     "OtherTag", "StructureTag", "LayoutTag", "TextBlock", "Illustration", "GraphicalElement", "ComposedBlock",
     "TopMargin", "LeftMargin", "RightMargin", "BottomMargin", "Shape", "Polygon", "String", "SP", "HYP",
 }  # fmt: skip
-_LEFT_OUT = ("not_well_formed", "not_ground_truth", "unit_not_pixel", "several_pages", "image_missing", "image_outside", "image_unreadable",
-             "page_without_text", "hidden_file", "image_without_xml")  # fmt: skip
+_LEFT_OUT = ("not_well_formed", "not_ground_truth", "unit_not_pixel", "several_pages", "image_missing", "image_outside",
+             "image_not_fetched", "image_unreadable",
+             "page_without_text", "hidden_file", "line_pairs", "image_without_xml")  # fmt: skip
 
 _MADE = {
     "text_not_first": "another transcription stands first",
@@ -140,9 +141,10 @@ def write_copy(folders: Sequence[Path], dataset: Dataset, out: Path) -> Fixed:
             [f"{CODES[code].title} ({number}): {CODES[code].remedy}" for code, number in reasons.items()],
         )
     changes += [
-        Change(problem.file, "", "file left out", CODES[problem.code].title, "")
+        Change(file, "", "file left out", CODES[problem.code].title, "")
         for problem in dataset.problems
         if problem.code in _LEFT_OUT
+        for file in problem.files or (problem.file,)
     ]
     try:
         return _write(sources, changes, dataset, out)

@@ -18,6 +18,7 @@ from htr_exp.groundtruth.file_tree import Tree, matches, shown
 from htr_exp.groundtruth.folders import Source, prefixes
 from htr_exp.groundtruth.image_header import ImageFacts
 from htr_exp.groundtruth.image_search import find_image
+from htr_exp.groundtruth.line_pairs import line_pairs
 from htr_exp.groundtruth.line_rules import outside
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
 from htr_exp.groundtruth.page_scan import PageFile
@@ -299,9 +300,17 @@ class _Examination:
         """Warn of images that no page names."""
         if source.only is not None or not any(first is source for first, _ in self._claims.values()):
             return
-        for name in source.tree.images():
-            if source.tree.path(name) not in self._claims and not matches(name, exclude):
-                self.add("image_without_xml", source.label(name), "no page of the dataset has this image")
+        left = [
+            name
+            for name in source.tree.images()
+            if source.tree.path(name) not in self._claims and not matches(name, exclude)
+        ]
+        pairs = line_pairs(source.tree, left)
+        if pairs:
+            labels = tuple(map(source.label, pairs))
+            self.add("line_pairs", labels[0], messages.pairs(len(pairs)), files=labels)
+        for name in sorted(set(left) - set(pairs)):
+            self.add("image_without_xml", source.label(name), "no page of the dataset has this image")
 
     def _nothing(self, source: Source, pattern: str, names: Sequence[str]) -> None:
         """Say why a folder gave no page, unless its errors say so already."""
@@ -310,9 +319,9 @@ class _Examination:
             return
         if any(problem.severity == "error" and problem.file in labels for _, problem in self.problems):
             return
-        pairs = sum(1 for name in source.tree.files if name.endswith(".gt.txt"))
-        if not names and pairs:
-            message = f"it holds {pairs} line pairs (image and .gt.txt): they are not supported yet, only PAGE and ALTO"
+        pairs = line_pairs(source.tree, source.tree.images()) if not names else []
+        if pairs:
+            message = messages.pairs(len(pairs))
         elif not names:
             message = f"no file matches dataset.pattern={pattern!r}"
         else:

@@ -122,7 +122,8 @@ def _other_ending(tree: Tree, folder: str, spellings: list[str], bare: list[str]
             stem = posixpath.splitext(path)[0] if path.lower().endswith(IMAGES) else path
             if not path.startswith("..") and (found := [*_with_stem(tree, stem), *_with_stem(tree, path)]):
                 return _only(found)
-    return None
+    stems = [posixpath.splitext(one)[0] if one.lower().endswith(IMAGES) else one for one in bare]
+    return next((other for stem in stems if (other := _only(tree.images_of_stem(stem)))), None)
 
 
 def _with_stem(tree: Tree, stem: str) -> list[str]:

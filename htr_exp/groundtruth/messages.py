@@ -149,6 +149,12 @@ def found_otherwise(wanted: str, found: str, how: str) -> str:
     return f"its image {shown(wanted)} is not there, seen from the XML: {shown(found)} of the dataset folder is taken"
 
 
+def pairs(count: int) -> str:
+    """Say that a folder holds line pairs, and why they are not read."""
+    what = f"{counted(count, 'line pair')} (an image of a line and its .gt.txt or .txt)"
+    return f"{what}: only PAGE and ALTO are read, which say what lines a page has, so that a split keeps pages whole"
+
+
 def claimed(first: str, second: str, names: tuple[str, str], image: str) -> str:
     """Say that two pages, by their labels and their names, describe one image, and how to choose."""
     both = f"{shown(first)} and {shown(second)} both describe {shown(image)}"

@@ -34,6 +34,7 @@ CODES: dict[str, Kind] = {
     # what is left out, and counted
     "not_ground_truth": Kind("dropped", "XML files that are no pages", "nothing, if they are METS or the like; else " + _EXPORT),
     "hidden_file": Kind("dropped", "hidden files", "delete them: file managers leave them behind"),
+    "line_pairs": Kind("dropped", "line pairs", "nothing, if the pages hold these lines; else export the pages, or train on the pairs with kraken itself (`ketos train -f path`)"),
     "page_without_text": Kind("dropped", "pages with nothing to use", "transcribe them, or take them away"),
     "line_without_baseline": Kind("dropped", "lines without a baseline", "draw the baseline, or delete the line"),
     "line_without_polygon": Kind("dropped", "lines without a polygon", "let the transcription software compute the line's mask"),

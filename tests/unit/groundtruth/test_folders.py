@@ -84,7 +84,7 @@ def test_a_folder_without_pages_is_an_error(tmp_path: Path, task: Task) -> None:
     (tmp_path / "1.gt.txt").write_text("line")
     (problem,) = examine_folders([tmp_path], task=task).errors
     assert problem.code == "no_pages"
-    assert "line pairs" in problem.message
+    assert "line pair" in problem.message
     (problem,) = examine_folders([tmp_path / "absent"], task=task).errors
     assert problem.code == "no_pages"
 
