@@ -94,7 +94,7 @@ def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, zipfile
     if total > max(MOST_BYTES, MOST_TIMES * size):
         raise DatasetError(f"it unpacks to {total >> 20:,} MB, which may be an attack: unpack it yourself")
     for entry in entries:
-        name = entry.filename.replace("\\", "/")
+        name = _name(entry).replace("\\", "/")
         parts = name.split("/")
         if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
             raise DatasetError(
@@ -107,3 +107,13 @@ def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, zipfile
             raise DatasetError("it is encrypted: unpack it yourself, and name the folder")
         if not name.endswith("/") and parts[0] != "__MACOSX":
             yield posixpath.normpath(name), entry
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The name of a file; those of macOS are in UTF-8 without saying so."""
+    if entry.flag_bits & 0x800 or entry.filename.isascii():
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename

@@ -20,7 +20,7 @@ FORM = 3
 
 _MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}  # what stands at the end of a file that was not cut short
 _END = 4096  # bytes; some programs write a little behind the mark
-_MOST_DECODED = 400_000_000  # pixels; a larger image without its mark is told to be cut short
+_MOST_DECODED = 120_000_000  # pixels; a larger image without its mark is told to be cut short
 
 
 @dataclass(frozen=True, slots=True)

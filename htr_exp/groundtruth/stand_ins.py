@@ -9,12 +9,11 @@ LONGEST = 1024
 
 _LFS = "is only Git LFS's note of where the image is: run `git lfs pull` in its repository"
 _ANNEX = "is only git-annex's note of where the image is: run `git annex get .` in its repository"
-_WEB = "is a web page that was saved in its place: download the image itself"
+_WEB = "is a web page, or a server's answer, that was saved in its place: download the image itself"
 STAND_INS = frozenset((_LFS, _ANNEX, _WEB))
 """What is said of images that are none."""
 
 _ANNEX_NOTE = re.compile(rb"[^\n]{0,400}/annex/objects/[^\n]+\s*")
-_HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*(<!doctype html|<html))", re.IGNORECASE)
 
 
 def stand_in(head: bytes) -> str | None:
@@ -23,4 +22,5 @@ def stand_in(head: bytes) -> str | None:
         return _LFS
     if _ANNEX_NOTE.fullmatch(head):
         return _ANNEX
-    return _WEB if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")) else None
+    is_text = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+    return _WEB if is_text and b"<svg" not in head.lower() else None

@@ -81,6 +81,20 @@ def test_zip_made_by_windows_has_folders(tmp_path: Path) -> None:
     assert pages(tmp_path / "x.ZIP", tmp_path / "cache") == ["doc/page/a.xml"]
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_zip_of_macos_has_its_names_in_utf8_whether_it_says_so_or_not(said: bool, tmp_path: Path) -> None:
+    image = write_image(tmp_path / "a.png")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.write(image, "folió.png")
+        archive.writestr("folió.xml", page_xml(page_line(), "folió.png"))
+    content = (tmp_path / "x.zip").read_bytes()
+    for mark, place in () if said else ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):  # the bit that says so
+        parts = content.split(mark)
+        content = mark.join([parts[0], *(part[: place - 4] + b"\0" + part[place - 3 :] for part in parts[1:])])
+    (tmp_path / "x.zip").write_bytes(content)
+    assert pages(tmp_path / "x.zip", tmp_path / "cache") == ["folió.xml"]
+
+
 def entry(name: str, mode: int = 0) -> zipfile.ZipInfo:
     found = zipfile.ZipInfo("x")
     found.filename = name

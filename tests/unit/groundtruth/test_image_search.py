@@ -125,6 +125,8 @@ HTML = b"<!DOCTYPE html>\n<html><body>404</body></html>"
         (HTML, "web page"),
         (b"\xef\xbb\xbf\n<HTML><head>", "web page"),
         (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "x">', "web page"),
+        (b"<!-- saved from url=(0014)about:internet -->\n<html>", "web page"),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "answer"),
     ],
 )
 def test_git_lfs_images_are_told_with_their_remedy(content: bytes, remedy: str, tmp_path: Path) -> None:
