@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from htr_exp.core.task import RECOGNITION, Task
+from htr_exp.core.text import counted
 from htr_exp.groundtruth import dataset_checks, messages
 from htr_exp.groundtruth.choices import DEFAULT, Choices
 from htr_exp.groundtruth.file_tree import Tree, matches, shown
@@ -320,8 +321,11 @@ class _Examination:
         if any(problem.severity == "error" and problem.file in labels for _, problem in self.problems):
             return
         pairs = line_pairs(source.tree, source.tree.images()) if not names else []
+        zips = [name for name in source.tree.files if name.lower().endswith(".zip")] if not names else []
         if pairs:
             message = messages.pairs(len(pairs))
+        elif zips:
+            message = f"it holds {counted(len(zips), 'zip')}: name {shown(zips[0])} itself, or unpack it"
         elif not names:
             message = f"no file matches dataset.pattern={pattern!r}"
         else:

@@ -41,7 +41,7 @@ class Metadata:
 
 class Names:
     """The names by which pages can be called: path below the dataset folder, file name, either without `.xml`, image name,
-    and the whole path of either file.
+    and the path of either file, whole or from the current directory.
 
     Names that differ by their Unicode form alone are the same, and so are `./1r.xml`, `odo/../1r.xml` and `1r.xml`.
     """
@@ -70,7 +70,8 @@ class Names:
 
     def _found(self, typed: str) -> set[str]:
         composed = unicodedata.normalize("NFC", typed)
-        for name in (composed, posixpath.normpath(composed), posixpath.normpath(composed.replace("\\", "/"))):
+        slashes = composed.replace("\\", "/")
+        for name in (composed, posixpath.normpath(composed), posixpath.normpath(slashes), os.path.abspath(slashes)):
             if name in self._known:
                 return self._known[name]
         return set()

@@ -17,7 +17,7 @@ ROW_KEYS = {
 }  # fmt: skip
 """Of a run in `status --json` and `compare --json`: the keys that programs of others read."""
 
-PROBLEM_KEYS = {"code", "severity", "file", "line", "message", "lines"}
+PROBLEM_KEYS = {"code", "severity", "file", "line", "message", "lines", "files"}
 """Of a problem in `check --json`: all its keys."""
 
 

@@ -57,6 +57,14 @@ def test_zip_as_exported_is_a_dataset_under_its_own_name(export: Path, tmp_path:
     assert sorted(found.name for found in folder.iterdir()) == ["a.png", "a.xml"]
 
 
+def test_zip_in_a_folder_without_pages_is_named_as_what_to_give(export: Path, tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    export.rename(tmp_path / "downloads" / export.name)
+    (problem,) = examine_folders([tmp_path / "downloads"]).errors
+    assert problem.code == "no_pages"
+    assert "name export_doc1_page.zip itself" in problem.message
+
+
 def test_zip_is_unpacked_once_by_its_digest_whatever_its_date_and_again_when_it_changes(
     export: Path, tmp_path: Path
 ) -> None:

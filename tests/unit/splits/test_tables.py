@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ def test_a_table_may_be_in_the_encoding_of_a_spreadsheet(encoding: str, tmp_path
 )
 def test_a_page_may_be_named_by_any_path_that_leads_to_it(typed: str) -> None:
     assert Names(BOOK).meant(typed) == "odo/1r.xml"
+
+
+def test_a_page_may_be_named_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = replace(leaf("1r.xml"), xml=tmp_path / "gt" / "1r.xml")
+    other = replace(leaf("odo/1r.xml"), xml=tmp_path / "gt" / "odo" / "1r.xml")
+    names = Names([page, other])
+    assert [names.meant(typed) for typed in ("gt/1r.xml", "./gt/odo/1r.xml")] == ["1r.xml", "odo/1r.xml"]
 
 
 @pytest.mark.parametrize("typed", ["/elsewhere/odo/1r.xml", "../odo/1r.xml", "urso/1r.xml"])
