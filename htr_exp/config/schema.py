@@ -235,7 +235,9 @@ class Slurm:
     extra: dict[str, Any] = field(default_factory=dict)  # other options of sbatch
     array_parallelism: int | None = None  # jobs of a sweep at a time
     runs_per_gpu: int | None = None  # runs of a sweep that share one job
-    max_requeues: int | None = None  # how often a job that meets its time limit goes on in a new one
+    max_requeues: int | None = (
+        None  # how often a job goes on in a new one that meets its time limit, or whose work Slurm loses
+    )
     signal_delay_s: int | None = None  # so long before the limit the job is told to make its checkpoint, seconds
     compile_partition: str | None = None  # where the data of a sweep is compiled; null: in the runs' own partition
 

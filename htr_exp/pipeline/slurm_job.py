@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.provenance import PACKAGE
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.status import tail
-from htr_exp.slurm import failures, jobs, programs
+from htr_exp.slurm import failures, jobs, programs, sbatch
 
 LONGEST_GRACE_S = 900.0
 """How long a job that was told to end waits for Slurm to kill it. It must not end by itself: Slurm requeues a preempted
@@ -42,7 +42,7 @@ class Terms:
         code: the folder that the job must import us from.
         time_min: its time limit, minutes.
         signal_delay_s: how long before the limit it is told, seconds.
-        max_requeues: how often it may go on in a new one after that.
+        max_requeues: how often it may go on in a new one after that, or after Slurm lost its step.
     """
 
     code: str
@@ -52,12 +52,17 @@ class Terms:
 
 
 def work(paths: Sequence[str], terms: Terms) -> None:
-    """Do the runs of one job, all at once. Ends the process by its exit code: 1 if one of them failed.
+    """Do the runs of one job, all at once. Ends the process by its exit code, `sbatch.ENDED` if one of them failed.
 
     Args:
         paths: their folders.
         terms: what the job was submitted with.
     """
+    with _own_end():
+        _work(paths, terms)
+
+
+def _work(paths: Sequence[str], terms: Terms) -> None:
     runs = _there(paths, terms)
     given = machine.allocation()
     share = {"SLURM_CPUS_PER_TASK": str(max(given.cpus // len(paths), 1))} if given else {}
@@ -77,12 +82,19 @@ def work(paths: Sequence[str], terms: Terms) -> None:
 
 
 def compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
-    """Compile what runs need before they can train, once for each group of runs with the same data. Ends the process: 1 if all failed.
+    """Compile what runs need before they can train, once for each group of runs with the same data.
+
+    Ends the process by its exit code, `sbatch.ENDED` if all failed.
 
     Args:
         groups: run folders; the first that is there of each group does the work, the others learn of its failure.
         terms: what the job was submitted with.
     """
+    with _own_end():
+        _compile_data(groups, terms)
+
+
+def _compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
     runs = _there([next(filter(_is_there, group), group[0]) for group in groups], terms)
 
     def start(todo: Sequence[RunDir], stop: Stop) -> dict[RunDir, int]:
@@ -101,6 +113,20 @@ def compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
                 RunDir(Path(path)).write_state(RunState.FAILED, reason=reason, stage="compile")
     # Slurm ends all that waits for this job where it fails: those whose data is there shall begin
     sys.exit(1 if len(failed) == len(runs) else 0)
+
+
+@contextlib.contextmanager
+def _own_end() -> Iterator[None]:
+    """Let the job's script know by the exit code that the step ended by itself: Slurm did not lose it."""
+    try:
+        yield
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            say(end.code)
+        sys.exit(sbatch.ENDED if end.code else 0)
+    except (Exception, KeyboardInterrupt):  # noqa: BLE001 - whatever it is, the next start would meet it, too
+        sys.excepthook(*sys.exc_info())
+        sys.exit(sbatch.ENDED)
 
 
 def _there(paths: Sequence[str], terms: Terms) -> list[RunDir]:
@@ -181,7 +207,7 @@ def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
     job = given.job if given else ""
     near_limit = _limit_is_near(given.raw if given else "", terms, began)
     if near_limit:
-        used = max(sum(record["job"] == job for record in run.requeued) for run in runs)
+        used = requeues_of(job, runs)
         if used >= terms.max_requeues:
             for run in runs:
                 run.write_state(
@@ -190,10 +216,27 @@ def _requeue(runs: Sequence[RunDir], terms: Terms, began: float) -> None:
                     stage=run.state().stage,
                 )
             sys.exit(1)
+    why = "its time limit was near" if near_limit else "it made room for another job"
+    start_again(runs, job, why, counted=near_limit)
+
+
+def requeues_of(job: str, runs: Sequence[RunDir]) -> int:
+    """How many of its `Terms.max_requeues` a job has used."""
+    return max(sum(record["job"] == job for record in run.requeued) for run in runs)
+
+
+def start_again(runs: Sequence[RunDir], job: str, why: str, *, counted: bool) -> None:
+    """Ask Slurm for another start, and end this process where it is granted.
+
+    Args:
+        runs: of the job.
+        job: its number as squeue shows it.
+        why: how its present start ended.
+        counted: whether this is one of `Terms.max_requeues`.
+    """
     for run in runs:
-        if near_limit:
+        if counted:
             append_jsonl(run.requeues, {"time": utc_now(), "job": job})
-        why = "its time limit was near" if near_limit else "it made room for another job"
         run.write_state(
             RunState.QUEUED, reason=f"requeued, as {why}; goes on from its checkpoint", stage=run.state().stage
         )

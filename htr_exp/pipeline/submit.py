@@ -13,7 +13,7 @@ from htr_exp.core.errors import SubmissionError, plainly
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
 from htr_exp.core.run_state import RunState
-from htr_exp.pipeline import slurm_job
+from htr_exp.pipeline import lost_step, slurm_job
 from htr_exp.runs import provenance, status
 from htr_exp.runs.records import SubmissionRecord
 from htr_exp.runs.run_dir import RunDir
@@ -65,7 +65,7 @@ def arrange(runs: Sequence[RunToSubmit], settings: Slurm, *, name: str, cache: P
     """
     size = settings.runs_per_gpu or 1
     packs = [[run.path for run in runs[start : start + size]] for start in range(0, len(runs), size)]
-    work = sbatch.Work(settings, name, cache / "jobs", code, packed=min(size, len(runs)))
+    work = sbatch.Work(settings, name, cache / "jobs", code, packed=min(size, len(runs)), if_lost=lost_step.__name__)
     by_data: dict[tuple[Path, ...], list[Path]] = {}
     for run in runs:
         if run.to_compile:
@@ -74,7 +74,7 @@ def arrange(runs: Sequence[RunToSubmit], settings: Slurm, *, name: str, cache: P
     if by_data and (len(packs) > 1 or settings.compile_partition):
         elsewhere = settings.compile_partition
         asked = replace(settings, partition=elsewhere, gres=None, constraint=None) if elsewhere else settings
-        compiling = sbatch.Work(asked, f"{name}-compile", cache / "jobs", code)
+        compiling = replace(work, slurm=asked, name=f"{name}-compile", packed=1)
     return Arrangement(packs, work, list(by_data.values()) if compiling else [], compiling)
 
 
@@ -144,7 +144,7 @@ def _record(job: str, compile_job: str | None, work: sbatch.Work, packed: int) -
         "by": machine.user(),
         "job": job,
         "compile_job": compile_job,
-        "log": str(sbatch.log_of(work, job)),
+        "log": str(sbatch.log_of(work.folder, job)),
         "packed": packed,
         "slurm": settings,
     }

@@ -204,7 +204,7 @@ class SubmissionRecord(TypedDict):
 
 
 class RequeueRecord(_Time):
-    """A line of requeues.jsonl: a job of the run met its time limit, and goes on in a new one."""
+    """A line of requeues.jsonl: a job of the run met its time limit, or Slurm lost its step, and it goes on in a new one."""
 
     job: str
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 from collections.abc import Callable, Mapping
@@ -124,6 +125,17 @@ def of_process(code: int, said: str, settings: Settings) -> str:
         return str(known)
     ended = f"its process on the node ended with exit code {code} before it could say why in the run folder"
     return f"{ended}{f' ({last})' if code and last else ''}: `logs RUN` shows what there is; then `resume RUN`"
+
+
+def of_step(said: str) -> str | None:
+    """Why Slurm could not start a job's step, or lost it, in its own words; None where it says nothing of it.
+
+    Args:
+        said: the end of what the job printed; what srun and slurmstepd say of its last step comes last.
+    """
+    own = re.compile(r"(?:srun|slurmstepd)\S*: (error: )?(.*)")
+    told = list(itertools.takewhile(bool, (own.match(line) for line in reversed(said.splitlines()) if line.strip())))
+    return next((line[2] for line in reversed(told) if line and line[1]), None)
 
 
 def _name(number: int) -> str:

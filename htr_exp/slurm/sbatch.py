@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import submitit
-from submitit.core.utils import FailedJobError, FailedSubmissionError
+from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
 
 from htr_exp.config.schema import Slurm
 from htr_exp.core.errors import ConfigError
@@ -42,6 +42,8 @@ class Work:
         code: the folder from which the jobs import us.
         packed: runs that share a job.
         after: a job that must have ended well before these begin.
+        if_lost: the module that is run on the node, with the folder and srun's exit code, where the job's step did not end by
+            itself; it ends with 0 where the job will start again.
     """
 
     slurm: Slurm
@@ -50,6 +52,12 @@ class Work:
     code: Path
     packed: int = 1
     after: str | None = None
+    if_lost: str | None = None
+
+
+ENDED = 90
+"""By this exit code a job's step says that it ended by itself, and not well. srun's own errors end it with 1 or, divided by 256, with
+a number of src/common/slurm_errno.c, which are below 40; a signal ends it with more than 128."""
 
 
 HOLDS = (
@@ -110,9 +118,26 @@ def _remove_temporary(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def log_of(work: Work, job: str) -> Path:
-    """The file that gets everything a job's processes say."""
-    return work.folder / f"{job}_0_log.out"
+def log_of(folder: Path, job: str) -> Path:
+    """The file that gets everything a job's processes say.
+
+    Args:
+        folder: where submitit keeps its files.
+        job: its number as squeue shows it.
+    """
+    return folder / f"{job}_0_log.out"
+
+
+def call_of(folder: Path, job: str) -> tuple[Any, ...]:
+    """The arguments with which a job was submitted.
+
+    Args:
+        folder, job: as for `log_of`.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    return tuple(DelayedSubmission.load(JobPaths(folder, job_id=job).submitted_pickle).args)
 
 
 @contextlib.contextmanager
@@ -165,6 +190,7 @@ def _executor(work: Work) -> submitit.SlurmExecutor:
             f"export PYTHONPATH={shlex.quote(str(work.code))}${{PYTHONPATH:+:$PYTHONPATH}}",
             "export SLURM_EXPORT_ENV=ALL",  # srun would else pass on as little as slurm.extra.export lets sbatch
         ],
+        "teardown": _if_lost(work),
         "additional_parameters": more | {key: value for key, value in settings.extra.items() if value not in (None, False)},
     }  # fmt: skip
     _refuse_line_breaks(work, wanted)
@@ -172,9 +198,22 @@ def _executor(work: Work) -> submitit.SlurmExecutor:
     return executor
 
 
+def _if_lost(work: Work) -> list[str]:
+    """The end of the script: where Slurm could not start the step, or lost it, this may ask for another start."""
+    if work.if_lost is None:
+        return []
+    python = f"{shlex.quote(sys.executable)} -u -m {work.if_lost} {shlex.quote(str(work.folder))}"  # in /, as above
+    return [
+        "ended=$?",
+        f"[ $ended = {ENDED} ] && exit 1",
+        f"[ $ended = 0 ] || (cd / && exec {python} $ended) && exit 0",
+        "exit $ended",
+    ]
+
+
 def _refuse_line_breaks(work: Work, wanted: Mapping[str, Any]) -> None:
     """Make sure that each option stays in its line of the script: what stands in the next one is run by the shell."""
-    options = {key: value for key, value in wanted.items() if key not in ("setup", "srun_args")}
+    options = {key: value for key, value in wanted.items() if key not in ("setup", "teardown", "srun_args")}
     options |= options.pop("additional_parameters") | {"folder": work.folder}
     broken = [key for key, value in options.items() if re.search(r"[\x00-\x1f\x7f]", f"{key}{value}")]
     if broken:

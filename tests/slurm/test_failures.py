@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
-from helpers.cluster import Cluster
+import psutil
+import pytest
+
+from helpers.cluster import SCRIPTS, Cluster
 from helpers.command_line import CommandLine
 from helpers.fake_kraken import Scenario
 from helpers.slurm_runs import (
@@ -71,6 +76,50 @@ def test_a_kraken_that_is_killed_twice_in_one_epoch_fails_and_a_mail_says_so(
     assert len(mails) == 1
     assert "scholar@example.org" in mails[0]
     assert "Failed" in mails[0]
+
+
+def test_a_step_that_is_killed_while_its_job_goes_on_is_started_again(
+    htr_exp: CommandLine, cluster: Cluster, scenario: Scenario
+) -> None:
+    scenario.play(epoch_seconds=0.5)
+    run = submit(htr_exp, *ON_GPU1, "training.epochs=8")
+    after_epochs(run, 2)
+    owner = run.owner()
+    assert owner is not None
+    os.kill(psutil.Process(owner.pid).ppid(), signal.SIGKILL)
+    restarted(run)
+    row = done_whole(run, 8, htr_exp, cluster)
+    assert (row["requeued"], accounted(cluster, job_of(run))) == (1, ["REQUEUED", "COMPLETED"])
+    assert "Slurm lost its work on gpu1 (" in run.log.read_text()
+
+
+LOSES_SLURMD = """#!/bin/bash
+if mkdir {once} 2>/dev/null; then
+    {daemon} slurmd.gpu1 kill
+    {srun} "$@"
+    code=$?
+    {daemon} slurmd.gpu1 start
+    exit $code
+fi
+exec {srun} "$@"
+"""
+
+
+def test_a_step_that_cannot_be_started_since_slurmd_died_is_started_again(
+    htr_exp: CommandLine, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "programs" / "srun"
+    program.parent.mkdir()
+    found = {"once": tmp_path / "once", "daemon": SCRIPTS / "daemon", "srun": shutil.which("srun")}
+    program.write_text(LOSES_SLURMD.format(**found))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HTR_EXP_CLUSTER_DIR", str(cluster.home))
+    run = submit(htr_exp, *ON_GPU1)
+    restarted(run, 0)
+    row = done_whole(run, 3, htr_exp, cluster)
+    assert (row["requeued"], accounted(cluster, job_of(run))[-1]) == (1, "COMPLETED")
+    assert "Slurm lost its work on gpu1 (" in run.log.read_text()
 
 
 def test_a_job_that_starts_again_after_its_run_was_done_changes_nothing(

@@ -24,3 +24,10 @@ export SLURM_EXPORT_ENV=ALL
 # command
 export SUBMITIT_EXECUTOR=slurm
 srun --unbuffered --output /work/cache/jobs/%j_%t_log.out --cpus-per-task=4 sh -c 'trap "" TERM USR2; cd /; exec "$@"' sh PYTHON -c 'import runpy, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR2}); del sys.argv[:3]; runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)' -u -m submitit.core._submit /work/cache/jobs
+
+
+# teardown
+ended=$?
+[ $ended = 90 ] && exit 1
+[ $ended = 0 ] || (cd / && exec PYTHON -u -m htr_exp.pipeline.lost_step /work/cache/jobs $ended) && exit 0
+exit $ended

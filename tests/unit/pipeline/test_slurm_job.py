@@ -24,6 +24,7 @@ from htr_exp.core.lock import Owner
 from htr_exp.core.run_state import RunState
 from htr_exp.pipeline import launch
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.slurm import sbatch
 
 CODE = str(Path(htr_exp.__file__).parents[1])
 JOB = {"SLURM_JOB_ID": "12", "SLURM_CPUS_PER_TASK": "4", "SLURMD_NODENAME": "gpu1"}
@@ -105,10 +106,10 @@ def test_a_run_that_is_done_already_is_left_alone(planned: Planned, node: Node, 
 def test_of_runs_that_share_a_job_one_fails_alone(planned: Planned, node: Node, scenario: Scenario) -> None:
     scenario.play(fail="train", only="2")  # kraken's -s 2
     runs = [planned("seed=1"), planned("seed=2")]
-    assert node(*runs)[0] == 1
+    assert node(*runs)[0] == sbatch.ENDED
     assert [run.state().state for run in runs] == ["done", "failed"]
     calls = len(scenario.calls("train"))
-    assert node(*runs, SLURM_RESTART_COUNT="1")[0] == 1
+    assert node(*runs, SLURM_RESTART_COUNT="1")[0] == sbatch.ENDED
     assert len(scenario.calls("train")) == calls
 
 
@@ -157,7 +158,7 @@ def test_after_the_last_requeue_the_time_is_over(
     trains(run)
     process.send_signal(signal.SIGUSR2)
     code, said = node.end(process)
-    assert (code, run.state().state) == (1, "timed_out"), said
+    assert (code, run.state().state) == (sbatch.ENDED, "timed_out"), said
     assert run.state().reason == (
         "its time limit was over, after 2 requeues (slurm.max_requeues): resume it, with slurm.time_min=... for "
         "more at a time"
@@ -203,7 +204,7 @@ def test_a_job_that_nobody_ends_gives_its_node_back(
         process.wait(1)
     cluster.says("squeue", OUTLOOK["runs"])  # somebody has sent the signal alone
     code, said = node.end(process)
-    assert (code, run.state().state) == (1, "interrupted"), said
+    assert (code, run.state().state) == (sbatch.ENDED, "interrupted"), said
     assert "this job was told to stop, and Slurm did not end it" in said
 
 
@@ -277,7 +278,7 @@ def struck(run: RunDir, node: Node, scenario: Scenario, number: signal.Signals) 
 def test_a_killed_process_is_told_as_want_of_memory(planned: Planned, node: Node, scenario: Scenario) -> None:
     run = planned("training.epochs=10")
     code, said = struck(run, node, scenario, signal.SIGKILL)
-    assert (code, run.state().state) == (1, "failed"), said
+    assert (code, run.state().state) == (sbatch.ENDED, "failed"), said
     assert run.state().reason == (
         "its process on the node was killed (signal 9), as happens when memory is exceeded: "
         "`resume RUN slurm.mem_gb=16` goes on with more"
@@ -317,7 +318,7 @@ def test_a_run_folder_that_is_moved_while_its_job_works_in_it_is_told(
     trains(run)
     there = RunDir(run.path.rename(run.path.with_name("elsewhere")))
     code, said = node.end(process)
-    assert (code, "Traceback" in said) == (1, False)
+    assert (code, "Traceback" in said) == (sbatch.ENDED, False)
     assert f"{run.path}: the run folder is gone: moved, renamed or deleted" in said
     assert not run.path.exists()
     assert there.state().state == "interrupted"
@@ -328,7 +329,7 @@ def test_a_run_folder_that_is_gone_does_not_stop_its_neighbour(planned: Planned,
     runs = [planned("seed=1"), planned("seed=2")]
     gone = runs[0].path.rename(runs[0].path.with_name("elsewhere"))
     code, said = node(*runs)
-    assert code == 1
+    assert code == sbatch.ENDED
     assert (
         f"{runs[0].path}: the run folder is gone: moved, renamed or deleted since it was submitted; resume it where it is now"
         in said
@@ -339,7 +340,7 @@ def test_a_run_folder_that_is_gone_does_not_stop_its_neighbour(planned: Planned,
 def test_other_code_than_was_submitted_runs_nothing(planned: Planned, node: Node, scenario: Scenario) -> None:
     run = planned()
     code, said = node(run, code="/cache/code/0a1b")
-    assert code == 1
+    assert code == sbatch.ENDED
     assert f"htr_exp was submitted as /cache/code/0a1b and is imported from {CODE}/htr_exp" in said
     assert not scenario.calls("compile")
 
@@ -356,7 +357,7 @@ def test_compiling_leaves_the_rest_to_the_runs(planned: Planned, node: Node, sce
 def test_data_that_cannot_be_compiled_fails_all_that_need_it(planned: Planned, node: Node, scenario: Scenario) -> None:
     scenario.play(fail="compile", message="ValueError: broken page")
     runs = [planned("seed=1"), planned("seed=2")]
-    assert node(*runs, call="compile_data")[0] == 1
+    assert node(*runs, call="compile_data")[0] == sbatch.ENDED
     assert [run.state().state for run in runs] == ["failed", "failed"]
     assert str(runs[1].state().reason).startswith("its data could not be compiled: kraken failed while ")
     assert "ValueError: broken page" in str(runs[1].state().reason)

@@ -37,8 +37,9 @@ def settings(**changes: Any) -> Slurm:
 
 def work(slurm: Slurm | None = None, **changes: Any) -> Work:
     asked = Work(
-        slurm or settings(), "odalricus-tridis-0123abcd", Path("/work/cache/jobs"), Path("/work/cache/code/0a1b")
-    )
+        slurm or settings(), "odalricus-tridis-0123abcd", Path("/work/cache/jobs"), Path("/work/cache/code/0a1b"),
+        if_lost="htr_exp.pipeline.lost_step",
+    )  # fmt: skip
     return replace(asked, **changes)
 
 
@@ -123,7 +124,7 @@ def test_what_is_submitted_is_the_script_that_was_shown(tmp_path: Path, programs
     assert sbatch.submit(asked, print, [("one",)]) == ["101"]
     assert sbatch.submit(asked, print, [("one",), ("two",)]) == ["102_0", "102_1"]
     assert programs.scripts == [sbatch.script(asked, 1), sbatch.script(asked, 2)]
-    assert sbatch.log_of(asked, "102_1") == asked.folder / "102_1_0_log.out"
+    assert sbatch.log_of(asked.folder, "102_1") == asked.folder / "102_1_0_log.out"
 
 
 def test_nothing_is_left_beside_the_files_of_the_jobs(tmp_path: Path, programs: Sbatch) -> None:
