@@ -80,7 +80,7 @@ def left_behind(workspace: Path, temporary: Path) -> list[str]:
     found = [path for path in temporary.rglob("*") if path.is_file()]
     found += [path for folder in (runs, cache) for path in folder.rglob(".*") if path.name != ".gitignore"]
     found += [path for path in cache.rglob("*.part*")]
-    for name in ("live/lock", "live/predicting", "live/tmp", "train"):
+    for name in ("live/lock", "live/predicting", "live/temporary.jsonl", "train"):
         found += [path for path in runs.glob(f"*/{name}")]
     return sorted(str(path.relative_to(workspace.parent)) for path in found)
 

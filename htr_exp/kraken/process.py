@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.signals import bound_to_us
 from htr_exp.kraken import apptainer
 
@@ -50,6 +52,24 @@ def was_killed(code: int) -> bool:
     return code < 0 or code - 128 in set(signal.Signals)
 
 
+@contextlib.contextmanager
+def made_for(program: str, scratch: Path) -> Iterator[None]:
+    """Make the folder of a program's temporary files, for its user alone, and remove it with all that is left in it.
+
+    Raises:
+        RuntimeUnavailableError: it cannot be made.
+    """
+    try:
+        scratch.mkdir(mode=0o700)
+    except OSError as error:
+        why = f"{scratch.parent}: {program} cannot keep temporary files there ({error.strerror})"
+        raise RuntimeUnavailableError(why, ["set TMPDIR to a folder that can be written and has some room"]) from None
+    try:
+        yield
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 class Process:
     """One program under way, in a process group of its own, heard line by line.
 
@@ -60,7 +80,12 @@ class Process:
         variables: its environment.
         on_line: called with each line of its output, without the line end.
         folder: where it runs.
+        scratch: the folder of its temporary files, which is made for it, and removed when it has ended; None: it has none.
         in_image: it is apptainer, and the program ends when its standard input does.
+
+    Raises:
+        RuntimeUnavailableError: that folder cannot be made.
+        OSError: the program does not start.
     """
 
     def __init__(
@@ -70,19 +95,24 @@ class Process:
         *,
         on_line: Callable[[str], None],
         folder: Path,
+        scratch: Path | None = None,
         in_image: bool = False,
     ) -> None:
         self._on_line, self._in_image = on_line, in_image
-        self._process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE if in_image else subprocess.DEVNULL,  # never written to: it closes when we end
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(variables),
-            cwd=folder,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we decide what it means
-            preexec_fn=bound_to_us(signal.SIGKILL, deaf_to=DEAF_TO),
-        )
+        with contextlib.ExitStack() as temporary:
+            if scratch is not None:
+                temporary.enter_context(made_for("kraken", scratch))
+            self._process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE if in_image else subprocess.DEVNULL,  # never written to: it closes when we end
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=dict(variables),
+                cwd=folder,
+                start_new_session=True,  # Ctrl-C reaches us alone, and we decide what it means
+                preexec_fn=bound_to_us(signal.SIGKILL, deaf_to=DEAF_TO),
+            )
+            self._temporary = temporary.pop_all()
         self.pid = self._process.pid
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -98,6 +128,7 @@ class Process:
         code = self._process.poll()
         if code is not None:
             self._listener.join()
+            self._temporary.close()
         return code
 
     def wait(self, timeout: float) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import re
@@ -9,19 +10,18 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.file_cache import fact_of
-from htr_exp.core.files import make_folder
 from htr_exp.core.problem import Problem
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken import apptainer, releases
 from htr_exp.kraken.environment_modules import ModuleUnavailable, load
-from htr_exp.kraken.process import Process, environment, settings
+from htr_exp.kraken.process import Process, environment, made_for, settings
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.kraken.releases import Release
 
@@ -50,7 +50,8 @@ class Kraken:
         image_digest: that file's sha256.
         fallback: why it is not the one that was asked for.
         binds: what of this machine it sees in the image.
-        scratch: where it keeps temporary files in the image.
+        scratch: the folder of its temporary files (TMPDIR), which each of its programs makes and removes; None: it has none of its own.
+        helpers: a folder for programs by which its image is shown.
         gpu: whether it gets the GPUs in the image.
     """
 
@@ -65,6 +66,7 @@ class Kraken:
     fallback: str | None = None
     binds: tuple[apptainer.Bind, ...] = ()
     scratch: Path | None = None
+    helpers: Path | None = None
     gpu: bool = False
 
     @property
@@ -76,19 +78,41 @@ class Kraken:
         """The path of `ketos` or `kraken`."""
         return str(self.folder / name)
 
-    def within(self, *, readable: Iterable[Path], writable: Iterable[Path], scratch: Path, gpu: bool) -> Kraken:
-        """The same kraken with what it may see of this machine beside runtime.bind; that matters in an image alone.
+    @property
+    def temporary_files(self) -> Path:
+        """Where its programs would keep temporary files: its module may say so, or TMPDIR.
+
+        Raises:
+            OSError: there is no such place.
+        """
+        named = (self.variables or {}).get("TMPDIR")
+        return Path(named if named and os.access(named, os.W_OK) else tempfile.gettempdir())
+
+    def within(
+        self,
+        *,
+        readable: Iterable[Path],
+        writable: Iterable[Path],
+        scratch: Path,
+        gpu: bool = False,
+        helpers: Path | None = None,
+    ) -> Kraken:
+        """The same kraken with a folder for temporary files, and with what it may see of this machine beside runtime.bind.
+
+        All but the first matters in an image alone.
 
         Args:
             readable: files and folders that it reads.
             writable: folders that it writes.
-            scratch: a folder in one of them, for temporary files.
+            scratch: for temporary files; it may not be there yet, and no link leads to it.
             gpu: whether it gets the GPUs.
+            helpers: a folder for programs that begin apptainer's own; it may not be there yet. /tmp may forbid programs.
         """
         if self.image is None:
-            return self
-        seen = (*apptainer.binds(readable, writable), *self.binds)
-        return replace(self, binds=seen, scratch=scratch, gpu=gpu)
+            return replace(self, scratch=scratch)
+        own = apptainer.Bind(scratch, scratch, writable=True)
+        seen = (*apptainer.binds(readable, writable), own, *self.binds)
+        return replace(self, binds=seen, scratch=scratch, gpu=gpu, helpers=helpers)
 
     def start(self, argv: Sequence[str], *, threads: int, on_line: Callable[[str], None], folder: Path) -> Process:
         """Start one of its commands, as `ketos` builds them.
@@ -100,10 +124,11 @@ class Kraken:
             folder: where it runs.
         """
         words, variables = self.command(argv, threads=threads, folder=folder, leashed=True)
-        if self.image is not None and self.scratch is not None:
-            make_folder(self.scratch / "bin", below=self.scratch.parent)
-            variables = apptainer.shielded(variables, self.scratch / "bin")
-        return Process(words, variables, on_line=on_line, folder=folder, in_image=self.image is not None)
+        if self.image is not None and self.helpers is not None:
+            variables = apptainer.shielded(variables, self.helpers)
+        return Process(
+            words, variables, on_line=on_line, folder=folder, scratch=self.scratch, in_image=self.image is not None
+        )
 
     def command(
         self, argv: Sequence[str], *, threads: int, folder: Path, leashed: bool = False
@@ -116,7 +141,7 @@ class Kraken:
             folder: where it runs.
             leashed: in an image it ends with its standard input, which is to be a pipe of ours.
         """
-        variables = environment(threads, self.variables)
+        variables = environment(threads, self.variables) | ({"TMPDIR": str(self.scratch)} if self.scratch else {})
         if self.image is None:
             program = self.program(argv[0]) if argv[0] in PROGRAMS else argv[0]
             return [program, *argv[1:]], variables
@@ -126,6 +151,20 @@ class Kraken:
             self.image, argv, binds=self.binds, environment=ours, folder=folder, gpu=self.gpu, leashed=leashed
         )
         return words, apptainer.outside(variables)
+
+    @contextlib.contextmanager
+    def folder_of_its_own(self) -> Iterator[Path]:
+        """The folder of its temporary files, for a question to it: there while it is asked.
+
+        Raises:
+            OSError, RuntimeUnavailableError: it cannot be made.
+        """
+        if self.scratch is not None:
+            with made_for("kraken", self.scratch):
+                yield self.scratch
+        else:
+            with tempfile.TemporaryDirectory() as made:
+                yield Path(made).resolve()
 
     def facts(self) -> KrakenRecord:
         """What the record of a run says of it."""
@@ -325,9 +364,9 @@ def _version_of(kraken: Kraken, name: str) -> str:
 
 def _said_version(kraken: Kraken, name: str) -> str:
     try:
-        with tempfile.TemporaryDirectory() as scratch:  # in an image there is no other place for temporary files
+        with tempfile.TemporaryDirectory() as scratch:
             place = Path(scratch).resolve()
-            asked = kraken.within(readable=[], writable=[place], scratch=place, gpu=False)
+            asked = kraken.within(readable=[], writable=[], scratch=place)
             words, variables = asked.command(["ketos", "--version"], threads=1, folder=place)
             said = ask(words, timeout_s=PROBE_TIMEOUT_S, name=name, environment=variables)
     except NoAnswer as silent:

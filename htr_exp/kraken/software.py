@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
+from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.program import NoAnswer, ask
 from htr_exp.kraken.record import KrakenSoftware
 from htr_exp.kraken.runtime import Kraken
@@ -38,9 +37,8 @@ print(json.dumps({"python": platform.python_version(), "packages": dict(sorted(f
 def software_of(kraken: Kraken) -> KrakenSoftware:
     """The Python, all packages with their versions, and the CUDA that PyTorch was built for; why they are unknown, where they are."""
     try:
-        with tempfile.TemporaryDirectory() as scratch:  # in an image there is no other place for temporary files
-            place = Path(scratch).resolve()
-            asked = kraken.within(readable=[], writable=[place], scratch=place, gpu=False)
+        with kraken.folder_of_its_own() as place:
+            asked = kraken.within(readable=[], writable=[], scratch=place)
             ketos = "ketos" if kraken.image else kraken.program("ketos")
             words, variables = asked.command(["sh", "-c", _PYTHON_OF, ketos, _ASKED], threads=1, folder=place)
             answer = ask(
@@ -50,7 +48,7 @@ def software_of(kraken: Kraken) -> KrakenSoftware:
             return _unknown(f"the Python of kraken {kraken.version} does not answer: {answer.last_line}")
         said = json.loads(answer.output)
         return {"python": said["python"], "packages": said["packages"], "cuda": said["cuda"], "unknown": None}
-    except (NoAnswer, OSError, ValueError, KeyError, TypeError) as error:
+    except (NoAnswer, RuntimeUnavailableError, OSError, ValueError, KeyError, TypeError) as error:
         return _unknown(str(error))
 
 

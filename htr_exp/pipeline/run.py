@@ -30,7 +30,7 @@ from htr_exp.pipeline.stages import Observer, Stages
 from htr_exp.report.contents import wanted_pictures
 from htr_exp.report.page import write_report
 from htr_exp.report.pictures import PageFiles, keep_pictures
-from htr_exp.runs import provenance
+from htr_exp.runs import provenance, temporary_folder
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.run_place import RunGoneError
 from htr_exp.slurm import failures
@@ -193,6 +193,7 @@ class _Job:
     def _begin(self) -> None:
         """Record the start, and clear away what a start that was killed has left."""
         self._run.clear_leftovers()
+        temporary_folder.clear(self._run)
         before = [start for start in self._run.begun if "start" in start]
         given = machine.allocation()
         append_jsonl(
@@ -230,6 +231,7 @@ class _Job:
 
     def _ended(self, state: RunState, reason: str | None) -> StateRecord:
         self._run.confirm()
+        temporary_folder.clear(self._run)
         stage = self._run.state().stage
         self._run.write_state(state, reason=reason, stage=None if state is RunState.DONE else stage)
         self._run.note(f"{state}: {reason}" if reason else state)

@@ -24,6 +24,7 @@ from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.pipeline.preparation import preparation_of
+from htr_exp.runs import temporary_folder
 from htr_exp.runs.records import PageRecord, PlacesRecord, Provenance, SplitRecord
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.seals import CHANGED
@@ -75,7 +76,7 @@ class RunInputs:
 
     @cached_property
     def kraken(self) -> runtime.Kraken:
-        """The kraken of the configuration on this machine, which sees what the run needs and nothing else.
+        """The kraken of the configuration on this machine, which sees what the run needs and nothing else; for who holds the run.
 
         Raises:
             RuntimeUnavailableError: it is not here, or another one than the plan's or than the training began with.
@@ -98,7 +99,8 @@ class RunInputs:
         return found.within(
             readable=[*sorted(images), *models],
             writable=[self.run.path, self.cache],
-            scratch=self.run.temporary,
+            scratch=temporary_folder.reserve(self.run, found.temporary_files),
+            helpers=self.run.mount_helpers,
             gpu=not self.device.startswith("cpu"),
         )
 

@@ -180,8 +180,13 @@ class RunFiles:
 
     @property
     def temporary(self) -> Path:
-        """The folder of temporary files of a kraken in an image."""
-        return self.live / "tmp"
+        """Which folders for temporary files there may be, and on which machines (`runs.temporary_folder`)."""
+        return self.live / "temporary.jsonl"
+
+    @property
+    def mount_helpers(self) -> Path:
+        """The folder of programs by which Apptainer shows an image's files (`kraken.apptainer.shielded`)."""
+        return self.live / "bin"
 
     def page_list(self, side: str) -> Path:
         """The staged pages of one side of the split, a path a line."""
@@ -245,7 +250,7 @@ class RunFiles:
 
     @property
     def requeues(self) -> Path:
-        """One record for each time a job of the run met its time limit and goes on in a new one."""
+        """One record for each time a job of the run met its time limit, or Slurm lost its step, and it goes on in a new one."""
         return self.live / "requeues.jsonl"
 
     @property

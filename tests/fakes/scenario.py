@@ -8,6 +8,7 @@ import os
 import re
 import struct
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -28,11 +29,13 @@ def scenario() -> dict[str, Any]:
 
 
 def log_call(program: str) -> None:
-    """Append this call to calls.jsonl beside the scenario."""
+    """Append this call to calls.jsonl beside the scenario; it leaves a temporary folder, as a torch that is killed does."""
     named = os.environ.get("FAKE_KETOS")
     if named:
+        left = Path(tempfile.mkdtemp(prefix="torch_")) if os.environ.get("TMPDIR") else None
+        call = {"program": program, "argv": sys.argv[1:], "pid": os.getpid(), "temporary": left and str(left)}
         with open(Path(named).with_name("calls.jsonl"), "a") as file:
-            file.write(json.dumps({"program": program, "argv": sys.argv[1:], "pid": os.getpid()}) + "\n")
+            file.write(json.dumps(call) + "\n")
 
 
 def fail_if(play: dict[str, Any], stage: str) -> None:

@@ -29,6 +29,12 @@ class Scenario:
         found = [json.loads(line)["argv"] for line in log.read_text().splitlines()] if log.exists() else []
         return [argv for argv in found if verb is None or verb in argv]
 
+    def temporary(self) -> list[Path]:
+        """The temporary folder that each call made, and left."""
+        log = self.file.with_name("calls.jsonl")
+        found = [json.loads(line)["temporary"] for line in log.read_text().splitlines()]
+        return [Path(left) for left in found if left]
+
     def pids(self) -> list[int]:
         """The process of each call."""
         log = self.file.with_name("calls.jsonl")

@@ -235,9 +235,10 @@ class Driver:
             path for folder in folders for path in folder.rglob(".*") if path.name not in (".gitignore", ".ballast")
         ]
         assert not [path for path in left if path.parent != run.path.parent], left
-        for path in (run.lock, run.new_predictions, run.training, run.candidates):
+        for path in (run.lock, run.new_predictions, run.training, run.candidates, run.temporary):
             assert not path.exists(), path
         assert not list(run.live.glob("lock*")), list(run.live.glob("lock*"))
+        assert not [left for left in self.scene.scenario.temporary() if left.exists()]
         assert [folder for folder in run.path.parent.iterdir() if folder.is_dir()] == [run.path]
         assert run.broken_seals(every_digest=True) == []
         assert not _processes_in(workspace)

@@ -14,7 +14,7 @@ import pytest
 
 from helpers.apptainer_image import sif
 from helpers.command_line import CommandLine
-from helpers.fake_kraken import programs
+from helpers.fake_kraken import Scenario, programs
 from helpers.folders import FAKES
 from htr_exp.config.schema import Runtime
 from htr_exp.core.errors import RuntimeUnavailableError
@@ -108,12 +108,29 @@ def test_without_the_module_the_image_is_used_and_everyone_says_so(elsewhere: Co
     assert f"{why}: kraken 4.3.13 of kraken.sif instead" in elsewhere("status").stdout
 
 
-def test_in_the_image(elsewhere: CommandLine, site: Site) -> None:
+def test_temporary_files_are_where_the_module_says(
+    elsewhere: CommandLine, site: Site, tmp_path: Path, scenario: Scenario
+) -> None:
+    place = tmp_path / "t"
+    place.mkdir()
+    site.modulefile.write_text(f"{site.modulefile.read_text()}setenv TMPDIR {place}\n")
+    assert elsewhere.train(*site.words).code == 0
+    assert {folder.parent.parent for folder in scenario.temporary()} == {place}
+    assert list(place.iterdir()) == []
+
+
+def test_in_the_image(
+    elsewhere: CommandLine, site: Site, tmp_path: Path, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "t"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
     said = elsewhere.train("runtime=apptainer", "runtime.kraken=4.3.13", f"runtime.image={site.image}")
     assert said.code == 0, said.stderr
     (run,) = elsewhere.runs
     assert (found(run)["kind"], found(run)["fallback"]) == ("apptainer", None)
-    assert (run.live / "tmp").is_dir()
+    assert {folder.parent.parent for folder in scenario.temporary()} == {place}
+    assert list(place.iterdir()) == []
 
 
 def test_without_a_fallback_a_missing_module_is_an_error(elsewhere: CommandLine, site: Site) -> None:
