@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from htr_exp.cli.arguments import VERBS, parser, verb_parser
-from htr_exp.core.errors import ConfigError, HtrExpError, of_memory
+from htr_exp.core.errors import ConfigError, DisplayLost, HtrExpError, of_memory
 from htr_exp.core.machine import settle_home
-from htr_exp.core.terminal import guarded, lose, say, say_error
+from htr_exp.core.terminal import Unread, guarded, say, say_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,17 +24,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal is closed
     with guarded(lasting=works):
         try:
-            return _main(words)
-        finally:
-            _write_the_rest()
-
-
-def _write_the_rest() -> None:
-    """Write what stdout still holds: when Python ends, nobody can say any more what is in its way."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # `| head`
-        lose(sys.stdout)
+            try:
+                return _main(words)
+            finally:
+                sys.stdout.flush()  # when Python ends, nobody can say any more what is in its way
+        except DisplayLost as lost:
+            say_error(lost)
+            return 2
+        except Unread:  # `| head`
+            return 0
 
 
 def _main(words: list[str]) -> int:
@@ -66,9 +64,6 @@ def _main(words: list[str]) -> int:
         say(f"error: the Python library {library} cannot be used ({error})", error=True)
         say(f"  - install it and all else that is needed: {software.installing()}", error=True)
         return 2
-    except BrokenPipeError:  # `| head`
-        lose(sys.stdout)
-        return 0
     except (MemoryError, OSError, RuntimeError) as error:
         if (lacking := of_memory(error)) is None:
             raise

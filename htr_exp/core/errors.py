@@ -7,6 +7,7 @@
     ├── ModelError               a base model that is missing, unreadable or of the wrong kind
     ├── RuntimeUnavailableError  kraken cannot be started here
     ├── SubmissionError          Slurm does not take the job
+    ├── DisplayLost              what is shown cannot be written
     └── TrainingError            kraken, or a stage around it, failed
         └── KilledError          somebody or something killed kraken
 
@@ -75,6 +76,15 @@ class RuntimeUnavailableError(HtrExpError):
 
 class SubmissionError(HtrExpError):
     """Slurm does not take the job."""
+
+
+class DisplayLost(HtrExpError):
+    """What is shown cannot be written to stdout."""
+
+    def __init__(self, why: OSError) -> None:
+        full = why.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "free some space, or let it be shown elsewhere" if full else "let it be shown elsewhere"
+        super().__init__(f"stdout cannot be written ({why.strerror})", [f"{remedy}; then run the same command again"])
 
 
 class TrainingError(HtrExpError):

@@ -20,7 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, TextIO, cast
 
-from htr_exp.core.errors import HtrExpError
+from htr_exp.core.errors import DisplayLost, HtrExpError
 from htr_exp.core.secrets import hidden, is_secret
 from htr_exp.core.text import printable, printable_lines
 
@@ -74,14 +74,16 @@ def guarded(*, lasting: bool = False) -> Iterator[None]:
     """Make printable whatever anybody writes to stdout and stderr meanwhile, and the traceback of a defect.
 
     Args:
-        lasting: work goes on where it can no longer be shown: on a full disk, with a closed pipe, without its terminal.
+        lasting: work goes on where it can no longer be shown: on a full disk, with a closed pipe, without its terminal. What
+            only shows ends then, by `DisplayLost` or `Unread`; without stderr it goes on, too.
     """
     sys.excepthook = _show_defect
     before = sys.stdout, sys.stderr
+    _take_numbers()
     for stream in before:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks, as Latin-1 lacks ⁊
-    streams = [cast("TextIO", _Lasting(one)) for one in before] if lasting else before
+    streams = [cast("TextIO", _Losable(one, lasting)) for one in map(_there, before, ("stdout", "stderr"))]
     guards = [one if isinstance(one, _Guard) else _Guard(one) for one in streams]
     sys.stdout, sys.stderr = guards
     try:
@@ -110,11 +112,15 @@ class _Guard:
         return getattr(self.stream, name)
 
 
-class _Lasting:
-    """A stream that is lost, with a word on the other one, once it cannot be written any more."""
+class Unread(Exception):
+    """Nobody reads any more what is shown, as with `| head`."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+
+class _Losable:
+    """A stream that leads nowhere once it cannot be written any more, and says so once."""
+
+    def __init__(self, stream: TextIO, lasting: bool) -> None:
+        self.stream, self._lasting = stream, lasting
 
     def write(self, text: str) -> int:
         self._try(lambda: self.stream.write(text))
@@ -129,13 +135,30 @@ class _Lasting:
         except OSError as failure:
             number = self.stream.fileno()
             lose(self.stream)
-            name, other = ("stdout", 2) if number == 1 else ("stderr", 1)
-            said = f"warning: {name} cannot be written any more ({failure.strerror}); the work goes on without it\n"
-            with contextlib.suppress(OSError):
-                os.write(other, said.encode())
+            if self._lasting:
+                name, other = ("stdout", 2) if number == 1 else ("stderr", 1)
+                said = f"warning: {name} cannot be written any more ({failure.strerror}); the work goes on without it\n"
+                with contextlib.suppress(OSError):
+                    os.write(other, said.encode())
+            elif number == 1:
+                raise (Unread() if isinstance(failure, BrokenPipeError) else DisplayLost(failure)) from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+def _take_numbers() -> None:
+    """Let the numbers of standard streams that were closed before we began lead nowhere: files that we open would get them."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)  # the lowest number that is free
+
+
+def _there(stream: TextIO | None, name: str) -> TextIO:
+    """A standard stream, or, where it was closed before we began (`>&-`), one that cannot be written."""
+    return stream or open({"stdout": 1, "stderr": 2}[name], "w", encoding="utf-8", closefd=False)
 
 
 def lose(stream: TextIO) -> None:

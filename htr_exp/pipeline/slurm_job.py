@@ -16,7 +16,7 @@ from htr_exp.core import machine
 from htr_exp.core.files import append_jsonl, utc_now
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Stop, asked_within
-from htr_exp.core.terminal import say
+from htr_exp.core.terminal import guarded, say
 from htr_exp.core.text import counted
 from htr_exp.pipeline import launch
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -119,7 +119,8 @@ def _compile_data(groups: Sequence[Sequence[str]], terms: Terms) -> None:
 def _own_end() -> Iterator[None]:
     """Let the job's script know by the exit code that the step ended by itself: Slurm did not lose it."""
     try:
-        yield
+        with guarded(lasting=True):
+            yield
     except SystemExit as end:
         if isinstance(end.code, str):
             say(end.code)

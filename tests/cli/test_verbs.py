@@ -13,6 +13,7 @@ from helpers.page_files import make_pages, page_line, page_xml, put, write_image
 from htr_exp import __version__
 from htr_exp.cli.arguments import VERBS
 from htr_exp.config.choices import conf_dir
+from htr_exp.core.terminal import Unread
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_a_fault_of_ours_keeps_its_traceback(call: Call, monkeypatch: pytest.Mon
         call("options")
 
 
-@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt, 130), (BrokenPipeError, 0)])
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt, 130), (Unread, 0)])
 def test_ctrl_c_and_a_reader_that_left_are_no_faults(
     raised: type[BaseException], code: int, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

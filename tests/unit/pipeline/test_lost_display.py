@@ -68,13 +68,82 @@ def test_the_display_never_ends_the_work(
         assert line.startswith("warning: stdout cannot be written any more (")
 
 
-@pytest.mark.parametrize("verb", [["options"], ["options", "--json"], ["--help"], ["status"]])
+VERBS = [
+    ["options"],
+    ["options", "--json"],
+    ["--help"],
+    ["check", "--help"],
+    ["status"],
+    ["status", "--json"],
+    ["compare", "--csv"],
+]
+"""What only shows."""
+
+
+def shown(htr_exp: CommandLine, verb: list[str], how: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a verb that only shows, by a shell that redirects what it says."""
+    words = ["sh", "-c", f'exec "$@" {how}', "sh", sys.executable, "-m", "htr_exp", *verb]
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.run(words, cwd=htr_exp.folder, check=False, text=True, **given)
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_what_only_shows_ends_with_its_pipe(htr_exp: CommandLine, verb: list[str]) -> None:
     options, lose = closed_pipe()
-    words = [sys.executable, "-m", "htr_exp", *verb]
-    done = subprocess.run(words, cwd=htr_exp.folder, stderr=subprocess.PIPE, check=False, **options)
+    done = shown(htr_exp, verb, **options)
     lose()
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_what_only_shows_says_that_it_cannot_be_written(htr_exp: CommandLine, verb: list[str]) -> None:
+    done = shown(htr_exp, verb, ">/dev/full")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        [
+            "error: stdout cannot be written (No space left on device)",
+            "  - free some space, or let it be shown elsewhere; then run the same command again",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        (">&-", 2, "error: stdout cannot be written (Bad file descriptor)\n  - let it be shown elsewhere; then run the same command again\n"),
+        (">/dev/full 2>&1", 2, ""),
+        ("<&- >&- 2>&-", 2, ""),
+        ("<&- 2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+    ],
+)  # fmt: skip
+def test_streams_that_are_closed_or_full_end_in_no_traceback(
+    htr_exp: CommandLine, how: str, code: int, said: str
+) -> None:
+    done = shown(htr_exp, ["options", "--json"], how)
+    assert (done.returncode, done.stderr) == (code, said)
+    assert (done.stdout != "") == (code == 0)
+    wrong = shown(htr_exp, ["check", "nowhere"], how)
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stdout + wrong.stderr
+
+
+def test_a_table_that_nobody_reads_or_that_cannot_be_written_ends_as_other_words_do(htr_exp: CommandLine) -> None:
+    assert htr_exp.train().code == 0
+    options, lose = closed_pipe()
+    for verb in ("compare", "status"):
+        done = shown(htr_exp, [verb], **options)
+        assert (done.returncode, done.stderr) == (0, "")
+        done = shown(htr_exp, [verb], ">/dev/full")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 2), done.stderr
+    lose()
+
+
+def test_work_goes_on_with_all_streams_closed(htr_exp: CommandLine) -> None:
+    done = shown(htr_exp, htr_exp.training("training.epochs=1"), "<&- >&- 2>&-")
+    assert done.returncode == 0
+    (run,) = htr_exp.runs
+    assert run.state().state == "done"
 
 
 def launched(run: RunDir, **options: Any) -> subprocess.CompletedProcess[str]:
