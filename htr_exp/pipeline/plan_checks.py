@@ -17,7 +17,7 @@ from htr_exp.groundtruth.as_kraken.values import refused
 from htr_exp.kraken import options
 from htr_exp.kraken.releases import release, unloadable
 from htr_exp.pipeline.sources import Gathered, Sources
-from htr_exp.runs import scorings
+from htr_exp.runs import ownership, scorings
 from htr_exp.splits import leakage
 
 
@@ -111,6 +111,8 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     """What to know of a run that can be done."""
     experiment, base = gathered.experiment, gathered.base
     yield from _runtime_warnings(gathered, sources)
+    if (unsigned := ownership.key_problem()) is not None:
+        yield str(unsigned)
     yield from sources.slurm_warnings(experiment.slurm)
     yield from gathered.split.notes if gathered.split else ()
     yield from _moved(gathered, sources)

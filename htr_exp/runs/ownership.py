@@ -20,6 +20,7 @@ import platformdirs
 from htr_exp.core.files import sha256_file, write_atomically
 from htr_exp.core.lock import made_once
 from htr_exp.core.own_command import own_command
+from htr_exp.core.problem import Problem
 from htr_exp.runs.run_dir import RunDir
 
 KEY_BYTES = 32
@@ -87,19 +88,67 @@ def _signature(folder: Path, content: str, key: bytes) -> str:
     return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()
 
 
+def key_problem() -> Problem | None:
+    """Why folders cannot be signed, with what to do; None if they can. Nothing is written."""
+    path = _place()
+    try:
+        if path.exists():
+            _read_key(path)
+        elif why := _unwritable(path.parent):
+            raise _NoKeyError(why)
+    except _NoKeyError as trouble:
+        return Problem(
+            f"{trouble}: `resume` and the same command will not go on with the run by themselves, but with `resume RUN --trust`",
+            "set XDG_DATA_HOME to a folder that is yours alone, wherever you give commands for this workspace",
+            "XDG_DATA_HOME",
+        )
+    return None
+
+
+class _NoKeyError(Exception):
+    """There is no key to sign with; the text says why."""
+
+
 def _key(*, make: bool = True) -> bytes | None:
     """The secret of this account, made at the first need; None where there is none, or others could have read it."""
-    path = platformdirs.user_data_path("htr_exp") / "signing.key"
-    with contextlib.suppress(OSError):
+    path = _place()
+    with contextlib.suppress(OSError, _NoKeyError):
         if make:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             made_once(path, _write_key)
+        return _read_key(path)
+    return None
+
+
+def _place() -> Path:
+    return platformdirs.user_data_path("htr_exp") / "signing.key"
+
+
+def _read_key(path: Path) -> bytes:
+    """The secret in a file.
+
+    Raises:
+        _NoKeyError: it cannot be read, others could have read it, or it is none.
+    """
+    try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
-            key = file.read()
-        if status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            return key if len(key) == KEY_BYTES else None
-    return None
+            key = file.read(KEY_BYTES + 1)
+    except OSError as error:
+        raise _NoKeyError(f"the key that runs are signed with, {path}, cannot be read ({error.strerror})") from None
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _NoKeyError(f"the key that runs are signed with, {path}, is not for you alone (`rm` it, or `chmod 600`)")
+    if len(key) != KEY_BYTES:
+        raise _NoKeyError(f"the key that runs are signed with, {path}, is damaged (`rm` it: another one is made)")
+    return key
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why a folder cannot be made or written."""
+    around = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    if around.is_dir() and os.access(around, os.W_OK | os.X_OK):
+        return None
+    return f"the key that runs are signed with has no place: {folder} cannot be written"
 
 
 def _write_key(path: Path) -> None:

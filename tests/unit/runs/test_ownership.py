@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.recorded_runs import make_run
-from htr_exp.runs.ownership import is_ours, sign
+from htr_exp.runs.ownership import is_ours, key_problem, sign
 from htr_exp.runs.run_dir import RunDir
 
 
@@ -104,3 +104,34 @@ def test_a_run_whose_writing_was_cut_short_anywhere_is_ours_once_it_is_written_a
 
 class Killed(BaseException):
     """No code of ours runs after it."""
+
+
+def test_a_key_without_a_place_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", "/dev/null")
+    run = RunDir(make_run(tmp_path))
+    sign(run)
+    assert not is_ours(run)
+    problem = key_problem()
+    assert problem is not None
+    assert "has no place: /dev/null/.local/share/htr_exp cannot be written" in problem.what
+    assert "`resume RUN --trust`" in problem.what
+    assert problem.remedy.startswith("set XDG_DATA_HOME to a folder that is yours alone")
+
+
+def test_a_key_that_cannot_be_used_is_told(run: RunDir, home: Path) -> None:
+    assert key_problem() is None
+    key = home / "signing.key"
+    key.chmod(0o640)
+    assert "is not for you alone" in str(key_problem())
+    key.chmod(0o600)
+    key.write_bytes(b"short")
+    assert "is damaged" in str(key_problem())
+    key.unlink()
+    key.mkdir()
+    assert "cannot be read (Is a directory)" in str(key_problem())
+
+
+def test_asking_makes_no_key(home: Path) -> None:
+    assert key_problem() is None
+    assert not home.exists()
