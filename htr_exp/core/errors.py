@@ -7,6 +7,7 @@
     ├── ModelError               a base model that is missing, unreadable or of the wrong kind
     ├── RuntimeUnavailableError  kraken cannot be started here
     ├── SubmissionError          Slurm does not take the job
+    ├── Lacking                  the system gives no memory, process or thread
     ├── DisplayLost              what is shown cannot be written
     └── TrainingError            kraken, or a stage around it, failed
         └── KilledError          somebody or something killed kraken
@@ -78,6 +79,19 @@ class SubmissionError(HtrExpError):
     """Slurm does not take the job."""
 
 
+class Lacking(HtrExpError):
+    """The system gives no memory, process or thread.
+
+    Args:
+        headline, problems: as of `HtrExpError`.
+        what: `memory` or `processes`.
+    """
+
+    def __init__(self, headline: str, problems: Sequence[Problem | str], *, what: str) -> None:
+        super().__init__(headline, problems)
+        self.what = what
+
+
 class DisplayLost(HtrExpError):
     """What is shown cannot be written to stdout."""
 
@@ -95,7 +109,7 @@ class KilledError(TrainingError):
     """Somebody or something, and not we, killed kraken: it may do better when it starts again."""
 
 
-def of_memory(error: BaseException) -> HtrExpError | None:
+def of_memory(error: BaseException) -> Lacking | None:
     """The error that tells a user what it means that the system gave no memory, process or thread; None: it is something else.
 
     With a limit of memory (`ulimit -v`, a container, --mem) Python cannot start a program or a thread either.
@@ -106,14 +120,16 @@ def of_memory(error: BaseException) -> HtrExpError | None:
         or getattr(error, "errno", None) == errno.ENOMEM
         or (isinstance(error, ImportError) and any(word in str(error) for word in refused))
     ):
-        return HtrExpError(
+        return Lacking(
             "the memory of this machine, or what this process may use of it, is full",
             ["close other programs, or ask for more (in a job: slurm.mem_gb=GB); then run the same command again"],
+            what="memory",
         )
     if getattr(error, "errno", None) == errno.EAGAIN or "can't start new thread" in str(error):
-        return HtrExpError(
+        return Lacking(
             "no more processes or threads can be started, for want of memory or by a limit (`ulimit -u`)",
             ["close other programs, or ask for more; then run the same command again"],
+            what="processes",
         )
     return None
 

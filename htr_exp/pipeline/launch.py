@@ -12,7 +12,7 @@ from pathlib import Path
 
 from htr_exp.core import machine
 from htr_exp.core.console import console
-from htr_exp.core.errors import HtrExpError
+from htr_exp.core.errors import HtrExpError, Lacking, of_memory
 from htr_exp.core.lock import STALE_S, Locked, LockLost
 from htr_exp.core.own_python import python_module
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
@@ -22,6 +22,7 @@ from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.run_place import RunGoneError
+from htr_exp.slurm import failures
 from htr_exp.tracking import run_view, subprocesses, sync
 
 
@@ -174,9 +175,18 @@ def main() -> int:
                 patience_s=patience_s,
             )
         except HtrExpError as error:  # the run was lost to another process, or its folder cannot be written
-            say_error(error)
-            return 1
+            return _cannot(error)
+        except (MemoryError, OSError, RuntimeError) as error:
+            if (lacking := of_memory(error)) is None:
+                raise
+            return _cannot(lacking)
     return 0
+
+
+def _cannot(error: HtrExpError) -> int:
+    say_error(error)
+    lacks = error.what if isinstance(error, Lacking) else None
+    return next((code for code, what in failures.LACKED.items() if what == lacks), 1)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.core import machine
-from htr_exp.core.errors import HtrExpError, KilledError, TrainingError, plainly
+from htr_exp.core.errors import HtrExpError, KilledError, Lacking, TrainingError, plainly
 from htr_exp.core.files import append_jsonl, full, utc_now
 from htr_exp.core.lock import STALE_S, LockLost
 from htr_exp.core.own_command import own_command
@@ -223,7 +223,11 @@ class _Job:
     def _why(self, error: HtrExpError) -> str:
         said = [error.headline, *map(str, error.problems)]
         slurm = self._inputs.experiment.slurm
-        known = failures.in_words("\n".join(said), slurm=asdict(slurm) if slurm.submit else {})
+        settings = asdict(slurm) if slurm.submit else {}
+        if isinstance(error, Lacking):
+            known: failures.Failure | None = failures.LACKING[error.what](settings)
+        else:
+            known = failures.in_words("\n".join(said), slurm=settings)
         if known and known.cause == "disk":
             places = (self._run.path, self._inputs.cache, Path(tempfile.gettempdir()), Path.home())
             said = [*(f"nothing more fits on the disk of {place}" for place in full(places)), *said]

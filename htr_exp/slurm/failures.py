@@ -121,6 +121,8 @@ def of_process(code: int, said: str, settings: Settings) -> str:
     if code < 0 or code > 128:
         number = -code if code < 0 else code - 128
         return f"its process on the node was ended by signal {number} ({_name(number)}): {GOES_ON}"
+    if code in LACKED:
+        return str(LACKING[LACKED[code]](settings))
     if code and (known := in_words(last, slurm=settings)):
         return str(known)
     ended = f"its process on the node ended with exit code {code} before it could say why in the run folder"
@@ -223,6 +225,20 @@ def _always(cause: str, sentence: str, remedy: str) -> Callable[[re.Match[str], 
     return explain
 
 
+LACKING: dict[str, Callable[[Settings], Failure]] = {
+    "memory": lambda settings: _memory("the memory is exceeded", settings),
+    "processes": lambda settings: Failure(
+        "processes",
+        "no more processes or threads can be started",
+        f"end some of yours, or ask the administrators for a higher limit (`ulimit -u`); {GOES_ON}",
+    ),
+}
+"""What the system did not give (`core.errors.Lacking`) -> what it means."""
+
+LACKED = {91: "memory", 92: "processes"}
+"""The exit codes by which a run's own process says so."""
+
+
 KNOWN: tuple[tuple[str, Callable[[re.Match[str], Settings], Failure]], ...] = (
     (r"OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED", _gpu_memory),
     (r"(?:No space left on device|Disk quota exceeded)(?:: '?(/[^'\n]+))?", lambda found, settings: Failure(
@@ -231,15 +247,13 @@ KNOWN: tuple[tuple[str, Callable[[re.Match[str], Settings], Failure]], ...] = (
      _always("memory", "the node's shared memory (/dev/shm) is full", f"set training.workers=0; {GOES_ON}")),
     (r"oom[-_ ]kill|out-of-memory handler|exceeded (?:job |step )?memory limit|exceeded virtual memory limit|: Out Of Memory$"
      r"|MemoryError\b|can't allocate memory|Cannot allocate memory|Unable to allocate \S+ \wi?B|[Mm]emory allocation (?:of|failed)"
-     r"|\b(?:re|m)alloc of size|virtual memory exhausted|std::bad_alloc|bad allocation|killed by signal: Killed|^\s*Killed\b|\b\d+ Killed\b"
-     r"|the memory of this machine",
-     lambda found, settings: _memory("the memory is exceeded", settings)),
+     r"|\b(?:re|m)alloc of size|virtual memory exhausted|std::bad_alloc|bad allocation|killed by signal: Killed|^\s*Killed\b|\b\d+ Killed\b",
+     lambda found, settings: LACKING["memory"](settings)),
     (r"\(exit code (?:-9|137)\)",
      lambda found, settings: _memory("kraken was killed (signal 9), as happens when memory is exceeded", settings)),
     (r"can't start new thread|pthread_create failed|Thread creation failed|fork: (?:retry: )?Resource temporarily unavailable"
-     r"|\[Errno 11\] Resource temporarily unavailable|no more processes or threads",
-     _always("processes", "no more processes or threads can be started",
-             f"end some of yours, or ask the administrators for a higher limit (`ulimit -u`); {GOES_ON}")),
+     r"|\[Errno 11\] Resource temporarily unavailable",
+     lambda found, settings: LACKING["processes"](settings)),
     (r"module\(s\) are unknown:?\s*\"?([^\"\n]*)|Unable to locate a modulefile for '?([^'\n]*)'?|module: (?:command )?not found", _module),
     (r"CUDA driver version is insufficient|no CUDA-capable device|No CUDA GPUs are available|Found no NVIDIA driver"
      r"|no kernel image is available|not compiled with CUDA|CUDA-capable device\(s\) is/are busy|uncorrectable ECC|CUDA unknown error"

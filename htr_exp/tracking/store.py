@@ -20,6 +20,7 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 BUSY_SECONDS = 5.0  # how long another program may hold the database before we say so
 LOCK_SECONDS = 120.0  # how long to wait for another process of ours, which may have many runs to record
+MADE_AGAIN = "move it away; `htr-exp sync` makes it again from the run folders"
 INSTALL = "install it with `pip install 'htr-exp[mlflow]'`"
 
 # The UI keeps a table's columns in a tag of the experiment and opens it by its name in the address. Without one, it
@@ -56,7 +57,16 @@ TABLE_COLUMNS = {
 
 
 class StoreTroubleError(Exception):
-    """The store cannot be written now; the text says why and what to do."""
+    """The store cannot be written now.
+
+    Args:
+        what: why.
+        remedy: what to do.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}: {remedy}")
+        self.what, self.remedy = what, remedy
 
 
 class BusyError(StoreTroubleError):
@@ -118,10 +128,11 @@ def written_alone(database: Path, *, wait: float, say: Callable[[str], None] | N
             stack.enter_context(locked(folder, wait=patient))
         except Locked as other:
             raise BusyError(
-                f"process {other.owner.pid} on {other.owner.host} is writing it (its lock is {folder}): wait until it ends and sync again"
+                f"process {other.owner.pid} on {other.owner.host} is writing it (its lock is {folder})",
+                "wait until it ends and sync again",
             ) from None
         except OSError as error:
-            raise StoreTroubleError(in_words(error, folder.parent)) from error
+            raise as_trouble(error, folder.parent) from error
         yield
 
 
@@ -143,11 +154,9 @@ def probe(path: Path) -> None:
             db.execute("ROLLBACK")
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error as error:
-        raise StoreTroubleError(in_words(error, path)) from error
+        raise as_trouble(error, path) from error
     if tables and tables.isdisjoint(("experiments", "runs", "alembic_version")):  # MLflow would add its own to them
-        raise StoreTroubleError(
-            f"{path} is a database of another program: move it away; `htr-exp sync` makes it again from the run folders"
-        )
+        raise StoreTroubleError(f"{path} is a database of another program", MADE_AGAIN)
 
 
 def refuse_odd(path: Path) -> None:
@@ -159,11 +168,11 @@ def refuse_odd(path: Path) -> None:
     if path.is_symlink():
         where = "" if path.exists() else " that leads nowhere"
         raise StoreTroubleError(
-            f"{path} is a symbolic link{where}: remove it, or name the database that it leads to with --uri"
+            f"{path} is a symbolic link{where}", "remove it, or name the database that it leads to with --uri"
         )
     if path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "no file"
-        raise StoreTroubleError(f"{path} is {kind}: move it away; `htr-exp sync` makes it again from the run folders")
+        raise StoreTroubleError(f"{path} is {kind}", MADE_AGAIN)
 
 
 def relocate(path: Path, workspace: Path) -> int:
@@ -184,7 +193,7 @@ def relocate(path: Path, workspace: Path) -> int:
                 db.execute("COMMIT")
             return len(outdated)
     except sqlite3.Error as error:
-        raise StoreTroubleError(in_words(error, path)) from error
+        raise as_trouble(error, path) from error
 
 
 def _outdated(db: sqlite3.Connection, workspace: Path) -> list[tuple[str, tuple[str, str | int]]]:
@@ -228,10 +237,10 @@ def confine(folder: Path, within: Sequence[Path]) -> None:
     whole = Path(os.path.abspath(folder))
     if not any(whole.is_relative_to(place) for place in within):
         raise StoreTroubleError(
-            f"{folder} is not in {' or '.join(str(place) for place in within)}: artifacts are only there"
+            f"{folder} is not in {' or '.join(str(place) for place in within)}", "artifacts are only there"
         )
     if Path(os.path.realpath(whole)) != whole:
-        raise StoreTroubleError(f"a symbolic link is on the way to {folder}: replace it by what it leads to")
+        raise StoreTroubleError(f"a symbolic link is on the way to {folder}", "replace it by what it leads to")
     waiting = [whole] if whole.is_dir() else []
     while waiting:
         with os.scandir(waiting.pop()) as entries:
@@ -239,7 +248,9 @@ def confine(folder: Path, within: Sequence[Path]) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(Path(entry.path))
                 elif not entry.is_file(follow_symlinks=False):
-                    raise StoreTroubleError(f"{entry.path} is a link or a special file: artifacts are files, remove it")
+                    raise StoreTroubleError(
+                        f"{entry.path} is a link or a special file", "artifacts are files, remove it"
+                    )
 
 
 def known(path: Path, workspace: Path) -> dict[str, tuple[str, str]]:
@@ -299,18 +310,20 @@ def place(source: Path, target: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def in_words(error: BaseException, path: Path) -> str:
+def as_trouble(error: BaseException, path: Path) -> StoreTroubleError:
     """What a failed access means and what to do."""
     text = str(error)
     if "locked" in text:
-        return f"{path} is locked by another program for more than {BUSY_SECONDS:.0f} s: close it and sync again"
+        what = f"{path} is locked by another program for more than {BUSY_SECONDS:.0f} s"
+        return StoreTroubleError(what, "close it and sync again")
     if "readonly" in text or "read-only" in text.lower() or isinstance(error, PermissionError):
-        return f"{path} cannot be written (read-only): make it writable, or set site.workspace to a place of yours"
+        what = f"{path} cannot be written (read-only)"
+        return StoreTroubleError(what, "make it writable, or set site.workspace to a place of yours")
     if "full" in text or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk that holds {path} is full: free some space and sync again"
+        return StoreTroubleError(f"the disk that holds {path} is full", "free some space and sync again")
     if "not a database" in text or "malformed" in text:
-        return f"{path} is not an SQLite database: move it away; `htr-exp sync` makes it again from the run folders"
-    return f"{path} cannot be opened ({text}): move it away; `htr-exp sync` makes it again from the run folders"
+        return StoreTroubleError(f"{path} is not an SQLite database", MADE_AGAIN)
+    return StoreTroubleError(f"{path} cannot be opened ({text})", MADE_AGAIN)
 
 
 def environment() -> dict[str, str]:

@@ -29,7 +29,7 @@ from htr_exp.tracking.store import (
     LOCK_SECONDS,
     BusyError,
     StoreTroubleError,
-    in_words,
+    as_trouble,
     probe,
     relocate,
     store_uri,
@@ -254,8 +254,8 @@ def _record(
             raise
         except Exception as error:  # what MLflow and its drivers raise has no bound, and none of it may end a training
             if getattr(error, "error_code", "") != "INVALID_PARAMETER_VALUE":
-                raise StoreTroubleError(_in_words(error, target)) from error
-            found[folder] = Recorded(folder.name, "", False, _in_words(error, target), store)  # of this run alone
+                raise _trouble(error, target) from error
+            found[folder] = Recorded(folder.name, "", False, str(_trouble(error, target)), store)  # of this run alone
             continue
         found[folder] = Recorded(folder.name, run_id, changed, store=store)
         if changed and progress:
@@ -292,8 +292,8 @@ def _put(writer: Writer, view: run_view.RunView, mark: str) -> tuple[str, bool]:
     except NoAnswer:
         writer.give_up()
         raise StoreTroubleError(
-            f"the tracking server {without_password(writer.uri)} is too slow: it did not take {view.name} within {seconds:g} s; "
-            "the run folders lack nothing, `htr-exp sync` tries again"
+            f"the tracking server {without_password(writer.uri)} is too slow",
+            f"it did not take {view.name} within {seconds:g} s; the run folders lack nothing, `htr-exp sync` tries again",
         ) from None
 
 
@@ -321,25 +321,29 @@ def _reach(uri: str) -> None:
             f"no answer within {SERVER_SECONDS:g} s" if isinstance(error, NoAnswer) else getattr(error, "reason", error)
         )
         raise StoreTroubleError(
-            f"the tracking server {without_password(uri)} does not answer ({reason}): start it or correct tracking.uri; "
-            "the run folders lack nothing, `htr-exp sync` records them"
+            f"the tracking server {without_password(uri)} does not answer ({reason})",
+            "start it or correct tracking.uri; the run folders lack nothing, `htr-exp sync` records them",
         ) from error
 
 
-def _in_words(error: Exception, uri: str) -> str:
+def _trouble(error: Exception, uri: str) -> StoreTroubleError:
     """What MLflow's error means and what to do."""
     text = hidden(" ".join(str(error).split()))
     database = tracking_store.database(uri)
     uri = without_password(uri)
     if "out-of-date database schema" in text or "Can't locate revision" in text:
-        return (
-            f"{uri} was written by another version of MLflow: use that version, or `mlflow db upgrade {uri}` if it is "
-            "older; or move the file away and `htr-exp sync` makes it again from the run folders"
+        return StoreTroubleError(
+            f"{uri} was written by another version of MLflow",
+            f"use that version, or `mlflow db upgrade {uri}` if it is older; or move the file away and `htr-exp sync` "
+            "makes it again from the run folders",
         )
     if (isinstance(error, OSError) and not uri.startswith("http")) or (
         database and re.search(r"sqlite3?\.|disk|readonly|locked", text)
     ):
-        return in_words(error, database or Path("the artifact folder"))
+        return as_trouble(error, database or Path("the artifact folder"))
     if "401" in text or "403" in text:
-        return f"{uri} refuses us ({text[:200]}): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    return f"{uri}: {type(error).__name__}: {text[:400]}; the run folders lack nothing, `htr-exp sync` tries again"
+        return StoreTroubleError(
+            f"{uri} refuses us ({text[:200]})", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    what = f"{uri}: {type(error).__name__}: {text[:400]}"
+    return StoreTroubleError(what, "the run folders lack nothing, `htr-exp sync` tries again")

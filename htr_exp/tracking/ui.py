@@ -204,12 +204,12 @@ def _wait_until_up(child: subprocess.Popen[bytes], folder: Path) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         if child.poll() is not None:
-            raise StoreTroubleError(f"MLflow's server ended: {_last_words(folder, child)}")
+            raise StoreTroubleError("MLflow's server ended", _last_words(folder, child))
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(folder / SOCKET))
             return
         time.sleep(LOOK_S)
-    raise StoreTroubleError(f"MLflow's server did not start within {START_S:.0f} s: try again")
+    raise StoreTroubleError(f"MLflow's server did not start within {START_S:.0f} s", "try again")
 
 
 def _last_words(folder: Path, child: subprocess.Popen[bytes]) -> str:

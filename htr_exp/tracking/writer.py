@@ -189,10 +189,8 @@ class Writer:
         root = None if self.uri.startswith("http") else store.local_path(run.info.artifact_uri)
         if self.uri == store_uri(self.workspace):
             if root is None:  # a database of somebody else may name a server
-                where = (
-                    f"{store.DATABASE} of this workspace keeps files at {run.info.artifact_uri}: nothing is sent there"
-                )
-                raise StoreTroubleError(f"{where}. Move {store.DATABASE} away; `{own_command('sync')}` makes it again")
+                where = f"{store.DATABASE} of this workspace keeps files at {run.info.artifact_uri}, and nothing is sent there"
+                raise StoreTroubleError(where, f"move {store.DATABASE} away; `{own_command('sync')}` makes it again")
             store.confine(root, store.artifact_folders(self.workspace))
         note = marked(view.folder, self.key)
         before = note.get("files", {}) if note.get("run_id") == run.info.run_id else {}
@@ -288,9 +286,9 @@ def client(uri: str) -> Any:
         StoreTroubleError: MLflow, or the part of it that this store needs, is not installed.
     """
     if importlib.util.find_spec("mlflow") is None:
-        raise StoreTroubleError(f"MLflow is not installed: {INSTALL}")
+        raise StoreTroubleError("MLflow is not installed", INSTALL)
     if not uri.startswith(("http://", "https://")) and importlib.util.find_spec("sqlalchemy") is None:
-        raise StoreTroubleError(f"only MLflow's client is installed, and {uri} needs the whole of it: {INSTALL}")
+        raise StoreTroubleError(f"only MLflow's client is installed, and {uri} needs the whole of it", INSTALL)
     os.environ.update(store.environment())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

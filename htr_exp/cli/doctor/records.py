@@ -100,8 +100,7 @@ def _database(path: Path) -> Finding:
     try:
         store.refuse_odd(path)
     except store.StoreTroubleError as trouble:
-        found, _, remedy = str(trouble).partition(": ")
-        return error(name, found, remedy)
+        return error(name, trouble.what, trouble.remedy)
     if not path.exists() or not path.stat().st_size:
         return ok(name, f"{path} is made when the first run is recorded")
     owner = owner_of(store.lock(path))
@@ -141,8 +140,7 @@ def _database(path: Path) -> Finding:
     try:
         store.probe(path)
     except store.StoreTroubleError as trouble:
-        found, _, remedy = str(trouble).partition(": ")
-        return warning(name, found, remedy)
+        return warning(name, trouble.what, trouble.remedy)
     return ok(name, f"{path} holds {counted(runs, 'run')} and can be written")
 
 

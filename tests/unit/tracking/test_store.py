@@ -82,7 +82,7 @@ def _set_version(path: Path, version: str) -> None:
     ],
 )
 def test_what_a_disk_says_is_put_in_words(error: Exception, words: str) -> None:
-    assert words in store.in_words(error, Path("/w/mlflow.db"))
+    assert words in str(store.as_trouble(error, Path("/w/mlflow.db")))
 
 
 def test_without_the_whole_of_mlflow_the_extra_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
