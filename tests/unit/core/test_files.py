@@ -4,11 +4,13 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from htr_exp.core.files import append_jsonl, make_folder, read_jsonl, write_atomically, write_json
+from helpers.disks import small_disk
+from htr_exp.core.files import append_jsonl, full, make_folder, read_jsonl, write_atomically, write_json
 from htr_exp.core.lock import locked, made_once
 
 
@@ -89,3 +91,42 @@ def test_a_folder_that_is_gone_is_not_made_again(write: Callable[[Path], None], 
 def test_lines_that_are_no_records_are_left_out(tmp_path: Path, lines: bytes) -> None:
     (tmp_path / "records.jsonl").write_bytes(lines)
     assert read_jsonl(tmp_path / "records.jsonl", "a") == [{"a": 1}, {"a": 2}]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What statvfs(3) says of a disk."""
+
+    f_blocks: int = 1000
+    f_bavail: int = 1000
+    f_frsize: int = 4096
+    f_files: int = 1000
+    f_favail: int = 1000
+
+
+DISKS = {
+    "has room": (Room(), False),
+    "has no block left": (Room(f_bavail=0), True),
+    "has less than a MiB left": (Room(f_bavail=255), True),
+    "has a MiB left": (Room(f_bavail=256), False),
+    "has no file left": (Room(f_favail=0), True),
+    "does not count files": (Room(f_files=0, f_favail=0), False),
+    "does not count blocks": (Room(f_blocks=0, f_bavail=0), False),
+}
+
+
+@pytest.mark.parametrize("name", DISKS)
+def test_a_disk_is_full_where_nothing_more_fits(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, is_full = DISKS[name]
+    monkeypatch.setattr("os.statvfs", lambda place: room)
+    assert full([tmp_path, tmp_path]) == [tmp_path] * is_full
+
+
+def test_a_place_that_is_gone_is_not_called_full(tmp_path: Path) -> None:
+    assert full([tmp_path / "gone"]) == []
+
+
+def test_a_disk_that_is_full_is_found_among_others(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", "size=200k") as place:
+        assert full([place]) == [place]  # it never has a MiB
