@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -39,6 +40,21 @@ def parsed(text: str) -> Any:
     if _levels(values) > USUAL:
         raise ValueError("it is nested too deeply")
     return values
+
+
+def section(text: str, name: str) -> Any:
+    """What stands under one key of the first level, read alone: a workspace may have thousands of runs. None if the key is not there.
+
+    Args:
+        text: as `yaml.safe_dump` writes it.
+        name: the key.
+
+    Raises:
+        ValueError: as for `parsed`.
+    """
+    found = re.search(rf"^{re.escape(name)}:.*\n?(?:[ \t].*\n?|\n)*", text, re.MULTILINE)
+    values = parsed(found[0]) if found else None
+    return values.get(name) if isinstance(values, dict) else None
 
 
 def _levels(values: Any) -> int:

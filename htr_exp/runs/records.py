@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypedDict, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
@@ -311,23 +311,34 @@ def fits(value: Any, kind: Any) -> bool:
 
     Args:
         value: what somebody may have edited.
-        kind: a type, a union, a list or a dictionary of such, a record of this module, or a tuple of classes.
+        kind: a type, a union, a list or a dictionary of such, or a record of this module.
     """
-    if isinstance(kind, tuple):
-        return isinstance(value, kind)
+    return _check(kind)(value)
+
+
+@cache
+def _check(kind: Any) -> Callable[[Any], bool]:
+    """The function that `fits` asks, made once a kind: a table of runs reads some ten thousand records."""
     if kind is Any:
-        return True
+        return lambda _: True
     if is_typeddict(kind):
-        checks = _checks(kind)
-        return isinstance(value, dict) and all(fits(value[key], checks[key]) for key in value if key in checks)
+        checks = {key: _check(hint) for key, hint in get_type_hints(kind).items()}
+        return lambda value: isinstance(value, dict) and all(checks[key](value[key]) for key in checks.keys() & value)
     match get_origin(kind):
         case None:
-            return isinstance(value, int | float if kind is float else kind)
+            return partial(_is, int | float if kind is float else kind)
         case origin if origin in (Union, UnionType):
-            return any(fits(value, one) for one in get_args(kind))
+            any_of = [_check(one) for one in get_args(kind)]
+            return lambda value: any(check(value) for check in any_of)
         case origin if origin is list:
-            return isinstance(value, list) and all(fits(one, get_args(kind)[0]) for one in value)
-    return isinstance(value, dict) and all(fits(one, get_args(kind)[1]) for one in value.values())
+            each = _check(get_args(kind)[0])
+            return lambda value: isinstance(value, list) and all(map(each, value))
+    each = _check(get_args(kind)[1])
+    return lambda value: isinstance(value, dict) and all(map(each, value.values()))
+
+
+def _is(kind: Any, value: Any) -> bool:
+    return isinstance(value, kind)
 
 
 def read_records(path: Path, kind: type[_Record], *needs: str) -> list[_Record]:
@@ -342,21 +353,6 @@ def read_records(path: Path, kind: type[_Record], *needs: str) -> list[_Record]:
         OSError: it cannot be read.
     """
     return [one for one in read_jsonl(path, *needs) if fits(one, kind)]
-
-
-@lru_cache(maxsize=64)
-def _checks(kind: Any) -> dict[str, Any]:
-    """What the keys of a record should be: a tuple of classes where that says it, else the type as it is written."""
-    hints = get_type_hints(kind)
-    return {key: _classes(hint) or hint for key, hint in hints.items()}
-
-
-def _classes(kind: Any) -> tuple[type, ...]:
-    """The classes that a type or a union of plain types stands for; none where it is no such type."""
-    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    if any(get_origin(one) or is_typeddict(one) or not isinstance(one, type) for one in members):
-        return ()
-    return tuple({of for one in members for of in ((int, float) if one is float else (one,))})
 
 
 def submissions_among(records: Iterable[Any]) -> list[SubmissionRecord]:

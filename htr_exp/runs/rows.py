@@ -122,9 +122,7 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
     facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.result() if run.is_scored else None
     starts = run.begun
     found = run.kraken(result)
-    under_way = (
-        run.configuration()["training"] if state.state is RunState.RUNNING else None
-    )  # reading YAML costs more than all the rest
+    under_way = run.training_settings() if state.state is RunState.RUNNING else None
     given = result or Results()
     scores = {"test": given.get("test") or {}, "validation": given.get("validation") or {}}
     judged = _judged(task_of(facts["run"]["task"]), scores, epochs)

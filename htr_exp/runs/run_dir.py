@@ -163,6 +163,18 @@ class RunDir(RunFiles):
             raise BrokenRunError(self, self.experiment, NO_KEYS)
         return values
 
+    def training_settings(self) -> dict[str, Any]:
+        """What `training` holds in experiment.yaml.
+
+        Raises:
+            BrokenRunError: it cannot be read.
+        """
+        try:
+            values = configuration.section(self.experiment.read_text("utf-8"), "training")
+        except (OSError, ValueError):
+            values = None
+        return values if isinstance(values, dict) else self.configuration()["training"]
+
     def needed(self, file: Path) -> Any:
         """The keys and values of a JSON file of the folder that the run cannot do without.
 

@@ -221,16 +221,11 @@ def read(folder: Path, workspace: Path) -> RunView:
 
 
 def tracked(folder: Path) -> tuple[str, str | None]:
-    """Where a run's own experiment wants it recorded: `tracking.kind` and `tracking.uri`.
-
-    Reads these few lines alone: parsing a whole experiment takes milliseconds, and a workspace may have thousands of runs.
-    """
+    """Where a run's own experiment wants it recorded: `tracking.kind` and `tracking.uri`."""
     try:
-        text = RunDir(folder).experiment.read_text(encoding="utf-8-sig")
+        values = configuration.section(RunDir(folder).experiment.read_text(encoding="utf-8-sig"), "tracking")
     except (OSError, ValueError):
-        text = ""
-    block = re.search(r"^tracking:.*\n(?:[ \t]+.*\n?)*", text, re.MULTILINE)
-    values = _parsed(block[0]).get("tracking") if block else None
+        values = None
     if not isinstance(values, Mapping):
         return "embedded", None
     return str(values.get("kind") or "embedded"), str(values["uri"]) if values.get("uri") else None
@@ -326,15 +321,8 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 def _yaml(path: Path) -> Mapping[str, Any]:
     try:
-        return _parsed(path.read_text(encoding="utf-8-sig"))
+        value = configuration.parsed(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
-        return {}
-
-
-def _parsed(text: str) -> Mapping[str, Any]:
-    try:
-        value = configuration.parsed(text)
-    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 

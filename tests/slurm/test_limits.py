@@ -41,7 +41,8 @@ def test_at_its_time_limit_a_run_goes_on_in_a_new_job_as_often_as_it_may(
 
     row = done_whole(patient, 65, htr_exp, cluster)
     requeues = read_jsonl(patient.requeues)
-    assert len(requeues) == len(begun(patient)) - 1 == row["requeued"] == row["restarts"] >= 1
+    assert len(requeues) == begun(patient)[-1]["restart"] == row["requeued"]
+    assert row["restarts"] >= 1  # fewer where a slow machine spends a job's minute before the run begins
     assert {requeue["job"] for requeue in requeues} == {job_of(patient)}
     assert sum(leg["lost_epochs"] for leg in legs(patient)) == 0
 
