@@ -379,7 +379,7 @@ def _facts(row: RunRow, facts: Provenance, results: Results) -> Iterable[tuple[s
         ("network", results.get("network")),
         ("split", _split_words(split)),
         ("digest of the test pages", str(row["test_digest"])[:12] if row["test_digest"] else None),
-        ("kraken", " of ".join(filter(None, (row["kraken"], row["runtime"])))),
+        ("kraken", f"{row['kraken']} ({row['runtime']})" if row["runtime"] else row["kraken"]),
         ("device", results.get("device")),
         (
             "code",

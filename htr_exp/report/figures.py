@@ -197,7 +197,7 @@ def _per_page(figures: Figures | None) -> dict[str, Figures]:
 
 
 def _facts(task: Task, figures: Figures, keys: Sequence[str]) -> tuple[str, ...]:
-    counts = [(key, number(figures, key)) for key in keys]
+    counts = [(key, number(figures, key)) for key in keys if key != COUNTED[task][1].key]
     words = [counted(round(count), key.removesuffix("s")) for key, count in counts if count is not None]
     what, of = COUNTED[task]
     count, total = number(figures, what.key), number(figures, of.key)

@@ -258,3 +258,13 @@ def test_only_numbers_of_jobs_are_cancelled(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert jobs.cancel(["12", "--user=me", "13_4", "-a", "14; true"]) is None
     assert (tmp_path / "asked").read_text() == "12 13_4\n"
+
+
+def test_show_opens_the_page_that_it_made_itself(theirs: StrangersFolder, listener: Listener) -> None:
+    run = RunDir(theirs.add_run(state="done"))
+    run.report.write_text(f"<!DOCTYPE html><script src='{listener.uri}'></script>")
+    files.write_json(run.places, {"pages": {"p3.xml": {"image": "/etc/passwd", "staged": "/dev/zero"}}})
+    said = say("show", "--json")
+    assert '"made": true' in said.stdout, said.stderr
+    assert "<script" not in run.report.read_text(encoding="utf-8")
+    assert (listener.heard, theirs.ran) == ([], "")

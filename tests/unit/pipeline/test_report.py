@@ -64,7 +64,7 @@ def test_a_segmentation_shows_its_overlays(either: Planned) -> None:
     overlays = page.all("img", alt="the page with the lines that were found")
     assert len(overlays) == len(list(run.overlays.iterdir())) > 0
     assert "lines found of" in page.section("")
-    assert "mean IoU on the validation pages" in page.section("Training")
+    assert "Mean IoU on the validation pages, epoch by epoch" in page.section("Training")
     assert "By page" in page.sections
 
 

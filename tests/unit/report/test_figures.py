@@ -90,6 +90,7 @@ def test_pages_of_a_segmentation_are_worst_where_the_figure_is_low() -> None:
         ("x/1.xml", [50.0, 75.0]),
         ("y/2.xml", [100.0, 100.0]),
     ]
+    assert pages[0].facts == ("30 lines found of 40 lines",)
     assert by_document(SEGMENTATION, LAYOUT, [BASE, BEST]) == []
 
 

@@ -79,7 +79,7 @@ def test_what_stands_where(run: Path) -> None:
     assert "Most frequent now written read base fine-tuned b h U+0062 read as U+0068 0 1" in confused
     assert "ꝫ z U+A76B read as U+007A 1 0" in confused
     assert "train: 2 pages, 4 lines p0.jpg cannot be opened: broken p0.xml p1.xml" in page.section("The pages")
-    assert "kraken 7.1.1 of host" in page.section("How these scores were made")
+    assert "kraken 7.1.1 (host)" in page.section("How these scores were made")
     assert [picture.size for picture in page.pictures()] == [(90, 15), (15, 20)]
     assert len(page.all("circle")) == 4  # three epochs and a ring
     assert len(page.all("span", **{"class": "other"})) == 1 + 2  # in the key, and of each model

@@ -11,6 +11,8 @@ import pytest
 
 from helpers.recorded_runs import client_of, make_run, only, sealed, state_of
 from htr_exp.core import files
+from htr_exp.runs import ownership
+from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking import run_view
 from htr_exp.tracking.sync import sync_runs
 
@@ -61,6 +63,21 @@ def test_all_that_a_run_made_is_recorded(place: Path) -> None:
     made = {"results.json", "best.mlmodel", "metrics.jsonl", "predictions/test.jsonl", "predictions/overlays/p3.jpg"}
     written = {"experiment.yaml", "provenance.json", "split.json", "commands.sh", "classes.yaml"}
     assert set(run_view.artifacts(folder)) == made | written | {"log.txt"}
+
+
+def test_the_report_is_recorded_of_a_run_of_our_own(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(place / "data"))
+    folder = make_run(place)
+    before = run_view.fingerprint(folder)
+    (folder / "report.html").write_text("<!DOCTYPE html>")
+    assert "report.html" not in run_view.artifacts(folder)  # whoever wrote it: a browser would do what it says
+    ownership.sign(RunDir(folder))
+    assert run_view.artifacts(folder)["report.html"] == folder / "report.html"
+    copied = shutil.copytree(folder, place / "elsewhere" / folder.name)
+    assert "report.html" not in run_view.artifacts(copied)
+    assert (
+        run_view.fingerprint(folder) == run_view.fingerprint(copied) == before
+    )  # a workspace is copied with its database
 
 
 def test_a_reason_that_is_gone_is_not_shown(place: Path) -> None:
