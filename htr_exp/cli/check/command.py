@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from htr_exp.cli.check import changes, sections
 from htr_exp.cli.check.result import Checked, Section
 from htr_exp.cli.composition import experiment_asked
+from htr_exp.config.overrides import word_problems
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
 from htr_exp.core.errors import ConfigError, DatasetError, HtrExpError
@@ -139,6 +140,8 @@ def _wanted(request: CheckRequest) -> tuple[Experiment, Opened]:
     paths = dataset_folders(experiment)
     if not paths:
         raise ConfigError("nothing to check: name a folder, or dataset=NAME")
+    if unknown := word_problems({"dataset": asdict(experiment.dataset)}):
+        raise ConfigError("the check cannot be made:", unknown)
     return experiment, opened(paths, places_of(experiment).cache)
 
 

@@ -14,6 +14,7 @@ from helpers.page_files import alto_line, alto_xml, page_line, page_xml, put, wr
 from htr_exp.cli.check.command import CheckRequest, check
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.places import dataset_folders, places_of
+from htr_exp.core.errors import ConfigError
 from htr_exp.pipeline.sources import Sources
 
 SEVERAL = page_line(1, None).replace(
@@ -62,3 +63,11 @@ def test_the_keys_of_a_dataset_decide_what_is_read_of_it(
     assert read([*words, "dataset.path=gt", "dataset.hyphens=false"], capsys) == (2, right + without)
     assert read([*words, "dataset.path=gt.zip"], capsys) == (2, right + with_hyphen)
     assert read([*words, "dataset.path=gt/mets.xml"], capsys) == (1, with_hyphen)
+
+
+def test_a_word_of_a_file_of_ones_own_is_refused_by_check_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, "defaults: [folder]\nname: mine\npath: .\ntext_equiv: newest\n", "conf/dataset/mine.yaml")
+    with pytest.raises(ConfigError) as refused:
+        check(CheckRequest(["dataset=mine"], quick=True))
+    assert "dataset.text_equiv=newest: there is no such choice" in str(refused.value)
