@@ -18,7 +18,7 @@ from htr_exp.groundtruth.choices import DEFAULT, Choices
 from htr_exp.groundtruth.file_tree import Tree, matches, shown
 from htr_exp.groundtruth.folders import Source, prefixes
 from htr_exp.groundtruth.image_header import ImageFacts
-from htr_exp.groundtruth.image_search import find_image
+from htr_exp.groundtruth.image_search import by_stem, find_image
 from htr_exp.groundtruth.line_pairs import line_pairs
 from htr_exp.groundtruth.line_rules import outside
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
@@ -143,6 +143,7 @@ class _Examination:
         self.lines_read = 0
         self._place = 0
         self._claims: dict[Path, tuple[Source, str]] = {}
+        self._of_refused: set[Path] = set()  # images that have the name of a file that cannot be used
         self._forms: list[tuple[str, dict[str, list[str]]]] = []
 
     def add(
@@ -184,6 +185,8 @@ class _Examination:
             self.add(sheet.refused[0], label, sheet.refused[1], lines=tuple(sheet.lost_lines))
             self.pages_read += sheet.lost_pages
             self.lines_read += len(sheet.lost_lines)
+            if CODES[sheet.refused[0]].severity == "error" and (own := by_stem(source.tree, name)[0]):
+                self._of_refused.add(source.tree.path(own))
             return None
         self.pages_read += 1
         self.lines_read += len(sheet.lines)
@@ -301,10 +304,11 @@ class _Examination:
         """Warn of images that no page names."""
         if source.only is not None or not any(first is source for first, _ in self._claims.values()):
             return
+        spoken_for = self._of_refused | self._claims.keys()
         left = [
             name
             for name in source.tree.images()
-            if source.tree.path(name) not in self._claims and not matches(name, exclude)
+            if source.tree.path(name) not in spoken_for and not matches(name, exclude)
         ]
         pairs = line_pairs(source.tree, left)
         if pairs:

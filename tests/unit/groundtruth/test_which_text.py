@@ -213,6 +213,7 @@ def test_alto_mm10_is_an_error_of_its_own_with_its_lines_counted(unit: str, tmp_
     (problem,) = dataset.errors
     assert (problem.code, problem.file, problem.lines) == ("unit_not_pixel", "2.xml", ("l1", "l2"))
     assert unit in problem.message
+    assert "image_without_xml" not in summary(dataset.problems), "2.png has its file"
     copy = write_copy([tmp_path / "gt"], dataset, tmp_path / "copy")
     assert [(one.file, one.change) for one in copy.changes if one.file == "2.xml"] == [("2.xml", "file left out")]
 

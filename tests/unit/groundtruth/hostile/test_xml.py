@@ -73,7 +73,7 @@ def test_entities_are_refused(folder: Path, name: str) -> None:
     xml = ENTITIES[name]
     (folder / "bad.xml").write_bytes(xml if isinstance(xml, bytes) else xml.encode())
     found = examined(folder)
-    assert codes_of(found) == {"not_well_formed", "image_without_xml"}
+    assert codes_of(found) == {"not_well_formed"}
     assert "root:" not in json.dumps(found)
 
 
@@ -106,7 +106,7 @@ HUGE = {
 def test_files_beyond_measure_are_refused(folder: Path, name: str) -> None:
     write_image(folder / "bad.jpg", 90)
     (folder / "bad.xml").write_text(HUGE[name](), encoding="utf-8")
-    assert codes_of(examined(folder)) == {"not_well_formed", "image_without_xml"}
+    assert codes_of(examined(folder)) == {"not_well_formed"}
 
 
 LARGE = {
