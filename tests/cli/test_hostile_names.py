@@ -162,6 +162,7 @@ def lines_of(verb: str, hostile: Path, address: str, ketos: Path) -> list[list[s
         "status": [[], ["--json"], ["run1"], [EVIL], ["--watch", f"1{EVIL}"]],
         "logs": [["run1"], ["run2"], ["run1", "-f"], [EVIL], ["run1", "run2"]],
         "compare": [[], ["--json"], ["--csv"]],
+        "show": [["--no-open", "run1"], ["--no-open", "--json", "run1"], ["--no-open", EVIL]],
         "sync": [["--uri", address], ["--uri", address, "--json"]],
         "ui": [["--uri", f"http://{EVIL}"]],
         "options": [[config], [config, "--json"]],
