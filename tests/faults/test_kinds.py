@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from helpers.fake_kraken import Scenario
 from helpers.faults.driver import Driver, Start
-from helpers.faults.kinds import GROUPS, KINDS, Fault
+from helpers.faults.kinds import CLOCKS, GROUPS, KINDS, Fault, signal_fault
 from helpers.faults.scene import STAGE, Scene
+from helpers.faults.signals import CAUSES, ORDERS
 from helpers.faults.walk import SETTINGS, trip_of
 from helpers.faulty_server import faulty_server
 from helpers.forked_runs import Server, server
@@ -47,6 +49,19 @@ def test_a_run_endures_faults_of_a_group_one_after_the_other(
     for number, (group, name, stage) in enumerate(CHAINS[chain]):
         fault = fault_of(group, name, stage)
         assert not driver.endure(fault, Start("here" if number % 2 else "job").of(fault)).missed
+    driver.finish()
+
+
+def test_a_run_endures_a_clock_that_jumps(
+    planned: Callable[..., RunDir], scenario: Scenario, runs: Server, workspace: Path, tmp_path: Path
+) -> None:
+    run = planned("training.quit=fixed", "training.epochs=4")
+    driver = Driver(Scene(run, scenario, workspace, runs, tmp_path))
+    for step, stage in zip(CLOCKS, ("compile", "train", "train", "predict")):
+        driver.endure(signal_fault(stage, next(iter(CAUSES)), next(iter(ORDERS))), Start(clock=step))
+        since = datetime.strptime(run.written_state().since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        off = (since - datetime.now(timezone.utc)).total_seconds()
+        assert abs(off - step) < 1000 and (abs(step) < 100 or abs(off) > 1000), (off, step)  # noqa: PT018
     driver.finish()
 
 

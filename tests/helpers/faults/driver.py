@@ -36,6 +36,7 @@ class Start:
 
     backend: str = "job"
     display: str = ""
+    clock: float = 0.0  # by how many seconds the clock jumps once the run is where it is wanted
 
     def of(self, fault: Fault) -> Start:
         """The same by the backend of a fault that happens with one alone."""
@@ -43,7 +44,8 @@ class Start:
 
     def __str__(self) -> str:
         shown = {"": "", "full": ", prints to a full disk", "closed": ", its terminal was closed"}
-        return f"{self.backend}{shown[self.display]}"
+        jump = f", the clock jumps by {self.clock:+g} s" if self.clock else ""
+        return f"{self.backend}{shown[self.display]}{jump}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Driver:
             until(lambda: not lives(process.pid) or scene.reached(stage), f"{fault}", timeout=PATIENCE_S)
             missed = not lives(process.pid)
             scene.kraken = scene.scenario.pids()[-1] if stage.verbs else None
+        if start.clock:
+            scene.step_clock(start.clock)
         try:
             if not missed and not kind.between:
                 kind.strike(scene)

@@ -158,5 +158,8 @@ def signal_fault(stage: str, cause: Cause, order: str) -> Fault:
     return Fault(next(kind for kind in KINDS if (kind.group, kind.name) == ("signals", name)), STAGE[stage])
 
 
+CLOCKS = (5.0, -5.0, 3600.0, -3600.0)
+"""By how much a clock jumps that somebody, or a time server, sets: seconds."""
+
 DISPLAYS = ("", "full", "closed")
 SERVERS = ("away", "silent", "500", "drips", "resets", "rubbish")

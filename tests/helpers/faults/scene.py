@@ -91,6 +91,12 @@ class Scene:
                     found.append(pid)
         return found
 
+    def step_clock(self, seconds: float) -> None:
+        """Let the clock of the run's processes jump, until `mend`; kraken's own and that of the file system do not."""
+        clock = self.run.path.with_name(f"{self.run.name}.clock")
+        clock.write_text(str(seconds))
+        self.put_right.append(lambda: clock.unlink(missing_ok=True))
+
     def mend(self) -> None:
         """Put right what the user would put right before starting again."""
         while self.put_right:

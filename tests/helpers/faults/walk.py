@@ -9,14 +9,14 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from helpers.disks import mounted
 from helpers.fake_kraken import Scenario
 from helpers.faults.driver import BACKENDS, Driver, Start
-from helpers.faults.kinds import DISPLAYS, DONE, GROUPS, Fault, every_fault
+from helpers.faults.kinds import CLOCKS, DISPLAYS, DONE, GROUPS, Fault, every_fault
 from helpers.faults.scene import Scene
 from helpers.faulty_server import MODES, faulty_server
 from helpers.forked_runs import Server
@@ -78,7 +78,11 @@ def trip_of(seed: int, number: int) -> Trip:
     drawn.sort(key=lambda one: one[0].stage.order)
     # what a run comes to its end by can only be the last
     drawn = [one for number, one in enumerate(drawn, 1) if number == len(drawn) or one[0].kind.ends != (DONE,)]
-    return Trip(name, chance.choice(MODES) if chance.random() < 0.2 else "", tuple(drawn), _start(chance))
+    steps = random.Random(f"{seed} {number} clock")  # drawn apart: what else is drawn stays what it was before
+    jumps = [
+        (fault, replace(start, clock=steps.choice(CLOCKS) if steps.random() < 0.25 else 0.0)) for fault, start in drawn
+    ]
+    return Trip(name, chance.choice(MODES) if chance.random() < 0.2 else "", tuple(jumps), _start(chance))
 
 
 def _start(chance: random.Random) -> Start:
