@@ -106,6 +106,7 @@ def main() -> None:
     log_call("ketos")
     args, play = parser_of(release).parse_args(), scenario()
     say_rubbish(play)
+    _ = b"x" * (play.get("eats_mb", 0) << 20)
     swap(play, f"before {args.verb}")
     if args.verb == "compile":
         compile_lines(args, play)

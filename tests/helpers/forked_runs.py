@@ -217,7 +217,7 @@ def _follow_clock(steps: Path) -> None:
             return cls.fromtimestamp(now(), tz)
 
     time.time = now
-    files.datetime = Clock  # type: ignore[attr-defined, misc]
+    files.datetime = Clock  # type: ignore[attr-defined]
 
 
 def _hold(stage: str, seconds: float) -> None:
