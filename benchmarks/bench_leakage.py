@@ -29,7 +29,7 @@ LIMIT_S, LIMIT_MB = 120, 1500
 LINES, LETTERS = 50, 45
 BEFORE = 5  # letters that decide the next one
 DOUBLES, CHANGED = 100, 0.08
-VIEWS = 22
+VIEWS = 46
 
 
 def main() -> int:

@@ -169,6 +169,9 @@ class Leakage:
     contained_text: float = MISSING  # share of the shorter text's shingles that the other has; higher is weaker
     shared_lines: float = MISSING  # share of the lighter text's lines, by weight, that the other has; higher is weaker
     near_line: float = MISSING  # share of letters in which lines agree to be one; higher is weaker
+    found_lines: float = (
+        MISSING  # share of such lines, and of their letters, that stand anywhere in the other text; higher is weaker
+    )
     text_letters: int = MISSING  # texts of fewer letters are not compared; higher is weaker
     differing_text: int = MISSING  # letters from which on texts that are not near overrule images; lower is weaker
     near_image: float = MISSING  # share of the bits in which near-identical images may differ; lower is weaker

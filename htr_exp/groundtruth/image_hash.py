@@ -26,7 +26,7 @@ BITS = 512
 PIXELS = 128_000_000
 """An image of more is not decoded: it would take more than 400 MB."""
 
-_FORM = 3  # of what is remembered; raise it whenever looks change
+_FORM = 4  # of what is remembered; raise it whenever looks change
 _SIDE = 256  # pixels of the reduced image that is looked at; JPEG decodes to little more than that
 _PLAIN = 3.0  # standard deviation of grey levels below which an image shows nothing
 _PAPER = 6  # pixels of the blur that shows what ink stands on
@@ -37,7 +37,10 @@ _DIGITS = BITS // 4  # hexadecimal, of a look
 CROPS = (0.01, 0.02, 0.04, 0.06, 0.08, 0.10)
 """What is cut off on each side for the views of an image: each finds crops and borders up to 0.01 more or less."""
 
-_TURNS = (-2, -1, 1, 2)  # degrees
+ONE_SIDED = (0.03, 0.06, 0.09)
+"""What is cut off on one side alone for more views: each finds up to 0.015 more or less."""
+
+_TURNS = (-3, -2, -1, 1, 2, 3)  # degrees
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def looks(
         images: their paths.
         where: folder in which looks are remembered; None remembers nothing.
         progress: called with the number of images looked at anew, and of all such.
-        views: look at them cropped and turned, too, which takes 20 times as long.
+        views: look at them cropped, turned, halved, mirrored and as negatives, too, which takes 45 times as long.
     """
     remembered = Remembered(where, "views" if views else "looks", _FORM)
     look = _views if views else _look
@@ -103,8 +106,8 @@ def _look(path: str) -> str:
 
 
 def _views(path: str) -> str:
-    """An image's look, and those of it cropped and turned, as `_look` returns one."""
-    return _seen(path, _cropped_and_turned)
+    """An image's look, and those of its other views, as `_look` returns one."""
+    return _seen(path, _altered)
 
 
 def _seen(path: str, views: Callable[[Image.Image], Sequence[Image.Image]]) -> str:
@@ -131,14 +134,17 @@ def _reduced(image: Image.Image) -> Image.Image:
     return (ImageOps.exif_transpose(small) or small).convert("L")
 
 
-def _cropped_and_turned(image: Image.Image) -> list[Image.Image]:
+def _altered(image: Image.Image) -> list[Image.Image]:
     """An image and its other views: those that near-identical images differ by."""
     paper = int(ImageStat.Stat(image).median[0])
     seen = [image, *(_cropped(image, share) for share in CROPS)]
+    seen += [_cut(image, **{side: share}) for share in ONE_SIDED for side in ("left", "top", "right", "bottom")]
     for degrees in _TURNS:
         turned = image.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=paper)
         seen += [turned, _cropped(turned, CROPS[1]), _without_corners(turned, degrees)]
-    return seen + [image.rotate(degrees, expand=True) for degrees in (90, 180, 270)]
+    seen += [image.rotate(degrees, expand=True) for degrees in (90, 180, 270)]
+    seen += [_cut(image, **{side: 0.5}) for side in ("left", "top", "right", "bottom")]
+    return [*seen, ImageOps.mirror(image), ImageOps.invert(image)]
 
 
 def _without_corners(image: Image.Image, degrees: float) -> Image.Image:
@@ -151,9 +157,14 @@ def _without_corners(image: Image.Image, degrees: float) -> Image.Image:
 
 
 def _cropped(image: Image.Image, share: float) -> Image.Image:
+    return _cut(image, share, share, share, share)
+
+
+def _cut(image: Image.Image, left: float = 0, top: float = 0, right: float = 0, bottom: float = 0) -> Image.Image:
+    """An image without so large a share on each side."""
     width, height = image.size
     return image.crop(
-        (round(width * share), round(height * share), round(width * (1 - share)), round(height * (1 - share)))
+        (round(width * left), round(height * top), round(width * (1 - right)), round(height * (1 - bottom)))
     )
 
 

@@ -130,6 +130,7 @@ _BOUNDS = {
     "contained_text": (0.5, 1.0),
     "shared_lines": (0.5, 1.0),
     "near_line": (0.5, 1.0),
+    "found_lines": (0.75, 1.0),
     "near_image": (0.0, 0.25),
     "copied_image": (0.0, 0.1),
 }

@@ -6,7 +6,9 @@ Two texts are near
 - if they agree in most letters from begin to end, whatever their line breaks (a page transcribed twice);
 - or if nearly all shingles of the shorter occur in the longer (a copy, a part);
 - or if most lines of the one with less to say are, more or less, in the other, whatever their order. Each line is weighed
-  by its letters and by how rare they are.
+  by its letters and by how rare they are;
+- or if nearly all of these lines stand anywhere in the other, whatever the line breaks of both (a part, or parts in another
+  order, in lines of their own).
 
 In the first two ways, most lines by that weight must stand anywhere in the other text: formulae that fill two pages do not
 make them one.
@@ -30,6 +32,7 @@ _CLEARLY = 0.05  # by so much a line must be nearer to its double than to anothe
 _LIKELY = (
     0.6  # share of the wanted containment that the sampled shingles must show for all to be counted, which is slow
 )
+_WORTH_FINDING = 0.25  # share of the sampled shingles in common from which on lines are looked for anywhere: half of what a copy with one letter in ten changed has
 _ALIGNED = 20_000  # letters; aligning longer texts would take seconds, their lines are the same or not
 _LOOK = 64  # bytes of a look
 _ALIKE = str.maketrans("vj", "ui")
@@ -37,11 +40,11 @@ _ALIKE = str.maketrans("vj", "ui")
 
 @dataclass(frozen=True)
 class NearTexts:
-    """Two texts, by their places in the sequence, and how near they are: by the one of three measures that says so."""
+    """Two texts, by their places in the sequence, and how near they are: by the one of four measures that says so."""
 
     first: int
     second: int
-    measure: str  # similarity, containment or lines: a parameter of `near_texts`
+    measure: str  # similarity, containment, lines or found: a parameter of `near_texts`
     share: float
 
 
@@ -77,6 +80,7 @@ def near_texts(
     containment: float,
     lines: float,
     line: float,
+    found: float,
     least: int,
     others: Sequence[str] = (),
 ) -> Iterator[NearTexts]:
@@ -88,6 +92,8 @@ def near_texts(
         containment: share of the shorter one's shingles in the longer from which on they are.
         lines: share of the weight of the lighter one's lines in the other from which on they are.
         line: share of letters, as `similarity`, from which on two lines are one.
+        found: share of the weight of the lighter one's lines that stand anywhere in the other from which on they are, and of the
+            letters of such a line that are there in their order.
         least: letters that a text must have to be compared at all.
         others: texts that are compared with `texts` but not with each other; their places go on from those of `texts`.
     """
@@ -103,23 +109,27 @@ def near_texts(
             share = _containment(shingles(first), shingles(second))
         if share < containment:
             measure, share = "similarity", _similarity(whole[first], whole[second], similarity)
+        light, heavy = sorted((first, second), key=lambda place: sum(weighed(place).values()))
         if share >= (containment if measure == "containment" else similarity):
-            light, heavy = sorted((first, second), key=lambda place: sum(weighed(place).values()))
-            if _found_anywhere(weighed(light), whole[heavy], line) >= lines:
+            if _found_anywhere(weighed(light), whole[heavy], line, if_unknown=1.0) >= lines:
                 yield NearTexts(first, second, measure, share)
-        elif (share := _shared_lines(weighed(first), weighed(second), line, least)) >= lines:
+        elif (share := _shared_lines(weighed(light), weighed(heavy), line, least)) >= lines:
             yield NearTexts(first, second, "lines", share)
+        elif likely >= _WORTH_FINDING and sum(map(len, weighed(light))) >= least / 2:
+            share = _found_anywhere(weighed(light), whole[heavy], found, if_unknown=0.0)
+            if share >= found:
+                yield NearTexts(first, second, "found", share)
 
 
-def _found_anywhere(light: Mapping[str, float], text: str, line: float) -> float:
-    """The share of the weight of a text's lines that stand anywhere in another, whatever its line breaks; 1 if there is no telling."""
+def _found_anywhere(light: Mapping[str, float], text: str, line: float, *, if_unknown: float) -> float:
+    """The share of the weight of a text's lines that stand anywhere in another, whatever its line breaks."""
     if not light or max(sum(map(len, light)), len(text)) > _ALIGNED:
-        return 1.0
+        return if_unknown
     from rapidfuzz.fuzz import partial_ratio
 
     # partial_ratio takes the shorter for the part
-    found = [one for one in light if len(one) <= len(text) and partial_ratio(one, text, score_cutoff=100 * line)]
-    return sum(light[one] for one in found) / sum(light.values())
+    there = [one for one in light if len(one) <= len(text) and partial_ratio(one, text, score_cutoff=100 * line)]
+    return sum(light[one] for one in there) / sum(light.values())
 
 
 def _containment(first: frozenset[str], second: frozenset[str]) -> float:
@@ -140,9 +150,8 @@ def _weighed(text: str, index: ShingleIndex) -> dict[str, float]:
     return {line: len(line) * index.rarity(line) for line in text.split(BREAK) if len(line) >= _LINE}
 
 
-def _shared_lines(first: Mapping[str, float], second: Mapping[str, float], line: float, least: int) -> float:
+def _shared_lines(light: Mapping[str, float], heavy: Mapping[str, float], line: float, least: int) -> float:
     """The share of the weight of the lighter text's lines that are in the other, or 0 if they say too little."""
-    light, heavy = sorted((first, second), key=lambda lines: sum(lines.values()))
     if max(sum(map(len, light)), sum(map(len, heavy))) > _ALIGNED:
         found = [one for one in light if one in heavy]
     else:

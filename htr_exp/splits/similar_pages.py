@@ -144,6 +144,7 @@ def text_limits(settings: Leakage) -> dict[str, Any]:
         "containment": settings.contained_text,
         "lines": settings.shared_lines,
         "line": settings.near_line,
+        "found": settings.found_lines,
         "least": settings.text_letters,
     }
 
@@ -173,6 +174,7 @@ _READS = {
     "similarity": ("near_text", "their texts agree in {:.0%} of the letters"),
     "containment": ("contained_text", "{:.0%} of the shorter text is in the other"),
     "lines": ("shared_lines", "{:.0%} of the lines of one are in the other, rare ones counted more"),
+    "found": ("found_lines", "{:.0%} of the lines of one stand in the other, whatever the line breaks"),
 }
 """Measure of near texts -> the threshold that decided, and how it is told."""
 

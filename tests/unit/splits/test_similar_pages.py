@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from PIL import Image, ImageOps
 
 from helpers.guarded_pages import SETTINGS, Line, Page, a_page
 from helpers.made_up_texts import noisy, page
-from helpers.registers import picture, ruled_register, words_of
+from helpers.registers import SIZE, picture, ruled_register, words_of
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth.examine import examine_folders
@@ -89,6 +90,34 @@ def test_litanies_of_different_saints_are_different() -> None:
     assert named([first, second, of_lines(3, [noisy(line, 0.05) for line in reversed(saints[:40])])]) == [("near_text", "f1.xml", "f3.xml")]  # fmt: skip
 
 
+FORM = text(99, 9)
+"""What is printed on each copy of a form."""
+
+DIFFERENT: dict[str, Callable[[random.Random, int], Lines]] = {
+    "copies of one printed form, filled in": lambda chance, number: [line for pair in zip(FORM, words_of(number, 9)) for line in pair],
+    "title pages with one heading": lambda chance, number: ["Incipit liber sancti Augustini episcopi", *words_of(number, 1), "de ciuitate dei contra paganos"],
+    "pages of two lines": lambda chance, number: words_of(number, 2),
+    "tables of numbers": lambda chance, number: [" ".join(str(chance.randrange(10_000)) for _ in range(8)) for _ in range(30)],
+    "interlinear glosses": lambda chance, number: [line for word in words_of(number, 14) for line in (word, "id est scilicet", "uel")],
+    "one refrain after each verse": lambda chance, number: [line for verse in words_of(number, 12) for line in (verse, "kyrie eleyson christe eleyson kyrie eleyson")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_different_pages_that_have_much_in_common_are_different(kind: str) -> None:
+    pages = [of_lines(number, DIFFERENT[kind](random.Random(number), number)) for number in range(12)]
+    assert named(pages) == []
+
+
+def test_blank_pages_of_one_book_are_different(tmp_path: Path) -> None:
+    """Nothing is on them but the frame, rulings and the grain of the paper."""
+    for number in range(8):
+        grain = Image.effect_noise(SIZE, 24 + number)
+        Image.blend(picture([]), grain, 0.25).save(tmp_path / f"{number}.png", compress_level=1)
+    pages = [of_lines(number, [], image=tmp_path / f"{number}.png") for number in range(8)]
+    assert named(pages) == []
+
+
 # altered copies of one page
 
 
@@ -100,12 +129,21 @@ def changed(lines: Lines, share: float) -> Lines:
     return [noisy(line, share, seed) for seed, line in enumerate(lines)]
 
 
+def rewrapped(lines: Lines) -> Lines:
+    return " ".join(lines).replace(" a", "\na").split("\n")
+
+
 TEXTS: dict[str, Callable[[Lines], Lines]] = {
     "20 % of the letters changed": lambda lines: changed(lines, 0.2),
     "halves exchanged and 10 % changed": lambda lines: changed(halves(lines), 0.1),
     "columns read across and 10 % changed": lambda lines: changed(lines[::2] + lines[1::2], 0.1),
     "half a page and 20 % changed": lambda lines: changed(lines[:12], 0.2),
-    "other line breaks and 10 % changed": lambda lines: changed(" ".join(lines).replace(" a", "\na").split("\n"), 0.1),
+    "other line breaks and 10 % changed": lambda lines: changed(rewrapped(lines), 0.1),
+    "halves exchanged, other line breaks and 10 % changed": lambda lines: changed(rewrapped(halves(lines)), 0.1),
+    "half a page, other line breaks and 5 % changed": lambda lines: changed(rewrapped(lines[:12]), 0.05),
+    "columns read across, other line breaks and 5 % changed": lambda lines: changed(
+        rewrapped(lines[::2] + lines[1::2]), 0.05
+    ),
     "u and v, i and j exchanged": lambda lines: [line.translate(str.maketrans("uvij", "vuji")) for line in lines],
 }
 
@@ -121,11 +159,36 @@ def cropped(image: Image.Image, share: float) -> Image.Image:
     return image.crop((int(share * width), int(share * height), int((1 - share) * width), int((1 - share) * height)))
 
 
+def cut(image: Image.Image, left: float = 0, top: float = 0, right: float = 0, bottom: float = 0) -> Image.Image:
+    width, height = image.size
+    return image.crop((int(left * width), int(top * height), int((1 - right) * width), int((1 - bottom) * height)))
+
+
+def saved_anew(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=30)
+    return Image.open(file)
+
+
 LOOKS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "cropped by 3 %": lambda image: cropped(image, 0.03),
     "cropped by 5 %": lambda image: cropped(image, 0.05),
     "cropped by 10 %": lambda image: cropped(image, 0.10),
     "with a border": lambda image: ImageOps.expand(image, 30, 30),
+    "with a white border": lambda image: ImageOps.expand(image, 40, "white"),
+    "cropped by 4 % at the left": lambda image: cut(image, left=0.04),
+    "cropped by 8 % at the top": lambda image: cut(image, top=0.08),
+    "cropped by 6 % at the right": lambda image: cut(image, right=0.06),
+    "the upper half": lambda image: cut(image, bottom=0.5),
+    "the right half": lambda image: cut(image, left=0.5),
+    "turned by 3 degrees": lambda image: image.rotate(3, Image.Resampling.BICUBIC, expand=True, fillcolor=40),
+    "turned by 3 degrees in its frame": lambda image: image.rotate(-3, Image.Resampling.BICUBIC, fillcolor=235),
+    "turned by 180 degrees": lambda image: image.rotate(180),
+    "mirrored": ImageOps.mirror,
+    "a negative": ImageOps.invert,
+    "darker, and saved in grey at quality 30": lambda image: saved_anew(
+        image.convert("L").point([int(255 * (at / 255) ** 1.6) for at in range(256)])
+    ),
     "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC, expand=True, fillcolor=40),
     "turned by 90 degrees": lambda image: image.rotate(90, expand=True),
     "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
