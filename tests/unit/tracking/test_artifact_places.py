@@ -120,7 +120,7 @@ def test_a_database_that_names_a_server_for_artifacts_gets_none_sent(place: Path
     db.close()
     (folder / "live" / "state.json").unlink()  # there is something new to be recorded
     problem = sync_runs([folder], workspace=place)[0].problem
-    assert f"keeps files at {listener.uri}/files: nothing is sent there" in str(problem)
+    assert f"keeps files at {listener.uri}/files, and nothing is sent there: move mlflow.db away" in str(problem)
     assert listener.heard == []
 
 
