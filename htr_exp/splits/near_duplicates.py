@@ -116,19 +116,32 @@ def near_texts(
         elif (share := _shared_lines(weighed(light), weighed(heavy), line, least)) >= lines:
             yield NearTexts(first, second, "lines", share)
         elif likely >= _WORTH_FINDING and sum(map(len, weighed(light))) >= least / 2:
-            share = _found_anywhere(weighed(light), whole[heavy], found, if_unknown=0.0)
+            share = _found_anywhere(weighed(light), whole[heavy], found, if_unknown=0.0, telling=True)
             if share >= found:
                 yield NearTexts(first, second, "found", share)
 
 
-def _found_anywhere(light: Mapping[str, float], text: str, line: float, *, if_unknown: float) -> float:
-    """The share of the weight of a text's lines that stand anywhere in another, whatever its line breaks."""
+def _found_anywhere(
+    light: Mapping[str, float], text: str, line: float, *, if_unknown: float, telling: bool = False
+) -> float:
+    """The share of the weight of a text's lines that stand anywhere in another, whatever its line breaks.
+
+    Args:
+        light: the lines, each with its weight.
+        text: the other one, without breaks.
+        line: share of a line's letters that must be there.
+        if_unknown: what is said of texts that are too long to be compared so, or have no such lines.
+        telling: leave out lines that stand in the rest of their own text, too (a litany).
+    """
     if not light or max(sum(map(len, light)), len(text)) > _ALIGNED:
         return if_unknown
     from rapidfuzz.fuzz import partial_ratio
 
     # partial_ratio takes the shorter for the part
     there = [one for one in light if len(one) <= len(text) and partial_ratio(one, text, score_cutoff=100 * line)]
+    if telling:
+        rest = {one: BREAK.join(other for other in light if other != one) for one in there}
+        there = [one for one in there if not partial_ratio(one, rest[one], score_cutoff=100 * line)]
     return sum(light[one] for one in there) / sum(light.values())
 
 

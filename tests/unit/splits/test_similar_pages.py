@@ -118,6 +118,26 @@ def test_blank_pages_of_one_book_are_different(tmp_path: Path) -> None:
     assert named(pages) == []
 
 
+def test_a_litany_of_saints_with_short_names_stands_in_no_other() -> None:
+    """Among other lines, each invocation is nearly in the other page, but as nearly in its own."""
+    names = [
+        "petre",
+        "paule",
+        "andrea",
+        "iacobe",
+        "thoma",
+        "philippe",
+        "mathee",
+        "symon",
+        "luca",
+        "marce",
+        "stephane",
+        "laurenti",
+    ]
+    litanies = [[f"sancte {name} ora pro nobis" for name in half] for half in (names[:6], names[6:])]
+    assert named([of_lines(1, litanies[0]), of_lines(2, [*words_of(5, 6), *litanies[1], *words_of(6, 6)])]) == []
+
+
 # altered copies of one page
 
 
