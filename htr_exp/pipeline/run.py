@@ -162,16 +162,17 @@ class _Job:
         self._attempt(
             "the pictures of the report",
             lambda: keep_pictures(run, wanted_pictures(run), self._files_of, upright=upright),
+            "the report shows none",
         )
         run.confirm()
         run.seal_results()
-        self._attempt("the report", lambda: write_report(run))
+        self._attempt("the report", lambda: write_report(run), f"`{own_command(f'show {run.name}')}` tries again")
 
     def _files_of(self, name: str) -> PageFiles:
         place = self._inputs.places["pages"][name]
         return PageFiles(Path(place["staged"]), Path(place["image"]))
 
-    def _attempt(self, what: str, work: Callable[[], object]) -> None:
+    def _attempt(self, what: str, work: Callable[[], object], then: str) -> None:
         """Do what the result does not need; say what goes wrong."""
         try:
             work()
@@ -179,7 +180,7 @@ class _Job:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost what was trained for days
             said = error.headline if isinstance(error, HtrExpError) else f"{type(error).__name__}: {error}"
-            text = f"{what} could not be made ({said}); the scores are as they should be, `{own_command(f'show {self._run.name}')}` tries again"
+            text = f"{what} could not be made ({said}); the scores are as they should be, {then}"
             self._run.note(text)
             self._observer.note(text)
 
