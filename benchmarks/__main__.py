@@ -49,7 +49,8 @@ def _table(rows: list[dict[str, object]]) -> str:
     ]
     for row in rows:
         ours = _figure(row, "ours")
-        limit = row.get("limit", row.get("limit_cpu_s", row.get("limit_mb", "")))
+        limits = {"limit": "", "limit_cpu_s": " s", "limit_mb": " MB"}  # of the ratio, else of our own figure
+        limit = next((f"{row[key]}{unit}" for key, unit in limits.items() if key in row), "")
         ratio = row.get("ratio", "")
         lines.append(
             f"| {row['name']} | {ours} | {row.get('peer', '')} | {_figure(row, 'peer')} | "
