@@ -291,3 +291,8 @@ def test_tables_that_pages_quote_have_the_labels_of_the_program(label: str) -> N
     assert any(label in shown.text for shown in block_lines()), "no page quotes it any more"
     sources = [*(ROOT / "htr_exp" / "runs").glob("*.py"), *(ROOT / "htr_exp" / "core").glob("*.py")]
     assert any(f'"{label}"' in source.read_text(encoding="utf-8") for source in sources), f"nothing prints {label}"
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = sorted(int(path.name.partition("-")[0]) for path in (ROOT / "docs" / "adr").glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
