@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,6 +77,13 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder of which the name leaves room for the sockets of Python's processes; that of `tmp_path` may not."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as name:
+        yield Path(name).resolve()
 
 
 @pytest.fixture

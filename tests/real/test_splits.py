@@ -69,8 +69,9 @@ def test_pages_that_share_an_image_with_the_charter_left_out_are_not_used(plans)
 
 @pytest.mark.parametrize("by", ["page", "folder"])
 def test_shared_images_stay_on_one_side_and_that_is_said(plans, by: str) -> None:
+    copies = "leakage.accept=[near_text]"  # the charter of Castreicao of 1222 repeats that of 1217
     for seed in range(5):
-        (plan,) = plans(SHARED, f"split.by={by}", f"split.seed={seed}")
+        (plan,) = plans(SHARED, f"split.by={by}", f"split.seed={seed}", copies)
         disjoint(plan)
         assert not plan.split.unused
         side = {name: side for side in NAMES for name in plan.split.pages[side]}

@@ -38,8 +38,10 @@ def test_an_image_that_hangs_is_given_up(
 ) -> None:
     monkeypatch.setattr(containers, "TIMEOUT_S", 0.5)
     (workspace / "images").mkdir()
-    os.mkfifo(workspace / "images" / "kraken-7.1.1.sif")  # what reads it waits for ever
-    found = of_kraken("runtime=apptainer")["image kraken-7.1.1.sif"]
+    image = workspace / "images" / "kraken-7.1.1.sif"
+    os.mkfifo(image)  # what reads it waits for ever
+    found = of_kraken("runtime=apptainer")[f"image {image.name}"]
+    os.close(os.open(image, os.O_RDWR))  # who still waits comes to an end
     assert (found.state, "does not answer within 0.5 s" in found.found) == ("error", True)
 
 

@@ -109,28 +109,24 @@ def test_without_the_module_the_image_is_used_and_everyone_says_so(elsewhere: Co
 
 
 def test_temporary_files_are_where_the_module_says(
-    elsewhere: CommandLine, site: Site, tmp_path: Path, scenario: Scenario
+    elsewhere: CommandLine, site: Site, short: Path, scenario: Scenario
 ) -> None:
-    place = tmp_path / "t"
-    place.mkdir()
-    site.modulefile.write_text(f"{site.modulefile.read_text()}setenv TMPDIR {place}\n")
+    site.modulefile.write_text(f"{site.modulefile.read_text()}setenv TMPDIR {short}\n")
     assert elsewhere.train(*site.words).code == 0
-    assert {folder.parent.parent for folder in scenario.temporary()} == {place}
-    assert list(place.iterdir()) == []
+    assert {folder.parent.parent for folder in scenario.temporary()} == {short}
+    assert list(short.iterdir()) == []
 
 
 def test_in_the_image(
-    elsewhere: CommandLine, site: Site, tmp_path: Path, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    elsewhere: CommandLine, site: Site, short: Path, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = tmp_path / "t"
-    place.mkdir()
-    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setenv("TMPDIR", str(short))
     said = elsewhere.train("runtime=apptainer", "runtime.kraken=4.3.13", f"runtime.image={site.image}")
     assert said.code == 0, said.stderr
     (run,) = elsewhere.runs
     assert (found(run)["kind"], found(run)["fallback"]) == ("apptainer", None)
-    assert {folder.parent.parent for folder in scenario.temporary()} == {place}
-    assert list(place.iterdir()) == []
+    assert {folder.parent.parent for folder in scenario.temporary()} == {short}
+    assert list(short.iterdir()) == []
 
 
 def test_without_a_fallback_a_missing_module_is_an_error(elsewhere: CommandLine, site: Site) -> None:

@@ -15,12 +15,10 @@ pytestmark = pytest.mark.seconds
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(short: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The place of temporary files."""
-    folder = tmp_path / "t"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
+    monkeypatch.setenv("TMPDIR", str(short))
+    return short
 
 
 def test_nothing_is_left_of_a_run_that_is_done(htr_exp: CommandLine, scenario: Scenario, place: Path) -> None:

@@ -24,9 +24,9 @@ def run(tmp_path: Path) -> RunDir:
     return found
 
 
-def test_it_is_in_the_place_of_temporary_files_and_recorded_before_it_is_made(run: RunDir, tmp_path: Path) -> None:
-    folder = temporary_folder.reserve(run, tmp_path)
-    assert folder.parent == tmp_path.resolve()
+def test_it_is_in_the_place_of_temporary_files_and_recorded_before_it_is_made(run: RunDir, short: Path) -> None:
+    folder = temporary_folder.reserve(run, short)
+    assert folder.parent == short
     assert not folder.exists()
     assert read_jsonl(run.temporary) == [{"folder": str(folder), **HERE}]
     folder.mkdir()

@@ -67,7 +67,7 @@ def test_the_disk_that_a_program_names_is_named() -> None:
         (-11, "", "ended by signal 11 (SIGSEGV)"),
         (1, "Traceback\nMemoryError\n", "the memory is exceeded"),
         (1, "RuntimeError: can't start new thread\n", "no more processes or threads"),
-        (91, "", "the memory is exceeded: `resume RUN slurm.mem_gb=16` goes on with more"),
+        (91, "", "the memory is exceeded (it had slurm.mem_gb=8): `resume RUN slurm.mem_gb=16` goes on with more"),
         (92, "", "no more processes or threads can be started: end some of yours"),
         (1, "the memory of this machine, as a page says\n", "ended with exit code 1"),
         (1, "ValueError: odd\n", "ended with exit code 1 before it could say why in the run folder (ValueError: odd)"),
