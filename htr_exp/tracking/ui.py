@@ -167,7 +167,6 @@ def _mlflow(target: str, workspace: Path, folder: Path) -> Iterator[subprocess.P
         "store": target,
         "artifacts": store.artifact_root(workspace),
         "within": [str(place) for place in within],
-        "folder": str(folder),
     }
     # What opens the server to others is ours to say.
     told = {key: value for key, value in store.environment().items() if not key.startswith("MLFLOW_SERVER_")}
@@ -177,7 +176,7 @@ def _mlflow(target: str, workspace: Path, folder: Path) -> Iterator[subprocess.P
     said.touch(0o600)
     with open(said, "wb") as log:
         child = subprocess.Popen(
-            SERVER,
+            [*SERVER, str(folder)],
             env=environment,
             start_new_session=True,  # Ctrl-C reaches us alone
             stdin=subprocess.PIPE,  # it ends when this is closed, which it is when we are killed

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,15 +102,19 @@ def _end_with_input(folder: Path) -> None:
 
 
 def main() -> None:
-    """Serve what the first line of standard input names, a JSON object: it may hold a password, and arguments are seen."""
+    """Serve what the first line of standard input names, a JSON object: it may hold a password, and arguments are seen.
+
+    The only argument is the socket's folder, so that it is removed also where `ui` is killed before it has written that line.
+    """
+    folder = Path(sys.argv[-1])
     line = b""
     while not line.endswith(b"\n"):
         read = os.read(0, 1)
         if not read:
+            shutil.rmtree(folder, ignore_errors=True)
             return
         line += read
     order = json.loads(line)
-    folder = Path(order["folder"])
     threading.Thread(target=_end_with_input, args=(folder,), daemon=True).start()
     _serve(order["store"], order["artifacts"], [Path(place) for place in order["within"]], folder / SOCKET)
 

@@ -86,6 +86,7 @@ NO_REQUESTS = {
 def test_what_is_no_request_is_refused_and_not_printed(tmp_path: Path, output: Path) -> None:
     with ui(tmp_path, output) as one:
         one.line("MLflow is at")
+        one.line("  this address lets one browser in")  # its last line before somebody comes
         said = output.read_text()
         answers = {}
         for name, words in NO_REQUESTS.items():
