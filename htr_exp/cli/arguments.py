@@ -57,7 +57,7 @@ VERBS: dict[str, Verb] = {
     "compare": Verb("compare", "runs", "put runs side by side: compare [RUN or SWEEP ...]"),
     "show": Verb("show", "runs", "show the report of a run in the browser: show RUN"),
     "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing", works=True),
-    "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine"),
+    "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine", works=True),
     "options": Verb("options", "options", "list every choice of every group"),
     "doctor": Verb(
         "doctor.command", "doctor", "say what works here and what does not: doctor [slurm=publicgpu runtime=module]"

@@ -260,9 +260,7 @@ async def _serve(
     from htr_exp.tracking import ui_proxy
 
     def entered() -> None:
-        front = entrance.write()
-        with contextlib.suppress(OSError):  # nobody reads us any more
-            say(f"MLflow was opened. Another browser: {front}")
+        say(f"MLflow was opened. Another browser: {entrance.write()}")
 
     async with ui_proxy.opened(
         listening, entrance.page.with_name(SOCKET), entrance.access, account=os.getuid(), entered=entered

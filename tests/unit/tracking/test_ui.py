@@ -11,6 +11,8 @@ import socket
 import sqlite3
 import stat
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import psutil
 import pytest
 
 from helpers.recorded_runs import make_run, only
-from helpers.ui_runs import NOBODY, Ui, as_nobody, ask, processes, ui
+from helpers.ui_runs import FAKE, NOBODY, Ui, as_nobody, ask, processes, ui
 from helpers.waiting import until
 from htr_exp.core.errors import HtrExpError
 from htr_exp.tracking import ui as tracking_ui
@@ -67,6 +69,37 @@ def test_the_folder_and_what_is_in_it_are_the_owners_alone(tmp_path: Path, outpu
         one.enter()
         one.line("MLflow was opened")
         assert one.token in (folder / "open.html").read_text()
+
+
+_WITH_A_FAKE = """
+import sys
+from htr_exp.cli.main import main
+from htr_exp.tracking import ui
+ui.SERVER = (sys.executable, sys.argv[1], "tells")
+sys.exit(main(["ui", "--port=0", f"--workspace={sys.argv[2]}"]))
+"""
+
+
+@pytest.mark.parametrize("display", ["/dev/full", "a closed pipe"])
+def test_it_goes_on_where_nothing_can_be_shown_any_more(tmp_path: Path, short: Path, display: str) -> None:
+    if display == "/dev/full":
+        shown = os.open(display, os.O_WRONLY)
+    else:
+        reader, shown = os.pipe()
+        os.close(reader)
+    words = [sys.executable, "-c", _WITH_A_FAKE, str(FAKE), str(tmp_path)]
+    process = subprocess.Popen(words, stdout=shown, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(short)})
+    os.close(shown)
+    try:
+        (page,) = until(lambda: process.poll() is not None or list(short.glob("htr-exp-ui-*/open.html")), "the page")
+        port, token = re.findall(r"http://127\.0\.0\.1:([0-9]+)/\?token=([\w-]+)", page.read_text())[0]
+        cookie = ask(int(port), f"/?token={token}").cookie  # which prints a line
+        assert ask(int(port), "/x", Cookie=cookie).status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 NO_REQUESTS = {
