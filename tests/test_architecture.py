@@ -38,7 +38,7 @@ ONE_PLACE = {
     "lxml": {"groundtruth"},
     "submitit": {"slurm.sbatch"},
     "rich": {"core.console", "runs", "pipeline.progress", "cli"},
-    "jinja2": {"cli.check.html", "report.page"},
+    "jinja2": {"core.html_page"},
     "fontTools": {"report.font"},
     "junitparser": {"cli.check.junit"},
     "rapidfuzz": {"scoring", "splits.near_duplicates"},

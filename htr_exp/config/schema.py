@@ -170,7 +170,7 @@ class Leakage:
     shared_lines: float = MISSING  # share of the lighter text's lines, by weight, that the other has; higher is weaker
     near_line: float = MISSING  # share of letters in which lines agree to be one; higher is weaker
     found_lines: float = (
-        MISSING  # share of such lines, and of their letters, that stand anywhere in the other text; higher is weaker
+        MISSING  # share of lines, and of their letters, that are anywhere in the other; higher is weaker
     )
     text_letters: int = MISSING  # texts of fewer letters are not compared; higher is weaker
     differing_text: int = MISSING  # letters from which on texts that are not near overrule images; lower is weaker
@@ -238,9 +238,7 @@ class Slurm:
     extra: dict[str, Any] = field(default_factory=dict)  # other options of sbatch
     array_parallelism: int | None = None  # jobs of a sweep at a time
     runs_per_gpu: int | None = None  # runs of a sweep that share one job
-    max_requeues: int | None = (
-        None  # how often a job goes on in a new one that meets its time limit, or whose work Slurm loses
-    )
+    max_requeues: int | None = None  # how often a job at its time limit, or lost by Slurm, goes on in a new one
     signal_delay_s: int | None = None  # so long before the limit the job is told to make its checkpoint, seconds
     compile_partition: str | None = None  # where the data of a sweep is compiled; null: in the runs' own partition
 

@@ -33,6 +33,11 @@ def _escape(found: re.Match[str]) -> str:
     return _SHORT.get(found[0], f"\\u{ord(found[0]):04x}")
 
 
+def thousands(number: float) -> str:
+    """A whole number as people read it: `12 345`, with narrow blanks that do not break."""
+    return f"{round(number):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def counted(number: float, noun: str, several: str | None = None) -> str:
     """A number with its noun: `1 line`, `2 lines`.
 

@@ -62,7 +62,7 @@ class Tree:
         self._folded: dict[str, list[str]] = {}
         for name in everything:
             self._composed.setdefault(normalize("NFC", name), name)
-            self._folded.setdefault(_folded(name), []).append(name)
+            self._folded.setdefault(folded(name), []).append(name)
 
     def path(self, name: str) -> Path:
         """The absolute path of a relative one."""
@@ -95,8 +95,8 @@ class Tree:
         composed = normalize("NFC", name)
         if composed in self._composed:
             return self._composed[composed], False
-        folded = self._folded.get(composed.casefold(), [])
-        return (folded[0], True) if len(folded) == 1 else None
+        alike = self._folded.get(folded(name), [])
+        return (alike[0], True) if len(alike) == 1 else None
 
     def images(self) -> list[str]:
         """The names of all image files, by their endings."""
@@ -104,11 +104,11 @@ class Tree:
 
     def images_named(self, *bare: str) -> list[str]:
         """The names of all image files that have one of these names, in whatever folder."""
-        return [name for one in dict.fromkeys(map(_folded, bare)) for name in self._by_bare.get(one, ())]
+        return [name for one in dict.fromkeys(map(folded, bare)) for name in self._by_bare.get(one, ())]
 
     def images_of_stem(self, stem: str) -> list[str]:
         """The names of all image files that have this name, whatever their ending and folder."""
-        return self._by_stem.get(_folded(stem), [])
+        return self._by_stem.get(folded(stem), [])
 
     @cached_property
     def _by_bare(self) -> dict[str, list[str]]:
@@ -121,11 +121,12 @@ class Tree:
     def _grouped(self, key: Callable[[str], str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name in self.images():
-            found.setdefault(_folded(key(name)), []).append(name)
+            found.setdefault(folded(key(name)), []).append(name)
         return found
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name without what some file systems do not tell apart: case and Unicode form."""
     return normalize("NFC", name).casefold()
 
 

@@ -33,9 +33,7 @@ class Source:
 
     tree: Tree
     prefix: str
-    only: Collection[str] | None = (
-        None  # names of the files that a METS file or a manifest lists; None: there is no such
-    )
+    only: Collection[str] | None = None  # the files that a METS file or a manifest lists; None: there is no such
 
     def label(self, name: str) -> str:
         """The name of a file as reports and records give it."""

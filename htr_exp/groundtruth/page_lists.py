@@ -9,14 +9,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 from lxml import etree
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import xml
-from htr_exp.groundtruth.file_tree import Tree, shown
+from htr_exp.groundtruth.file_tree import Tree, folded, shown
 from htr_exp.groundtruth.model import NotWellFormed
 
 _LARGEST_MANIFEST = 64 << 20  # bytes
@@ -35,8 +34,8 @@ def listed(path: Path) -> frozenset[str]:
     tree = Tree(path.parent, set())
     pages = [name for name in tree.files if name.lower().endswith(".xml") and name != path.name]
     if path.suffix.lower() == ".json":
-        wanted = set(map(_folded, _stems_of_manifest(path)))
-        found = [name for name in pages if _folded(posixpath.splitext(posixpath.basename(name))[0]) in wanted]
+        wanted = set(map(folded, _stems_of_manifest(path)))
+        found = [name for name in pages if folded(posixpath.splitext(posixpath.basename(name))[0]) in wanted]
         belong = f"{len(wanted)} names of images that the manifest has"
     else:
         files = _files_of_mets(path)
@@ -46,10 +45,6 @@ def listed(path: Path) -> frozenset[str]:
     if not found:
         raise DatasetError(f"none of the {len(pages)} XML files in its folder belongs to the {belong}")
     return frozenset(found)
-
-
-def _folded(name: str) -> str:
-    return normalize("NFC", name).casefold()
 
 
 def _files_of_mets(path: Path) -> list[str]:

@@ -232,33 +232,37 @@ def _transcription(equivs: list[etree._Element], line: etree._Element, found: _F
     if len(equivs) == 1 and (text := _unicode(equivs[0])).strip():
         return text, ()
     identifier = line.get("id")
-    texts = [(_index(equiv), _unicode(equiv)) for equiv in equivs]
-    order = in_order(texts, found.choices.text_equiv)
-    if order and texts[order[0]][1].strip():
-        if len({text for _, text in texts if text.strip()}) > 1:
+    texts, order = _in_order(equivs, found.choices)
+    if texts and texts[0].strip():
+        if len({text for text in texts if text.strip()}) > 1:
             found.note("text_of_several", identifier)
         if order[0]:
             found.note("text_not_first", identifier)
-        return texts[order[0]][1], tuple([texts[place][1] for place in order[1:] if texts[place][1].strip()])
+        return texts[0], tuple([text for text in texts[1:] if text.strip()])
     words = [_word(word, found.choices) for word in line.iterfind("{*}Word")]
     text = " ".join([word for word in words if word])
     if text:
         found.note("text_from_words", identifier)
-        return text, ()
-    return (texts[order[0]][1] if order else ""), ()
+    return text or next(iter(texts), ""), ()
 
 
 def _word(word: etree._Element, choices: Choices) -> str:
     """The text of a word: its own, or that of its glyphs."""
-    texts = [(_index(equiv), _unicode(equiv)) for equiv in word.iterfind("{*}TextEquiv")]
-    order = in_order(texts, choices.text_equiv)
-    if order and texts[order[0]][1].strip():
-        return texts[order[0]][1]
+    texts, _ = _in_order(word.findall("{*}TextEquiv"), choices)
+    if texts and texts[0].strip():
+        return texts[0]
     return "".join([_word(glyph, choices) for glyph in word.iterfind("{*}Glyph")])
 
 
 def _unicode(equiv: etree._Element) -> str:
     return "".join([part.text or "" for part in equiv if _names[part.tag] == "Unicode"])
+
+
+def _in_order(equivs: list[etree._Element], choices: Choices) -> tuple[list[str], list[int]]:
+    """Transcriptions, the one that is to be read first, and their places in the file."""
+    found = [(_index(equiv), _unicode(equiv)) for equiv in equivs]
+    order = in_order(found, choices.text_equiv)
+    return [found[place][1] for place in order], order
 
 
 def _index(equiv: etree._Element) -> int | None:

@@ -14,6 +14,7 @@ from htr_exp.groundtruth.choices import DEFAULT, Choices
 from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed, Page
 from htr_exp.groundtruth.parse import read_alto, read_pcgts
+from htr_exp.groundtruth.stand_ins import LFS_NOTE
 
 MAX_BYTES = 64 << 20  # a page of 10,000 lines with polygons and words stays below 20 MiB
 
@@ -125,7 +126,7 @@ def _look_over(content: bytes) -> None:
     Raises:
         NotWellFormed: the bytes declare entities or default attributes, have too many tags, or are in a rare encoding.
     """
-    if content.startswith(b"version https://git-lfs"):
+    if content.startswith(LFS_NOTE):
         raise NotWellFormed("it is only Git LFS's note of where the file is: run `git lfs pull` in its repository")
     if content.startswith(_ELSEWHERE):
         raise NotWellFormed("it is in a rare encoding (UTF-32 or EBCDIC): save it as UTF-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,14 @@ from typing import Any, cast
 
 from htr_exp import __version__
 from htr_exp.core.errors import HtrExpError
+from htr_exp.core.html_page import jpeg_uri
 from htr_exp.core.run_state import RunState
 from htr_exp.core.secrets import hidden
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, Task, task_of
-from htr_exp.core.text import counted, percent
+from htr_exp.core.text import counted, percent, thousands
 from htr_exp.report import figures
 from htr_exp.report.curve import Curve, curve_of
-from htr_exp.report.figures import Gain, Model, Part, Scores, number, thousands
+from htr_exp.report.figures import Gain, Model, Part, Scores, number
 from htr_exp.report.lines import (
     Confusion,
     Kind,
@@ -189,7 +189,7 @@ def contents(run: RunDir) -> Contents:
         NoScoresError: it has no scores yet.
         BrokenRunError: its records cannot be read.
     """
-    results, facts = run.result() if run.is_scored else None, run.facts()
+    results, facts = run.final_result(), run.facts()
     if results is None:
         raise NoScoresError(f"{run.name} has no scores yet ({run.state().state}), so there is nothing to show")
     row, task, split = _row(run, results), task_of(facts["run"]["task"]), _split(run)
@@ -349,7 +349,7 @@ def _overlays(run: RunDir) -> tuple[tuple[Overlay, ...], int]:
         if not data.startswith(b"\xff\xd8\xff"):
             continue
         room -= len(data)
-        found.append(Overlay(path.stem, f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"))
+        found.append(Overlay(path.stem, jpeg_uri(data)))
     return tuple(found), len(files) - len(found)
 
 

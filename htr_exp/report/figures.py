@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Column, Task
-from htr_exp.core.text import counted
+from htr_exp.core.text import counted, thousands
 from htr_exp.runs.records import Figures
 
 MOST = 1e9
@@ -69,11 +69,6 @@ class Part:
     name: str
     facts: tuple[str, ...]
     bars: tuple[Bar, ...]
-
-
-def thousands(value: float) -> str:
-    """A whole number as people read it."""
-    return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def number(figures: Mapping[str, Any] | None, key: str) -> float | None:

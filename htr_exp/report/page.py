@@ -10,18 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from htr_exp.core.files import write_atomically
+from htr_exp.core.html_page import rendered
 from htr_exp.core.task import END_TO_END_COLUMNS
-from htr_exp.core.text import counted, printable
+from htr_exp.core.text import printable
 from htr_exp.core.visible import Piece
 from htr_exp.report import curve
 from htr_exp.report.contents import Contents, contents
-from htr_exp.report.figures import ARROW, thousands
+from htr_exp.report.figures import ARROW
 from htr_exp.report.font import font_uri
 from htr_exp.runs.run_dir import RunDir
+
+TEMPLATE = Path(__file__).with_name("page.html")
 
 PAGES_SHOWN = 40
 """Pages in the table that are seen at once; the others are folded away."""
@@ -34,17 +36,6 @@ def render(shown: Contents) -> str:
     Names, ids and texts are of somebody else: all is escaped, there is no script, and what could turn the direction of
     the page or cannot be seen is shown as an escape.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        finalize=_safe,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["counted"] = counted
-    environment.filters["thousands"] = thousands
-    environment.filters["sentence"] = _sentence
     values: dict[str, Any] = {
         "shown": shown,
         "arrow": ARROW,
@@ -54,7 +45,7 @@ def render(shown: Contents) -> str:
         "pages_shown": PAGES_SHOWN,
         "pages_listed": PAGES_LISTED,
     }
-    return environment.get_template("page.html").render(values)
+    return rendered(TEMPLATE, values, filters={"sentence": _sentence}, finalize=_safe)
 
 
 def _safe(value: Any) -> Any:

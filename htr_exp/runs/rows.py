@@ -119,7 +119,7 @@ def rows_of(
 
 def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -> RunRow:
     """The row of one run, all but how often its test pages were scored; its own scoring is added to the others."""
-    facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.result() if run.is_scored else None
+    facts, state, epochs, result = run.facts(), status.record, run.epochs(), run.final_result()
     starts = run.begun
     found = run.kraken(result)
     under_way = run.training_settings() if state.state is RunState.RUNNING else None

@@ -369,6 +369,10 @@ class RunDir(RunFiles):
             return None
         return values if fits(values, Results) else None
 
+    def final_result(self) -> Results | None:
+        """The same once it counts: until the run is scored, results.json is one of an earlier end, or of nobody."""
+        return self.result() if self.is_scored else None
+
     def write_predictions(self, side: str, records: Iterable[Any]) -> None:
         """Write what was predicted on a side of the split, one record a line or page.
 

@@ -64,9 +64,8 @@ def named_among(runs: Sequence[RunDir], refused: Mapping[str, str], folder: Path
     """The same, of a workspace that was looked at already: `runs` and `refused` as `readable` returns them."""
     if name == "last" and runs:
         return max(runs, key=lambda run: run.manifest.stat().st_mtime_ns)
-    if os.path.exists(RunDir(Path(name)).manifest) or os.path.exists(
-        RunDir(Path(name)).results_manifest
-    ):  # also of a name that is too long for one
+    named = RunDir(Path(name))
+    if any(map(os.path.exists, (named.manifest, named.results_manifest))):  # also of a name that is too long for one
         given = RunDir(Path(name).resolve())
         if said := _refused(given):
             raise ConfigError(said)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from htr_exp import __version__
 from htr_exp.cli.check.junit import where
 from htr_exp.cli.check.result import SEVERITIES, Checked, KindFound
 from htr_exp.core.files import utc_now
-from htr_exp.core.text import counted
+from htr_exp.core.html_page import jpeg_uri, rendered
 from htr_exp.core.visible import Piece, pieces
 from htr_exp.groundtruth.line_pictures import Excerpt, Picture, cut
 from htr_exp.groundtruth.paths import Located
+
+TEMPLATE = Path(__file__).with_name("page.html")
 
 PICTURES = 6
 """Pictures of a kind of problem, unless asked otherwise."""
@@ -54,16 +53,6 @@ def render(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURE
     everything = list(chain.from_iterable(wanted.values()))
     seen = cut(everything, checked.dataset, Located(folders)) if everything else {}
     figures = {code: [_figure(one, seen[one]) for one in ones] for code, ones in wanted.items()}
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["where"] = where
-    environment.filters["counted"] = counted
-    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     values: dict[str, Any] = {
         "checked": checked,
         "dataset": checked.dataset,
@@ -73,7 +62,7 @@ def render(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURE
         "made": utc_now(),
         "version": __version__,
     }
-    return environment.get_template("page.html").render(values)
+    return rendered(TEMPLATE, values, filters={"where": where})
 
 
 def _wanted(kind: KindFound, most: int) -> list[Excerpt]:
@@ -98,5 +87,5 @@ def _wanted(kind: KindFound, most: int) -> list[Excerpt]:
 
 def _figure(wanted: Excerpt, picture: Picture) -> _Figure:
     place = f"{wanted.file}:{wanted.line}" if wanted.line else wanted.file
-    uri = f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}" if picture.jpeg else ""
+    uri = jpeg_uri(picture.jpeg) if picture.jpeg else ""
     return _Figure(place, picture, uri, tuple(pieces(picture.text or "")))

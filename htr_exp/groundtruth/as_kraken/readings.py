@@ -86,12 +86,10 @@ def by_release(
             readings["4.3"] = _refusing(bad)
         return readings
     elements = list(root.iter("{*}TextLine")) if page is not None and any(uncut.values()) else []
+    known = page is not None and len(elements) == len(page.lines)  # else it has lines where we do not look
     found = {}
     for release in RELEASES:
-        of_us = (
-            len(elements) == len(page.lines) if page is not None else False
-        )  # else it has lines where we do not look
-        shapeless = {elements[number] for number in uncut.get(release, ())} if of_us else set()
+        shapeless = {elements[number] for number in uncut.get(release, ())} if known else set()
         found[release] = _reading(root, release, image_there, shapeless)
     return found
 
