@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from htr_exp.core.terminal import say_within_signal
+
 
 class Interrupted(Exception):
     """The job was told to stop at once."""
@@ -31,9 +33,23 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked: str | None = None
+        self._answer: Callable[[], str] = lambda: "stopping"
 
     def __call__(self) -> str | None:
         return self.asked
+
+    @contextmanager
+    def answered(self, answer: Callable[[], str]) -> Iterator[None]:
+        """Say what a Ctrl-C makes of what the body does, at once to who presses it.
+
+        Args:
+            answer: the words, such as "stopping: scores the best model"; called in a signal handler, so that it only looks.
+        """
+        before, self._answer = self._answer, answer
+        try:
+            yield
+        finally:
+            self._answer = before
 
     @contextmanager
     def listening(self, *, afterwards: signal.Handlers | None = None) -> Iterator[None]:
@@ -48,6 +64,8 @@ class Stop:
                 raise KeyboardInterrupt
             if self.asked in (None, "user"):
                 self.asked = SIGNALS[signal.Signals(number)]
+            if number == signal.SIGINT:
+                say_within_signal(f"{self._answer()}; Ctrl-C again ends now")
 
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -69,6 +69,19 @@ def say_on_one_line(words: str, *, last: bool) -> None:
         stream.flush()
 
 
+def say_within_signal(line: str) -> None:
+    """Print one line on stderr from a signal handler: Python may be in the middle of writing, hence past its buffers.
+
+    On a terminal it takes the place of a last line that changes.
+    """
+    stream = sys.stderr
+    place = ""
+    with contextlib.suppress(OSError, ValueError):
+        if os.isatty(2):
+            place = "\n" if os.environ.get("TERM", "dumb") in ("dumb", "unknown") else "\r\x1b[2K"
+        os.write(2, f"{place}{printable(hidden(line))}\n".encode(stream.encoding or "utf-8", "backslashreplace"))
+
+
 @contextmanager
 def guarded(*, lasting: bool = False) -> Iterator[None]:
     """Make printable whatever anybody writes to stdout and stderr meanwhile, and the traceback of a defect.

@@ -17,6 +17,7 @@ from htr_exp.core.lock import STALE_S, Locked, LockLost
 from htr_exp.core.own_python import python_module
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
 from htr_exp.core.terminal import guarded, say_error
+from htr_exp.core.text import counted
 from htr_exp.pipeline.progress import Progress
 from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -118,7 +119,9 @@ def side_by_side(
     runs = list(runs)
     working: dict[RunDir, subprocess.Popen[bytes]] = {}
     told: str | None = None
-    while runs or working:
+
+    def step() -> None:
+        nonlocal told
         while runs and len(working) < jobs and stop() is None:
             run = runs.pop(0)
             if run.is_gone:
@@ -130,8 +133,7 @@ def side_by_side(
             runs.clear()
             if told != stop():
                 told = stop()
-                for process in working.values():
-                    process.send_signal(next(number for number, word in SIGNALS.items() if word == told))
+                _send(working, next(number for number, word in SIGNALS.items() if word == told))
         for run, process in list(working.items()):
             if (code := process.poll()) is not None:
                 codes[run] = code
@@ -143,7 +145,23 @@ def side_by_side(
                     out.print(f"  {run.name}: {state.state}{f': {state.reason}' if state.reason else ''}")
                 ended(run, state)
         time.sleep(0.2)
+
+    ends = False
+    with stop.answered(lambda: f"stopping: {counted(len(working), 'run')} that are at work score their best models"):
+        while runs or working:
+            try:
+                step()
+            except KeyboardInterrupt:
+                if ends:
+                    raise
+                ends = True
+                _send(working, signal.SIGTERM)  # they end at once then, whatever they are doing, and say how they stand
     return codes
+
+
+def _send(working: Mapping[RunDir, subprocess.Popen[bytes]], number: signal.Signals) -> None:
+    for process in working.values():
+        process.send_signal(number)
 
 
 def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from htr_exp.core.run_state import RunState
 from htr_exp.core.secrets import hidden
 from htr_exp.core.signals import Interrupted, Stop, asked_within
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
+from htr_exp.core.text import duration
 from htr_exp.kraken.process import was_killed
 from htr_exp.kraken.software import software_of
 from htr_exp.pipeline import training
@@ -47,6 +49,11 @@ ENDED_BY = {
     "cancelled": "cancelled",
 }
 """What a word of `stop` means for a run that it ended."""
+
+STOPS_HERE = "stopping; the same command goes on from here"
+NOTHING_YET = "stopping: no epoch is validated yet, so there is nothing to score; the same command trains on"
+SCORES = "stopping: scores the best model"
+"""What is said to who presses Ctrl-C."""
 
 
 def run_stages(
@@ -92,9 +99,14 @@ class _Job:
         self._run, self._signalled, self._observer, self._last_stage = run, stop, observer, last_stage
         self._looked, self._cancelled = time.monotonic(), False
         self._goes_on_after: tuple[str, ...] = ()
+        self._answer: Callable[[], str] = lambda: STOPS_HERE
         self._inputs = RunInputs(run)
 
     def do(self) -> StateRecord:
+        with self._signalled.answered(lambda: self._answer()):
+            return self._do()
+
+    def _do(self) -> StateRecord:
         run = self._run
         if run.state().state in (RunState.DONE, RunState.CANCELLED):
             return run.state()
@@ -113,7 +125,7 @@ class _Job:
                     self._stage("compile", task.prepare)
                 if self._last_stage == "compile":
                     return self._ended(RunState.QUEUED, None)
-                outcome = self._stage("train", task.train)
+                outcome = self._stage("train", task.train, partial(self._while_training, task))
                 if outcome.ended_by in ("terminated", "preempted", "cancelled"):
                     raise Interrupted
                 if outcome.epochs == 0:
@@ -121,9 +133,11 @@ class _Job:
                         RunState.INTERRUPTED,
                         "stopped before the first epoch was validated: there is nothing to score yet",
                     )
-                self._stage("convert", task.convert)
-            self._stage("predict", task.predict)
-            self._stage("score", lambda: task.score(outcome))
+                self._stage("convert", task.convert, lambda: SCORES)
+            # an evaluation has nothing half done that is worth waiting for
+            answer = (lambda: SCORES) if self._inputs.trains else None
+            self._stage("predict", task.predict, answer)
+            self._stage("score", lambda: task.score(outcome), answer)
             self._report()
         except (Interrupted, KeyboardInterrupt):
             return self._ended(RunState.INTERRUPTED, ENDED_BY[self._stop() or "user"])
@@ -242,9 +256,22 @@ class _Job:
         self._run.note(f"{state}: {reason}" if reason else state)
         return self._run.state()
 
-    def _stage(self, name: str, work: Callable[[], Any]) -> Any:
-        # Ctrl-C before there is a model ends the job; afterwards it means: score what there is
-        self._goes_on_after = () if name in ("verify", "compile") else ("user",)
+    def _while_training(self, task: Stages) -> str:
+        if not self._run.epochs():
+            return NOTHING_YET
+        return f"{SCORES}, about {duration(max(round(task.seconds_to_score(), -1), 10))}"
+
+    def _stage(self, name: str, work: Callable[[], Any], answer: Callable[[], str] | None = None) -> Any:
+        """Do a stage.
+
+        Args:
+            name: of the stage.
+            work: what is done.
+            answer: what is said to a Ctrl-C that does not end the stage: there is a model by then, and it means that this one is
+                to be scored. None: it ends the stage at once.
+        """
+        self._goes_on_after = () if answer is None else ("user",)
+        self._answer = answer or (lambda: STOPS_HERE)
         self._stop_here()
         self._enter(name)
         killed_after: int | None = None

@@ -33,6 +33,9 @@ PAGES_PER_COMMAND = 200
 
 HELD_OUT = ("validation", "test")
 
+START_S = 7.0
+"""What a start of kraken takes, seconds, at most."""
+
 READINGS = 3
 """How often kraken reads files that are touched while it does, before the run gives up."""
 
@@ -136,6 +139,25 @@ class Stages(ABC):
             self._forget_training("the data or the base model changed while it was trained on")
             raise
         return outcome
+
+    def seconds_to_score(self) -> float:
+        """About how long it takes from here to the scores of the best epoch, where the training is stopped now.
+
+        A page is predicted in batches of one line, which takes about as long as to train on it in larger ones.
+        """
+        models = len(self._inputs.models()) - self._base_is_predicted
+        pages = self._inputs.split
+        trained = len(pages["train"]) + len(pages["validation"])
+        a_page = self._run.epochs()[-1]["seconds"] / trained
+        return (1 + models) * START_S + models * len(self._inputs.pages(*HELD_OUT)) * a_page
+
+    @cached_property
+    def _base_is_predicted(self) -> bool:
+        """Whether the cache holds all that the base model predicts; the first page stands for all."""
+        if not self._inputs.facts["model"]:
+            return False
+        digest = self._inputs.facts["model"]["sha256"]
+        return all(self._predicted(digest, page).exists() for page in self._inputs.pages(*HELD_OUT)[:1])
 
     def _base_model(self) -> dict[Path, str]:
         """The file of the base model with its digest; empty without one."""

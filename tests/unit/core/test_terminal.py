@@ -12,7 +12,7 @@ from rich.table import Table
 from htr_exp.core.console import Text, console, show_block, show_warnings, stacked
 from htr_exp.core.run_state import RunState
 from htr_exp.core.secrets import HIDDEN
-from htr_exp.core.terminal import guarded, say, say_json, say_lines
+from htr_exp.core.terminal import guarded, say, say_json, say_lines, say_within_signal
 from htr_exp.core.text import printable, printable_lines
 
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
@@ -51,6 +51,16 @@ def test_a_line_that_is_said_stays_one(capsys: pytest.CaptureFixture[str]) -> No
     say("name\nerror: forged")
     say("name\nerror: forged", error=True)
     assert capsys.readouterr() == ("name\\nerror: forged\n", "name\\nerror: forged\n")
+
+
+def test_what_is_said_within_a_signal_is_one_tame_line_past_the_buffers(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stderr", stream)
+    stream.write("half a li")
+    say_within_signal("stopping \x1b[2J \u204a\nerror: forged é")
+    assert capfdbinary.readouterr().err == b"stopping \\u001b[2J \\u204a\\nerror: forged \xe9\n"
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8", "utf-16"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 from contextlib import suppress
@@ -126,12 +127,56 @@ def test_ctrl_c_once_keeps_and_scores_the_best_so_far(htr_exp: CommandLine, scen
     process = started(htr_exp, 2, "training.epochs=100")
     process.send_signal(signal.SIGINT)
     done = htr_exp.end(process)
-    assert (done.code, done.stderr) == (130, "")
+    assert done.code == 130
+    assert re.fullmatch(
+        r"stopping: scores the best model, about [12]0 s; Ctrl-C again ends now\n", done.stderr
+    )  # two starts of kraken, and no base model to predict with twice
     run = run_of(htr_exp)
     assert run.state().state == "stopped"
     assert read_json(run.results)["ended_by"] == "user"
     assert run.best.exists()
     assert run.name in done.stdout
+
+
+def test_ctrl_c_is_answered_while_kraken_still_ends(htr_exp: CommandLine, scenario: Scenario) -> None:
+    scenario.play(epoch_seconds=0.3, ocr_seconds=60)
+    process = started(htr_exp, 1, "training.epochs=100")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith(
+        "stopping: scores the best model"
+    )  # it predicts for a minute from now on
+    process.send_signal(signal.SIGINT)
+    assert htr_exp.end(process).code == 130
+
+
+@pytest.mark.parametrize(
+    ("plays", "at", "said"),
+    [
+        ({"compile_seconds": 60}, "compile", "stopping; the same command goes on from here"),
+        ({"epoch_seconds": 60}, "train", "stopping: no epoch is validated yet, so there is nothing to score; the same command trains on"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_before_there_is_a_model_says_so(
+    htr_exp: CommandLine, scenario: Scenario, plays: dict[str, float], at: str, said: str
+) -> None:
+    scenario.play(**plays)
+    process = htr_exp.start(*htr_exp.training())
+    until(lambda: scenario.calls(at), at)
+    process.send_signal(signal.SIGINT)
+    done = htr_exp.end(process)
+    assert (done.code, done.stderr) == (130, f"{said}; Ctrl-C again ends now\n")
+    assert run_of(htr_exp).state().state == "interrupted"
+
+
+def test_ctrl_c_ends_an_evaluation_at_once(htr_exp: CommandLine, scenario: Scenario) -> None:
+    scenario.play(ocr_seconds=60)
+    process = htr_exp.start("evaluate", *htr_exp.words)
+    until(lambda: scenario.calls("ocr"), "the reading of the pages")
+    process.send_signal(signal.SIGINT)
+    done = htr_exp.end(process)
+    assert (done.code, done.stderr) == (130, "stopping; the same command goes on from here; Ctrl-C again ends now\n")
+    assert run_of(htr_exp).state().state == "interrupted"
 
 
 def test_ctrl_c_twice_ends_at_once(htr_exp: CommandLine, scenario: Scenario) -> None:

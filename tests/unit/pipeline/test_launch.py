@@ -54,6 +54,19 @@ def test_ctrl_c_stops_all_and_begins_none(htr_exp: CommandLine, scenario: Scenar
     assert sorted(row["state"] for row in done.json) == ["queued", "stopped", "stopped"]
 
 
+def test_ctrl_c_twice_ends_all_at_once(htr_exp: CommandLine, scenario: Scenario) -> None:
+    scenario.play(epoch_seconds=0.3, ocr_seconds=60)
+    process = htr_exp.start(*htr_exp.training("--json", "training.epochs=100", *SWEEP))
+    until(lambda: sum(len(run.epochs()) >= 1 for run in htr_exp.runs) == 2, "two runs with an epoch")
+    process.send_signal(signal.SIGINT)
+    until(lambda: len(scenario.calls("ocr")) == 2, "the scoring of both")
+    process.send_signal(signal.SIGINT)
+    done = htr_exp.end(process)
+    assert done.code == 130
+    assert sorted(row["state"] for row in done.json) == ["interrupted", "interrupted", "queued"]
+    assert done.stderr == "stopping: 2 runs that are at work score their best models; Ctrl-C again ends now\n"
+
+
 def test_kill_of_the_launcher_ends_its_runs(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(epoch_seconds=0.3)
     process = htr_exp.start(*htr_exp.training("training.epochs=100", *SWEEP))
