@@ -24,8 +24,8 @@ from htr_exp.pipeline.plan import Plan, make_plan, points_of
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
-from htr_exp.runs import compare_table, ownership, provenance, status, status_table
-from htr_exp.runs.rows import RunRow, compared_rows, rows_of, to_minimise
+from htr_exp.runs import compare_table, ownership, provenance, status, status_table, sweep_points
+from htr_exp.runs.rows import RunRow, compared_rows, rows_of, settings_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.seals import CHANGED
 from htr_exp.tracking import subprocesses
@@ -98,9 +98,26 @@ def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, 
         )
     for names in sorted(left_out) if not request.json else ():
         console.show_warnings(console.console(stderr=True), [LINES_LEFT_OUT.format(files=names)])
+    if request.sweep and not request.json and len(ready) > 1:
+        _show_sweep(ready, request.sweep)
     code, values = _started(ready, request)
     of_runs = iter(values)
     return code, [_mean([next(of_runs) for _ in of_point]) for of_point in by_point]
+
+
+def _show_sweep(ready: Sequence[Ready], sweep: str) -> None:
+    """Say what a sweep is called, where that is of use, and what its runs are, before the first begins."""
+    out = console.console()
+    own = f"`{own_command(f'status {sweep}')}`, `{own_command(f'compare {sweep}')}`"
+    out.print(f"{sweep_points.of_sweep(len(ready), sweep)}; its name means all of them: {own}")
+    states = {one.run: one.run.state().state for one in ready}
+    sweep_points.show_points(
+        out,
+        [
+            sweep_points.Point(run.name, settings_of(run), "" if state is RunState.QUEUED else str(state))
+            for run, state in states.items()
+        ],
+    )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -315,7 +332,11 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest) -> None
         if found[run.path].job is None:
             run.revive()
     waiting = [run for run in runs if found[run.path].job is None]
-    launch.launch_runs(waiting, jobs=ready[0].experiment.launch.jobs, stop=stop, quiet=request.json, ended=ended)
+    every = list(dict.fromkeys(one.run for one in ready))
+    called = dict(zip(every, sweep_points.numbered([settings_of(run) for run in every]))) if len(every) > 1 else None
+    launch.launch_runs(
+        waiting, jobs=ready[0].experiment.launch.jobs, stop=stop, quiet=request.json, ended=ended, called=called
+    )
 
 
 def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
@@ -359,9 +380,14 @@ def _show_end(
                 compare_table.show_result(out, row)
     else:
         compare_table.show_result(out, rows[0])
-    out.print(
-        f"`{own_command('show')}` opens the report, `{own_command('ui')}` shows it in MLflow, `{own_command('compare')}` lists all runs"
-    )
+    if request.sweep and len(rows) > 1:
+        first = shown[0]["run"]
+        reports = f"`{own_command(f'show {first}')}` opens the report of the first"
+        again = f"`{own_command(f'compare {request.sweep}')}` shows this sweep again"
+    else:
+        reports = f"`{own_command('show')}` opens the report"
+        again = f"`{own_command('compare')}` lists all runs"
+    out.print(f"{reports}, `{own_command('ui')}` shows it in MLflow, {again}")
 
 
 def _brief(row: Mapping[str, object]) -> dict[str, object]:

@@ -34,6 +34,7 @@ def launch_runs(
     stop: Stop,
     quiet: bool,
     ended: Callable[[RunDir, StateRecord], None],
+    called: Mapping[RunDir, str] | None = None,
 ) -> None:
     """Run all, and return when they have ended or were stopped.
 
@@ -43,6 +44,7 @@ def launch_runs(
         stop: what the user asked; runs that were not begun are then left as they are.
         quiet: show no progress.
         ended: told of each run as it ends.
+        called: what a run is called while it is worked on, where it is one of several: `run 2 of 3, lrate=0.003`.
 
     Raises:
         HtrExpError: a run folder cannot be written, or was moved away; the other runs are done then.
@@ -52,11 +54,11 @@ def launch_runs(
         for run in runs:
             if stop() is None:
                 try:
-                    ended(run, run_here(run, stop=stop, quiet=quiet))
+                    ended(run, run_here(run, stop=stop, quiet=quiet, called=(called or {}).get(run)))
                 except LockLost as error:  # the others can be done all the same
                     lost.append(error)
     else:
-        side_by_side(runs, jobs=jobs, stop=stop, quiet=quiet, ended=ended)
+        side_by_side(runs, jobs=jobs, stop=stop, quiet=quiet, ended=ended, called=called)
         lost = [RunGoneError(run) for run in runs if run.is_gone]
     if len(lost) == 1:
         raise lost[0]
@@ -65,12 +67,21 @@ def launch_runs(
 
 
 def run_here(
-    run: RunDir, *, stop: Stop, quiet: bool, last_stage: str | None = None, patience_s: float = 0.0
+    run: RunDir,
+    *,
+    stop: Stop,
+    quiet: bool,
+    last_stage: str | None = None,
+    patience_s: float = 0.0,
+    called: str | None = None,
 ) -> StateRecord:
-    """Do one run in this process; one that another process works in is left to it. For the arguments see `job.run`."""
+    """Do one run in this process; one that another process works in is left to it.
+
+    For the arguments see `job.run` and `launch_runs`.
+    """
     out = None if quiet else console()
     if out is not None:
-        out.print(f"run {run.path}")
+        out.print(f"{called}: {run.name}" if called else f"run {run.path}", soft_wrap=True)
     try:
         with Progress(out) as progress, _reported(run, last_stage):
             return run_stages(run, stop=stop, observer=progress, last_stage=last_stage, patience_s=patience_s)
@@ -103,11 +114,12 @@ def side_by_side(
     ended: Callable[[RunDir, StateRecord], None],
     last_stage: str | None = None,
     environment: Mapping[str, str] | None = None,
+    called: Mapping[RunDir, str] | None = None,
 ) -> dict[RunDir, int]:
     """Run all, each in a process of its own; what signals ask of us is passed on to them.
 
     Args:
-        runs, jobs, stop, quiet, ended: as for `launch`.
+        runs, jobs, stop, quiet, ended, called: as for `launch_runs`.
         last_stage: as for `job.run`.
         environment: variables of the processes; default: our own.
 
@@ -128,7 +140,7 @@ def side_by_side(
                 continue
             working[run] = _started(run, last_stage, environment)
             if out is not None:
-                out.print(f"run {run.path}")
+                out.print(f"{called[run]}: {run.name}" if called else f"run {run.path}", soft_wrap=True)
         if stop() is not None:
             runs.clear()
             if told != stop():
@@ -142,7 +154,9 @@ def side_by_side(
                     continue
                 state = run.state()
                 if out is not None:
-                    out.print(f"  {run.name}: {state.state}{f': {state.reason}' if state.reason else ''}")
+                    out.print(
+                        f"  {called[run] if called else run.name}: {state.state}{f': {state.reason}' if state.reason else ''}"
+                    )
                 ended(run, state)
         time.sleep(0.2)
 

@@ -16,6 +16,7 @@ from htr_exp.runs import resumptions, test_sets
 from htr_exp.runs.records import Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, remarks
 from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
+from htr_exp.runs.sweep_points import short
 
 
 def show_result(out: Console, row: RunRow) -> None:
@@ -128,7 +129,7 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
     less |= {"epoch": lambda row: "" if row["epoch"] is None else str(row["epoch"])}
     shown = _fitting(out.width, rows, named | figures, less)
     cells = {name: cell for name, cell in (named | less | figures).items() if name not in less or name in shown}
-    headings = {name: name if len(shown) == len(less) else _short(name, varied) for name in cells}
+    headings = {name: name if len(shown) == len(less) else short(name, varied) for name in cells}
     cramped = (
         sum(2 + max(len(headings[name]), *map(len, map(cell, rows))) for name, cell in cells.items()) - 2 > out.width
     )
@@ -181,12 +182,6 @@ def _setting(key: str) -> Cell:
     return lambda row: str(row["settings"].get(key, ""))
 
 
-def _short(key: str, keys: Sequence[str]) -> str:
-    """The last word of a setting's key, where no other ends with the same."""
-    last = key.rpartition(".")[2]
-    return last if [other.rpartition(".")[2] for other in keys].count(last) == 1 else key
-
-
 def _width(heading: str, cells: Iterable[str]) -> int:
     """The width in which no word of a column is broken."""
     return max([*map(len, heading.split()), *map(len, cells)])
@@ -198,7 +193,7 @@ def _fitting(width: int, rows: Sequence[ComparedRow], always: Mapping[str, Cell]
     used += sum(2 + _width(name, map(cell, rows)) for name, cell in always.items() if name != "run")
     shown = set()
     for name, cell in less.items():
-        room = 2 + _width(_short(name, list(less)), map(cell, rows))
+        room = 2 + _width(short(name, list(less)), map(cell, rows))
         if used + room <= width:
             used += room
             shown.add(name)

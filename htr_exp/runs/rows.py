@@ -16,6 +16,7 @@ from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
+from htr_exp.runs.sweep_points import differing, flat
 
 
 class Judgement(TypedDict):
@@ -277,12 +278,7 @@ def _training_left_s(training: dict[str, Any], epochs: Sequence[Epoch]) -> float
 def settings_of(run: RunDir) -> dict[str, Any]:
     """The configuration of a run as dotted keys with plain values."""
 
-    def flat(prefix: str, value: Any) -> dict[str, Any]:
-        if isinstance(value, dict):
-            return {key: leaf for name, inner in value.items() for key, leaf in flat(f"{prefix}{name}.", inner).items()}
-        return {prefix[:-1]: value}
-
-    used = flat("", run.configuration())
+    used = flat(run.configuration())
     if run.facts()["run"].get("verb") == "evaluate":
         return {
             key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))
@@ -327,29 +323,8 @@ def compared_rows(
             one["run"],
         )
     )
-    everywhere = sorted({key for one in rows for key in one["settings"]})
-    ignored = (
-        "site.",
-        "launch.",
-        "tracking.",
-        "slurm.",
-        "again",
-        "name",
-        "model.path",
-        "model.file",
-        "model.doi",
-        "dataset.path",
-        "dataset.transcription_convention",
-        "model.transcription_convention",
-        "segmentation_model.path",
-        "segmentation_model.file",
-        "segmentation_model.doi",
-    )
     alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for one in rows:
         alike.setdefault((one["task"], one["verb"]), []).append(one["settings"])
-    varied = [
-        key for key in everywhere
-        if not key.startswith(ignored) and any(len({repr(used.get(key)) for used in of}) > 1 for of in alike.values())
-    ]  # fmt: skip
+    varied = sorted({key for of in alike.values() for key in differing(of)})
     return rows, varied, broken

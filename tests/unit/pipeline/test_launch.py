@@ -3,6 +3,8 @@ from __future__ import annotations
 import signal
 import time
 
+import pytest
+
 from helpers.command_line import CommandLine
 from helpers.fake_kraken import Scenario
 from helpers.waiting import until
@@ -24,6 +26,32 @@ def test_sweep_runs_two_at_a_time(htr_exp: CommandLine, scenario: Scenario) -> N
     assert most == 2
     assert len({read_jsonl(run.sweeps)[0]["sweep"] for run in htr_exp.runs}) == 1
     assert len(scenario.calls("compile")) == 3
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_sweep_says_its_name_its_runs_before_they_begin_and_which_one_is_at_work(
+    htr_exp: CommandLine, scenario: Scenario, jobs: int
+) -> None:
+    done = htr_exp.train("-m", "training.lrate=0.003,0.001", "training.epochs=1", f"launch.jobs={jobs}")
+    assert (done.code, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    first, second = (next(run.name for run in htr_exp.runs if f"lrate: {rate}" in run.experiment.read_text()) for rate in (0.003, 0.001))  # fmt: skip
+    name = lines[0].removeprefix("sweep ").partition(":")[0]
+    assert lines[0].startswith(f"sweep {name}: 2 runs; its name means all of them: `")
+    assert lines[0].endswith(f"compare {name}`")
+    assert [line.split() for line in lines[1:4]] == [
+        ["differs", "in", "run"],
+        ["1", "lrate=0.003", first],
+        ["2", "lrate=0.001", second],
+    ]
+    one, two = lines.index(f"run 1 of 2, lrate=0.003: {first}"), lines.index(f"run 2 of 2, lrate=0.001: {second}")
+    assert 3 < one < two
+    assert f"compare {name}` shows this sweep again" in lines[-1]
+    for verb in ("status", "compare"):
+        said = htr_exp(verb, name, "--json").json
+        assert {row["run"] for row in said} == {first, second}
+    again = htr_exp.train("-m", "training.lrate=0.003,0.001,0.002", "training.epochs=1").stdout.splitlines()
+    assert [line.split()[-1] for line in again[1:5]] == ["state", "done", "done", next(line for line in again if "run 3 of 3, lrate=0.002" in line).split()[-1]]  # fmt: skip
 
 
 def test_failing_run_does_not_stop_the_others_and_is_all_that_is_done_again(
