@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,12 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
     folder = places_named(args).runs
     names = run_names(args)
     runs, refused = readable(folder)
+    known = [run.name for run in runs]
+    settings = [name for name in names if "=" in name and not os.path.isdir(name)]
+    if settings := [name for name in settings if not any(run.startswith(name) for run in known)]:
+        from htr_exp.cli.settings_of_runs import refuse_settings
+
+        refuse_settings(args.verb, settings, runs, [name for name in names if name not in settings])
     if not names:
         for said in refused.values():
             say(f"warning: {said}", error=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Collection, Iterator, Sequence
 
+from htr_exp.config.choices import options
 from htr_exp.config.kraken_words import patience
+from htr_exp.config.misread_words import keys_called, types_of_keys, with_key
+from htr_exp.config.overrides import tasks_chosen
 from htr_exp.kraken.options import OPTIONS
 
 OTHERWISE = {
@@ -32,30 +36,40 @@ SHORT = {"-q": "--quit", "-s": "--spec", "-i": "--load", "-o": "--output", "-f":
          "-p": "--partition", "-v": "--verbose", "--training-files": "--format-type", "-t": "--format-type", "-e": "--format-type"}  # fmt: skip
 
 
-def of_words(words: Sequence[str]) -> list[str]:
+def of_words(words: Sequence[str], ours: Collection[str] = ()) -> list[str]:
     """What to write instead of options of kraken, or of unknown ones; one sentence for each.
 
     Args:
         words: of the command line, those that are no option of ours.
+        ours: the options of the verb.
     """
     return [
-        f"{' '.join(typed)}: {_meant(typed[0].partition('=')[0])}"
-        + (patience(typed[2:]) if typed[0] in ("-q", "--quit") else "")
+        f"{' '.join(typed)}: {_meant(typed, ours)}" + (patience(typed[2:]) if typed[0] in ("-q", "--quit") else "")
         for typed in _options(words)
     ]
 
 
-def _meant(name: str) -> str:
+def _meant(typed: Sequence[str], ours: Collection[str]) -> str:
+    """What to write instead of an option and the words behind it."""
+    name, _, value = typed[0].partition("=")
     long = SHORT.get(name, name)
     if long in OTHERWISE:
         return OTHERWISE[long]
-    for key, options in (pair for of_task in OPTIONS.values() for pair in of_task.items()):
-        for option in options:
+    for key, own in (pair for of_task in OPTIONS.values() for pair in of_task.items()):
+        for option in own:
             bare = (
-                next((word for word, own in (option.words or {}).items() if own == name), None) if option.bare else None
+                next((word for word, said in (option.words or {}).items() if said == name), None)
+                if option.bare
+                else None
             )
             if bare is not None or (option.name is not None and name in option.name.split("/")):
                 return f"write training.{key}={bare or 'VALUE'}"
+    groups, tasks, key = options(), tasks_chosen(()), name.lstrip("-").replace("-", "_")
+    close = difflib.get_close_matches(name, ours, n=1)
+    if not close and (key in groups or key in types_of_keys() or keys_called(key, tasks)):
+        return f"settings are written without --; write {with_key(key, value or ''.join(typed[1:2]), groups, tasks)}"
+    if close:
+        return f"there is no such option; did you mean {close[0]}?"
     return "there is no such option; `--help` lists those there are, and settings are written KEY=VALUE"
 
 

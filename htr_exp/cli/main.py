@@ -83,5 +83,16 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     if unknown:
         from htr_exp.cli import kraken_options
 
-        raise ConfigError("the command line cannot be used:", kraken_options.of_words(unknown))
+        ours = {word.strip("[]|,") for word in of_verb.format_usage().split()}
+        raise ConfigError("the command line cannot be used:", kraken_options.of_words(_unknown(words, unknown), ours))
     return args
+
+
+def _unknown(words: list[str], unknown: list[str]) -> list[str]:
+    """The words of a command line that are unknown options, each with the words behind it that are no settings."""
+    found: list[str] = []
+    for number, word in enumerate(words):
+        follows = bool(found) and words[number - 1] == found[-1] and "=" not in word and not word.startswith("-")
+        if word in unknown or follows:
+            found.append(word)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from htr_exp.cli.chosen_runs import chosen_runs
+from htr_exp.cli.chosen_runs import chosen_runs, run_names
 from htr_exp.core.errors import ConfigError
 
 
@@ -15,7 +15,7 @@ def run(args: argparse.Namespace) -> int:
 
     words = [word for word in args.runs if word.startswith(("slurm=", "slurm."))]
     args.runs = [word for word in args.runs if word not in words]
-    if not any(not word.startswith(("site=", "site.")) for word in args.runs):
+    if not run_names(args):
         raise ConfigError("nothing to resume: name runs, or a sweep")
     request = start.StartRequest("resume", args.runs, json=args.json)
     return start.resume(chosen_runs(args), words, overlays(args.config_dir), request, trusted=args.trust)

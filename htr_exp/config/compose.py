@@ -20,6 +20,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from htr_exp.config.choices import PACKAGE, conf_dir
 from htr_exp.config.current_directory import CurrentDirectory
+from htr_exp.config.misread_words import empty
 from htr_exp.config.overrides import UNREADABLE, checked, first_line
 from htr_exp.config.places import kraken_file
 from htr_exp.config.recorded import values_with_secrets
@@ -137,7 +138,7 @@ def resolve(config: DictConfig) -> Composed:
     except OmegaConfBaseException as error:
         raise ConfigError("the experiment cannot run:", [first_line(error)]) from None
     written = OmegaConf.to_container(config, resolve=False)
-    if unusable := [*_no_numbers("", values), *values_with_secrets(written, values)]:
+    if unusable := [*_unusable("", values), *values_with_secrets(written, values)]:
         raise ConfigError("the experiment cannot run:", unusable)
     task = TASKS.get(values["task"]["name"])
     if task is not None and not task.learns_layout:
@@ -145,13 +146,15 @@ def resolve(config: DictConfig) -> Composed:
     return Composed(experiment, values)  # type: ignore[arg-type]
 
 
-def _no_numbers(key: str, value: Any) -> Iterator[Problem]:
-    """What is a number by its type, and nothing that can be counted or measured with."""
+def _unusable(key: str, value: Any) -> Iterator[Problem]:
+    """What is a number by its type, and nothing that can be counted or measured with; what is a text without a sign."""
     if isinstance(value, dict | list):
         for name, one in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _no_numbers(f"{key}.{name}" if key else str(name), one)
+            yield from _unusable(f"{key}.{name}" if key else str(name), one)
     elif isinstance(value, float) and not math.isfinite(value):
         yield Problem(f"{key}={value}: it must be a finite number", where=key)
+    elif isinstance(value, str) and not value.strip():
+        yield empty(key, f"{key}=")
     elif isinstance(value, int) and abs(value) > FARTHEST:
         yield Problem(f"{key}={str(value)[:20]}...: it must be at most {FARTHEST}", where=key)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -18,7 +17,19 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from htr_exp.config import kraken_words
+from htr_exp.config.bare_words import bare_words
 from htr_exp.config.choices import options
+from htr_exp.config.misread_words import (
+    did_you_mean,
+    empty,
+    instead_of_key,
+    kind_of,
+    mistaken_number,
+    path_of_choice,
+    setting,
+    unknown_choice,
+    value_meant,
+)
 from htr_exp.config.recorded import words_with_secrets
 from htr_exp.config.schema import CHOICES, SECTIONS, Experiment, experiment_of, tasks_with
 from htr_exp.core.errors import ConfigError
@@ -62,20 +73,23 @@ def word_problems(values: dict[str, Any]) -> list[Problem]:
 def _word_problem(key: str, value: Any, words: Sequence[str]) -> Problem:
     if meant := kraken_words.of_value(key, value):
         return Problem(f"{key}={value}: {meant}", where=key)
-    return Problem(
-        f"{key}={value}: there is no such choice",
-        f"choose one of {', '.join(words)}{did_you_mean(str(value), words)}",
-        key,
-    )
+    what = f"{key}={value}: there is no such choice"
+    if spelt := value_meant(key, str(value)):
+        return Problem(what, f"write {setting(key, spelt)}", key)
+    return Problem(what, f"choose one of {', '.join(words)}{did_you_mean(str(value), words)}", key)
 
 
 def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
-    groups = options(config_dirs)
-    tasks = tasks_chosen(overrides)
-    # By whom a value's type is tried; made where it is needed, as it takes its time.
-    values: dict[Task, DictConfig] = {}
-    problems: list[Problem] = []
-    words: list[str] = []
+    """The words as Hydra takes them.
+
+    Args:
+        overrides: as typed.
+        config_dirs: the user's config folders.
+        multirun: whether they may make a sweep.
+
+    Raises:
+        ConfigError: with everything that is wrong with them.
+    """
     if endless := [typed for typed in overrides if _ENDLESS.search(typed)]:
         what = [
             f"{typed.partition('=')[0][:80]}: it has a number of more than {MOST_DIGITS} digits" for typed in endless
@@ -83,45 +97,87 @@ def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: 
         raise ConfigError("the command line cannot be used:", what)
     if secret := words_with_secrets(overrides):
         raise ConfigError("the command line cannot be used:", secret)
-    for typed in overrides:
-        word = _literal(typed, multirun=multirun)
-        words.append(word)
-        try:
-            override = OverridesParser.create().parse_override(word)
-        except HydraException as error:
-            instead = (
-                "write such a type in a file of yours, conf/classes/NAME.yaml"
-                if CLASS_KEYS.match(typed)
-                else "write KEY=VALUE"
-            )
-            problems.append(Problem(f"{typed}: {first_line(error)}", instead, typed.partition("=")[0]))
+    known = _Known(options(config_dirs), tasks_chosen(overrides), multirun)
+    bare = bare_words(overrides, known.groups, known.tasks)
+    problems: list[Problem] = []
+    words: list[str] = []
+    for number, typed in enumerate(map(_changed, overrides)):
+        if number in bare:
+            problems += bare[number]
             continue
-        key = override.key_or_group
-        if key.startswith(("hydra", "slurm.extra.")) or word.startswith("++classes."):
-            continue
-        if override.type is not None and override.type.name != "CHANGE":
-            problems += key_problem(typed, key, groups, tasks) or [
-                Problem(f"{typed}: keys are neither added nor removed here", f"write {key}=VALUE", key)
-            ]
-        elif override.is_sweep_override() and not multirun:
-            problems.append(Problem(f"{typed}: several values make a sweep", "run `train -m ...`", key))
-        elif isinstance(glob := override.value(), Glob):
-            problems += _glob_problems(typed, key, glob, groups)
-        elif key in groups and "." not in key:
-            for value in map(str, _values(override)):
-                if value not in groups[key] and value != "None":
-                    remedy = f"choose one of {', '.join(groups[key])}{did_you_mean(value, groups[key])}"
-                    problems.append(Problem(f"{key}={value}: there is no such {key}", remedy, key))
-        else:
-            if unknown := key_problem(typed, key, groups, tasks):
-                problems += unknown
-                continue
-            if (task := tasks_with(key)[0]) not in values:
-                values[task] = OmegaConf.structured(experiment_of(task))
-            problems += _value_problems(key, _values(override), values[task])
+        words.append(_literal(typed, multirun=multirun))
+        problems += known.problems(typed, words[-1])
     if problems:
         raise ConfigError("the command line cannot be used:", problems)
     return words
+
+
+def _changed(typed: str) -> str:
+    """A word that adds or changes a key, `++KEY=VALUE`, as one that changes it: dictionaries alone have keys to be added, which we add."""
+    return typed.removeprefix("++")
+
+
+@dataclass
+class _Known:
+    """What there is to choose for the words of one command line."""
+
+    groups: dict[str, dict[str, str]]
+    tasks: list[Task]
+    multirun: bool
+    # By whom a value's type is tried; made where it is needed, as it takes its time.
+    values: dict[Task, DictConfig] = field(default_factory=dict)
+
+    def problems(self, typed: str, word: str) -> list[Problem]:
+        """What is wrong with a word.
+
+        Args:
+            typed: as typed.
+            word: as Hydra takes it.
+        """
+        name, equals, value = typed.partition("=")
+        if equals and not value.strip(" '\""):
+            if name in self.groups:
+                return [unknown_choice(name, "", self.groups)]
+            return key_problem(typed, name, self.groups, self.tasks) or [empty(name, typed)]
+        if wrong := mistaken_number(name, value, multirun=self.multirun) or path_of_choice(name, value, self.groups):
+            return [wrong]
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException as error:
+            return [self._unreadable(typed, error)]
+        key = override.key_or_group
+        if key.startswith(("hydra", "slurm.extra.")) or word.startswith("++classes."):
+            return []
+        if override.type is not None and override.type.name != "CHANGE":
+            return key_problem(typed, key, self.groups, self.tasks) or [
+                Problem(f"{typed}: keys are neither added nor removed here", f"write {key}={value or 'VALUE'}", key)
+            ]
+        if override.is_sweep_override() and not self.multirun:
+            return [Problem(f"{typed}: several values make a sweep", "run `train -m ...`", key)]
+        if isinstance(glob := override.value(), Glob):
+            return _glob_problems(typed, key, glob, self.groups)
+        if key in self.groups and "." not in key:
+            return [
+                unknown_choice(key, one, self.groups)
+                for one in map(str, _values(override))
+                if one not in self.groups[key] and one != "None"
+            ]
+        if unknown := key_problem(typed, key, self.groups, self.tasks):
+            return unknown
+        if (task := tasks_with(key)[0]) not in self.values:
+            self.values[task] = OmegaConf.structured(experiment_of(task))
+        return _value_problems(key, _values(override), self.values[task])
+
+    def _unreadable(self, typed: str, error: HydraException) -> Problem:
+        """That Hydra's grammar has no such word."""
+        key, _, value = typed.partition("=")
+        if key in self.groups:
+            return unknown_choice(key, value, self.groups)
+        if CLASS_KEYS.match(typed):
+            instead = "write such a type in a file of yours, conf/classes/NAME.yaml"
+        else:
+            instead = "write KEY=VALUE"
+        return Problem(f"{typed}: {first_line(error)}", instead, key)
 
 
 def tasks_chosen(words: Sequence[str]) -> list[Task]:
@@ -153,13 +209,21 @@ def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[
         try:
             OmegaConf.update(values, key, value)
         except OmegaConfBaseException as error:
-            problems.append(Problem(f"{key}={value}: {first_line(error)}", where=key))
+            problems.append(Problem(f"{key}={value}: {first_line(error)}", _of_its_kind(key, str(value)), key))
             continue
         # words of kraken's are told with all else that whoever types them is used to, by `word_problems`
         words = () if kraken_words.of_value(key, value) else CHOICES.get(key, ())
         if words and value is not None and value not in words and "${" not in str(value):
             problems.append(_word_problem(key, value, words))
     return problems
+
+
+def _of_its_kind(key: str, value: str) -> str:
+    """The remedy for a value of another type than its key's."""
+    if meant := value_meant(key, value):
+        return f"write {key}={meant}"
+    kinds = {bool: "true or false", int: "a whole number", float: "a number, as 0.001"}
+    return f"write {kinds[kind]}" if (kind := kind_of(key)) in kinds else ""
 
 
 def key_problem(typed: str, key: str, groups: dict[str, dict[str, str]], tasks: Sequence[Task]) -> list[Problem]:
@@ -174,8 +238,10 @@ def key_problem(typed: str, key: str, groups: dict[str, dict[str, str]], tasks: 
             known = list(names) if path else sorted({*names, *groups})
             if not known:
                 return [Problem(f"{typed}: {where} has no keys of its own", where=key)]
-            what = f"{typed}: there is no key `{part}`{f' in {where}' if where else ''}{did_you_mean(part, known)}"
-            return [Problem(what, f"choose among {', '.join(known)}", key)]
+            instead = instead_of_key(key, typed.partition("=")[2].strip(" '\""), groups, tasks)
+            close = did_you_mean(part, [name for name in known if not instead or name in instead])
+            what = f"{typed}: there is no key `{part}`{f' in {where}' if where else ''}{close}"
+            return [Problem(what, instead or f"choose among {', '.join(known)}", key)]
         path.append(part)
         node = next((arg for arg in get_args(names[part]) if is_dataclass(arg)), names[part])
         if len(path) == 1:
@@ -212,7 +278,7 @@ def _literal(typed: str, *, multirun: bool) -> str:
     ):
         if re.search(r"[\[,]\s*(['\"]).*\1\s*[,\]]", value):
             return typed  # whoever quotes an item has a comma in it
-        return f"{key}=[{','.join(quoted(item.strip()) for item in value[1:-1].split(','))}]"
+        return f"{key}=[{','.join(quoted(item.strip()) for item in value[1:-1].split(',') if item.strip())}]"
     if key.startswith("slurm.extra."):
         key = f"++{key}"  # a dictionary: sbatch knows which of its keys there are
         if value in ("true", "false"):  # an option without a value
@@ -227,11 +293,6 @@ def quoted(value: str) -> str:
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", literal)
     trailing = len(escaped) - len(escaped.rstrip("\\"))
     return "'" + escaped + "\\" * trailing + "'"
-
-
-def did_you_mean(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -82,7 +82,7 @@ def _no_effect(key: str, value: object, choice: str, remedy: str = "remove it") 
 
 
 def _choices(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
-    if experiment.dataset.path is None:
+    if not experiment.dataset.path:
         yield Problem(
             "dataset is not set",
             f"run `{own_command('options')}` to see the choices, or name a folder: dataset.path=FOLDER",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
+import re
 import shutil
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from htr_exp.core.program import NoAnswer, ask
 
 GPU_TIMEOUT_S = 60.0
 """How long the driver may take to say what GPUs there are; where it is loaded for each question, that is many seconds."""
+
+DRIVERS = ("/dev/nvidia0", "/dev/kfd")
+"""Where drivers show the first GPU, NVIDIA's and AMD's."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,37 @@ def device(asked: str) -> str:
             f"training.device=auto: {silent}", "set training.device=cpu or training.device=cuda:0", "training.device"
         )
         raise RuntimeUnavailableError("it is not known whether there is a GPU", [said]) from None
+
+
+def device_problem(asked: str, *, here: bool) -> Problem | None:
+    """Why a device cannot be the one that a training runs on; None if it can.
+
+    Args:
+        asked: as kraken names it, or `auto`.
+        here: the training runs on this machine.
+    """
+    key = "training.device"
+    kind, number = re.fullmatch(r"([a-z]*):?(\d*).*", asked, re.DOTALL).groups()  # type: ignore[union-attr]
+    if here and kind in ("cuda", "gpu") and not _has_gpu():
+        return Problem(
+            f"{key}={asked}: this machine has no GPU that kraken can use", "leave it out: the CPU is used", key
+        )
+    if asked in ("auto", "cpu", "mps") or re.fullmatch(r"(cuda|hpu|ipu|tpu):\d+", asked):
+        return None
+    if kind in ("cuda", "gpu"):
+        what = f"{key}={asked}: kraken wants the number of the GPU"
+        return Problem(what, f"write {key}=cuda:{number or 0}", key)
+    return Problem(f"{key}={asked}: kraken knows no such device", f"write {key}=auto, cpu or cuda:0", key)
+
+
+def _has_gpu() -> bool:
+    """Whether there may be a GPU: nvidia-smi lists one, does not answer, or is missing beside a driver of NVIDIA's or AMD's."""
+    if shutil.which("nvidia-smi") is None:
+        return any(map(os.path.exists, DRIVERS))
+    try:
+        return bool(gpus())
+    except NoAnswer:
+        return True
 
 
 def workers(asked: int | None, device: str) -> int:

@@ -260,6 +260,11 @@ class Sources:
         """The device that `training.device` means: of this machine, or as it is asked for where a node says what `auto` is."""
         return asked if submits else self._once(("device", asked), lambda: machine.device(asked))
 
+    def device_problems(self, asked: str, *, submits: bool) -> list[Problem]:
+        """Why `training.device` cannot be: kraken knows no such device, or this machine, where it does the run, has none."""
+        found = self._once(("device problem", asked, submits), lambda: machine.device_problem(asked, here=not submits))
+        return [] if found is None else [found]
+
     def slurm_problems(self, settings: Slurm) -> list[Problem]:
         """What Slurm would refuse, or take and never start."""
         return self._slurm(settings)[0]
@@ -350,6 +355,7 @@ def gather(
             return None
 
     found.cluster = sources.slurm_problems(experiment.slurm)
+    found.settings += sources.device_problems(experiment.training.device, submits=experiment.slurm.submit)
     if folders:
         found.dataset = attempt(lambda: sources.dataset(experiment, folders))
     if named:

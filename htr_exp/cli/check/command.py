@@ -12,6 +12,7 @@ from typing import Any
 from htr_exp.cli.check import changes, sections
 from htr_exp.cli.check.result import Checked, Section
 from htr_exp.cli.composition import experiment_asked
+from htr_exp.config.misread_words import MODEL_FILES, exists
 from htr_exp.config.overrides import word_problems
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
@@ -25,6 +26,8 @@ from htr_exp.groundtruth.choices import Choices
 from htr_exp.groundtruth.containers import Opened, opened
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.splits import leakage
+
+REMEDY = "name the folder that holds PAGE or ALTO files beside their images: check FOLDER"
 
 _CHANGES = 5  # pages that have changed, shown on the terminal of each sort
 
@@ -132,7 +135,7 @@ def check(request: CheckRequest) -> int:
 
 
 def _wanted(request: CheckRequest) -> tuple[Experiment, Opened]:
-    given = [word for word in request.words if "=" not in word or os.path.isdir(word)]
+    given = [word for word in request.words if _is_dataset(word)]
     overrides = [word for word in request.words if word not in given]
     experiment = experiment_asked(overrides, request.config_dir)
     if given:
@@ -140,9 +143,18 @@ def _wanted(request: CheckRequest) -> tuple[Experiment, Opened]:
     paths = dataset_folders(experiment)
     if not paths:
         raise ConfigError("nothing to check: name a folder, or dataset=NAME")
+    if missing := [path for path in paths if not exists(str(path))]:
+        raise ConfigError(
+            "the check cannot be made:",
+            [Problem(f"{path}: there is no such folder or file", REMEDY, str(path)) for path in missing],
+        )
     if unknown := word_problems({"dataset": asdict(experiment.dataset)}):
         raise ConfigError("the check cannot be made:", unknown)
     return experiment, opened(paths, places_of(experiment).cache)
+
+
+def _is_dataset(word: str) -> bool:
+    return os.path.isdir(word) or ("=" not in word and exists(word) and not word.lower().endswith(MODEL_FILES))
 
 
 def _name(experiment: Experiment, folders: Sequence[Path]) -> str:

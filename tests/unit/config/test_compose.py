@@ -123,7 +123,7 @@ BAD = [
     ("training.lrate", "training.lrate", "write KEY=VALUE"),
     ("seed=[1", "seed=[1", "write KEY=VALUE"),
     ("seed=1,2", "seed=1,2: several values make a sweep", "train -m"),
-    ("+seed=1", "keys are neither added nor removed here", "write seed=VALUE"),
+    ("+seed=1", "keys are neither added nor removed here", "write seed=1"),
     ("++trainig.lrate=1", "there is no key `trainig`", "did you mean training?"),
     ("~seed", "keys are neither added nor removed here", "write seed=VALUE"),
 ]

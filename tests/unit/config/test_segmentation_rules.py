@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import cache
@@ -11,6 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fakes.scenario import BLLA, segmentation_weights
+from helpers.findings import program
 from helpers.sentences import sentences
 from htr_exp.cli.main import main
 from htr_exp.config.compose import compose_experiment, compose_sweep
@@ -346,8 +348,10 @@ GUIDE = [
 
 
 @pytest.fixture
-def blla(workspace: Path) -> None:
-    """blla where it is looked for without a kraken on this machine."""
+def blla(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """blla where it is looked for without a kraken on this machine, which has no GPU."""
+    smi = program(workspace / "bin", "nvidia-smi", "echo 'No devices were found'")
+    monkeypatch.setenv("PATH", f"{smi.parent}:{os.environ['PATH']}")
     (workspace / "kraken").mkdir()
     (workspace / "kraken" / "blla.mlmodel").write_bytes(segmentation_weights(BLLA))
 
@@ -363,7 +367,7 @@ def test_the_guides_own_values_are_refused_with_what_they_really_do(layout_exper
     assert quits.endswith("to stop 20 epochs after the best, training.quit=early training.lag=20")
     # tell of it together with the rest
     assert sorted(one.partition(":")[0] for one in sentences(caught.value)) == [
-        "architecture=[1,1200,0,3 Cr7,7,64,2,2 Gn32]", "training.epochs=2000", "training.quit=dumb 20", "training.workers=64",
+        "architecture=[1,1200,0,3 Cr7,7,64,2,2 Gn32]", "training.device=cuda", "training.epochs=2000", "training.quit=dumb 20", "training.workers=64",
     ]  # fmt: skip
 
 
@@ -376,7 +380,7 @@ def test_the_guides_values_with_a_word_that_there_is_are_refused_all_at_once(
     with pytest.raises(ConfigError) as caught:
         make_plan(compose_experiment([*words, *guide]))
     assert sorted(one.partition(";")[0].partition(":")[0] for one in sentences(caught.value)) == [
-        "architecture=[1,1200,0,3 Cr7,7,64,2,2 Gn32]", "training.epochs=2000", "training.min_epochs=60 changes nothing with training.quit=fixed",
+        "architecture=[1,1200,0,3 Cr7,7,64,2,2 Gn32]", "training.device=cuda", "training.epochs=2000", "training.min_epochs=60 changes nothing with training.quit=fixed",
         "training.workers=64",
     ]  # fmt: skip
     (epochs,) = (one for one in sentences(caught.value) if one.startswith("training.epochs"))
