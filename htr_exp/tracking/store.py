@@ -11,10 +11,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from htr_exp.core.lock import Locked, Owner, locked
+from htr_exp.tracking import pages
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -22,38 +24,6 @@ BUSY_SECONDS = 5.0  # how long another program may hold the database before we s
 LOCK_SECONDS = 120.0  # how long to wait for another process of ours, which may have many runs to record
 MADE_AGAIN = "move it away; `htr-exp sync` makes it again from the run folders"
 INSTALL = "install it with `pip install 'htr-exp[mlflow]'`"
-
-# The UI keeps a table's columns in a tag of the experiment and opens it by its name in the address. Without one, it
-# shows no scores at all.
-TABLE = "scores"
-TABLE_TAG = f"mlflow.sharedViewState.{TABLE}"
-TABLE_COLUMNS = {
-    "searchFilter": "",
-    "orderByKey": "metrics.`test_cer`",
-    "orderByAsc": True,
-    "startTime": "ALL",
-    "lifecycleFilter": "Active",
-    "datasetsFilter": [],
-    "modelVersionFilter": "All Runs",
-    "selectedColumns": [
-        "attributes.`Created`",
-        "attributes.`Duration`",
-        *(
-            f"metrics.`{name}`"
-            for name in (
-                "test_cer",
-                "test_cer_base",
-                "test_gain_points",
-                "test_wer",
-                "val_cer",
-                "test_line_f1",
-                "test_line_f1_base",
-            )
-        ),
-        *(f"params.`{name}`" for name in ("training.lrate", "seed")),
-        *(f"tags.`htr_exp.{name}`" for name in ("task", "model", "dataset", "state")),
-    ],
-}
 
 
 class StoreTroubleError(Exception):
@@ -279,14 +249,28 @@ def known(path: Path, workspace: Path) -> dict[str, tuple[str, str]]:
 def tables(path: Path, address: str) -> dict[str, str]:
     """The address of each experiment's table of scores in the UI at `address`, by the experiment's name."""
     query = "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active' AND experiment_id > 0"
+    return {name: pages.table_of(address, number) for name, number in sorted(_rows(path, query))}
+
+
+def front(path: Path, address: str, run_ids: Sequence[str] = ()) -> str | None:
+    """What the UI at `address` is opened on: the only one of these runs, else the table with the newest one; None without runs."""
+    query = (
+        "SELECT r.experiment_id, r.run_uuid FROM runs r JOIN experiments e ON e.experiment_id = r.experiment_id "
+        "WHERE r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active' ORDER BY r.start_time DESC, r.run_uuid"
+    )
+    found = [(experiment, run) for experiment, run in _rows(path, query) if not run_ids or run in run_ids]
+    if not found:
+        return None
+    return pages.run_of(address, *found[0]) if len(run_ids) == len(found) == 1 else pages.table_of(address, found[0][0])
+
+
+def _rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query; none where the file cannot be read now."""
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=1)) as db:
-            return {
-                name: f"{address}/#/experiments/{number}/runs?workflowType=machine_learning&viewStateShareKey={TABLE}"
-                for name, number in sorted(db.execute(query))
-            }
+            return db.execute(query).fetchall()
     except sqlite3.Error:
-        return {}
+        return []
 
 
 def place(source: Path, target: Path) -> None:

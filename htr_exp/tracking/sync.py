@@ -66,6 +66,16 @@ def store_of(folder: Path, workspace: Path) -> str | None:
     return None if kind == "none" else store_uri(workspace, uri if kind == "server" else None)
 
 
+def experiments_of(run_dirs: Iterable[Path], uri: str, workspace: Path) -> dict[str, str]:
+    """The experiments of a tracking server that runs were last recorded in: name -> id there, as the folders note it."""
+    found: dict[str, str] = {}
+    for folder in run_dirs:
+        noted = marked(folder, marks_key(store_uri(workspace, uri), workspace)).get("experiment")
+        if isinstance(noted, dict) and noted.keys() >= {"name", "id"}:
+            found[str(noted["name"])] = str(noted["id"])
+    return dict(sorted(found.items()))
+
+
 def unnamed_server(folder: Path) -> str | None:
     """The store that only the run folder names, without a password, or None: it may be spoken to.
 

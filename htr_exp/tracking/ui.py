@@ -16,14 +16,15 @@ import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 from htr_exp.core.errors import HtrExpError
 from htr_exp.core.own_python import python_module
+from htr_exp.core.secrets import without_password
 from htr_exp.core.terminal import say
-from htr_exp.tracking import store
+from htr_exp.tracking import pages, store
 from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
 from htr_exp.tracking.ui_access import Access
 from htr_exp.tracking.ui_server import SOCKET
@@ -57,7 +58,15 @@ LOG = "mlflow.log"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None, open_browser: bool = False) -> None:
+def serve_ui(
+    workspace: Path,
+    *,
+    uri: str | None = None,
+    port: int | None = None,
+    open_browser: bool = False,
+    run_ids: Sequence[str] = (),
+    experiments: Mapping[str, str] | None = None,
+) -> None:
     """Show the MLflow UI on this machine's loopback until Ctrl-C; for a tracking server, only say where it is.
 
     Args:
@@ -65,15 +74,21 @@ def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None
         uri: another store, as for `sync`.
         port: 5000 if None, or the next free one if that is taken.
         open_browser: open the page in the user's browser.
+        run_ids: MLflow's ids of the runs that the user has named; a single one is opened on its own page.
+        experiments: of a tracking server: name of each experiment that has runs of ours -> its id there.
 
     Raises:
         HtrExpError: the store or the port cannot be used, or the UI is not installed.
     """
     target = store_uri(workspace, uri)
     if target.startswith(("http://", "https://")):
-        say(f"MLflow is at {target}")
+        address = without_password(target)
+        tables = {name: pages.table_of(address, number) for name, number in (experiments or {}).items()}
+        front = next(iter(tables.values())) if len(tables) == 1 else pages.list_of(address)
+        say(f"MLflow is at {front}")
+        _say_tables(tables)
         if open_browser:
-            webbrowser.open(target)
+            webbrowser.open(front)
         return
     if any(importlib.util.find_spec(name) is None for name in ("mlflow", "flask", "aiohttp")):
         raise HtrExpError(CANNOT, [f"MLflow's server is not installed: {INSTALL}"])
@@ -94,7 +109,7 @@ def serve_ui(workspace: Path, *, uri: str | None = None, port: int | None = None
             except StoreTroubleError as trouble:
                 raise HtrExpError(CANNOT, [str(trouble)]) from trouble
             tables = store.tables(database, address) if database else {}
-            entrance = _Entrance(address, folder, next(iter(tables.values())) if len(tables) == 1 else None)
+            entrance = _Entrance(address, folder, store.front(database, address, run_ids) if database else None)
             told.breaks_off = False
             asyncio.run(_serve(listening, entrance, tables, child, told, open_browser))
         if not told.to_end:
@@ -220,10 +235,9 @@ def _last_words(folder: Path, child: subprocess.Popen[bytes]) -> str:
 class _Entrance:
     """The addresses that let a browser in, said where no other account reads them."""
 
-    def __init__(self, address: str, folder: Path, table: str | None) -> None:
+    def __init__(self, address: str, folder: Path, front: str | None) -> None:
         self.address, self.page, self.access = address, folder / PAGE, Access()
-        # Its front page is about language models unless the address says otherwise.
-        self._part = (table or f"{address}/#/experiments?workflowType=machine_learning").removeprefix(address)
+        self._part = (front or pages.list_of(address)).removeprefix(address)
 
     def write(self) -> str:
         """Write the page that leads in, and return how to open MLflow: by the address that the page holds, too."""
@@ -248,10 +262,15 @@ def _others_read_what_we_print() -> bool:
     return False
 
 
+def _say_tables(tables: Mapping[str, str]) -> None:
+    for name, table in tables.items():
+        say(f"  {name}: {table}")
+
+
 async def _serve(
     listening: socket.socket,
     entrance: _Entrance,
-    tables: dict[str, str],
+    tables: Mapping[str, str],
     child: subprocess.Popen[bytes],
     told: _Told,
     open_browser: bool,
@@ -267,8 +286,7 @@ async def _serve(
     ):
         say(f"MLflow is at {entrance.write()}  (Ctrl-C ends it)")
         say("  this address lets one browser in, once")
-        for name, table in tables.items():
-            say(f"  {name}: {table}")
+        _say_tables(tables)
         if open_browser:
             await asyncio.to_thread(webbrowser.open, entrance.page.as_uri())
         while not told.to_end and child.poll() is None:

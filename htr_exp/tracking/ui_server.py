@@ -29,6 +29,24 @@ LOCAL = ("", "file")
 LOOKED_UP = ("runs", "models")
 """Schemes whose artifacts are looked up, and then asked for by the scheme of their place."""
 
+CHOSEN = {
+    "mlflow.workflowType_v1": json.dumps("machine_learning"),
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": json.dumps(True),
+}
+"""What MLflow's page keeps in the browser -> our choice for a browser that has none.
+
+MLflow 3 shows language models unless the address or the browser says otherwise: an experiment opens on its traces then, a
+run is an evaluation of an assistant, and a third of the window is an assistant itself.
+"""
+
+
+def _on_training(page: str) -> str:
+    """MLflow's page so that experiments open as tables of runs, and runs as runs, by whatever address."""
+    script = (
+        "for (const [key, value] of Object.entries(%s)) localStorage.getItem(key) ?? localStorage.setItem(key, value)"
+    )
+    return page.replace("<head>", f"<head><script>{script % json.dumps(CHOSEN)}</script>", 1)
+
 
 def _confined_artifacts(within: Sequence[Path]) -> None:
     """Let MLflow have artifacts nowhere but in these folders: not elsewhere, not through links, not on other machines."""
@@ -75,8 +93,12 @@ def _serve(uri: str, artifacts: str, within: Sequence[Path], place: Path) -> Non
     ours = {"_MLFLOW_SERVER_FILE_STORE": uri, "_MLFLOW_SERVER_ARTIFACT_ROOT": artifacts, "_MLFLOW_SGI_NAME": "uvicorn"}
     os.environ.update(ours)  # before the import: the app is made by it
     import uvicorn
+    from mlflow.server import app as pages
     from mlflow.server.fastapi_app import app
     from mlflow.server.handlers import initialize_backend_stores
+
+    page = _on_training((Path(pages.static_folder or "") / "index.html").read_text(encoding="utf-8"))
+    pages.view_functions["serve"] = lambda: page
 
     _confined_artifacts(within)
     initialize_backend_stores(uri, uri, artifacts)

@@ -23,7 +23,7 @@ from htr_exp.core import files, machine
 from htr_exp.core.own_command import own_command
 from htr_exp.core.secrets import without_password
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.tracking import run_view, store
+from htr_exp.tracking import pages, run_view, store
 from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
 
 # One log_batch may hold 1000 entities, of which 100 params and 100 tags.
@@ -71,7 +71,10 @@ class Writer:
         return run if run.info.lifecycle_stage == "active" and run.data.tags.get("htr_exp.uuid") == uuid else None
 
     def record(self, view: run_view.RunView, mark: str) -> str:
-        """Make the MLflow run show the folder; the fingerprint comes last, so that a half-done record is done again."""
+        """Make the MLflow run show the folder, and return its id.
+
+        The fingerprint comes last, so that a half-done record is done again.
+        """
         experiment = self._experiment(view.question)
         run = self._remembered(view.folder, view.uuid)
         if run is None or run.info.experiment_id != experiment:
@@ -93,7 +96,8 @@ class Writer:
         else:
             self.client.set_terminated(run_id, status=view.status, end_time=view.ended)
         self._tag(run, view, experiment, mark)
-        note = {"run_id": run_id, "fingerprint": mark, "files": sent, "time": files.utc_now()}
+        where = {"name": view.question, "id": experiment}
+        note = {"run_id": run_id, "experiment": where, "fingerprint": mark, "files": sent, "time": files.utc_now()}
         with contextlib.suppress(OSError):  # only a mark: without it the next sync asks the store
             files.write_json(RunDir(view.folder).tracking_marks, {**read_marks(view.folder), self.key: note})
         return run_id
@@ -110,11 +114,7 @@ class Writer:
             if not self.uri.startswith(("http://", "https://")):
                 folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
                 location = f"{store.artifact_root(self.workspace)}/{folder}"
-            # Without this tag the page opens on the view for language models, which has no table of runs.
-            tags = {
-                "mlflow.experimentKind": "custom_model_development",
-                store.TABLE_TAG: json.dumps(store.TABLE_COLUMNS),
-            }
+            tags = pages.KIND | {pages.TABLE_TAG: json.dumps(pages.TABLE_COLUMNS)}
             try:
                 self.experiments[name] = self.client.create_experiment(name, location, tags)
             except MlflowException as error:  # two jobs with the same new question
@@ -265,7 +265,7 @@ def marks_key(uri: str, workspace: Path) -> str:
 
 
 def marked(folder: Path, key: str) -> Mapping[str, Any]:
-    """What was noted when a run was last recorded in a store: run_id, fingerprint, files, time; or nothing."""
+    """What was noted when a run was last recorded in a store: run_id, experiment, fingerprint, files, time; or nothing."""
     note = read_marks(folder).get(key)
     return note if isinstance(note, dict) else {}
 

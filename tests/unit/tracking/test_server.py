@@ -14,7 +14,7 @@ import pytest
 
 from helpers.recorded_runs import EPOCHS, client_of, free_port, make_run, only, wait_for
 from htr_exp.tracking import store
-from htr_exp.tracking.sync import sync_runs
+from htr_exp.tracking.sync import experiments_of, sync_runs
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
 
@@ -55,3 +55,5 @@ def test_a_tracking_server_gets_the_same_record(server: str, tmp_path: Path) -> 
     copy = client.download_artifacts(first.run_id, "predictions/test.jsonl", str(tmp_path))
     assert "ſanctus" in Path(copy).read_text(encoding="utf-8")
     assert not (tmp_path / "mlflow.db").exists()
+    (name,) = experiments_of([folder], server, tmp_path)
+    assert experiments_of([folder], server, tmp_path)[name] == client.get_experiment_by_name(name).experiment_id

@@ -24,6 +24,7 @@ from helpers.ui_runs import FAKE, NOBODY, Ui, as_nobody, ask, processes, ui
 from helpers.waiting import until
 from htr_exp.core.errors import HtrExpError
 from htr_exp.tracking import ui as tracking_ui
+from htr_exp.tracking import ui_server
 from htr_exp.tracking.sync import sync_runs
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
@@ -298,6 +299,8 @@ def post(one: Ui, cookie: str, path: str, **words: object) -> Any:
 
 @pytest.mark.slow
 def test_mlflow_itself_shows_the_workspace_and_nothing_else(place: Path, output: Path, tmp_path: Path) -> None:
+    import mlflow
+
     run_id = only(sync_runs([make_run(place)], workspace=place)).run_id
     moved = place.with_name("moved")
     place.rename(moved)
@@ -307,7 +310,12 @@ def test_mlflow_itself_shows_the_workspace_and_nothing_else(place: Path, output:
     with ui(moved, output, fake=None) as one:
         cookie = one.enter()
         assert one.ask("/health").status == 403
-        assert b"<title>MLflow</title>" in one.ask("/", Cookie=cookie).body
+        front = one.ask("/", Cookie=cookie).text
+        assert "<title>MLflow</title>" in front
+        # whatever address a browser comes by, it shows trainings: MLflow's own choice are language models
+        assert "mlflow.workflowType_v1" in front[: front.index("src=")]
+        script = next(Path(mlflow.__file__).parent.glob("server/js/build/static/js/main.*.js")).read_text()
+        assert all(f'"{key.removesuffix("_v1")}",version:1' in script for key in ui_server.CHOSEN)
         assert "odalricus" in one.ask(f"/get-artifact?path=experiment.yaml&run_uuid={run_id}", Cookie=cookie).text
         found = post(one, cookie, "runs/search", experiment_ids=["1"])
         assert run_id in found.text
