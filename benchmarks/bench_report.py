@@ -70,7 +70,7 @@ def scored_run(folder: Path) -> RunDir:
     }
     write_json(
         run.results,
-        {"test": scores, "validation": {}, "best_epoch": EPOCHS - 1, "epochs": EPOCHS, "ended_by": "epochs"},
+        {"test": scores, "validation": {}, "best_epoch": EPOCHS, "epochs": EPOCHS, "ended_by": "epochs"},
     )
     pages = [{"page": f"page{n:03}.xml", "lines": LINES_PER_PAGE} for n in range(-(-LINES // LINES_PER_PAGE))]
     others = [{"page": f"other{n:03}.xml", "lines": LINES_PER_PAGE} for n in range(200)]
@@ -82,7 +82,9 @@ def scored_run(folder: Path) -> RunDir:
             "dataset": {"name": "bench", "digest": "d"}, "software": {"kraken": "7.1.1"}, "model": {"name": "base", "sha256": "s"},
         },
     )  # fmt: skip
-    write_jsonl(run.metrics, [{"epoch": n, "val_cer": 1 / (n + 2), "seconds": 1.0, "time": ""} for n in range(EPOCHS)])
+    write_jsonl(
+        run.metrics, [{"epoch": n, "val_cer": 1 / (n + 2), "seconds": 1.0, "time": ""} for n in range(1, EPOCHS + 1)]
+    )
     run.seal({})
     return run
 

@@ -42,7 +42,7 @@ def of_runs(runs: Sequence[RunDir], epochs: dict[int, int]) -> list[dict[str, An
         rows.append({
             "seed": seed,
             "state": str(run.state().state),
-            "each_epoch_once": trained == list(range(epochs[seed])),
+            "each_epoch_once": trained == list(range(1, epochs[seed] + 1)),
             "epochs": len(trained),
             "starts": len(begun),
             "nodes": len({row.get("node") or row.get("host") for row in begun}),

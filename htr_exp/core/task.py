@@ -8,7 +8,7 @@ from typing import Any, TypedDict, cast
 
 
 class _Epoch(TypedDict):
-    epoch: int  # from 0
+    epoch: int  # from 1
     seconds: float
     time: str
 
@@ -61,6 +61,7 @@ class Task:
         compare_columns: of the table of runs side by side; keys of their rows.
         row_names: names of its own that figures have in a row, and the keys there that every task has.
         always_in_status: whether the table of `status` has its columns before there are figures.
+        sample: what is trained on, one by one: line or page.
         counts_lines: whether the end of a run says what became of the lines.
         reads_text: whether it needs the text of lines.
         learns_layout: whether it learns baselines and regions, and so has classes.
@@ -78,6 +79,7 @@ class Task:
     compare_columns: tuple[Column, ...]
     row_names: tuple[tuple[str, str], ...]
     always_in_status: bool
+    sample: str
     counts_lines: bool
     reads_text: bool
     learns_layout: bool
@@ -174,6 +176,7 @@ RECOGNITION = Task(
         ("base_test_cer", "base_test"),
     ),
     always_in_status=True,
+    sample="line",
     counts_lines=False,
     reads_text=True,
     learns_layout=False,
@@ -197,6 +200,7 @@ SEGMENTATION = Task(
     ),
     row_names=(),
     always_in_status=False,
+    sample="page",
     counts_lines=True,
     reads_text=False,
     learns_layout=True,

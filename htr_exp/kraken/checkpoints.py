@@ -21,7 +21,7 @@ from htr_exp.kraken.releases import release
 
 
 class Checkpoints(Protocol):
-    """The files of one training. Epochs count from 0 over all its starts."""
+    """The files of one training. Epochs count from 1 over all its starts, whatever kraken calls them."""
 
     def newest(self, recorded: int) -> tuple[Path | None, int]:
         """The file to go on from and how many epochs it has behind it; (None, 0) to begin.
@@ -100,9 +100,7 @@ class LegCheckpoints:
         found: list[tuple[int, bool, Path]] = []
         for leg, until in self._legs:
             found += [
-                (epoch + 1, False, path)
-                for epoch, path in self._of(leg).items()
-                if not self._exact or epoch + 1 == until
+                (epoch, False, path) for epoch, path in self._of(leg).items() if not self._exact or epoch == until
             ]
             aborted = leg / self.ABORTED
             if not self._exact and aborted.exists() and (epochs := epochs_behind(aborted)) is not None:
@@ -122,7 +120,7 @@ class LegCheckpoints:
                 shutil.rmtree(
                     leg, ignore_errors=True
                 )  # kraken gives its files other names where there are some already
-            again = [path for epoch, path in self._of(leg).items() if epoch >= done]
+            again = [path for epoch, path in self._of(leg).items() if epoch > done]
             for path in again:
                 path.unlink()  # kraken would keep both
         while (weights := self._weights(self.leg(done)[0])) is not None:
@@ -149,7 +147,7 @@ class LegCheckpoints:
         over = 0
         if self._exact:  # what a kill would take away does not count yet
             _, over = self.newest(len(records))
-            best |= _best_epochs(records[:over], keep, self._task) | {over - 1}
+            best |= _best_epochs(records[:over], keep, self._task) | {over}
         for leg, until in self._legs:
             kept = self._of(leg)
             if until is not None and until <= over:
@@ -157,7 +155,7 @@ class LegCheckpoints:
                 continue
             best_of_leg = _best_epochs([record for record in records if record["epoch"] in kept], 1, self._task)
             for epoch in sorted(kept)[:-2]:
-                if epoch < len(records) and epoch not in best | best_of_leg:
+                if epoch <= len(records) and epoch not in best | best_of_leg:
                     kept[epoch].unlink(missing_ok=True)
             aborted = leg / self.ABORTED
             if kept and aborted.exists() and kept[max(kept)].stat().st_mtime_ns > aborted.stat().st_mtime_ns:
@@ -171,7 +169,7 @@ class LegCheckpoints:
 
     def best(self, record: Epoch) -> tuple[Path, bool]:
         epoch = int(record["epoch"])
-        leg, _ = self.leg(epoch)
+        leg, _ = self.leg(epoch - 1)
         kept = self._of(leg)
         weights = None if self._exact else self._weights(leg)  # a kill may have come before kraken wrote them
         if weights is not None and self._is_of(weights, record):
@@ -191,7 +189,7 @@ class LegCheckpoints:
             if match:
                 with contextlib.suppress(FileNotFoundError):  # kraken deletes its own, too
                     if zipfile.is_zipfile(path):
-                        epoch, written = int(match[1]), path.stat().st_mtime_ns
+                        epoch, written = int(match[1]) + 1, path.stat().st_mtime_ns  # kraken counts from 0
                         found[epoch] = max(found.get(epoch, (0, path)), (written, path))
         return {epoch: path for epoch, (_, path) in found.items()}
 
@@ -221,10 +219,10 @@ class EpochModels:
 
     def newest(self, recorded: int) -> tuple[Path | None, int]:
         for epoch, path in sorted(self._all().items(), reverse=True):
-            if epoch < recorded:
+            if epoch <= recorded:
                 with contextlib.suppress(ModelError):  # a kill or a full disk cut it short
                     read_header(path)
-                    return path, epoch + 1
+                    return path, epoch
         return None, 0
 
     def has(self, epoch: int) -> bool:
@@ -232,7 +230,7 @@ class EpochModels:
 
     def forget(self, done: int) -> None:
         for epoch, path in self._all().items():
-            if epoch >= done:
+            if epoch > done:
                 path.unlink()
         shutil.rmtree(self.leg(done)[0], ignore_errors=True)
 
@@ -251,9 +249,9 @@ class EpochModels:
     def thin_out(self, records: Sequence[Epoch], keep: int = 1) -> None:
         kept = self._all()
         best = _best_epochs(records, keep, self._task)
-        first = max(self._starts(), default=0)  # kraken takes that for its best and copies it at its end
+        first = max(self._starts(), default=0) + 1  # kraken takes that for its best and copies it at its end
         for epoch in sorted(kept)[:-2]:
-            if epoch < len(records) and epoch not in best | {first}:
+            if epoch <= len(records) and epoch not in best | {first}:
                 kept[epoch].unlink(missing_ok=True)
 
     def best(self, record: Epoch) -> tuple[Path, bool]:
@@ -266,7 +264,7 @@ class EpochModels:
         if said is None or abs(said - self._task.accuracy(record)) > 1e-4:
             raise TrainingError(
                 f"{path}: it says that its validation accuracy was {said}, kraken's log says {self._task.accuracy(record):.6f} "
-                f"of epoch {epoch + 1}: train anew with again=true"
+                f"of epoch {epoch}: train anew with again=true"
             )
         return path, True
 
@@ -279,7 +277,7 @@ class EpochModels:
         for start, folder in sorted(self._starts().items()):
             for path in folder.glob(f"{self.STEM}_*.mlmodel"):
                 if match := self._NAME.match(path.name):
-                    found[start + int(match[1])] = path
+                    found[start + int(match[1]) + 1] = path
         return found
 
 
@@ -297,7 +295,7 @@ def _of_epochs(records: Sequence[Epoch], epochs: set[int]) -> list[Epoch]:
 
 def _gone(folder: Path, epoch: int) -> TrainingError:
     return TrainingError(
-        f"{folder}: the file of the best epoch ({epoch + 1}) is gone; run the same command with again=true"
+        f"{folder}: the file of the best epoch ({epoch}) is gone; run the same command with again=true"
     )
 
 

@@ -51,6 +51,7 @@ def train_command(
     classes: str | None = None,
     done: int = 0,
     until_epoch: int | None = None,
+    each_sample: bool = False,
 ) -> list[str]:
     """The command that starts a training.
 
@@ -69,11 +70,18 @@ def train_command(
         classes: the file that says which number each class of a segmentation has; 4.3.13 needs none.
         done: epochs that `base` has behind it, where it is a model of this training (a warm restart).
         until_epoch: stop after so many epochs, those of `done` included; default: as `training.quit` says.
+        each_sample: kraken says each line or page that it reads.
     """
     index = index_of(version)
     values = values_of(training, device, workers)
     argv = ["ketos", *(["--config", classes] if classes and index else [])]
-    argv += ["-v", *words_of(values, task, index, group=True), "-s", str(seed), SUBCOMMAND[task]]
+    argv += [
+        "-vv" if each_sample else "-v",
+        *words_of(values, task, index, group=True),
+        "-s",
+        str(seed),
+        SUBCOMMAND[task],
+    ]
     argv += ["-f", FORMAT[task], "-t", train, "-e", validation, "-o", output]
     argv += ["--weights-format", "coreml"] * (index == 1)
     if base is None:
@@ -94,11 +102,12 @@ def resume_command(
     output: str,
     task: Task = RECOGNITION,
     until_epoch: int | None = None,
+    each_sample: bool = False,
 ) -> list[str]:
     """The command that goes on from a checkpoint, with its optimiser, data and counts of epochs: 7.1 only."""
     index = index_of(version)
     argv = [
-        "ketos", "-v", *words_of(values_of(training, device, workers), task, index, group=True), "-s", str(seed), SUBCOMMAND[task],
+        "ketos", "-vv" if each_sample else "-v", *words_of(values_of(training, device, workers), task, index, group=True), "-s", str(seed), SUBCOMMAND[task],
         "--resume", checkpoint, "-o", output, "--weights-format", "coreml",
     ]  # fmt: skip
     return argv + _stopping(training, index, 0, until_epoch)

@@ -17,6 +17,13 @@ LEG_S = 3600.0
 also where a GPU does this work in a fiftieth of the time."""
 
 
+SAID_S = 0.0014
+"""What it costs kraken to say each line or page that it reads, seconds of one core: rich lays out a table for it."""
+
+SAYING_COSTS = 0.02
+"""The share of the work that this may be: a line takes a usual network more than 0.1 s, and a small one 0.015 s."""
+
+
 @dataclass(frozen=True)
 class _Work:
     """What training on one line or page takes of one core (docs/adr/0012-exact-resuming.md, benchmarks/bench_legs.py).
@@ -72,6 +79,18 @@ def default_length(task: Task, network: str, samples: int) -> int:
     """
     seconds = epoch_seconds(task, network, samples)
     return max(min(round(LEG_S / seconds), BEST_KEPT), 1) if seconds else BEST_KEPT
+
+
+def may_say_each(task: Task, network: str, device: str) -> bool:
+    """Whether kraken may say each line or page that it trains on without being slowed down: on a GPU it has no time for it.
+
+    Args:
+        task: what is learnt.
+        network: its VGSL specification.
+        device: as kraken names it.
+    """
+    seconds = epoch_seconds(task, network, 1)
+    return device.startswith("cpu") and seconds is not None and SAYING_COSTS * seconds >= SAID_S
 
 
 def epoch_seconds(task: Task, network: str, samples: int) -> float | None:

@@ -1,4 +1,4 @@
-"""What `ketos -v` says while it trains."""
+"""What kraken says while it works: `ketos -v` of a training, `-vv` also of each line or page, `ketos compile` by a bar."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ import re
 
 from htr_exp.kraken.releases import release
 
+# rich begins a line with the time, or 20 blanks in its place; what follows of a long line stands further in, where a file's name
+# may say anything
+_SAID = r"^(?:(?:\[[^\]]*\])? {0,21}%s +)?"
 _FIGURE = r"(-?[\d.]+(?:e[-+]?\d+)?|nan)"
-_RECOGNITION = re.compile(rf"validation run: total chars {_FIGURE} errors {_FIGURE} accuracy")
+_RECOGNITION = re.compile(_SAID % "INFO" + rf"validation run: total chars {_FIGURE} errors {_FIGURE} accuracy")
 _SEGMENTATION = re.compile(
-    rf"validation run: accuracy {_FIGURE} mean_acc {_FIGURE} mean_iu {_FIGURE} freq_iu {_FIGURE}"
+    _SAID % "INFO" + rf"validation run: accuracy {_FIGURE} mean_acc {_FIGURE} mean_iu {_FIGURE} freq_iu {_FIGURE}"
 )
-_LINES = re.compile(rf"validation bl detection: P {_FIGURE} R {_FIGURE} F1 {_FIGURE}")
+_LINES = re.compile(_SAID % "INFO" + rf"validation bl detection: P {_FIGURE} R {_FIGURE} F1 {_FIGURE}")
+
+_SAMPLE = re.compile(_SAID % "DEBUG" + "(?:Loading sample|Attempting to load) ")
+_BAR = re.compile(r"Extracting lines .* (\d+)/(\d+) ")
+_STEERING = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 REPLACED = re.compile(r"Failed\. Replacing with sample (\d+)")
 """What segtrain says when it could not use a page, and trains on another in its place."""
@@ -46,6 +53,22 @@ def further_of(line: str) -> dict[str, float] | None:
 def _finite(names: tuple[str, ...], found: re.Match[str]) -> dict[str, float]:
     values = (float(figure) for figure in found.groups())
     return {name: value if math.isfinite(value) else 0.0 for name, value in zip(names, values)}
+
+
+def loads_sample(line: str) -> bool:
+    """Whether a line, of `ketos -vv`, says that one more line or page is read, to be trained on or validated with."""
+    return _SAMPLE.search(line) is not None
+
+
+def extracted_of(line: str) -> tuple[int, int] | None:
+    """How many lines `ketos compile` has done of how many, if a line is its bar."""
+    found = _BAR.search(line)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def without_steering(line: str) -> str:
+    """A line of kraken's that believes it is on a terminal, without what steers one."""
+    return _STEERING.sub("", line)
 
 
 def sanity_checks(version: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import signal
@@ -16,14 +17,19 @@ from htr_exp.core.signals import bound_to_us
 from htr_exp.kraken import apptainer
 
 
-def settings(threads: int) -> dict[str, str]:
+def settings(threads: int, *, bars: bool = False) -> dict[str, str]:
     """The variables that kraken's programs run under whatever the user's shell says.
 
     COLUMNS is wide because kraken logs through rich, which breaks lines at the terminal's width even where there is none.
+
+    Args:
+        threads: of its numeric libraries.
+        bars: kraken draws its bars, as rich does where it believes that there is a terminal.
     """
+    terminal = {"TERM": "xterm", "FORCE_COLOR": "1"} if bars else {"TERM": "dumb"}
     return {
         "COLUMNS": "400",
-        "TERM": "dumb",
+        **terminal,
         "NO_COLOR": "1",
         "OMP_NUM_THREADS": str(threads),
         "LC_ALL": "C.UTF-8",
@@ -33,11 +39,15 @@ def settings(threads: int) -> dict[str, str]:
     }
 
 
-def environment(threads: int, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(threads: int, variables: Mapping[str, str] | None = None, *, bars: bool = False) -> dict[str, str]:
     """All that kraken's programs find in their environment: ours, or `variables`, without what is not for them."""
     given = os.environ if variables is None else variables
-    kept = {name: value for name, value in given.items() if not name.startswith(("MLFLOW_", "SLURM_", "HYDRA_"))}
-    return kept | settings(threads)
+    kept = {name: value for name, value in given.items() if not name.startswith(_NOT_FOR_KRAKEN)}
+    return kept | settings(threads, bars=bars)
+
+
+# the last two are how a user, or a system that builds software, makes rich believe in a terminal, or not
+_NOT_FOR_KRAKEN = ("MLFLOW_", "SLURM_", "HYDRA_", "FORCE_COLOR", "TTY_")
 
 
 DEAF_TO = (signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
@@ -119,9 +129,10 @@ class Process:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
-        with self._process.stdout as said:
-            for raw in said:
-                self._on_line(raw.decode("utf-8", "replace").rstrip())
+        # a bar is drawn again behind a carriage return
+        with io.TextIOWrapper(self._process.stdout, encoding="utf-8", errors="replace", newline=None) as said:
+            for line in said:
+                self._on_line(line.rstrip())
 
     def poll(self) -> int | None:
         """The exit code once it has ended and been heard to its end, else None."""

@@ -114,7 +114,9 @@ class Kraken:
         seen = (*apptainer.binds(readable, writable), own, *self.binds)
         return replace(self, binds=seen, scratch=scratch, gpu=gpu, helpers=helpers)
 
-    def start(self, argv: Sequence[str], *, threads: int, on_line: Callable[[str], None], folder: Path) -> Process:
+    def start(
+        self, argv: Sequence[str], *, threads: int, on_line: Callable[[str], None], folder: Path, bars: bool = False
+    ) -> Process:
         """Start one of its commands, as `ketos` builds them.
 
         Args:
@@ -122,8 +124,9 @@ class Kraken:
             threads: of its numeric libraries.
             on_line: called with each line of its output, without the line end.
             folder: where it runs.
+            bars: it draws its bars, too, each time as a line of its own.
         """
-        words, variables = self.command(argv, threads=threads, folder=folder, leashed=True)
+        words, variables = self.command(argv, threads=threads, folder=folder, leashed=True, bars=bars)
         if self.image is not None and self.helpers is not None:
             variables = apptainer.shielded(variables, self.helpers)
         return Process(
@@ -131,7 +134,7 @@ class Kraken:
         )
 
     def command(
-        self, argv: Sequence[str], *, threads: int, folder: Path, leashed: bool = False
+        self, argv: Sequence[str], *, threads: int, folder: Path, leashed: bool = False, bars: bool = False
     ) -> tuple[list[str], dict[str, str]]:
         """One of its commands as this machine runs it, and the variables that it runs under.
 
@@ -140,12 +143,15 @@ class Kraken:
             threads: of its numeric libraries.
             folder: where it runs.
             leashed: in an image it ends with its standard input, which is to be a pipe of ours.
+            bars: as of `start`.
         """
-        variables = environment(threads, self.variables) | ({"TMPDIR": str(self.scratch)} if self.scratch else {})
+        variables = environment(threads, self.variables, bars=bars) | (
+            {"TMPDIR": str(self.scratch)} if self.scratch else {}
+        )
         if self.image is None:
             program = self.program(argv[0]) if argv[0] in PROGRAMS else argv[0]
             return [program, *argv[1:]], variables
-        ours = settings(threads) | ({"TMPDIR": str(self.scratch)} if self.scratch else {})
+        ours = settings(threads, bars=bars) | ({"TMPDIR": str(self.scratch)} if self.scratch else {})
         ours |= {name: value for name, value in os.environ.items() if name == "CUDA_VISIBLE_DEVICES"}
         words = apptainer.exec_command(
             self.image, argv, binds=self.binds, environment=ours, folder=folder, gpu=self.gpu, leashed=leashed

@@ -64,7 +64,16 @@ class Recognition(Stages):
                     legacy_polygons=self._training.legacy_polygons,
                 )  # fmt: skip
                 pages = self._inputs.pages(side)
-                self._reading(lambda: self._inputs.unchanged(pages), lambda: self._call(command, "compiling"))
+                reached = (0, sum(page["lines"] for page in pages))
+
+                def bar(done: int, total: int) -> None:
+                    nonlocal reached
+                    reached = (done, total or reached[1])
+
+                self._reading(
+                    lambda: self._inputs.unchanged(pages),
+                    lambda: self._call(command, "compiling", lambda: self._observer.advance(*reached, "line"), bar),
+                )
                 if not aside.exists():
                     raise TrainingError(f"kraken compiled nothing for {side}: see {self._run.log}")
                 self._compare_lines(aside, side)
@@ -175,7 +184,7 @@ class Recognition(Stages):
         if self._inputs.segmenter is not None:
             FoundLines(self._inputs, self._call, self._stop, self._observer).predict()
 
-    def score(self, outcome: training.Outcome | None) -> None:
+    def _score(self, outcome: training.Outcome | None) -> None:
         results: Results = {}
         for side in ("test", "validation"):
             rows = self._rows(side)

@@ -22,6 +22,7 @@ from htr_exp.core.secrets import hidden
 from htr_exp.core.signals import Interrupted, Stop, asked_within
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task, task_of
 from htr_exp.core.text import duration
+from htr_exp.kraken.log import extracted_of, without_steering
 from htr_exp.kraken.process import was_killed
 from htr_exp.kraken.software import software_of
 from htr_exp.pipeline import training
@@ -303,18 +304,40 @@ class _Job:
         word = self._stop()
         return word is not None and word not in self._goes_on_after
 
-    def _call(self, argv: Sequence[str], doing: str, watch: Callable[[], None] = lambda: None) -> None:
-        """Run one of kraken's programs to its end; its exit code says little, so callers look at what it made."""
+    def _call(
+        self,
+        argv: Sequence[str],
+        doing: str,
+        watch: Callable[[], None] = lambda: None,
+        bar: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Run one of kraken's programs to its end; its exit code says little, so callers look at what it made.
+
+        Args:
+            argv: its words.
+            doing: what it does, for the message where it fails.
+            watch: called several times a second.
+            bar: told what its bar says; by another thread.
+        """
         last: list[str] = []
         with open(self._run.log, "a", encoding="utf-8") as log:
             log.write(f"$ {hidden(' '.join(argv))}\n")
 
             def keep(line: str) -> None:
+                if bar is not None:
+                    line = without_steering(line)
+                    if (reached := extracted_of(line)) is not None:
+                        bar(*reached)
+                        return
                 log.write(hidden(line) + "\n")
                 last[:] = [*last[-20:], line.strip()] if line.strip() else last
 
             command = self._inputs.kraken.start(
-                argv, threads=self._inputs.experiment.training.threads, on_line=keep, folder=self._run.path
+                argv,
+                threads=self._inputs.experiment.training.threads,
+                on_line=keep,
+                folder=self._run.path,
+                bars=bar is not None,
             )
             try:
                 while (code := command.wait(0.2)) is None:

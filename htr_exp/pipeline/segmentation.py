@@ -82,7 +82,7 @@ class Segmentation(Stages):
             model = folder / f"epoch-{record['epoch']:04d}.mlmodel"
             if not model.exists():
                 self._take_weights(record, model)
-            self._observer.note(f"scores epoch {record['epoch'] + 1} on the validation pages")
+            self._observer.note(f"scores epoch {record['epoch']} on the validation pages")
             self._predict({"best": model}, pages)
             figure = score_pages(self._pairs(pages, self._inputs.digest(model))).to_json()["line_f1"]
             found.append({"epoch": record["epoch"], "line_f1": figure})
@@ -122,7 +122,7 @@ class Segmentation(Stages):
             raise TrainingError(f"kraken could not segment {page['page']}: see {self._run.log}") from None
         os.replace(output, target)
 
-    def score(self, outcome: training.Outcome | None) -> None:
+    def _score(self, outcome: training.Outcome | None) -> None:
         results: Results = {}
         for side in ("test", "validation"):
             pages = sorted(self._inputs.split[side], key=lambda page: str(page["page"]))
@@ -182,7 +182,7 @@ class Segmentation(Stages):
         worst = scoring_layout_score.worst(score_pages(pairs.values()), count)
         places = {page["page"]: self._inputs.image(page) for page in pages}
         for number, page in enumerate(worst, 1):
-            self._observer.advance(number, len(worst))
+            self._observer.advance(number, len(worst), "picture")
             pair = pairs[page]
             with open(places[page], "rb") as file, opened_image(file, most_pixels=KRAKEN_PIXELS) as image:
                 upright = ImageOps.exif_transpose(image) if self._inputs.kraken.release == "7.1" else image

@@ -15,6 +15,7 @@ from htr_exp.core.file_cache import Stamp
 from htr_exp.core.files import make_folder, read_json, utc_now
 from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.commands import convert_command
+from htr_exp.kraken.legs import may_say_each
 from htr_exp.kraken.model_file import read_header
 from htr_exp.kraken.model_metadata import update_metadata
 from htr_exp.kraken.model_weights import weights_digest
@@ -46,14 +47,20 @@ class Observer(training.Observer, Protocol):
     def stage(self, name: str) -> None:
         """The run enters a stage."""
 
-    def advance(self, done: int, total: int) -> None:
-        """So many pages of the stage are done."""
+    def advance(self, done: int, total: int, noun: str) -> None:
+        """So many pages or lines of the stage are done, of so many."""
 
 
 class Call(Protocol):
     """Runs one of kraken's programs to its end."""
 
-    def __call__(self, argv: Sequence[str], doing: str, watch: Callable[[], None] = ...) -> None: ...
+    def __call__(
+        self,
+        argv: Sequence[str],
+        doing: str,
+        watch: Callable[[], None] = ...,
+        bar: Callable[[int, int], None] | None = ...,
+    ) -> None: ...
 
 
 class Stages(ABC):
@@ -78,9 +85,15 @@ class Stages(ABC):
     def prepare(self) -> None:  # noqa: B027 - segmentation trains on the pages themselves
         """Make of the staged pages what kraken trains on, unless it is there."""
 
-    @abstractmethod
     def score(self, outcome: training.Outcome | None) -> None:
         """Score the predictions; write them down, and results.json."""
+        self._score(outcome)
+        if outcome is not None and (said := self._two_figures()):
+            self._observer.note(said)
+
+    @abstractmethod
+    def _score(self, outcome: training.Outcome | None) -> None:
+        """Do so."""
 
     @abstractmethod
     def _training_files(self) -> training.TrainingFiles:
@@ -113,6 +126,7 @@ class Stages(ABC):
     def train(self) -> training.Outcome:
         """Train to the end, or until told to stop; what was learnt from files that changed meanwhile is thrown away."""
         experiment, base = self._inputs.experiment, self._base_model()
+        spec = None if self._inputs.facts["model"] else experiment.architecture.spec
         self._look_at_training_data()
         inputs = training.TrainingInputs(
             training=experiment.training,
@@ -121,8 +135,9 @@ class Stages(ABC):
             workers=self._inputs.workers,
             seed=experiment.seed,
             base=self._inputs.places["base_model"],
-            spec=None if self._inputs.facts["model"] else experiment.architecture.spec,
+            spec=spec,
             task=self.task,
+            samples=self._samples(spec or read_header(next(iter(base))).network),
             began=lambda: self._inputs.unchanged(models=base),
             **self._training_files(),
         )
@@ -139,6 +154,13 @@ class Stages(ABC):
             self._forget_training("the data or the base model changed while it was trained on")
             raise
         return outcome
+
+    def _samples(self, network: str) -> int | None:
+        """How many lines or pages an epoch reads; None where kraken is not to say each."""
+        if not may_say_each(self.task, network, self._inputs.device):
+            return None
+        pages = self._inputs.pages("train", "validation")
+        return sum(page["lines"] for page in pages) if self.task.reads_text else len(pages)
 
     def seconds_to_score(self) -> float:
         """About how long it takes from here to the scores of the best epoch, where the training is stopped now.
@@ -282,7 +304,7 @@ class Stages(ABC):
             self._observer.note(text)
 
     def _advance(self, before: int, total: int, count: int) -> None:
-        self._observer.advance(before + count, total)
+        self._observer.advance(before + count, total, "page")
 
     def _predict_batch(
         self, name: str, model: Path, pages: Sequence[PageRecord], advanced: Callable[[int], None]
@@ -323,6 +345,18 @@ class Stages(ABC):
             **self._prediction_key(),
         }
         return self._inputs.prediction(key, page, self.suffix)
+
+    def _two_figures(self) -> str:
+        """Why the validation figure of the best epoch is another in the end than while training; empty where nobody sees that."""
+        results = self._run.result() or Results()
+        scored = ((results.get("validation") or {}).get("best") or {}).get(self.task.score)
+        told = self.task.figure(self._best())
+        if self.task.curve != self.task.score or scored is None or self.task.shown(scored) == self.task.shown(told):
+            return ""
+        return (
+            f"validation {self.task.score_label}: {self.task.shown(told)} in epoch {self._best()['epoch']} was kraken's count, in batches; "
+            f"{self.task.shown(scored)} is ours, of the same model line by line, as on the test pages"
+        )
 
     def _count_scoring(self, weights: str) -> TestScored | None:
         """Count that the test pages were scored, before anybody sees the score; None without a test."""

@@ -18,7 +18,7 @@ from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted
 from htr_exp.kraken.checkpoints import Checkpoints, EpochModels, checkpoints_of
 from htr_exp.kraken.commands import resume_command, train_command
-from htr_exp.kraken.log import REPLACED, further_of, sanity_checks, validation_of
+from htr_exp.kraken.log import REPLACED, further_of, loads_sample, sanity_checks, validation_of
 from htr_exp.kraken.process import was_killed
 from htr_exp.kraken.releases import release
 from htr_exp.kraken.runtime import Kraken
@@ -30,6 +30,17 @@ class Observer(Protocol):
 
     def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
         """An epoch was validated; `left_s` is the most time that can be left, seconds, where that is known."""
+
+    def within(self, epoch: int, of: int | None, done: float, total: float | None, noun: str) -> None:
+        """How far an epoch is.
+
+        Args:
+            epoch: its number, from 1.
+            of: how many there will be; None where that is not known.
+            done: lines or pages that were read; where kraken does not say that, seconds.
+            total: how many there are; how long the last epoch took; None where there was none.
+            noun: line, page or s.
+        """
 
     def note(self, text: str) -> None:
         """Something worth a line."""
@@ -63,6 +74,9 @@ class TrainingInputs:
     task: Task
     classes: Path | None = None  # says which number each class of a segmentation has
     keep: int = 1  # of the best epochs, how many are to be there at the end
+    samples: int | None = (
+        None  # lines or pages of an epoch, validation included, where kraken says each; None: it does not
+    )
     began: Callable[[], object] = lambda: (
         None
     )  # called once kraken has read the base model, and its first epoch is validated
@@ -73,7 +87,7 @@ class Outcome:
     """How a training ended."""
 
     ended_by: str  # early, epochs, time_budget, user, terminated
-    best_epoch: int
+    best_epoch: int  # from 1; 0 where there is none
     epochs: int
 
 
@@ -100,7 +114,7 @@ def train(run: RunDir, inputs: TrainingInputs, *, stop: Callable[[], str | None]
         begun = True
     records = run.epochs()
     if not records:
-        return Outcome(ended_by, -1, 0)
+        return Outcome(ended_by, 0, 0)
     outcome = Outcome(ended_by, int(inputs.task.best_of(records)["epoch"]), len(records))
     write_json(
         run.training_outcome,
@@ -169,6 +183,7 @@ def _leg(
     # a seed that repeats would repeat the order of lines and the dropout of the first epochs
     common: dict[str, Any] = {
         "task": inputs.task, "device": inputs.device, "workers": str(inputs.workers), "seed": inputs.seed + done, "until_epoch": until,
+        "each_sample": inputs.samples is not None,
         "output": str(leg / EpochModels.STEM) if release(version) == "4.3" else str(leg),
     }  # fmt: skip
     if checkpoint is not None and not warm:
@@ -191,7 +206,7 @@ def _leg(
             "new_leg": new_leg,
             "resumed_from": checkpoint.name if checkpoint else None,
             "warm_restart": warm,
-            "first_epoch": done,
+            "epochs_before": done,
             "lost_epochs": len(lost),
             "lost_seconds": round(sum(record["seconds"] for record in lost), 1),
         },
@@ -261,6 +276,7 @@ class _Follower:
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._last: list[str] = []
         self._since = time.monotonic()
+        self._loaded = 0
         self._sanity_checks = sanity_checks(inputs.kraken.version)
 
     def follow(self, argv: Sequence[str]) -> str | None:
@@ -275,6 +291,7 @@ class _Follower:
             try:
                 while command.wait(0.2) is None:
                     self._take_in(log)
+                    self._tell()
                     over = self._stop() or self._cut()
                     if over:
                         command.stop()
@@ -296,6 +313,9 @@ class _Follower:
     def _take_in(self, log: Any) -> None:
         while not self._said.empty():
             line = self._said.get()
+            if loads_sample(line):
+                self._loaded += 1
+                continue
             log.write(hidden(line) + "\n")
             if line.strip():
                 self._last = [*self._last[-30:], line.strip()]
@@ -307,6 +327,8 @@ class _Follower:
                     ],
                 )
             validation = validation_of(line)
+            if validation is not None:
+                self._loaded = 0
             if validation is not None and self._sanity_checks:
                 self._sanity_checks -= 1
             elif validation is not None and not self._complete():
@@ -315,6 +337,20 @@ class _Follower:
                 self._records[-1] |= cast("Epoch", more)
                 self._run.write_epochs(self._records)
         log.flush()
+
+    def _tell(self) -> None:
+        """Tell how far the epoch is that is under way."""
+        if self._complete():
+            return
+        training = self._inputs.training
+        of = training.epochs if training.quit == "fixed" else None
+        if (samples := self._inputs.samples) is not None:
+            done, total, noun = float(min(self._loaded, samples)), float(samples), self._task.sample
+        else:
+            done, total, noun = time.monotonic() - self._since, None, "s"
+            if self._records:
+                total = self._records[-1]["seconds"]
+        self._observer.within(len(self._records) + 1, of, done, total, noun)
 
     def _complete(self) -> bool:
         """Whether the curve is at its end: kraken may validate once more before it hears that it is over."""
@@ -327,7 +363,7 @@ class _Follower:
             self._began = None
         now = time.monotonic()
         seconds = round(now - self._since, 2)
-        record = cast("Epoch", {"epoch": len(self._records), **figures, "seconds": seconds, "time": utc_now()})
+        record = cast("Epoch", {"epoch": len(self._records) + 1, **figures, "seconds": seconds, "time": utc_now()})
         self._since = now
         self._records.append(record)
         self._run.confirm()

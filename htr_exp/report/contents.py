@@ -307,7 +307,7 @@ def _remarks(row: RunRow, results: Results) -> Iterable[Remark]:
 
 def _ended(results: Results, row: RunRow) -> str:
     best, epochs = results.get("best_epoch"), results.get("epochs") or row["epoch"]
-    words = [f"Epoch {best + 1} of {epochs} was kept"] if best is not None and epochs else []
+    words = [f"Epoch {best} of {epochs} was kept"] if best is not None and epochs else []
     if why := ENDED_BY.get(str(results.get("ended_by"))):
         words.append(f"the training ended because {why}" if words else f"The training ended because {why}")
     return f"{'; '.join(words)}." if words else ""

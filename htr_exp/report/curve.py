@@ -62,14 +62,14 @@ def curve_of(task: Task, epochs: Sequence[Epoch], best_epoch: object, resumed_at
     Args:
         task: of the run.
         epochs: the records of the curve; those without a finite figure are left out.
-        best_epoch: as results.json has it, from 0.
+        best_epoch: as results.json has it.
         resumed_at: after how many epochs the training was resumed.
     """
     values: dict[int, float] = {}
     for record in epochs:
         value = number(record, task.curve_key)
-        if value is not None and 0 <= record["epoch"] < MOST:
-            values[record["epoch"] + 1] = value
+        if value is not None and 1 <= record["epoch"] <= MOST:
+            values[record["epoch"]] = value
     if not values:
         return None
     shown = sorted(values.items())
@@ -91,7 +91,7 @@ def curve_of(task: Task, epochs: Sequence[Epoch], best_epoch: object, resumed_at
     return Curve(
         line=" ".join(f"{dot.x},{dot.y}" for dot in dots.values()),
         dots=tuple(dots.values()) if len(dots) <= _MARKERS else (),
-        best=dots.get(best_epoch + 1) if isinstance(best_epoch, int) else None,
+        best=dots.get(best_epoch) if isinstance(best_epoch, int) else None,
         resumed=tuple(x(done + 0.5) for done in resumed_at if isinstance(done, int) and first <= done + 0.5 <= last),
         across=tuple(Tick(x(epoch), str(epoch)) for epoch in range(first, last + 1, step)),
         up=tuple(Tick(y(value), _label(task, value)) for value in ticks),

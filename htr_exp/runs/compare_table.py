@@ -14,7 +14,7 @@ from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, Task, task_of
 from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs import resumptions, test_sets
 from htr_exp.runs.records import Figures
-from htr_exp.runs.remarks import UNKNOWN_DATA, remarks
+from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
 from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
 from htr_exp.runs.sweep_points import short
 
@@ -160,6 +160,8 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
         out.print(Text(resumptions.INEXACT, style="yellow"))
     for said in dict.fromkeys(said for row in rows for said in row["unknown_data"]):
         out.print(Text(UNKNOWN_DATA.format(which=said), style="yellow"))
+    for said in interim(rows):
+        out.print(Text(said))
     if mixed:
         out.print(
             Text(

@@ -186,7 +186,7 @@ class StartRecord(_Time, total=False):
     new_leg: bool  # planned, so no resumption
     resumed_from: str | None
     warm_restart: bool
-    first_epoch: int
+    epochs_before: int
     lost_epochs: int
     lost_seconds: float
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from htr_exp.core.task import task_of
 from htr_exp.runs import resumptions, test_sets
 from htr_exp.runs.rows import RunRow, changed, worse
 
@@ -20,6 +21,19 @@ MISMATCHED = (
     "training, and gains, measure the convention, too"
 )
 """What stands below every score of a base model that transcribes otherwise than its data (model -> data)."""
+
+
+WHILE_TRAINING = (
+    "val {label} of a run without scores is kraken's count while it trains; at its end the validation pages are scored again, as "
+    "the test pages are"
+)
+"""What stands below validation figures that will be replaced by other ones of the same name."""
+
+
+def interim(rows: Iterable[RunRow]) -> list[str]:
+    """What is to be said of rows whose validation figure is not yet the one that counts."""
+    tasks = dict.fromkeys(task_of(row["task"]) for row in rows if row["val_source"] == "kraken")
+    return [WHILE_TRAINING.format(label=task.score_label) for task in tasks if task.curve == task.score]
 
 
 @dataclass(frozen=True)

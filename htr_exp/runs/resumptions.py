@@ -21,7 +21,7 @@ def resumptions(records: Sequence[StartRecord]) -> Resumptions:
     starts = [start for start in records if "leg" in start]
     resumed = [start for start in starts[1:] if not start.get("new_leg")]
     return {
-        "resumed_at": [start.get("first_epoch", 0) for start in resumed],
+        "resumed_at": [start.get("epochs_before", 0) for start in resumed],
         "resumed_exactly": all(start.get("exact", False) for start in resumed) if resumed else None,
     }
 

@@ -19,6 +19,7 @@ from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.core.text import duration, first_of, printable
 from htr_exp.runs import resumptions, test_sets
+from htr_exp.runs.remarks import interim
 from htr_exp.runs.rows import RunRow, changed, compared_on, figure
 
 STAGES = {
@@ -173,7 +174,7 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
         if row["resumed_exactly"] is False:
             reasons.setdefault(resumptions.INEXACT, []).append((row["run"], resumptions.INEXACT))
     lines = [Padding(_reason(reason, of), (0, 0, 0, 2)) for reason, of in reasons.items()]
-    lines += [Padding(Text(line), (0, 0, 0, 2)) for line in test_sets.briefly(tested)]
+    lines += [Padding(Text(line), (0, 0, 0, 2)) for line in (*test_sets.briefly(tested), *interim(rows))]
     untold = dict.fromkeys(said for row in rows for said in row["unknown_data"])
     return Group(table, *lines, *(Padding(Text(said, style="yellow"), (0, 0, 0, 2)) for said in untold))
 

@@ -178,7 +178,7 @@ def _note(
         lines.append(f"**Leakage accepted: {', '.join(leaks)}**: the scores rest on pages that were seen before.")
     said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")
     epoch = results.get("best_epoch")
-    counted = f", the best is epoch {epoch} (the first is 0)." if epoch is not None else "."
+    counted = f", the best is epoch {epoch}." if epoch is not None else "."
     lines.append(f"{said}. Epochs: {epochs}{counted}")
     lines.append(f"Folder: `{shown}` (below the workspace). The exact kraken commands: `commands.sh`.")
     if again := _command_again(provenance):

@@ -30,8 +30,8 @@ What differs in 4.3.13:
 - `segtrain` takes no numbers of classes, and names the outputs of its models rightly; the accuracy of their history is the mean
   IoU. With `--resize union` and a base model that has classes which the pages lack, it fails in its sanity check.
 
-The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`,
-`compile_seconds`, `convert_seconds`, `checkpoint_kb`, `says_rubbish`, `rubbish` (compile, convert or predict: what it writes is of no use), `swaps` (see scenario.swap), `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
+The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`, `samples` (lines or pages that `-vv` tells of in an epoch), `bar` (what compile's bar says, pairs of done and
+total), `bar_seconds` (each), `compile_seconds`, `convert_seconds`, `checkpoint_kb`, `says_rubbish`, `rubbish` (compile, convert or predict: what it writes is of no use), `swaps` (see scenario.swap), `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
 `drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name). Of segtrain: `mean_iu` (one an
 epoch), `found` (of lines, what the model of each epoch will find; default: its mean_iu), `replaced_page` (it takes another page's
 place, as kraken does of one that it cannot use).
@@ -150,6 +150,7 @@ def take(parser: argparse.ArgumentParser, options: str, *, required: bool = Fals
 def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
     import pyarrow as pa
 
+    draw_bar(play)
     time.sleep(play.get("compile_seconds", 0))
     fail_if(play, "compile")
     if play.get("rubbish") == "compile":
@@ -166,6 +167,21 @@ def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
             rows = struct_of(texts[start : start + 100], line)
             writer.write(pa.RecordBatch.from_arrays([rows], schema=schema))
     print(f"Output file written to {args.o}")
+
+
+def draw_bar(play: dict[str, Any]) -> None:
+    """Draw what the scenario says as rich draws a bar: where it believes in a terminal, and each time over what it drew before."""
+    if os.environ.get("FORCE_COLOR") and os.environ["TERM"] != "dumb":
+        print("\x1b[?25l", end="")
+        for done, total in play.get("bar", []):
+            bar = "\u2501" * 40
+            print(
+                f"\r\x1b[2KExtracting lines {bar} {100 * done // max(total, 1):3.0f}% {done}/{total} 0:00:01 0:00:01",
+                end="",
+                flush=True,
+            )
+            time.sleep(play.get("bar_seconds", 0))
+        print("\n\x1b[?25h", end="")
 
 
 def struct_of(texts: list[str], line: Any) -> Any:

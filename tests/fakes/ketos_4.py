@@ -54,6 +54,7 @@ class Training4(Training):
 
     def train_epoch(self) -> None:
         play, epoch = self.play, self.epoch
+        self.read(play.get("samples", 0))
         self.step(play.get("epoch_seconds", 0.02))
         accuracy = mean_iu_of(play, epoch) if self.layout else 1 - errors_of(play, epoch) / CHARACTERS
         self.log(accuracy, CHARACTERS)

@@ -108,6 +108,7 @@ class Training7(Training):
         state, play = self.state, self.play
         share = 0.5 if state.validating else 1  # of the validation that is left to do
         if not state.validating:
+            self.read(play.get("samples", 0))
             self.step(play.get("epoch_seconds", 0.02))
             drawn = f"{state.learnt} {self.seed} {self.epoch - self.begun_at}"
             state.learnt = hashlib.sha256(drawn.encode()).hexdigest()[:16]

@@ -37,8 +37,8 @@ def driver(planned: Callable[..., RunDir], scenario: Scenario, runs: Server, wor
 def ends_as_if_nothing_had_been(driver: Driver) -> None:
     driver.finish()
     result: Any = driver.scene.run.result()
-    assert (result["epochs"], result["best_epoch"], result["ended_by"]) == (EPOCHS, EPOCHS - 1, "epochs")
-    assert [record["epoch"] for record in driver.scene.run.epochs()] == list(range(EPOCHS))
+    assert (result["epochs"], result["best_epoch"], result["ended_by"]) == (EPOCHS, EPOCHS, "epochs")
+    assert [record["epoch"] for record in driver.scene.run.epochs()] == list(range(1, EPOCHS + 1))
     assert result["test"]["best"]["cer"] < result["test"]["base"]["cer"]
 
 

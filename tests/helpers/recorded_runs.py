@@ -21,7 +21,7 @@ EPOCHS = (0.31, 0.18, 0.12)
 
 
 def epoch_line(epoch: int, cer: float) -> dict[str, Any]:
-    time_of_it = f"2026-03-01T10:{epoch + 1:02d}:00Z"
+    time_of_it = f"2026-03-01T10:{epoch:02d}:00Z"
     return {
         "epoch": epoch, "val_cer": cer, "errors": 10, "characters": 100, "seconds": 55.5, "time": time_of_it,
     }  # fmt: skip
@@ -64,7 +64,7 @@ def make_run(
     pages = [{"page": f"p{n}.xml", "image": f"p{n}.jpg", "digest": f"{n}" * 64, "lines": 25} for n in range(4)]
     files.write_json(folder / "split.json", {"train": pages[:2], "validation": pages[2:3], "test": pages[3:]})
     (folder / "commands.sh").write_text("ketos train\n")
-    files.write_jsonl(folder / "metrics.jsonl", [epoch_line(n, cer) for n, cer in enumerate(curve)])
+    files.write_jsonl(folder / "metrics.jsonl", [epoch_line(n, cer) for n, cer in enumerate(curve, 1)])
     files.write_json(folder / "live/state.json", state_of(state))
     if state == "running":
         signed = {"host": "gpu-07", "pid": 1, "started": 0.0}
@@ -78,7 +78,7 @@ def make_run(
         score = {"cer": 0.2, "cer_raw": 0.21, "wer": 0.5, "errors": 20, "characters": 100, "lines": 25, "pages": 1}
         files.write_json(folder / "results.json", {
             "test": {"base": score, "best": score | {"cer": curve[-1]}},
-            "validation": {"base": None, "best": score}, "best_epoch": len(curve) - 1,
+            "validation": {"base": None, "best": score}, "best_epoch": len(curve),
         })  # fmt: skip
         (folder / "predictions").mkdir()
         files.append_jsonl(folder / "predictions/test.jsonl", {"page": "p3.xml", "line": "l1", "best": "ſanctus"})

@@ -127,7 +127,10 @@ def scored_run(
     )
     files.write_jsonl(
         folder / "metrics.jsonl",
-        [{"epoch": n, "val_cer": cer, "seconds": 5.5, "time": "2026-03-01T10:00:00Z"} for n, cer in enumerate(curve)],
+        [
+            {"epoch": n, "val_cer": cer, "seconds": 5.5, "time": "2026-03-01T10:00:00Z"}
+            for n, cer in enumerate(curve, 1)
+        ],
     )
     if lines:
         files.write_jsonl(folder / "predictions" / f"{side}.jsonl", lines)

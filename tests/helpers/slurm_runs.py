@@ -71,7 +71,7 @@ def ends_as(state: str, run: RunDir, htr_exp: CommandLine, cluster: Cluster) -> 
 def done_whole(run: RunDir, epochs: int, htr_exp: CommandLine, cluster: Cluster) -> dict[str, Any]:
     """Wait for a run's good end: every epoch once, everything scored, one folder, nothing left over."""
     row = ends_as("done", run, htr_exp, cluster)
-    assert [record["epoch"] for record in run.epochs()] == list(range(epochs))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, epochs + 1))
     assert [folder.name for folder in run.path.parent.glob(f"*-{run.key[:8]}*")] == [run.name]
     result = run.result()
     assert result is not None

@@ -26,9 +26,13 @@ class Heard:
 
     epochs: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    within_epochs: list[tuple[int, int | None, float, float | None, str]] = field(default_factory=list)
 
     def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
         self.epochs.append(record["epoch"])
+
+    def within(self, epoch: int, of: int | None, done: float, total: float | None, noun: str) -> None:
+        self.within_epochs.append((epoch, of, done, total, noun))
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -50,7 +54,12 @@ class Trainer:
         self.heard = Heard()
 
     def start(
-        self, *, stop: Callable[[], str | None] = lambda: None, heard: Heard | None = None, **changes: Any
+        self,
+        *,
+        stop: Callable[[], str | None] = lambda: None,
+        heard: Heard | None = None,
+        samples: int | None = None,
+        **changes: Any,
     ) -> training.Outcome:
         self.settings = replace(self.settings, **changes)
         self.heard = heard or Heard()
@@ -66,6 +75,7 @@ class Trainer:
             live / "train.list",
             live / "validation.list",
             RECOGNITION,
+            samples=samples,
         )
         return training.train(self.run, inputs, stop=stop, observer=self.heard)
 

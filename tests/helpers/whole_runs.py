@@ -20,14 +20,17 @@ class Quiet:
     def stage(self, name: str) -> None:
         self.stages.append(name)
 
-    def advance(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int, noun: str) -> None:
+        pass
+
+    def within(self, epoch: int, of: int | None, done: float, total: float | None, noun: str) -> None:
         pass
 
     def note(self, text: str) -> None:
         pass
 
     def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
-        if self._stop is not None and record["epoch"] + 1 >= self._at:
+        if self._stop is not None and record["epoch"] >= self._at:
             self._stop.asked = self._word
 
 

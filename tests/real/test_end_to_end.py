@@ -62,7 +62,7 @@ def test_a_run_trains_gains_and_accounts_for_every_line(first: RunDir, place: Pa
         == len(read_jsonl(first.predictions / "test.jsonl"))
     )
     assert test["best"]["cer"] < test["base"]["cer"]
-    assert [record["epoch"] for record in first.epochs()] == [0, 1]
+    assert [record["epoch"] for record in first.epochs()] == [1, 2]
     assert not first.training.exists()  # the disk is not left full of checkpoints
 
 
@@ -103,7 +103,7 @@ def test_killed_and_terminated_a_run_ends_as_one_with_every_epoch_once(place: Pa
     for number, kill_after in ((signal.SIGKILL, 2), (signal.SIGTERM, 4)):
         interrupt(place, number, *words(place, *more), epochs=kill_after)
     run = train(place, *more)
-    assert [record["epoch"] for record in run.epochs()] == list(range(6))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, 7))
     assert len(list((place / "runs").glob(f"*-{run.key[:8]}*"))) == 1
     starts = [start for start in read_jsonl(run.starts) if start.get("new_leg") is False]
     assert len(starts) == 3

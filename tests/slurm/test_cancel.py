@@ -43,7 +43,7 @@ def test_a_job_that_was_ended_by_scancel_stays_ended_until_the_same_words_go_on(
     assert submit(htr_exp, *words) == run
     assert job_of(run) != job
     done_whole(run, 12, htr_exp, cluster)
-    assert resumed(run)["first_epoch"] == kept
+    assert resumed(run)["epochs_before"] == kept
 
 
 def test_cancel_ends_queued_and_running_runs_until_the_same_words_go_on(
@@ -66,4 +66,4 @@ def test_cancel_ends_queued_and_running_runs_until_the_same_words_go_on(
         assert submit(htr_exp, *SHARING_GPU1, "training.epochs=12", f"seed={seed}") == run
     for run in (running, queued):
         done_whole(run, 12, htr_exp, cluster)
-    assert resumed(running)["first_epoch"] == kept
+    assert resumed(running)["epochs_before"] == kept

@@ -44,7 +44,7 @@ def test_a_run_whose_node_dies_goes_on_on_another(htr_exp: CommandLine, cluster:
     row = done_whole(run, 8, htr_exp, cluster)
     assert row["restarts"] == 1
     second = resumed(run)
-    assert second["first_epoch"] == kept - second["lost_epochs"]
+    assert second["epochs_before"] == kept - second["lost_epochs"]
     assert second["lost_epochs"] <= 1
     assert accounted(cluster, job_of(run)) == ["NODE_FAIL", "COMPLETED"]
 

@@ -37,11 +37,11 @@ def test_a_segmentation_that_is_preempted_goes_on_from_its_checkpoint(tmp_path: 
     assert before < EPOCHS, "it was quicker than Slurm"
     restarted(run)
     row = ends_as("done", run, htr_exp, cluster)
-    assert [record["epoch"] for record in run.epochs()] == list(range(EPOCHS))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, EPOCHS + 1))
     result = run.result()
     assert result is not None
     assert result["test"]["best"]["pages"] == len(read_jsonl(run.predictions / "test.jsonl")) == 1
     assert (row["task"], row["metric"], row["requeued"]) == ("segmentation", "line_f1", 1)
     (again,) = [leg for leg in legs(run)[1:] if not leg["new_leg"]]
-    assert again["first_epoch"] == before - again["lost_epochs"]
+    assert again["epochs_before"] == before - again["lost_epochs"]
     assert known_classes(read_header(run.best)) == run.facts()["classes"]["numbers"]

@@ -75,9 +75,9 @@ def test_a_training_that_is_preempted_in_each_of_four_ways_goes_on_from_its_chec
     assert (row["restarts"], row["requeued"]) == (4, 4)
     assert [start["restart"] for start in begun(run)] == [0, 1, 2, 3, 4]
     first, *later = [leg for leg in legs(run) if not leg["new_leg"]]
-    assert (first["first_epoch"], first["lost_epochs"]) == (0, 0)
+    assert (first["epochs_before"], first["lost_epochs"]) == (0, 0)
     for (user_signal, grace), epochs, leg in zip(WAYS, before, later):
-        assert leg["first_epoch"] == epochs - leg["lost_epochs"], (user_signal, grace)
+        assert leg["epochs_before"] == epochs - leg["lost_epochs"], (user_signal, grace)
         # without grace there are five seconds, which may be too few for kraken to write its state
         assert leg["lost_epochs"] <= (0 if grace else 1), (user_signal, grace)
     assert len(later) == 4

@@ -211,7 +211,9 @@ class Driver:
             assert owner_of(run.lock) is None, f"{fault}: the lock is held"
 
     def _each_epoch_once(self) -> None:
-        assert [record["epoch"] for record in self.scene.run.epochs()] == list(range(len(self.scene.run.epochs())))
+        assert [record["epoch"] for record in self.scene.run.epochs()] == list(
+            range(1, len(self.scene.run.epochs()) + 1)
+        )
 
     def _as_undisturbed(self) -> None:
         result: Any = self.scene.run.result()

@@ -36,7 +36,7 @@ def best_file(trainer: Trainer) -> Path:
 def test_the_sanity_check_before_the_first_epoch_counts_for_nothing(trainer: Trainer, scenario) -> None:
     scenario.play(sanity_check=0.99, errors=[300, 200, 100, 150])
     outcome = trainer.start(epochs=4)
-    assert outcome == training.Outcome(ended_by="epochs", best_epoch=2, epochs=4)
+    assert outcome == training.Outcome(ended_by="epochs", best_epoch=3, epochs=4)
     assert [record["errors"] for record in trainer.run.epochs()] == [300, 200, 100, 150]
     assert best_file(trainer).name == "m_2.mlmodel"
 
@@ -44,14 +44,14 @@ def test_the_sanity_check_before_the_first_epoch_counts_for_nothing(trainer: Tra
 def test_its_own_choice_of_the_best_is_not_taken(trainer: Trainer, scenario) -> None:
     scenario.play(sanity_check=0.99, errors=[300, 200, 250, 260])
     outcome = trainer.start(quit="early", epochs=50, lag=2)
-    assert outcome == training.Outcome(ended_by="early", best_epoch=1, epochs=4)
+    assert outcome == training.Outcome(ended_by="early", best_epoch=2, epochs=4)
     assert best_file(trainer).name == "m_1.mlmodel"
 
 
 def test_early_stopping_is_capped_by_watching_its_epochs(trainer: Trainer, scenario) -> None:
     scenario.play(epoch_seconds=0.2)
     outcome = trainer.start(quit="early", epochs=3, lag=10)
-    assert outcome == training.Outcome(ended_by="epochs", best_epoch=2, epochs=3)
+    assert outcome == training.Outcome(ended_by="epochs", best_epoch=3, epochs=3)
     assert "-N" not in scenario.calls("train")[0]
     assert best_file(trainer).name == "m_2.mlmodel"
 
@@ -65,8 +65,8 @@ def test_saved_models_are_pruned_as_it_trains(trainer: Trainer, scenario) -> Non
         most = max(most, len(models(trainer)))
 
     outcome = trainer.start(epochs=30, stop=look)
-    assert outcome.best_epoch == 1
-    assert models(trainer) == [0, 1, 28, 29]  # its own choice, the best, the two newest
+    assert outcome.best_epoch == 2
+    assert models(trainer) == [1, 2, 29, 30]  # its own choice, the best, the two newest
     assert most <= 7  # and what it wrote while we looked elsewhere
 
 
@@ -77,26 +77,26 @@ def test_a_restart_is_a_warm_one_and_says_so(trainer: Trainer, scenario) -> None
     done = len(trainer.run.epochs())
     outcome = trainer.start()
     assert (outcome.ended_by, outcome.epochs) == ("epochs", 8)
-    assert trainer.curve == list(range(8))
+    assert trainer.curve == list(range(1, 9))
     _, last = scenario.calls("train")
     start = trainer.starts[-1]
     newest = Path(value(last, "-i"))
     assert newest.match("from-0000/m_*.mlmodel")
     assert start["warm_restart"]
     assert not trainer.starts[0]["warm_restart"]
-    assert start["first_epoch"] == done - start["lost_epochs"]
-    assert value(last, "-N") == str(8 - start["first_epoch"])
-    assert value(last, "-s") == str(1 + start["first_epoch"])
-    assert Path(value(last, "-o")).parent.name == f"from-{start['first_epoch']:04d}"
+    assert start["epochs_before"] == done - start["lost_epochs"]
+    assert value(last, "-N") == str(8 - start["epochs_before"])
+    assert value(last, "-s") == str(1 + start["epochs_before"])
+    assert Path(value(last, "-o")).parent.name == f"from-{start['epochs_before']:04d}"
     assert "without the state of its optimiser (a warm restart)" in trainer.heard.notes[0]
-    assert read_header(best_file(trainer)).metadata["epochs"] == outcome.best_epoch + 1
+    assert read_header(best_file(trainer)).metadata["epochs"] == outcome.best_epoch
 
 
 def test_patience_counts_over_a_warm_restart(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 100, 200, 201, 202, 203, 204, 205, 206], epoch_seconds=0.1)
     trainer.start(quit="early", epochs=50, lag=5, stop=trainer.after(4, "terminated"))
     outcome = trainer.start()
-    assert (outcome.ended_by, outcome.best_epoch, outcome.epochs) == ("early", 1, 7)
+    assert (outcome.ended_by, outcome.best_epoch, outcome.epochs) == ("early", 2, 7)
     assert best_file(trainer).match("from-0000/m_1.mlmodel")
 
 
@@ -106,8 +106,8 @@ def test_a_killed_training_goes_on_from_the_newest_model(trainer: Trainer, scena
     trainer.killed(epochs=6)
     scenario.play()
     outcome = trainer.start()
-    assert (outcome.epochs, trainer.curve) == (6, list(range(6)))
-    assert trainer.starts[-1]["first_epoch"] in (at_epoch, at_epoch - 1)
+    assert (outcome.epochs, trainer.curve) == (6, list(range(1, 7)))
+    assert trainer.starts[-1]["epochs_before"] in (at_epoch, at_epoch - 1)
 
 
 def test_a_model_cut_short_by_a_kill_counts_as_none(trainer: Trainer, scenario) -> None:

@@ -92,8 +92,8 @@ def test_patience_ends_it_within_a_leg(trainer: Callable[[str], Trainer], scenar
     scenario.play(errors=[300, 200, 250, 260, 100])
     one = trainer("run")
     outcome = one.start(**EARLY | {"lag": 2, "leg_epochs": 3})
-    assert outcome == training.Outcome(ended_by="early", best_epoch=1, epochs=4)
-    assert figures(one) == [(0, 300), (1, 200), (2, 250), (3, 260)]
+    assert outcome == training.Outcome(ended_by="early", best_epoch=2, epochs=4)
+    assert figures(one) == [(1, 300), (2, 200), (3, 250), (4, 260)]
 
 
 def test_the_end_that_nobody_recorded_is_the_same_again(trainer: Callable[[str], Trainer], scenario) -> None:
@@ -115,7 +115,7 @@ def test_a_best_epoch_of_a_leg_that_begins_again_does_not_cost_the_best_before_i
     one.killed(**FIXED | {"epochs": 6, "leg_epochs": 3})
     scenario.play(errors=errors, epoch_seconds=0.4)
     outcome = one.start(stop=one.after(3, "user"))
-    assert (outcome.best_epoch, one.kept("leg-01")) == (1, [1, 2])
+    assert (outcome.best_epoch, one.kept("leg-01")) == (2, [2, 3])
     learnt(one)
 
 
@@ -123,7 +123,7 @@ def test_legs_that_are_over_leave_no_more_than_the_best(trainer: Callable[[str],
     scenario.play(errors=[300, 100, 200, 150, 160, 170])
     one = trainer("run")
     one.start(**FIXED | {"epochs": 6, "leg_epochs": 2})
-    assert [one.kept(leg) for leg in ("leg-01", "leg-02", "leg-03")] == [[1], [], [5]]
+    assert [one.kept(leg) for leg in ("leg-01", "leg-02", "leg-03")] == [[2], [], [6]]
     assert [path.parent.name for path in sorted(one.run.training.glob("leg-*/best_*"))] == ["leg-01", "leg-03"]
 
 
@@ -140,7 +140,7 @@ def test_a_start_on_another_device_is_not_exact(trainer: Callable[[str], Trainer
 @pytest.mark.parametrize("ahead", [0, 1, 2])
 def test_how_far_kraken_ran_on_does_not_decide_among_which_epochs_is_chosen(tmp_path: Path, ahead: int) -> None:
     figures = [0.5, *[0.7] * 10, 0.4, 0.45, 0.3]
-    records = [cast("Epoch", {"epoch": epoch, "val_mean_iu": figure}) for epoch, figure in enumerate(figures)]
+    records = [cast("Epoch", {"epoch": epoch, "val_mean_iu": figure}) for epoch, figure in enumerate(figures, 1)]
     training_ = replace(shipped().training, quit="early", epochs=50, exact=True, leg_epochs=10)
     files = LegCheckpoints(tmp_path, training_, SEGMENTATION)
     for epoch in range(len(records) + ahead):
@@ -149,4 +149,4 @@ def test_how_far_kraken_ran_on_does_not_decide_among_which_epochs_is_chosen(tmp_
         with zipfile.ZipFile(leg / f"checkpoint_{epoch:02d}-0.5000.ckpt", "w") as archive:
             archive.writestr("archive/data.pkl", b"")
     files.thin_out(records, 10)
-    assert [record["epoch"] for record in files.kept(records, 10)] == list(range(1, 11))
+    assert [record["epoch"] for record in files.kept(records, 10)] == list(range(2, 12))

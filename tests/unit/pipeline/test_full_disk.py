@@ -59,8 +59,8 @@ def test_disk_that_fills_up_while_training(htr_exp, scenario, disk: Disk, worksp
     again = htr_exp.train("training.epochs=6")
     assert (again.code, again.stderr) == (0, ""), again.stdout
     (run,) = htr_exp.runs
-    assert [record["epoch"] for record in run.epochs()] == list(range(6))
-    assert [json.loads(line)["epoch"] for line in run.metrics.read_text().splitlines()] == list(range(6))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, 7))
+    assert [json.loads(line)["epoch"] for line in run.metrics.read_text().splitlines()] == list(range(1, 7))
 
 
 def test_run_folder_that_cannot_be_written_is_told_in_plain_words(

@@ -62,7 +62,7 @@ def test_the_display_never_ends_the_work(
     _, errors = process.communicate(timeout=TIMEOUT_S)
     (run,) = htr_exp.runs
     assert (process.returncode, run.state().state) == (0, "done"), errors
-    assert [epoch["epoch"] for epoch in run.epochs()] == [0, 1, 2, 3]
+    assert [epoch["epoch"] for epoch in run.epochs()] == [1, 2, 3, 4]
     if errors is not None:
         (line,) = errors.splitlines()
         assert line.startswith("warning: stdout cannot be written any more (")

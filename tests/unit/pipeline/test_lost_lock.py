@@ -52,7 +52,7 @@ class Loses(Quiet):
             self._lose(self._run)
 
     def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
-        if self._where == "epoch" and record["epoch"] == 1:
+        if self._where == "epoch" and record["epoch"] == 2:
             self._lose(self._run)
 
 
@@ -74,7 +74,7 @@ def test_who_lost_the_run_stops_and_writes_nothing_more(
     shutil.rmtree(run.lock, ignore_errors=True)
     scenario.play()
     assert do(run).state == "done"
-    assert [record["epoch"] for record in run.epochs()] == list(range(len(run.epochs())))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, len(run.epochs()) + 1))
 
 
 def test_run_of_a_stopped_process_is_left_to_it(htr_exp: CommandLine, scenario: Scenario) -> None:
@@ -89,5 +89,5 @@ def test_run_of_a_stopped_process_is_left_to_it(htr_exp: CommandLine, scenario: 
     assert f"process {process.pid} on " in second.stdout
     assert htr_exp.end(process).code == 0
     assert run.state().state == "done"
-    assert [record["epoch"] for record in run.epochs()] == list(range(8))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, 9))
     assert len([row for row in read_jsonl(run.starts) if "start" in row]) == 1

@@ -56,7 +56,7 @@ class Mover(Quiet):
             self._moves()
 
     def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
-        if self._where == "epoch" and record["epoch"] == 1:
+        if self._where == "epoch" and record["epoch"] == 2:
             self._moves()
 
 
@@ -95,7 +95,7 @@ def test_it_stops_says_where_the_run_is_and_makes_nothing_in_the_old_place(
     if move is renamed:  # where it is
         scenario.play()
         assert do(there).state == "done"
-        assert [record["epoch"] for record in there.epochs()] == list(range(len(there.epochs())))
+        assert [record["epoch"] for record in there.epochs()] == list(range(1, len(there.epochs()) + 1))
 
 
 def test_one_that_was_moved_back_goes_on(planned: Callable[..., RunDir], scenario: Scenario) -> None:

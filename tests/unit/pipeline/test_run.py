@@ -33,11 +33,11 @@ def test_run_is_done_and_everything_is_in_its_folder(planned: Callable[..., RunD
     run = planned()
     assert do(run).state == "done"
     result = read_json(run.results)
-    assert result["best_epoch"] == 2
+    assert result["best_epoch"] == 3
     assert result["test"]["best"]["cer"] < result["test"]["base"]["cer"]
     assert result["test"]["best"]["lines"] == 3
     assert result["val_source"] == "rescored"
-    assert [record["epoch"] for record in run.epochs()] == [0, 1, 2]
+    assert [record["epoch"] for record in run.epochs()] == [1, 2, 3]
     rows = read_jsonl(run.predictions / "test.jsonl")
     assert len(rows) == 3
     assert all(row["reference"].startswith("in principio") and row["base"] != row["best"] for row in rows)
@@ -91,7 +91,7 @@ def test_stopped_run_trains_on_and_nothing_is_compiled_or_recognised_twice(
     assert do(run, word="user").state == "stopped"
     scenario.play()
     assert do(run).state == "done"
-    assert [record["epoch"] for record in run.epochs()] == list(range(6))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, 7))
     assert read_json(run.results)["epochs"] == 6
     assert b'"epochs": 6,' in run.best.read_bytes()
     assert len(scenario.calls("compile")) == 3  # train, validation, test
@@ -126,7 +126,7 @@ def test_termination_scores_nothing_and_the_next_start_loses_no_epoch(planned: C
     scenario.play()
     assert do(run).state == "done"
     last = read_jsonl(run.starts)[-1]
-    assert (last["resumed_from"], last["first_epoch"], last["lost_epochs"]) == (LegCheckpoints.ABORTED, heard, 0)
+    assert (last["resumed_from"], last["epochs_before"], last["lost_epochs"]) == (LegCheckpoints.ABORTED, heard, 0)
     assert row_of(run)["restarts"] == 1
 
 
@@ -147,7 +147,7 @@ def test_failing_kraken_is_the_reason_and_the_same_run_can_go_on(planned: Callab
     assert state.reason.endswith("kraken says: torch.OutOfMemoryError: CUDA out of memory")
     scenario.play()
     assert do(run).state == "done"
-    assert [record["epoch"] for record in run.epochs()] == [0, 1, 2]
+    assert [record["epoch"] for record in run.epochs()] == [1, 2, 3]
     assert len(scenario.calls("compile")) == 3
 
 
@@ -249,7 +249,7 @@ def test_a_killed_kraken_is_started_again_from_its_newest_checkpoint(planned: Ca
     scenario.play(die=signal.SIGKILL, at_epoch=2, once=True)
     run = planned("training.epochs=5")
     assert do(run).state == "done"
-    assert [record["epoch"] for record in run.epochs()] == list(range(5))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, 6))
     assert len(scenario.calls("train")) == 2
     assert "exit code -9" in run.log.read_text()
     assert row_of(run)["restarts"] == 0
@@ -262,7 +262,7 @@ def test_a_kraken_that_is_killed_twice_in_one_epoch_fails(planned: Callable[...,
     assert state.state == "failed"
     assert "exit code -9" in state.reason
     assert len(scenario.calls("train")) == 2
-    assert [record["epoch"] for record in run.epochs()] == [0, 1]
+    assert [record["epoch"] for record in run.epochs()] == [1, 2]
 
 
 def test_what_fails_a_moment_before_the_jobs_end_is_interrupted(
@@ -286,7 +286,7 @@ def test_a_run_that_is_cancelled_meanwhile_ends_as_cancelled(planned: Callable[.
 
     class Cancels(Quiet):
         def epoch(self, task: Task, record: Epoch, best: Epoch, left_s: float | None) -> None:
-            if record["epoch"] == 1:
+            if record["epoch"] == 2:
                 run.cancel("ada")
 
     state = run_stages(run, stop=Stop(), observer=Cancels())
@@ -296,7 +296,7 @@ def test_a_run_that_is_cancelled_meanwhile_ends_as_cancelled(planned: Callable[.
     run.revive()
     scenario.play()
     assert do(run).state == "done"
-    assert [record["epoch"] for record in run.epochs()] == list(range(20))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, 21))
 
 
 def test_each_start_is_recorded_with_its_code_and_its_job(

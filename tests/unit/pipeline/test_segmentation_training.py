@@ -29,7 +29,7 @@ def test_a_termination_loses_no_epoch_of_7_1(planned_layout: Planned, scenario, 
     assert do(run).state == "done"
     assert curve(run) == list(range(5))
     resumed = [row for row in read_jsonl(run.starts) if row.get("resumed_from") == LegCheckpoints.ABORTED]
-    assert [(row["first_epoch"], row["lost_epochs"]) for row in resumed] == [(heard, 0)]
+    assert [(row["epochs_before"], row["lost_epochs"]) for row in resumed] == [(heard, 0)]
     assert "--config" not in scenario.calls("segtrain")[-1]  # a checkpoint has its numbers
     assert_named(run.best)
     assert rows.row_of(run)["restarts"] == 1
@@ -54,7 +54,7 @@ def test_a_warm_restart_of_4_3_13_changes_no_class(planned_layout: Planned, scen
     assert do(run).state == "failed"
     scenario.play()
     assert do(run).state == "done", run.state().reason
-    assert curve(run) == [0, 1, 2, 3]
+    assert curve(run) == [1, 2, 3, 4]
     last = scenario.calls("segtrain")[-1]
     assert last[last.index("--resize") + 1] == "fail"
     assert Path(last[last.index("-i") + 1]).match("from-0000/m_1.mlmodel")
@@ -71,7 +71,7 @@ def test_a_killed_run_goes_on_by_the_same_command(htr_exp_layout, scenario) -> N
     assert (done.code, done.stderr.count("Traceback")) == (0, 0), done.stdout
     (run,) = htr_exp_layout.runs
     assert run.state().state == "done"
-    assert curve(run) == [0, 1, 2, 3]
+    assert curve(run) == [1, 2, 3, 4]
     assert sum(start.get("lost_epochs", 0) for start in read_jsonl(run.starts)) <= 1
     assert "line F1" in done.stdout
     assert "of 5 lines" in done.stdout
@@ -82,7 +82,7 @@ def test_early_stopping_minds_the_mean_iou(either: Planned, scenario) -> None:
     run = either("training.quit=early", "training.epochs=50", "training.lag=2")
     assert do(run).state == "done"
     found = results(run)
-    assert (found["best_epoch"], found["epochs"], found["ended_by"]) == (1, 4, "early")
+    assert (found["best_epoch"], found["epochs"], found["ended_by"]) == (2, 4, "early")
     assert epochs_of(run.best) == 2
     assert found["val_mean_iu_while_training"] == 0.7
 
@@ -91,7 +91,7 @@ def test_a_stop_by_the_user_keeps_and_scores_the_best_so_far(either: Planned, sc
     scenario.play(mean_iu=[0.5, 0.8, 0.6, 0.65], epoch_seconds=0.4)
     run = either("training.epochs=50", "training.leg_epochs=0")
     assert do(run, word="user").state == "stopped"
-    assert (results(run)["best_epoch"], epochs_of(run.best)) == (1, 2)
+    assert (results(run)["best_epoch"], epochs_of(run.best)) == (2, 2)
     assert_named(run.best)
 
 
@@ -101,12 +101,12 @@ def test_the_best_can_be_chosen_by_the_lines_that_are_found(either: Planned, sce
     assert do(run).state == "done", run.state().reason
     found = results(run)
     assert found["candidates"] == [
-        {"epoch": 0, "line_f1": pytest.approx(2 * 0.4 / 1.4)},
-        {"epoch": 1, "line_f1": 1.0},
-        {"epoch": 2, "line_f1": pytest.approx(0.75)},
+        {"epoch": 1, "line_f1": pytest.approx(2 * 0.4 / 1.4)},
+        {"epoch": 2, "line_f1": 1.0},
         {"epoch": 3, "line_f1": pytest.approx(0.75)},
+        {"epoch": 4, "line_f1": pytest.approx(0.75)},
     ]
-    assert (found["best_epoch"], found["validation"]["best"]["line_f1"], epochs_of(run.best)) == (1, 1.0, 2)
+    assert (found["best_epoch"], found["validation"]["best"]["line_f1"], epochs_of(run.best)) == (2, 1.0, 2)
     assert found["models"]["best"] == sha256_file(run.best)
     assert_named(run.best)
     assert not (run.live / "candidates").exists()
@@ -116,7 +116,7 @@ def test_of_equal_candidates_the_earlier_is_best(planned_layout: Planned, scenar
     scenario.play(mean_iu=[0.5, 0.6, 0.7], found=[0.4, 0.8, 0.8])
     run = planned_layout("scores.best_by=line_f1")
     do(run)
-    assert (results(run)["best_epoch"], epochs_of(run.best)) == (1, 2)
+    assert (results(run)["best_epoch"], epochs_of(run.best)) == (2, 2)
 
 
 def test_candidates_that_were_scored_are_not_segmented_again(planned_layout: Planned, scenario) -> None:
@@ -138,7 +138,7 @@ def test_candidates_outlive_a_kill_while_they_are_scored(planned_layout: Planned
     assert (state.state, state.stage) == ("failed", "convert")
     scenario.play()
     assert do(run).state == "done", run.state().reason
-    assert [one["epoch"] for one in results(run)["candidates"]] == [0, 1]
+    assert [one["epoch"] for one in results(run)["candidates"]] == [1, 2]
 
 
 @pytest.mark.parametrize(

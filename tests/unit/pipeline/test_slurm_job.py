@@ -129,7 +129,7 @@ def test_a_signal_long_before_the_limit_makes_room(
     scenario.play()
     assert node(run, SLURM_RESTART_COUNT="1")[0] == 0
     assert run.state().state == "done"
-    assert [record["epoch"] for record in run.epochs()] == list(range(10))
+    assert [record["epoch"] for record in run.epochs()] == list(range(1, 11))
     assert [record["lost_epochs"] for record in read_jsonl(run.starts) if "leg" in record][-1] == 0
 
 

@@ -23,7 +23,7 @@ def trainer(tmp_path: Path, workspace: Path, fake_kraken: Path, base_model: Path
 def test_early_stopping_ends_after_lag_epochs_without_a_better_one(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 200, 250, 260, 100])
     outcome = trainer.start(quit="early", epochs=50, lag=2)
-    assert outcome == training.Outcome(ended_by="early", best_epoch=1, epochs=4)
+    assert outcome == training.Outcome(ended_by="early", best_epoch=2, epochs=4)
     assert [record["errors"] for record in trainer.run.epochs()] == [300, 200, 250, 260]
     assert [record["val_cer"] for record in trainer.run.epochs()] == [0.3, 0.2, 0.25, 0.26]
 
@@ -35,7 +35,7 @@ def test_early_stopping_waits_for_the_least_number_of_epochs(trainer: Trainer, s
 
 def test_fixed_training_goes_on_in_legs_with_a_seed_each(trainer: Trainer, scenario) -> None:
     outcome = trainer.start(epochs=5, leg_epochs=2)
-    assert outcome == training.Outcome(ended_by="epochs", best_epoch=4, epochs=5)
+    assert outcome == training.Outcome(ended_by="epochs", best_epoch=5, epochs=5)
     first, second, third = scenario.calls("train")
     assert [value(argv, "-N") for argv in (first, second, third)] == ["2", "4", "5"]
     assert [value(argv, "-s") for argv in (first, second, third)] == ["1", "3", "5"]
@@ -43,14 +43,14 @@ def test_fixed_training_goes_on_in_legs_with_a_seed_each(trainer: Trainer, scena
     assert "--resume" not in first
     assert Path(value(second, "--resume")).match("leg-01/checkpoint_01-*.ckpt")
     assert Path(value(third, "--resume")).match("leg-02/checkpoint_03-*.ckpt")
-    assert trainer.curve == [0, 1, 2, 3, 4]
+    assert trainer.curve == [1, 2, 3, 4, 5]
     assert [start["new_leg"] for start in trainer.starts] == [False, True, True]
 
 
 def test_epochs_cap_early_stopping_which_kraken_has_no_cap_for(trainer: Trainer, scenario) -> None:
     scenario.play(epoch_seconds=0.3)
     outcome = trainer.start(quit="early", epochs=3, lag=10)
-    assert outcome == training.Outcome(ended_by="epochs", best_epoch=2, epochs=3)
+    assert outcome == training.Outcome(ended_by="epochs", best_epoch=3, epochs=3)
     assert "-N" not in scenario.calls("train")[0]
     weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1", RECOGNITION)
     assert (weights.name[:13], is_weights) == ("checkpoint_02", False)
@@ -61,7 +61,7 @@ def test_time_budget_ends_a_training_that_has_a_best_epoch(trainer: Trainer, sce
     outcome = trainer.start(epochs=500, leg_epochs=0, time_budget_min=0.01)
     assert outcome.ended_by == "time_budget"
     assert 0 < outcome.epochs < 500
-    assert trainer.curve == list(range(outcome.epochs))
+    assert trainer.curve == list(range(1, outcome.epochs + 1))
 
 
 def test_spent_time_budget_is_not_spent_again(trainer: Trainer, scenario) -> None:
@@ -77,13 +77,13 @@ def test_spent_time_budget_is_not_spent_again(trainer: Trainer, scenario) -> Non
 def test_killed_kraken_goes_on_and_every_epoch_stands_in_the_curve_once(trainer: Trainer, scenario, at: int) -> None:
     scenario.play(die=signal.SIGKILL, at_epoch=at)
     trainer.killed()
-    assert trainer.curve == list(range(at))
+    assert trainer.curve == list(range(1, at + 1))
     scenario.play()
     assert trainer.start().epochs == 4
-    assert trainer.curve == [0, 1, 2, 3]
-    assert trainer.starts[1]["first_epoch"] == at
+    assert trainer.curve == [1, 2, 3, 4]
+    assert trainer.starts[1]["epochs_before"] == at
     assert trainer.starts[1]["lost_epochs"] == 0
-    assert trainer.heard.epochs == list(range(at, 4))
+    assert trainer.heard.epochs == list(range(at + 1, 5))
 
 
 @pytest.mark.parametrize("at", [2, 3])
@@ -92,7 +92,7 @@ def test_killed_in_its_second_leg_it_goes_on_there(trainer: Trainer, scenario, a
     trainer.killed(leg_epochs=2)
     scenario.play()
     trainer.start()
-    assert trainer.curve == [0, 1, 2, 3]
+    assert trainer.curve == [1, 2, 3, 4]
     assert [start["new_leg"] for start in trainer.starts] == [False, True, False]
     assert value(scenario.calls("train")[-1], "-s") == str(1 + at)
 
@@ -101,13 +101,13 @@ def test_epochs_whose_checkpoint_kraken_dropped_are_trained_again(trainer: Train
     errors = [*range(500, 400, -10), *range(600, 800)]  # ten good epochs, none as good afterwards
     scenario.play(errors=errors, die=signal.SIGKILL, at_epoch=14)
     trainer.killed(quit="early", epochs=100, lag=6)
-    assert trainer.curve == list(range(14))
-    assert trainer.kept() == [8, 9]
+    assert trainer.curve == list(range(1, 15))
+    assert trainer.kept() == [9, 10]
     scenario.play(errors=errors)
-    assert trainer.start() == training.Outcome(ended_by="early", best_epoch=9, epochs=16)
-    assert trainer.curve == list(range(16))
+    assert trainer.start() == training.Outcome(ended_by="early", best_epoch=10, epochs=16)
+    assert trainer.curve == list(range(1, 17))
     start = trainer.starts[1]
-    assert (start["first_epoch"], start["lost_epochs"], start["resumed_from"][:13]) == (10, 4, "checkpoint_09")
+    assert (start["epochs_before"], start["lost_epochs"], start["resumed_from"][:13]) == (10, 4, "checkpoint_09")
     assert start["lost_seconds"] >= 0
     assert "4 epochs without a checkpoint must be trained again" in trainer.heard.notes[0]
 
@@ -115,11 +115,11 @@ def test_epochs_whose_checkpoint_kraken_dropped_are_trained_again(trainer: Train
 def test_epoch_that_kraken_finished_unheard_is_trained_again(trainer: Trainer, scenario) -> None:
     scenario.play(die=signal.SIGKILL, at_epoch=3)
     trainer.killed()
-    trainer.run.write_epochs(trainer.run.epochs()[:2])  # as if this side had been killed before it heard of epoch 2
+    trainer.run.write_epochs(trainer.run.epochs()[:2])  # as if this side had been killed before it heard of epoch 3
     scenario.play()
     trainer.start()
-    assert trainer.curve == [0, 1, 2, 3]
-    assert trainer.heard.epochs == [2, 3]
+    assert trainer.curve == [1, 2, 3, 4]
+    assert trainer.heard.epochs == [3, 4]
     assert trainer.starts[1]["resumed_from"].startswith("checkpoint_01")
 
 
@@ -147,11 +147,11 @@ def test_line_of_the_curve_that_was_cut_short_is_gone_after_a_restart(trainer: T
     scenario.play(die=signal.SIGKILL, at_epoch=2)
     trainer.killed()
     with open(trainer.run.metrics, "a") as file:
-        file.write('{"epoch": 2, "val_c')
+        file.write('{"epoch": 3, "val_c')
     scenario.play()
     trainer.start()
     lines = trainer.run.metrics.read_text().splitlines()
-    assert [line[:11] for line in lines] == [f'{{"epoch": {epoch}' for epoch in range(4)]
+    assert [line[:11] for line in lines] == [f'{{"epoch": {epoch}' for epoch in range(1, 5)]
 
 
 def test_killed_before_it_wrote_its_best_weights_nothing_is_trained_again(trainer: Trainer, scenario) -> None:
@@ -165,7 +165,7 @@ def test_killed_before_it_wrote_its_best_weights_nothing_is_trained_again(traine
 def test_only_the_best_and_the_newest_checkpoints_take_space(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 100, *[200] * 6], die=signal.SIGKILL, at_epoch=7)
     trainer.killed(epochs=8)
-    assert trainer.kept() == [1, 5, 6]
+    assert trainer.kept() == [2, 6, 7]
 
 
 def test_suspended_process_does_not_delete_the_best_that_it_has_not_heard_of(trainer: Trainer, scenario) -> None:
@@ -177,13 +177,13 @@ def test_suspended_process_does_not_delete_the_best_that_it_has_not_heard_of(tra
                 time.sleep(0.02)
 
     trainer.start(heard=Suspended(), epochs=6)
-    assert trainer.kept() == [2, 4, 5]
+    assert trainer.kept() == [3, 5, 6]
 
 
 def test_of_equal_epochs_the_first_is_best(trainer: Trainer, scenario) -> None:
     scenario.play(errors=[300, 200, 200, 200])
     outcome = trainer.start()
-    assert outcome.best_epoch == 1
+    assert outcome.best_epoch == 2
     weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1", RECOGNITION)
     assert is_weights
     assert b'"epochs": 2,' in weights.read_bytes()  # kraken chose the same
@@ -194,7 +194,7 @@ def test_best_epoch_of_an_earlier_leg_gives_that_legs_weights(trainer: Trainer, 
     outcome = trainer.start(leg_epochs=2)
     weights, is_weights = training.weights_of_best(trainer.run, trainer.settings, "7.1.1", RECOGNITION)
     assert (outcome.best_epoch, weights.parent.name, weights.name, is_weights) == (
-        1,
+        2,
         "leg-01",
         "best_0.9000.mlmodel",
         True,
@@ -208,11 +208,11 @@ def test_stop_by_signal_loses_no_finished_epoch(trainer: Trainer, scenario, legs
     assert outcome.ended_by == "terminated"
     before = trainer.curve
     scenario.play()
-    assert trainer.start() == training.Outcome(ended_by="epochs", best_epoch=5, epochs=6)
+    assert trainer.start() == training.Outcome(ended_by="epochs", best_epoch=6, epochs=6)
     assert trainer.starts[-2 if legs else -1]["resumed_from"] == LegCheckpoints.ABORTED
-    assert trainer.starts[-2 if legs else -1]["first_epoch"] == len(before)
+    assert trainer.starts[-2 if legs else -1]["epochs_before"] == len(before)
     assert sum(start["lost_epochs"] for start in trainer.starts) == 0
-    assert trainer.curve == list(range(6))
+    assert trainer.curve == list(range(1, 7))
 
 
 def test_state_of_a_stopped_training_is_deleted_once_a_checkpoint_is_newer(trainer: Trainer, scenario) -> None:
@@ -231,7 +231,7 @@ def test_unreadable_state_of_a_stopped_training_is_left_aside(trainer: Trainer, 
     scenario.play()
     trainer.start()
     assert trainer.starts[1]["resumed_from"].startswith("checkpoint_")
-    assert trainer.curve == [0, 1, 2, 3]
+    assert trainer.curve == [1, 2, 3, 4]
 
 
 def test_validation_that_was_stopped_half_way_is_done_again_from_its_epochs_start(trainer: Trainer, scenario) -> None:
@@ -278,5 +278,5 @@ def test_a_checkpoint_that_was_cut_short_is_not_gone_on_from(trainer: Trainer, s
     whole.write_bytes(whole.read_bytes()[:-30])
     assert newest not in trainer.kept()
     trainer.start(epochs=6)
-    assert trainer.curve == [0, 1, 2, 3, 4, 5]
-    assert trainer.starts[1]["first_epoch"] == newest
+    assert trainer.curve == [1, 2, 3, 4, 5, 6]
+    assert trainer.starts[1]["epochs_before"] == newest - 1

@@ -12,11 +12,11 @@ from htr_exp.report.curve import curve_of, nice_ticks
 
 
 def epochs(*values: Any, key: str = "val_cer") -> list[Any]:
-    return [{"epoch": number, key: value, "seconds": 1.0, "time": ""} for number, value in enumerate(values)]
+    return [{"epoch": number, key: value, "seconds": 1.0, "time": ""} for number, value in enumerate(values, 1)]
 
 
 def test_the_curve_goes_from_left_to_right_and_from_the_first_tick_to_the_last() -> None:
-    found = curve_of(RECOGNITION, epochs(0.4, 0.2, 0.1), 2, [1])
+    found = curve_of(RECOGNITION, epochs(0.4, 0.2, 0.1), 3, [1])
     assert found is not None
     assert [tick.label for tick in found.up] == ["10 %", "20 %", "30 %", "40 %"]
     assert [tick.label for tick in found.across] == ["1", "2", "3"]
@@ -30,7 +30,7 @@ def test_the_curve_goes_from_left_to_right_and_from_the_first_tick_to_the_last()
 
 
 def test_a_segmentation_has_its_own_figure() -> None:
-    found = curve_of(SEGMENTATION, epochs(0.5, 0.75, key="val_mean_iu"), 1, [])
+    found = curve_of(SEGMENTATION, epochs(0.5, 0.75, key="val_mean_iu"), 2, [])
     assert found is not None
     assert [dot.said for dot in found.dots] == ["epoch 1: mean IoU 0.5000", "epoch 2: mean IoU 0.7500"]
 
@@ -66,7 +66,7 @@ def test_odd_curves_are_drawn_within_the_frame(values: list[float], best: Any, r
 
 
 def test_a_long_training_has_a_line_without_dots() -> None:
-    found = curve_of(RECOGNITION, epochs(*[0.3 - n / 10_000 for n in range(2000)]), 1999, [])
+    found = curve_of(RECOGNITION, epochs(*[0.3 - n / 10_000 for n in range(2000)]), 2000, [])
     assert found is not None
     assert found.dots == ()
     assert found.best is not None

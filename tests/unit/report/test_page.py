@@ -28,7 +28,7 @@ RESULTS: dict[str, Any] = {
         "best": figures(1, 22, {"p3.xml": (1, 22)}, wer=0.25),
     },
     "validation": {"base": figures(4, 20, {"p2.xml": (4, 20)}), "best": figures(2, 20, {"p2.xml": (2, 20)})},
-    "best_epoch": 1, "epochs": 3, "ended_by": "epochs", "resumed_at": [], "resumed_exactly": None, "network": "[1,48,0,1]", "device": "cpu",
+    "best_epoch": 2, "epochs": 3, "ended_by": "epochs", "resumed_at": [], "resumed_exactly": None, "network": "[1,48,0,1]", "device": "cpu",
     "kraken": {"version": "7.1.1", "kind": "host", "module": None, "image": None, "fallback": None},
     "test_scored": {"times": 2, "runs": 2, "in_part": 0, "incomplete": False}, "time": "2026-03-01T11:00:00Z",
 }  # fmt: skip
@@ -239,7 +239,7 @@ def test_nothing_in_a_name_or_a_text_is_part_of_the_page(name: str, tmp_path: Pa
 def _named(folder: Path, name: str) -> Path:
     results = {
         "test": {"base": figures(2, 9, {name: (2, 9)}), "best": figures(1, 9, {name: (1, 9)})},
-        "network": name, "device": name, "best_epoch": 1, "ended_by": name, "time": name,
+        "network": name, "device": name, "best_epoch": 2, "ended_by": name, "time": name,
         "kraken": {"version": name, "kind": name, "module": None, "image": None, "fallback": name},
     }  # fmt: skip
     lines = [{"page": name, "line": name, "reference": name[:300], "base": f"b{name[:300]}", "best": name[:300] + "b"}]

@@ -103,7 +103,7 @@ def test_an_evaluated_model_shows_its_own_score(make: Maker) -> None:
 
 def test_rows_of_starts_are_counted_and_rows_of_legs_are_not(make: Maker) -> None:
     run = make("a")
-    for record in ({"start": 0}, {"leg": "a", "lost_epochs": 0}, {"start": 1}, {"leg": "b", "lost_epochs": 3, "first_epoch": 1}, {"leg": "c", "lost_epochs": 0, "new_leg": True}):  # fmt: skip
+    for record in ({"start": 0}, {"leg": "a", "lost_epochs": 0}, {"start": 1}, {"leg": "b", "lost_epochs": 3, "epochs_before": 1}, {"leg": "c", "lost_epochs": 0, "new_leg": True}):  # fmt: skip
         append_jsonl(run.starts, record)
     row = row_of(run)
     assert (row["restarts"], row["lost_epochs"]) == (1, 3)
@@ -112,13 +112,13 @@ def test_rows_of_starts_are_counted_and_rows_of_legs_are_not(make: Maker) -> Non
 def test_a_row_says_at_which_epochs_the_training_was_resumed(make: Maker) -> None:
     run = make("a")
     for row in (
-        {"start": 0}, {"leg": "leg-01", "first_epoch": 0, "new_leg": False, "exact": True},
-        {"leg": "leg-02", "first_epoch": 2, "new_leg": True, "exact": True}, {"start": 1},
-        {"leg": "leg-02", "first_epoch": 2, "new_leg": False, "exact": True},
+        {"start": 0}, {"leg": "leg-01", "epochs_before": 0, "new_leg": False, "exact": True},
+        {"leg": "leg-02", "epochs_before": 2, "new_leg": True, "exact": True}, {"start": 1},
+        {"leg": "leg-02", "epochs_before": 2, "new_leg": False, "exact": True},
     ):  # fmt: skip
         append_jsonl(run.starts, row)
     assert [row_of(run)[key] for key in ("resumed_at", "resumed_exactly")] == [[2], True]
-    append_jsonl(run.starts, {"leg": "leg-02", "first_epoch": 3, "new_leg": False, "exact": False})
+    append_jsonl(run.starts, {"leg": "leg-02", "epochs_before": 3, "new_leg": False, "exact": False})
     assert [row_of(run)[key] for key in ("resumed_at", "resumed_exactly")] == [[2, 3], False]
     whole = row_of(make("b"))
     assert (whole["resumed_at"], whole["resumed_exactly"]) == ([], None)
@@ -128,7 +128,7 @@ def test_a_row_says_at_which_epochs_the_training_was_resumed(make: Maker) -> Non
 def test_tables_show_where_a_run_was_resumed_and_say_what_that_did(make: Maker, exact: bool) -> None:
     run = make("a", curve=(0.2, 0.1))
     for epoch in (0, 1):
-        append_jsonl(run.starts, {"leg": "leg-01", "first_epoch": epoch, "new_leg": False, "exact": exact})
+        append_jsonl(run.starts, {"leg": "leg-01", "epochs_before": epoch, "new_leg": False, "exact": exact})
     for show in (lambda out: compare_table.show_table(out, *compared_rows([run])[:2]), lambda out: status_table.show_status(out, [row_of(run)])):  # fmt: skip
         out = Console(record=True, width=200, file=io.StringIO())
         show(out)

@@ -223,7 +223,7 @@ class Told(Console):
     """A console that remembers."""
 
     def __init__(self) -> None:
-        super().__init__(force_terminal=False)
+        super().__init__(force_terminal=False, width=120)
         self.lines: list[str] = []
 
     def print(self, *texts: Any, **options: Any) -> None:
@@ -233,9 +233,9 @@ class Told(Console):
 def test_an_epoch_is_told_by_its_mean_iou() -> None:
     told = Told()
     progress = Progress(told)
-    first: Any = {"epoch": 0, "val_mean_iu": 0.61234, "seconds": 4.0}
+    first: Any = {"epoch": 1, "val_mean_iu": 0.61234, "seconds": 4.0}
     progress.epoch(SEGMENTATION, first, first, 60.0)
-    progress.epoch(SEGMENTATION, {"epoch": 1, "val_mean_iu": 0.5, "seconds": 4.0}, first, None)
+    progress.epoch(SEGMENTATION, {"epoch": 2, "val_mean_iu": 0.5, "seconds": 4.0}, first, None)
     assert "epoch   1   validation mean IoU   0.6123  best" in told.lines[0]
     assert "epoch   2   validation mean IoU   0.5000  best 0.6123 in epoch 1" in told.lines[1]
 

@@ -126,7 +126,7 @@ def test_what_slurm_adds_is_shown(place: Path) -> None:
     for number, node in enumerate(["gpu-2", "gpu-2", "gpu-5"]):
         start = {"start": number, "time": "2026-03-01T10:00:00Z", "host": f"{node}.local", "node": node, "job": "41_3"}
         files.append_jsonl(folder / "live/starts.jsonl", start)
-        leg = {"leg": "leg-01", "device": "cuda:0", "first_epoch": number, "lost_epochs": number, "exact": True}
+        leg = {"leg": "leg-01", "device": "cuda:0", "epochs_before": number, "lost_epochs": number, "exact": True}
         files.append_jsonl(folder / "live/starts.jsonl", leg)
     tags = run_view.read(folder, place).tags
     shown = {key: tags[f"htr_exp.{key}"] for key in ("jobs", "nodes", "partition", "device", "restarts", "requeues")}

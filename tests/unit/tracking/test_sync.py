@@ -37,7 +37,7 @@ def test_a_run_shows_what_its_folder_holds(place: Path) -> None:
     assert run.data.params["training.note"].endswith("(cut; whole in experiment.yaml)")
     assert "name" not in run.data.params
     curve = client.get_metric_history(recorded.run_id, "val_cer")
-    assert [(point.step, point.value) for point in curve] == list(enumerate(EPOCHS))
+    assert [(point.step, point.value) for point in curve] == list(enumerate(EPOCHS, 1))
     assert curve[0].timestamp == 1772359260000
     assert {key: run.data.metrics[key] for key in ("test_cer_base", "test_cer", "test_cer_raw", "test_wer")} == {
         "test_cer_base": 0.2, "test_cer": 0.12, "test_cer_raw": 0.21, "test_wer": 0.5,
@@ -107,7 +107,7 @@ def test_only_new_epochs_are_added(place: Path) -> None:
     folder = make_run(place, curve=EPOCHS[:2], state="running")
     first = only(sync_runs([folder], workspace=place))
     assert client_of(place).get_run(first.run_id).info.status == "RUNNING"
-    files.append_jsonl(folder / "metrics.jsonl", epoch_line(2, 0.12))
+    files.append_jsonl(folder / "metrics.jsonl", epoch_line(3, 0.12))
     second = only(sync_runs([folder], workspace=place))
     assert (second.run_id, second.changed) == (first.run_id, True)
     curve = client_of(place).get_metric_history(first.run_id, "val_cer")
@@ -117,7 +117,7 @@ def test_only_new_epochs_are_added(place: Path) -> None:
 def test_a_redone_epoch_has_one_value(place: Path) -> None:
     folder = make_run(place, state="running")
     first = only(sync_runs([folder], workspace=place))
-    files.append_jsonl(folder / "metrics.jsonl", epoch_line(2, 0.11))
+    files.append_jsonl(folder / "metrics.jsonl", epoch_line(3, 0.11))
     second = only(sync_runs([folder], workspace=place))
     client = client_of(place)
     assert [point.value for point in client.get_metric_history(second.run_id, "val_cer")] == [0.31, 0.18, 0.11]
@@ -147,11 +147,11 @@ def test_a_run_that_the_store_lost_is_recorded_again(place: Path, empty_database
 def test_more_epochs_than_one_batch_holds(place: Path) -> None:
     curve = tuple(1 / (n + 1) for n in range(1100))
     folder = make_run(place, curve=(), state="running")
-    lines = [epoch_line(0, 0) | {"epoch": n, "val_cer": cer} for n, cer in enumerate(curve)]
+    lines = [epoch_line(0, 0) | {"epoch": n, "val_cer": cer} for n, cer in enumerate(curve, 1)]
     files.write_jsonl(folder / "metrics.jsonl", lines)
     run_id = only(sync_runs([folder], workspace=place)).run_id
     history = client_of(place).get_metric_history(run_id, "val_cer")
-    assert sorted((point.step, point.value) for point in history) == list(enumerate(curve))
+    assert sorted((point.step, point.value) for point in history) == list(enumerate(curve, 1))
 
 
 def test_runs_of_a_sweep_are_nested_below_one_parent(place: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_tags_of_a_run_are_what_its_folder_says(tmp_path: Path) -> None:
         "convention_mismatch": "expanded -> graphematic",
         "kraken": "7.1.1", "runtime": "apptainer", "image": "/images/k.sif", "image_sha256": "a" * 64,
         "modules": "gcc, cuda", "fallback": "no module", "kraken_remarks": "one; two",
-        "commit": "c0ffee", "version": "0.1.0", "best_epoch": "2", "host": "gpu-07",
+        "commit": "c0ffee", "version": "0.1.0", "best_epoch": "3", "host": "gpu-07",
         "mlflow.source.name": "htr-exp train dataset=odalricus model=tridis training.lrate=0.0001",
         "mlflow.source.type": "LOCAL", "mlflow.source.git.commit": "c0ffee",
         "mlflow.runName": "odalricus-tridis-0a1b2c3d",
@@ -66,7 +66,7 @@ def test_the_tags_of_a_run_are_what_its_folder_says(tmp_path: Path) -> None:
         "**odalricus**, recognition, from tridis.",
         "Test CER: 20.00% before, **12.00%** after training (held-out lines: 25, pages: 1).",
         "**Leakage accepted: near_text, same_image**: the scores rest on pages that were seen before.",
-        "State: failed (out of memory). Epochs: 3, the best is epoch 2 (the first is 0).",
+        "State: failed (out of memory). Epochs: 3, the best is epoch 3.",
         "Folder: `runs/odalricus-tridis-0a1b2c3d` (below the workspace). The exact kraken commands: `commands.sh`.",
         "Do it again, where it was started: `htr-exp train dataset=odalricus model=tridis training.lrate=0.0001 again=true`",
     ]
