@@ -90,7 +90,7 @@ install_packages() { # PACKAGE...
     local log
     log=$(mktemp)
     # shellcheck disable=SC2016 # expands inside
-    DEBIAN_FRONTEND=noninteractive logged "$log" \
+    DEBIAN_FRONTEND=noninteractive logged "$log" flock /var/lib/apt \
         sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"' sh "$@" ||
         fail "apt-get could not install $*" "all it said: $log"
     rm -f "$log"
