@@ -14,6 +14,9 @@ from htr_exp.core.text import printable
 LOOK_EVERY_S = 10.0
 """How often `status --watch` looks, seconds."""
 
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+"""What `--info` shows, as Hydra calls it."""
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -58,7 +61,9 @@ VERBS: dict[str, Verb] = {
     "show": Verb("show", "runs", "show the report of a run in the browser: show RUN"),
     "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing", works=True),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine", works=True),
-    "options": Verb("options", "options", "list every choice of every group"),
+    "options": Verb(
+        "options", "options", "list every choice of every group, or the keys of some: options [GROUP or KEY ...]"
+    ),
     "doctor": Verb(
         "doctor.command", "doctor", "say what works here and what does not: doctor [slurm=publicgpu runtime=module]"
     ),
@@ -119,9 +124,24 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
             metavar="FOLDER or KEY=VALUE" if family == "check" else "KEY=VALUE",
             help="choices and values of the configuration",
         )
+    if family == "options":
+        parser.add_argument(
+            "names", nargs="*", metavar="GROUP or KEY", help="its choices, and its keys with meaning and default"
+        )
     if family == "experiment":
         parser.add_argument("--dry-run", action="store_true", help="print plan and commands, start nothing")
         parser.add_argument("-m", "--multirun", action="store_true", help="a sweep: KEY=A,B runs every combination")
+        parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the configuration and end")
+        parser.add_argument("--resolve", action="store_true", help="with --cfg: with the values of ${...}")
+        parser.add_argument("--package", metavar="GROUP", help="with --cfg: this group or key alone")
+        parser.add_argument(
+            "--info",
+            nargs="?",
+            const="all",
+            metavar="WHAT",
+            help=f"print where it comes from and end: {', '.join(INFO)}",
+        )
+        parser.add_argument("--hydra-help", action="store_true", help="say what there is of Hydra, which composes it")
     if family == "check":
         parser.add_argument("--html", metavar="FILE", help="write a page with pictures of the lines concerned")
         parser.add_argument("--pictures", type=int, metavar="N", help="of each kind of problem on that page (6)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from htr_exp.cli.configuration import shows_configuration
 from htr_exp.cli.train import run_points
 
 
@@ -12,4 +13,7 @@ def run(args: argparse.Namespace) -> int:
     from htr_exp.config.choices import overlays
     from htr_exp.config.compose import compose_experiment
 
-    return run_points([compose_experiment(args.overrides, overlays(args.config_dir))], args, "evaluate")[0]
+    folders = overlays(args.config_dir)
+    if shows_configuration(args, folders):
+        return 0
+    return run_points([compose_experiment(args.overrides, folders)], args, "evaluate")[0]

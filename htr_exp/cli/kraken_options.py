@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Iterator, Sequence
 
 from htr_exp.config.choices import options
+from htr_exp.config.hydra_words import FLAGS
 from htr_exp.config.kraken_words import patience
 from htr_exp.config.misread_words import keys_called, types_of_keys, with_key
 from htr_exp.config.overrides import tasks_chosen
@@ -53,8 +54,8 @@ def _meant(typed: Sequence[str], ours: Collection[str]) -> str:
     """What to write instead of an option and the words behind it."""
     name, _, value = typed[0].partition("=")
     long = SHORT.get(name, name)
-    if long in OTHERWISE:
-        return OTHERWISE[long]
+    if long in OTHERWISE or name in FLAGS:
+        return OTHERWISE.get(long) or FLAGS[name]
     for key, own in (pair for of_task in OPTIONS.values() for pair in of_task.items()):
         for option in own:
             bare = (

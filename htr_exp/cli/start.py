@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from htr_exp.cli import plan_summary
+from htr_exp.cli import plan_record, plan_summary
 from htr_exp.config import rules
 from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
@@ -190,36 +190,48 @@ def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
     Raises:
         ConfigError: with all problems of all points.
     """
-    plans = [one for of_point in planned(points, request, fetch=False) for one in of_point]
+    plans = [one for of_point in planned(points, request, fetch=False, submits=False) for one in of_point]
     known = [write.find(point) for point in plans]
     folders = [
         one.path if one else point.places.runs / f"{point.name}-{point.key[:8]}" for one, point in zip(known, plans)
     ]
     scripts = _scripts(plans, known, folders, request)
+    states = [str(one.state().state) if one else "new" for one in known]
+    if request.json:
+        for point, one, folder in zip(plans, known, folders):
+            told = {"run": str(folder), "state": one.state().state if one else "planned", "sbatch": scripts}
+            terminal.say_json(told | plan_record.of_plan(point))
+        return
     out = console.console()
-    for point, one, folder in zip(plans, known, folders):
-        state = one.state().state if one else "planned"
-        if request.json:
-            terminal.say_json(
-                {"run": str(folder), "state": state, "kill_costs_epochs": point.kill_costs, "sbatch": scripts}
-            )
-            continue
-        plan_summary.show_plan(out, point, folder=f"{folder} ({state if one else 'new'})")
+    if len(plans) > 1:
+        out.print(f"{counted(len(plans), 'run')}:")
+        settings = [sweep_points.flat(point.composed.values) for point in plans]
+        named = [folder.name for folder in folders]
+        sweep_points.show_points(out, [sweep_points.Point(*one) for one in zip(named, settings, states)])
         out.print()
-        console.show_block(out, write.script_of(point))
-    if not request.json:
-        for script in scripts:
-            out.print("the sbatch script:", style="bold")
-            console.show_block(out, script)
+        out.print("the first of them:", style="bold")
+    plan_summary.show_plan(out, plans[0], folder=f"{folders[0]} ({states[0]})")
+    if others := list(
+        dict.fromkeys(said for plan in plans[1:] for said in plan.warnings if said not in plans[0].warnings)
+    ):
+        out.print("of the others:", style="bold")
+        console.show_warnings(out, others)
+    out.print()
+    console.show_block(out, write.script_of(plans[0]))
+    for script in scripts:
+        out.print("the sbatch script:", style="bold")
+        console.show_block(out, script)
 
 
-def planned(points: Sequence[Composed], request: StartRequest, *, fetch: bool) -> list[list[Plan]]:
+def planned(
+    points: Sequence[Composed], request: StartRequest, *, fetch: bool, submits: bool = True
+) -> list[list[Plan]]:
     """Plan every point, which in a sweep may be several runs; all problems of all points are raised together.
 
     Raises:
         ConfigError: there are some.
     """
-    sources = Sources(fetch=fetch, progress=None if request.json else reading)
+    sources = Sources(fetch=fetch, submits=submits, progress=None if request.json else reading)
     plans: list[list[Plan]] = []
     problems: list[Problem] = []
     for point in points:

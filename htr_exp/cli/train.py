@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from htr_exp.cli.configuration import shows_configuration
+
 if TYPE_CHECKING:
     from htr_exp.config.compose import Composed
 
@@ -16,6 +18,8 @@ def run(args: argparse.Namespace) -> int:
     from htr_exp.config.compose import compose_experiment, compose_sweep
 
     folders = overlays(args.config_dir)
+    if shows_configuration(args, folders):
+        return 0
     if not args.multirun:
         return run_points([compose_experiment(args.overrides, folders)], args, "train")[0]
     codes: list[int] = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -58,15 +61,7 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
     Raises:
         ConfigError: with every bad key, value and missing value.
     """
-    words = checked(overrides, config_dirs, multirun=False)
-    with _hydra(config_dirs):
-        try:
-            composed = compose("config", overrides=words, return_hydra_config=True)
-        except UNREADABLE as error:
-            _here.refuse()
-            raise _explained(overrides, words, error) from None
-        _here.refuse()
-        used = tuple(sorted(_here.used))
+    composed, used = _composed(overrides, config_dirs)
     swept = composed.hydra.sweeper.get("params")
     if swept:
         raise ConfigError(
@@ -76,6 +71,84 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
     with open_dict(composed):
         del composed["hydra"]
     return replace(resolve(composed), from_here=used)
+
+
+def _composed(overrides: Sequence[str], config_dirs: Sequence[Path]) -> tuple[DictConfig, tuple[str, ...]]:
+    """The configuration with Hydra's own, and the files of conf/ of the current directory that it uses."""
+    words = checked(overrides, config_dirs, multirun=False)
+    with _hydra(config_dirs):
+        try:
+            composed = compose("config", overrides=words, return_hydra_config=True)
+        except UNREADABLE as error:
+            _here.refuse()
+            raise _explained(overrides, words, error) from None
+        _here.refuse()
+        return composed, tuple(sorted(_here.used))
+
+
+def configuration(
+    overrides: Sequence[str],
+    config_dirs: Sequence[Path] = (),
+    *,
+    part: str = "job",
+    package: str | None = None,
+    resolved: bool = False,
+) -> str:
+    """The configuration as YAML, as Hydra's `--cfg` shows it.
+
+    Args:
+        overrides: as for `compose_experiment`; what an experiment sweeps over is left as it is.
+        config_dirs: the user's config folders, strongest first.
+        part: job, hydra (Hydra's own) or all.
+        package: a group or a key of it alone.
+        resolved: with the values of interpolations.
+
+    Raises:
+        ConfigError: it cannot be composed, or a value not be resolved, or holds a secret.
+    """
+    composed, _ = _composed(overrides, config_dirs)
+    with open_dict(composed):
+        if part == "hydra":
+            composed = OmegaConf.create({"hydra": composed.hydra})
+        elif part == "job":
+            del composed["hydra"]
+    try:
+        written = OmegaConf.to_container(composed, resolve=False)
+        values = OmegaConf.to_container(composed, resolve=resolved)
+        chosen = OmegaConf.select(composed, package) if package else composed
+    except OmegaConfBaseException as error:
+        raise ConfigError("the configuration cannot be shown:", [first_line(error)]) from None
+    if secrets := list(values_with_secrets(written, values)):
+        raise ConfigError("the configuration cannot be shown:", secrets)
+    if chosen is None:
+        raise ConfigError(f"--package {package}: there is no such group or key")
+    return OmegaConf.to_yaml(chosen, resolve=resolved) if OmegaConf.is_config(chosen) else f"{chosen}\n"
+
+
+def composition(overrides: Sequence[str], config_dirs: Sequence[Path] = (), *, what: str = "all") -> str:
+    """Where a configuration comes from, as Hydra's `--info` shows it.
+
+    Args:
+        overrides: as for `compose_experiment`.
+        config_dirs: the user's config folders, strongest first.
+        what: all, config, defaults, defaults-tree, plugins or searchpath.
+
+    Raises:
+        ConfigError: it cannot be composed.
+    """
+    configuration(overrides, config_dirs, resolved=True)  # says what is wrong, and that nothing is a secret
+    words = checked(overrides, config_dirs, multirun=False)
+    said = io.StringIO()
+    log = logging.getLogger()
+    before = (list(log.handlers), log.level)
+    with _hydra(config_dirs), contextlib.redirect_stdout(said):
+        try:
+            GlobalHydra.instance().hydra.show_info(what, "config", list(words))  # type: ignore[union-attr]
+        except UNREADABLE as error:
+            raise _explained(overrides, words, error) from None
+        finally:
+            log.handlers[:], log.level = before
+    return said.getvalue()
 
 
 def compose_sweep(

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from htr_exp.config import kraken_words
+from htr_exp.config import hydra_words, kraken_words
 from htr_exp.config.bare_words import bare_words
 from htr_exp.config.choices import options
 from htr_exp.config.misread_words import (
@@ -27,8 +27,10 @@ from htr_exp.config.misread_words import (
     mistaken_number,
     path_of_choice,
     setting,
+    types_of_keys,
     unknown_choice,
     value_meant,
+    with_key,
 )
 from htr_exp.config.recorded import words_with_secrets
 from htr_exp.config.schema import CHOICES, SECTIONS, Experiment, experiment_of, tasks_with
@@ -113,8 +115,8 @@ def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: 
 
 
 def _changed(typed: str) -> str:
-    """A word that adds or changes a key, `++KEY=VALUE`, as one that changes it: dictionaries alone have keys to be added, which we add."""
-    return typed.removeprefix("++")
+    """A word that adds or changes a key, `++KEY=VALUE`, as one that changes it; keys of a dictionary are added without any sign."""
+    return re.sub(r"^\+(?=slurm\.extra\.|classes\.(lines|regions)\.)", "", typed.removeprefix("++"))
 
 
 @dataclass
@@ -135,6 +137,8 @@ class _Known:
             word: as Hydra takes it.
         """
         name, equals, value = typed.partition("=")
+        if refused := hydra_words.problems(typed):
+            return refused
         if equals and not value.strip(" '\""):
             if name in self.groups:
                 return [unknown_choice(name, "", self.groups)]
@@ -149,9 +153,7 @@ class _Known:
         if key.startswith(("hydra", "slurm.extra.")) or word.startswith("++classes."):
             return []
         if override.type is not None and override.type.name != "CHANGE":
-            return key_problem(typed, key, self.groups, self.tasks) or [
-                Problem(f"{typed}: keys are neither added nor removed here", f"write {key}={value or 'VALUE'}", key)
-            ]
+            return self._added_or_removed(typed, key, value)
         if override.is_sweep_override() and not self.multirun:
             return [Problem(f"{typed}: several values make a sweep", "run `train -m ...`", key)]
         if isinstance(glob := override.value(), Glob):
@@ -167,6 +169,20 @@ class _Known:
         if (task := tasks_with(key)[0]) not in self.values:
             self.values[task] = OmegaConf.structured(experiment_of(task))
         return _value_problems(key, _values(override), self.values[task])
+
+    def _added_or_removed(self, typed: str, key: str, value: str) -> list[Problem]:
+        """That a key, or a group, is added or removed."""
+        what = f"{typed}: keys are neither added nor removed here"
+        if key in self.groups:
+            if typed.startswith("~"):
+                value = "none" if "none" in self.groups[key] else "CHOICE"
+            return [Problem(what, f"write {with_key(key, value, self.groups, self.tasks)}", key)]
+        if unknown := key_problem(typed, key, self.groups, self.tasks):
+            return unknown
+        if typed.startswith("~"):
+            optional = type(None) in get_args(types_of_keys().get(key))
+            return [Problem(what, f"write {key}={'null' if optional else 'VALUE'}", key)]
+        return [Problem(what, f"write {setting(key, value)}", key)]
 
     def _unreadable(self, typed: str, error: HydraException) -> Problem:
         """That Hydra's grammar has no such word."""

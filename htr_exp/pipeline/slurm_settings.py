@@ -13,10 +13,17 @@ from htr_exp.slurm.cluster import Partition, partitions
 from htr_exp.slurm.programs import SlurmSilent
 
 
-def asked_slurm(settings: Slurm) -> tuple[list[Problem], list[str]]:
-    """What Slurm would refuse, and what it would take and let wait, or not use."""
+def asked_slurm(settings: Slurm, *, submits: bool = True) -> tuple[list[Problem], list[str]]:
+    """What Slurm would refuse, and what it would take and let wait, or not use.
+
+    Args:
+        settings: of the jobs.
+        submits: whether they are to be submitted from here; if not, a Slurm that cannot be asked is a warning.
+    """
     chosen = f"slurm={settings.name}"
     if shutil.which("sbatch") is None:
+        if not submits:
+            return [], [f"{chosen}: not verified here, where there is no sbatch: Slurm may refuse the job"]
         remedy = "run this on the cluster's login node, or here with slurm=none"
         return [Problem(f"{chosen}: there is no sbatch here", remedy, "slurm")], []
     try:
@@ -28,6 +35,8 @@ def asked_slurm(settings: Slurm) -> tuple[list[Problem], list[str]]:
         refused = [refusals.meaning(words, vars(settings))] if words else []
         return refused, [said for said in (waits, refusals.of_the_shell()) if said]
     except SlurmSilent as silent:
+        if not submits:
+            return [], [f"{chosen}: not verified here: {silent}"]
         remedy = "try again when Slurm answers, or run here with slurm=none"
         return [Problem(f"{chosen}: {silent}", remedy, "slurm")], []
 

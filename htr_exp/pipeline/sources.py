@@ -63,11 +63,14 @@ class Sources:
 
     Args:
         fetch: whether base models that are not on this machine are downloaded.
+        submits: whether jobs are to be submitted from here; if not, Slurm need not be here.
         progress: called with the number of files that are read, and of all.
     """
 
-    def __init__(self, *, fetch: bool = True, progress: Callable[[int, int], None] | None = None) -> None:
-        self._fetch, self._progress = fetch, progress
+    def __init__(
+        self, *, fetch: bool = True, submits: bool = True, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        self._fetch, self._submits, self._progress = fetch, submits, progress
         self._known: dict[Hashable, Any] = {}
         self._tables: from_config.Tables = {}
         self._listed: dict[Path, frozenset[str]] = {}  # of a dataset folder, what its METS file or manifest lists
@@ -276,7 +279,7 @@ class Sources:
     def _slurm(self, settings: Slurm) -> tuple[list[Problem], list[str]]:
         if not settings.submit or settings.partition is None or settings.time_min is None:
             return [], []
-        return self._once(("slurm", repr(settings)), lambda: asked_slurm(settings))
+        return self._once(("slurm", repr(settings)), lambda: asked_slurm(settings, submits=self._submits))
 
 
 @dataclass

@@ -97,8 +97,8 @@ def test_each_folder_is_left_out_and_every_page_says_why_it_is_where_it_is(htr_e
 def test_a_dry_run_says_which_fold_each_run_is(htr_exp: CommandLine) -> None:
     done = htr_exp.train("--dry-run", "-m", "split=k_fold", "split.fold=all", "split.folds=3", AS_SHIPPED)
     assert done.code == 0, done.stderr
-    shown = [line.split() for line in done.stdout.splitlines() if line.startswith("split ")]
-    assert shown == [["split", "fold", str(fold), "of", "3"] for fold in (1, 2, 3)]
+    shown = [word for word in done.stdout.split() if word.startswith("fold=")]
+    assert shown == ["fold=1", "fold=2", "fold=3"]
 
 
 def test_a_learning_curve_is_nested(htr_exp: CommandLine) -> None:
