@@ -121,7 +121,7 @@ class _LastLine:
         self._bar = rich.progress.Progress(
             *(columns if self._has_bar else columns[:1]), console=out, transient=True, refresh_per_second=REDRAWN
         )
-        self._task = self._bar.add_task("", total=None, words="")
+        self._task = self._bar.add_task("", total=None, words="", visible=False)
 
     def start(self) -> None:
         self._bar.start()
@@ -131,4 +131,4 @@ class _LastLine:
 
     def show(self, what: str, words: str, done: float, total: float | None) -> None:
         said = str(Text(what if self._has_bar or not words else f"{what}: {words}"))
-        self._bar.update(self._task, description=said, completed=done, total=total, words=words)
+        self._bar.update(self._task, description=said, completed=done, total=total, words=words, visible=True)

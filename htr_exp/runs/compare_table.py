@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from htr_exp.core.console import Text
 from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
-from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, Task, task_of
+from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
 from htr_exp.core.text import counted, first_of, percent
-from htr_exp.runs import resumptions, test_sets
+from htr_exp.runs import narrow, resumptions, test_sets
 from htr_exp.runs.records import Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
 from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
@@ -133,17 +133,7 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
     cramped = (
         sum(2 + max(len(headings[name]), *map(len, map(cell, rows))) for name, cell in cells.items()) - 2 > out.width
     )
-    table = Table(box=None, pad_edge=False)
-    for name, cell in cells.items():
-        table.add_column(
-            headings[name],
-            overflow="fold",
-            justify="right" if name == "epoch" or (name in figures and name != "state") else "left",
-            width=_width(headings[name], map(cell, rows)) if cramped and name != "run" else None,
-        )
-    for row in rows:
-        table.add_row(*(Text(cell(row)) for cell in cells.values()))
-    out.print(table)
+    out.print(_table(rows, {headings[name]: cell for name, cell in cells.items()}, out.width, cramped=cramped))
     if left := [key for key in varied if key not in shown]:
         out.print(
             Text(
@@ -171,6 +161,33 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
             )
         )
 
+
+def _table(rows: Sequence[ComparedRow], cells: Mapping[str, Cell], width: int, *, cramped: bool) -> RenderableType:
+    """The cells of rows; where there is no room for a table, a few lines for each.
+
+    Args:
+        rows: of runs.
+        cells: by heading.
+        width: of the terminal.
+        cramped: names must be folded.
+    """
+    shown = {name: [cell(row) for row in rows] for name, cell in cells.items()}
+    if not narrow.fits(shown, width, ["run"]):
+        return narrow.blocks(shown, width)
+    table = Table(box=None, pad_edge=False)
+    for name, column in shown.items():
+        table.add_column(
+            name,
+            overflow="fold",
+            justify="right" if name == "epoch" or name in FIGURES else "left",
+            width=_width(name, column) if cramped and name != "run" else None,
+        )
+    for row in zip(*shown.values()):
+        table.add_row(*map(Text, row))
+    return table
+
+
+FIGURES = {column.heading for task in TASKS.values() for column in task.compare_columns}
 
 EVALUATED = ("test", "test_wer")
 """The figures of an evaluation: what it scores is no base of anything."""

@@ -18,7 +18,7 @@ from htr_exp.core.console import Text, stacked
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Task, task_of
 from htr_exp.core.text import duration, first_of, printable
-from htr_exp.runs import resumptions, test_sets
+from htr_exp.runs import narrow, resumptions, test_sets
 from htr_exp.runs.remarks import interim
 from htr_exp.runs.rows import RunRow, changed, compared_on, figure
 
@@ -31,6 +31,10 @@ STAGES = {
     "score": "scores",
     "report": "makes the report",
 }
+
+
+FOLDED = ("run", "job")
+"""Columns whose cells may be broken."""
 
 
 def show_status(out: Console, rows: Sequence[RunRow]) -> None:
@@ -158,7 +162,13 @@ def _status(rows: Sequence[RunRow], width: int) -> Group:
     cells = {name: [printable(cell(row)) for row in rows] for name, cell in columns.items()}
     cells = {name: column for name, column in cells.items() if name in always or any(column)}
     styles = [STATE_STYLES.get(row["state"], "") for row in rows]
-    table = _lines(cells, styles, width) or _folded(cells, styles)
+    table = _lines(cells, styles, width)
+    if table is None:
+        table = (
+            _folded(cells, styles)
+            if narrow.fits(cells, width, FOLDED, whole=True)
+            else narrow.blocks(cells, width, styles)
+        )
     reasons: dict[str, list[tuple[str, str]]] = {}  # without the job's number -> runs, and with it
     for row in rows:
         if row["reason"]:
@@ -201,9 +211,7 @@ def _folded(cells: Mapping[str, Sequence[str]], styles: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in cells:
         right = _is_figure(name)
-        table.add_column(
-            name, overflow="fold", justify="right" if right else "left", no_wrap=name not in ("run", "job")
-        )
+        table.add_column(name, overflow="fold", justify="right" if right else "left", no_wrap=name not in FOLDED)
     for values, style in zip(zip(*cells.values()), styles):
         table.add_row(
             *(Text(value, style=style if name == "state" else "") for name, value in zip(cells, values))
