@@ -70,7 +70,7 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
         )
     with open_dict(composed):
         del composed["hydra"]
-    return replace(resolve(composed), from_here=used)
+    return replace(resolve(composed, config_dirs), from_here=used)
 
 
 def _composed(overrides: Sequence[str], config_dirs: Sequence[Path]) -> tuple[DictConfig, tuple[str, ...]]:
@@ -172,7 +172,7 @@ def compose_sweep(
         composed = []
         for config in configs:
             try:
-                composed.append(replace(resolve(config), from_here=tuple(sorted(_here.used))))
+                composed.append(replace(resolve(config, config_dirs), from_here=tuple(sorted(_here.used))))
             except ConfigError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
         if problems:
@@ -193,8 +193,12 @@ def compose_sweep(
             raise _explained(overrides, words, error) from None
 
 
-def resolve(config: DictConfig) -> Composed:
+def resolve(config: DictConfig, config_dirs: Sequence[Path] = ()) -> Composed:
     """Resolve interpolations and missing values of a composed config.
+
+    Args:
+        config: as Hydra composed it.
+        config_dirs: the user's config folders, strongest first.
 
     Raises:
         ConfigError: a value is missing, or an interpolation leads nowhere.
@@ -216,7 +220,22 @@ def resolve(config: DictConfig) -> Composed:
     task = TASKS.get(values["task"]["name"])
     if task is not None and not task.learns_layout:
         del values["classes"]
-    return Composed(experiment, values)  # type: ignore[arg-type]
+    composed = Composed(experiment, values)  # type: ignore[arg-type]
+    if _is_of_its_own(values["architecture"], config_dirs):
+        return composed.with_settings("architecture", name=None)
+    return composed
+
+
+def _is_of_its_own(architecture: dict[str, Any], config_dirs: Sequence[Path]) -> bool:
+    """Whether a network was typed in the place of the one of a choice: it is not called by the choice's name then."""
+    for folder in (*config_dirs, conf_dir()):
+        choices = {file.stem: file for file in folder.glob("architecture/*.yaml")}
+        if file := choices.get(str(architecture["name"])):
+            try:
+                return bool(architecture["spec"] != OmegaConf.select(OmegaConf.load(file), "spec"))
+            except UNREADABLE:
+                return False
+    return False
 
 
 def _unusable(key: str, value: Any) -> Iterator[Problem]:

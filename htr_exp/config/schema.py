@@ -293,7 +293,9 @@ class Experiment:
     launch: Launch = field(default_factory=Launch)
     site: Site = field(default_factory=Site)
     tracking: Tracking = field(default_factory=Tracking)
-    question: str = MISSING  # what the experiment asks; one MLflow experiment each
+    question: str = (
+        MISSING  # what the experiment asks; one MLflow experiment each, `default` one for each dataset and task
+    )
     seed: int = MISSING  # decides training and nothing else
     name: str | None = None  # of the run folder; default: dataset-model
     again: bool = MISSING  # make another run of what is already done

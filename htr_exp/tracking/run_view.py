@@ -13,13 +13,15 @@ from typing import Any
 
 from htr_exp.core import files
 from htr_exp.core.run_state import RunState
-from htr_exp.core.task import TASKS
+from htr_exp.core.task import RECOGNITION, TASKS, Task
 from htr_exp.runs import configuration, seals
 from htr_exp.runs.ownership import is_ours
 from htr_exp.runs.run_dir import RunDir, StateRecord
+from htr_exp.tracking.pages import CURVE, percent
+from htr_exp.tracking.sweeps import Sweep, Sweeps
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 10  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 11  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 
@@ -39,7 +41,7 @@ MLFLOW_STATUS = {
 """The state of a run -> MLflow's word for it."""
 
 # MLflow's limits (mlflow/utils/validation.py of 3.17).
-PARAM_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH = 6000, 250, 36
+PARAM_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH, EXPERIMENT_LENGTH = 6000, 250, 36, 500
 CUT = f" ... (cut; whole in {_NAMES.experiment})"
 
 COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "regions",
@@ -63,21 +65,15 @@ class DatasetView:
 
 
 @dataclass(frozen=True, slots=True)
-class SweepView:
-    """The sweep that a run belongs to."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class RunView:
     """All that is shown of one run."""
 
     folder: Path
     uuid: str
-    name: str
+    name: str  # for people: what it differs in from the others of its sweep, else the name of its folder
     question: str
+    experiment: str  # MLflow's: the question, or the dataset and the task where that is the default
+    task: Task
     state: RunState
     started: int  # milliseconds since 1970, UTC
     ended: int | None
@@ -85,7 +81,7 @@ class RunView:
     tags: Mapping[str, str]
     metrics: Mapping[tuple[str, int], tuple[float, int]]  # (name, step) -> (value, milliseconds)
     datasets: tuple[DatasetView, ...]
-    sweep: SweepView | None
+    sweep: Sweep | None
     artifacts: Mapping[str, Path]  # path in the store -> file
 
     @property
@@ -178,12 +174,13 @@ def artifacts(folder: Path) -> dict[str, Path]:
     return {shown: path for shown, path in found.items() if path.is_file()}
 
 
-def read(folder: Path, workspace: Path) -> RunView:
+def read(folder: Path, workspace: Path, sweeps: Sweeps | None = None) -> RunView:
     """What is to be shown of a run folder.
 
     Args:
         folder: the run folder.
         workspace: paths are shown relative to it, so that it can be moved.
+        sweeps: the sweeps that were looked for already.
 
     Raises:
         NotARunError: the folder has no readable provenance.json.
@@ -194,30 +191,52 @@ def read(folder: Path, workspace: Path) -> RunView:
     state = _state(folder)
     results = _json(run.results) if run.is_scored else {}
     split = _json(run.split)
-    created = _milliseconds(provenance.get("created")) or 0
-    started = next((_milliseconds(start.get("time")) for start in run.begun), None)
-    since = _milliseconds(state.since)
+    created = milliseconds(provenance.get("created")) or 0
+    started = next((milliseconds(start.get("time")) for start in run.begun), None)
+    since = milliseconds(state.since)
     ended = since or created if state.state.is_ended else None
-    membership = run.memberships
-    sweep = None
-    if membership and membership[-1].get("sweep"):
-        sweep = SweepView(str(membership[-1]["sweep"]), str(membership[-1].get("name") or membership[-1]["sweep"]))
+    sweep = (sweeps or Sweeps()).of(run)
+    name = (sweep.name_of(run) if sweep else None) or folder.name
+    task = TASKS.get(str(provenance["run"].get("task")), RECOGNITION)
     epochs = {line["epoch"]: line for line in run.epochs()}
     return RunView(
         folder=folder,
         uuid=uuid,
-        name=folder.name,
-        question=str(provenance["run"].get("question") or "default"),
+        name=name,
+        question=_question(provenance),
+        experiment=experiment_of(provenance),
+        task=task,
         state=state.state,
         started=started or created,
         ended=ended,
-        params=flat_params(experiment),
-        tags=tags_of(folder, workspace, provenance, state, results, len(epochs)),
-        metrics=dict(_metrics(epochs, results, since or created)),
+        params=flat_params(experiment) | _names(provenance),
+        tags=tags_of(folder, workspace, provenance, state, results, len(epochs)) | {"mlflow.runName": name},
+        metrics=dict(_shown(task, epochs, results, since or created))
+        | dict(_metrics(epochs, results, since or created)),
         datasets=tuple(_datasets(provenance, split)),
         sweep=sweep,
         artifacts=artifacts(folder),
     )
+
+
+def experiment_of(provenance: Mapping[str, Any]) -> str:
+    """The name of the MLflow experiment that a run belongs to."""
+    if (question := _question(provenance)) != "default":
+        return question
+    dataset = (provenance.get("dataset") or {}).get("name") or "unnamed"
+    return f"{dataset} {provenance['run'].get('task') or RECOGNITION.name}"[:EXPERIMENT_LENGTH]
+
+
+def _question(provenance: Mapping[str, Any]) -> str:
+    return str(provenance["run"].get("question") or "default")
+
+
+def _names(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters that the configuration need not hold: it may say a file or a folder instead of a name."""
+    names = {"dataset": (provenance.get("dataset") or {}).get("name"), "base_model": "none"}
+    if provenance.get("model"):
+        names["base_model"] = provenance["model"].get("name")
+    return {key: str(name)[:PARAM_LENGTH] for key, name in names.items() if name}
 
 
 def tracked(folder: Path) -> tuple[str, str | None]:
@@ -256,7 +275,7 @@ def _metrics(
 ) -> Iterator[tuple[tuple[str, int], tuple[float, int]]]:
     """Yield the curve (a redone epoch has its last value) and the final scores."""
     for epoch, line in sorted(epochs.items()):
-        time = _milliseconds(line.get("time")) or when
+        time = milliseconds(line.get("time")) or when
         for name, value in line.items():
             if name in COUNTS or name in ("epoch", "time") or not is_number(value):
                 continue
@@ -274,6 +293,37 @@ def _metrics(
         base, best = score_of(results, "base", task), score_of(results, "best", task)
         if base is not None and best is not None:
             yield ("test_gain_points", 0), (round(task.gain(base, best) * 100, 6), when)
+
+
+def _shown(
+    task: Task, epochs: Mapping[int, Mapping[str, Any]], results: Mapping[str, Any], when: int
+) -> Iterator[tuple[tuple[str, int], tuple[float, int]]]:
+    """Yield what people read first: the curve in a section of its own, and error rates in percent.
+
+    Charts stand in sections, by what comes before the slash, and a section with a name comes before the others.
+    """
+    key = task.curve_key
+    for epoch, line in sorted(epochs.items()):
+        if is_number(line.get(key)):
+            named = key if task.higher_is_better else percent(key)
+            value = line[key] if task.higher_is_better else line[key] * 100
+            yield (f"{CURVE}/{named}", epoch), (round(float(value), 6), milliseconds(line.get("time")) or when)
+    if not task.higher_is_better:
+        yield from _percents(task, results, when)
+
+
+def _percents(task: Task, results: Mapping[str, Any], when: int) -> Iterator[tuple[tuple[str, int], tuple[float, int]]]:
+    for part, prefix in (("test", "test"), ("validation", "val")):
+        for which, suffix in (("best", ""), ("model", ""), ("base", "_base")):
+            scores = (results.get(part) or {}).get(which) or {}
+            for name in (column.key for column in task.result_columns):
+                if is_number(scores.get(name)):
+                    yield (f"{percent(f'{prefix}_{name}')}{suffix}", 0), (round(float(scores[name]) * 100, 6), when)
+
+
+def scores_of(task: Task, results: Mapping[str, Any], when: int) -> dict[tuple[str, int], tuple[float, int]]:
+    """The final scores alone: those of a run, or of the best run of a sweep."""
+    return dict(_shown(task, {}, results, when)) | dict(_metrics({}, results, when))
 
 
 def _datasets(provenance: Mapping[str, Any], split: Mapping[str, Any]) -> Iterator[DatasetView]:
@@ -327,7 +377,7 @@ def _yaml(path: Path) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _milliseconds(time: Any) -> int | None:
+def milliseconds(time: Any) -> int | None:
     """An ISO 8601 time as milliseconds since 1970."""
     try:
         return round(datetime.fromisoformat(str(time).replace("Z", "+00:00")).timestamp() * 1000)

@@ -35,6 +35,7 @@ from htr_exp.tracking.store import (
     store_uri,
     written_alone,
 )
+from htr_exp.tracking.sweeps import Sweeps
 from htr_exp.tracking.writer import Writer, marked, marks_key
 
 __all__ = ["Recorded", "due", "store_of", "store_uri", "sync_runs"]
@@ -233,12 +234,13 @@ def _record(
     progress: Say | None,
 ) -> None:
     writer: Writer | None = None
+    sweeps = Sweeps()
     store = without_password(target)
     for number, folder in enumerate(folders, 1):
         if folder in found:
             continue
         try:
-            view = run_view.read(folder, workspace)
+            view = run_view.read(folder, workspace, sweeps)
         except run_view.NotARunError as error:
             found[folder] = Recorded(folder.name, "", False, str(error), store)
             continue

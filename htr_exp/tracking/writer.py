@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import logging
 import math
 import os
@@ -22,9 +21,11 @@ from typing import Any
 from htr_exp.core import files, machine
 from htr_exp.core.own_command import own_command
 from htr_exp.core.secrets import without_password
+from htr_exp.core.task import TASKS, Task
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.tracking import pages, run_view, store
+from htr_exp.tracking import pages, run_view, store, sweep_view
 from htr_exp.tracking.store import INSTALL, LOCK_SECONDS, StoreTroubleError, store_uri
+from htr_exp.tracking.sweeps import Sweep
 
 # One log_batch may hold 1000 entities, of which 100 params and 100 tags.
 PARAMS_A_BATCH, METRICS_A_BATCH = 100, 800
@@ -41,8 +42,7 @@ class Writer:
         self.workspace = workspace
         self.key = marks_key(uri, workspace)
         self.client = client(uri)
-        self.experiments: dict[str, str] = {}
-        self.sweeps: dict[tuple[str, str], str] = {}
+        self.experiments: dict[tuple[str, Task], str] = {}
 
     def give_up(self) -> None:
         """Let what still waits for an answer do nothing more with it when it comes."""
@@ -75,10 +75,12 @@ class Writer:
 
         The fingerprint comes last, so that a half-done record is done again.
         """
-        experiment = self._experiment(view.question)
+        experiment = self._experiment(view)
         run = self._remembered(view.folder, view.uuid)
-        if run is None or run.info.experiment_id != experiment:
-            run = self._find(experiment, "htr_exp.uuid", view.uuid)
+        if run is not None and run.info.experiment_id != experiment:
+            self._delete(run)  # it is shown elsewhere now
+            run = None
+        run = run or self._find(experiment, "htr_exp.uuid", view.uuid)
         shown = self._shown(run, view) if run else {}
         if run is not None and _contradicts(run, shown, view):
             self._delete(run)
@@ -96,38 +98,44 @@ class Writer:
         else:
             self.client.set_terminated(run_id, status=view.status, end_time=view.ended)
         self._tag(run, view, experiment, mark)
-        where = {"name": view.question, "id": experiment}
+        where = {"name": view.experiment, "id": experiment}
         note = {"run_id": run_id, "experiment": where, "fingerprint": mark, "files": sent, "time": files.utc_now()}
         with contextlib.suppress(OSError):  # only a mark: without it the next sync asks the store
             files.write_json(RunDir(view.folder).tracking_marks, {**read_marks(view.folder), self.key: note})
         return run_id
 
-    def _experiment(self, name: str) -> str:
-        """The id of a question's experiment, made at need."""
-        if name in self.experiments:
-            return self.experiments[name]
+    def _experiment(self, view: run_view.RunView) -> str:
+        """The id of a run's experiment, made at need, with a table that shows the scores of the run's task."""
+        name, task = view.experiment, view.task
+        if (name, task) in self.experiments:
+            return self.experiments[name, task]
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(name)
         if found is None:
             location = None
             if not self.uri.startswith(("http://", "https://")):
-                folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
+                folder = re.sub(r"[^\w.-]+", "_", view.question).strip(".") or "_"
                 location = f"{store.artifact_root(self.workspace)}/{folder}"
-            tags = pages.KIND | {pages.TABLE_TAG: json.dumps(pages.TABLE_COLUMNS)}
             try:
-                self.experiments[name] = self.client.create_experiment(name, location, tags)
+                made: str = self.client.create_experiment(name, location, pages.experiment_tags([task]))
             except MlflowException as error:  # two jobs with the same new question
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-                return self._experiment(name)
+                return self._experiment(view)
             if store.database(self.uri):
                 self._hide_empty_default()
+            self.experiments[name, task] = made
         else:
             if found.lifecycle_stage != "active":
                 self.client.restore_experiment(found.experiment_id)
-            self.experiments[name] = found.experiment_id
-        return self.experiments[name]
+            shown = [known for known in TASKS.values() if known.name in found.tags.get(pages.TASKS_TAG, "").split(", ")]
+            tags = pages.experiment_tags([*shown, *[task] * (task not in shown)])
+            for key, value in tags.items():
+                if found.tags.get(key) != value:
+                    self.client.set_experiment_tag(found.experiment_id, key, value)
+            self.experiments[name, task] = found.experiment_id
+        return self.experiments[name, task]
 
     def _hide_empty_default(self) -> None:
         # MLflow makes an experiment "Default" with every database, beside our "default".
@@ -215,38 +223,52 @@ class Writer:
 
         tags = dict(view.tags)
         if view.sweep:
-            tags["mlflow.parentRunId"] = self._parent(experiment, view.sweep, view.started)
+            tags["mlflow.parentRunId"] = self._parent(experiment, view.sweep, view)
         for key in run.data.tags:
             if key.startswith("htr_exp.") and key not in tags and key != "htr_exp.fingerprint":
                 self.client.delete_tag(run.info.run_id, key)
         tags["htr_exp.fingerprint"] = mark
         self.client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def _parent(self, experiment: str, sweep: run_view.SweepView, started: int) -> str:
-        """The id of the run that stands for a sweep, made with its first run."""
-        if (experiment, sweep.id) not in self.sweeps:
+    def _parent(self, experiment: str, sweep: Sweep, view: run_view.RunView) -> str:
+        """The id of the run that stands for a sweep, made with its first run; it shows the best of those that have ended."""
+        # the runs of a sweep start at the same moment, and each would make one
+        beside = self.workspace / "cache" / f"mlflow-sweep-{sweep.id}"
+        alone: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+        if not store.database(self.uri):
+            files.make_folder(beside.parent, below=self.workspace)
+            alone = store.written_alone(beside, wait=LOCK_SECONDS)
+        with alone:
             run = self._find(experiment, "htr_exp.sweep", sweep.id)
             if run is None:
-                # the runs of a sweep start at the same moment, and each would make one
-                beside = self.workspace / "cache" / f"mlflow-sweep-{sweep.id}"
-                files.make_folder(beside.parent, below=self.workspace)
-                alone = store.written_alone(beside, wait=LOCK_SECONDS)
-                with contextlib.nullcontext() if store.database(self.uri) else alone:
-                    run = self._find(experiment, "htr_exp.sweep", sweep.id) or self._new_parent(
-                        experiment, sweep, started
-                    )
-            self.sweeps[experiment, sweep.id] = run.info.run_id
-        return self.sweeps[experiment, sweep.id]
+                tags = {"htr_exp.sweep": sweep.id, "mlflow.user": machine.user()}
+                made = self.client.create_run(experiment, view.started, tags, sweep.name)
+                run = self.client.get_run(made.info.run_id)
+            elif not view.state.is_ended:
+                return str(run.info.run_id)
+            self._show_sweep(run, sweep, view)
+        return str(run.info.run_id)
 
-    def _new_parent(self, experiment: str, sweep: run_view.SweepView, started: int) -> Any:
-        tags = {
-            "htr_exp.sweep": sweep.id,
-            "mlflow.user": machine.user(),
-            "mlflow.note.content": f"The sweep `{sweep.name}`: its runs are nested below it.",
-        }
-        run = self.client.create_run(experiment, started, tags, sweep.name)
-        self.client.set_terminated(run.info.run_id, status="FINISHED", end_time=started)
-        return run
+    def _show_sweep(self, run: Any, sweep: Sweep, view: run_view.RunView) -> None:
+        from mlflow.entities import Metric, RunTag
+
+        shown = sweep_view.of_sweep(sweep, view)
+        mark = files.digest_json([shown.name, shown.tags, shown.metrics, shown.ended])
+        if run.data.tags.get("htr_exp.fingerprint") == mark:
+            return
+        run_id = run.info.run_id
+        # MLflow shows the value of the last step, and another run may be the best one now
+        metrics = []
+        for name, value in shown.metrics.items():
+            if run.data.metrics.get(name) != value:
+                steps = [point.step for point in self.client.get_metric_history(run_id, name)]
+                metrics.append(Metric(name, value, view.ended or view.started, max(steps, default=-1) + 1))
+        if shown.ended is None:
+            self.client.update_run(run_id, status="RUNNING", name=shown.name)
+        else:
+            self.client.set_terminated(run_id, status="FINISHED", end_time=shown.ended)
+        tags = {**shown.tags, "mlflow.runName": shown.name, "htr_exp.fingerprint": mark}
+        self.client.log_batch(run_id, metrics, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def _contradicts(run: Any, shown: Shown, view: run_view.RunView) -> bool:

@@ -329,3 +329,24 @@ def test_settings_of_a_run_that_was_not_submitted_need_a_choice(workspace: Path)
     with pytest.raises(ConfigError) as refused:
         slurm_settings(known, ["slurm.time_min=5"])
     assert sentences(refused.value) == ["slurm.time_min=5: the run was not submitted; add slurm=CHOICE"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["model=none"], "kraken_default"),
+        (["model=none", "architecture=small"], "small"),
+        (["model=none", "architecture.spec=[1,48,0,1 Cr3,3,16 Lbx64]"], None),
+        (["model=none", "architecture=own"], "own"),
+        (["model=none", "architecture=own", "architecture.spec=[1,48,0,1 Cr3,3,16 Lbx64]"], None),
+        (["model=none", "architecture.spec=[1,48,0,1 Cr3,3,16 Lbx64]", "architecture.name=mine"], "mine"),
+    ],
+)
+def test_a_network_that_was_typed_is_not_called_by_the_name_of_another(
+    words: list[str], name: str | None, workspace: Path
+) -> None:
+    own = workspace / "own" / "architecture"
+    own.mkdir(parents=True)
+    (own / "own.yaml").write_text('# Mine.\nname: own\ntask: recognition\nspec: "[1,60,0,1 Cr3,3,16 Lbx32]"\n')
+    composed = compose_experiment([*words, "dataset.path=pages"], [own.parent])
+    assert composed.experiment.architecture.name == composed.values["architecture"]["name"] == name

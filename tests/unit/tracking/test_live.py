@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -218,7 +219,8 @@ def test_eight_runs_at_once_have_every_metric_once(htr_exp: CommandLine, scenari
     assert [row["problem"] for row in htr_exp("sync", "--json").json] == [None] * 8
     recorded = server.runs("eight")
     assert len(recorded) == 8
-    shown = {run.info.run_name: run for run in recorded}
+    shown = {run.data.tags["htr_exp.name"]: run for run in recorded}
+    assert all(re.fullmatch(r"seed=[1-8] · [0-9a-f]{4}", run.info.run_name) for run in recorded)
     assert {name: server.curve(run) for name, run in shown.items()} == {run.name: curve_of(run) for run in htr_exp.runs}
     assert {run.info.status for run in shown.values()} == {"FINISHED"}
     assert len({run.data.tags["mlflow.parentRunId"] for run in shown.values()}) == 1

@@ -11,9 +11,10 @@ import pytest
 
 from helpers.recorded_runs import client_of, make_run, only, sealed, state_of
 from htr_exp.core import files
+from htr_exp.core.task import SEGMENTATION, TASKS
 from htr_exp.runs import ownership
 from htr_exp.runs.run_dir import RunDir
-from htr_exp.tracking import run_view
+from htr_exp.tracking import pages, run_view
 from htr_exp.tracking.sync import sync_runs
 
 pytest.importorskip("sqlalchemy", reason="the embedded store needs the whole of MLflow: pip install 'htr-exp[mlflow]'")
@@ -92,22 +93,54 @@ def test_a_reason_that_is_gone_is_not_shown(place: Path) -> None:
 
 
 def test_every_column_of_the_table_of_scores_exists(place: Path) -> None:
-    layout = make_run(place, "summa-blla-1a2b3c4d")
+    layout = make_run(place, "summa-blla-1a2b3c4d", question="both")
     facts = files.read_json(layout / "provenance.json")
     files.write_json(layout / "provenance.json", facts | {"run": facts["run"] | {"task": "segmentation"}})
     files.write_json(layout / "results.json", {"test": {"base": {"line_f1": 0.8}, "best": {"line_f1": 0.9}}})
     sealed(layout)
-    client = None
-    there = {"attributes.`Created`", "attributes.`Duration`"}
-    for recorded in sync_runs([make_run(place), layout], workspace=place):
-        client = client_of(place)
+    client = client_of(place)
+    there, ordered = {"attributes.`Created`"}, []
+    for folder in (make_run(place, question="both"), layout):
+        (recorded,) = sync_runs([folder], workspace=place)
         data = client.get_run(recorded.run_id).data
         there |= {f"metrics.`{name}`" for name in data.metrics} | {f"params.`{name}`" for name in data.params}
         there |= {f"tags.`{name}`" for name in data.tags}
-    assert client is not None
-    table = json.loads(client.get_experiment_by_name("default").tags["mlflow.sharedViewState.scores"])
-    assert set(table["selectedColumns"]) <= there
-    assert table["orderByKey"] in table["selectedColumns"]
+        table = json.loads(client.get_experiment_by_name("both").tags["mlflow.sharedViewState.scores"])
+        assert set(table["selectedColumns"]) <= there
+        assert table["orderByKey"] in table["selectedColumns"]
+        assert {
+            f"metrics.`{chart['metricKey']}`" for chart in table["compareRunCharts"] if "metricKey" in chart
+        } <= there
+        ordered.append([column for column in table["selectedColumns"] if "test_" in column])
+    assert ordered == [["metrics.`test_cer_percent`"], ["metrics.`test_cer_percent`", "metrics.`test_line_f1`"]]
+
+
+def test_an_experiment_of_segmentations_is_ordered_by_what_they_are_judged_by(place: Path) -> None:
+    tags = pages.experiment_tags([SEGMENTATION])
+    table = json.loads(tags["mlflow.sharedViewState.scores"])
+    assert (table["orderByKey"], table["orderByAsc"]) == ("metrics.`test_line_f1`", False)
+    assert len(pages.experiment_tags([*TASKS.values()])["mlflow.sharedViewState.scores"]) <= 5000  # MLflow's limit
+
+
+def test_error_rates_are_shown_in_percent_and_the_curve_in_a_section_of_its_own(place: Path) -> None:
+    shown = run_view.read(make_run(place), place).metrics
+    assert {name: value for (name, _), (value, _) in shown.items() if re.fullmatch(r"\w+_percent\w*", name)} == {
+        "test_cer_percent": 12.0, "test_cer_percent_base": 20.0, "test_wer_percent": 50.0,
+        "test_wer_percent_base": 50.0, "val_cer_percent": 20.0, "val_wer_percent": 50.0,
+    }  # fmt: skip
+    assert [value for (name, _), (value, _) in shown.items() if name.startswith("curve/")] == [31.0, 18.0, 12.0]
+    assert next(iter(shown))[0].startswith("curve/")  # MLflow keeps the order
+
+
+def test_an_evaluation_shows_its_result_in_the_columns_of_trainings(place: Path) -> None:
+    folder = make_run(place)
+    results = files.read_json(folder / "results.json")
+    files.write_json(folder / "results.json", {"test": {"model": results["test"]["base"]}})
+    view = run_view.read(sealed(folder), place)
+    assert view.metrics["test_cer", 0][0] == 0.2
+    assert view.metrics["test_cer_percent", 0][0] == 20.0
+    assert "Test CER: **20.00%**, nothing was trained" in view.tags["mlflow.note.content"]
+    assert (view.params["base_model"], view.params["dataset"]) == ("tridis", "odalricus")
 
 
 def test_the_params_of_an_experiment_are_its_scalars_under_dotted_keys() -> None:

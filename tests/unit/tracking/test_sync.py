@@ -27,7 +27,7 @@ def test_a_run_shows_what_its_folder_holds(place: Path) -> None:
     assert recorded.changed
     client = client_of(place)
     run = client.get_run(recorded.run_id)
-    assert client.get_experiment(run.info.experiment_id).name == "default"
+    assert client.get_experiment(run.info.experiment_id).name == "odalricus recognition"
     assert (run.info.run_name, run.info.status) == (folder.name, "FINISHED")
     assert (run.info.start_time, run.info.end_time) == (1772359200000, 1772362800000)
     assert run.data.params["training.lrate"] == "0.0001"
@@ -122,7 +122,7 @@ def test_a_redone_epoch_has_one_value(place: Path) -> None:
     client = client_of(place)
     assert [point.value for point in client.get_metric_history(second.run_id, "val_cer")] == [0.31, 0.18, 0.11]
     assert client.get_run(first.run_id).info.lifecycle_stage == "deleted"
-    experiment = client.get_experiment_by_name("default").experiment_id
+    experiment = client.get_experiment_by_name("odalricus recognition").experiment_id
     assert [run.info.run_id for run in client.search_runs([experiment])] == [second.run_id]
 
 
@@ -164,14 +164,16 @@ def test_runs_of_a_sweep_are_nested_below_one_parent(place: Path) -> None:
     assert (parent.info.run_name, parent.data.tags["htr_exp.sweep"]) == ("rates", "s-1")
 
 
-def test_each_question_is_an_experiment_and_the_empty_default_is_hidden(place: Path) -> None:
+def test_each_question_or_else_each_dataset_and_task_is_an_experiment_and_the_empty_default_is_hidden(
+    place: Path,
+) -> None:
     runs = [make_run(place, "a"), make_run(place, "b", question="seeds/of tridis")]
     assert all(one.problem is None for one in sync_runs(runs, workspace=place))
     experiments = client_of(place).search_experiments()
-    assert {one.name for one in experiments} == {"default", "seeds/of tridis"}
+    assert {one.name for one in experiments} == {"odalricus recognition", "seeds/of tridis"}
     assert {one.tags["mlflow.experimentKind"] for one in experiments} == {"custom_model_development"}
     tables = store.tables(place / "mlflow.db", "http://127.0.0.1:5000")
-    assert list(tables) == ["default", "seeds/of tridis"]
+    assert list(tables) == ["odalricus recognition", "seeds/of tridis"]
     assert all(table.endswith("&viewStateShareKey=scores") for table in tables.values())
 
 
