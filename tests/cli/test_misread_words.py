@@ -107,6 +107,7 @@ TYPED = {
     "train dataset=demo model.path=": ("write model.path=FILE",),
     "train dataset= model=demo": ("dataset=: nothing stands behind the =; choose one of demo",),
     f"train {DEMO} question=": ("question=: nothing stands behind the =",),
+    f"train {DEMO} name=''": ("name='': nothing stands behind the =",),
     f"train {DEMO} training.lrate=": ("write training.lrate=NUMBER",),
     f"train {DEMO} training.optimizer=": ("write training.optimizer=Adam",),
     # devices that are not here

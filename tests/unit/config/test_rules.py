@@ -92,7 +92,6 @@ BAD = [
     (["name=a/b"], "name=a/b: it names a folder"),
     (["name=..",], "name=..: it names a folder"),
     (["name='-x'"], "name=-x: it names a folder"),
-    (["name=''"], "name='': nothing stands behind the ="),
     (["tracking=server"], "tracking=server needs an address; give tracking.uri=http://HOST:PORT"),
     (["split=lists"], "split=lists needs split.lists.train=FILE and split.lists.validation=FILE"),
     (["split=lists", "split.lists.train=a"], "split=lists needs"),
