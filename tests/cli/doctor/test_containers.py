@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from helpers.findings import of_kraken, put_image
+from helpers.given_up import let_go
 from htr_exp.cli.doctor import (
     containers,
 )
@@ -41,7 +42,7 @@ def test_an_image_that_hangs_is_given_up(
     image = workspace / "images" / "kraken-7.1.1.sif"
     os.mkfifo(image)  # what reads it waits for ever
     found = of_kraken("runtime=apptainer")[f"image {image.name}"]
-    os.close(os.open(image, os.O_RDWR))  # who still waits comes to an end
+    let_go(image)
     assert (found.state, "does not answer within 0.5 s" in found.found) == ("error", True)
 
 
