@@ -81,7 +81,7 @@ def test_a_run_is_done_and_everything_is_in_its_folder(finished: Finished) -> No
         assert [page["page"] for page in best["per_page"]] == sorted(
             page["page"] for page in read_json(run.split)[side]
         )
-    assert curve(run) == [0, 1, 2]
+    assert curve(run) == [1, 2, 3]
     assert not run.training.exists()  # checkpoints are not kept
     assert not list(run.live.glob("predicting"))
     assert run.broken_seals() == []

@@ -27,7 +27,7 @@ def test_a_termination_loses_no_epoch_of_7_1(planned_layout: Planned, scenario, 
     heard = len(run.epochs())
     scenario.play()
     assert do(run).state == "done"
-    assert curve(run) == list(range(5))
+    assert curve(run) == list(range(1, 6))
     resumed = [row for row in read_jsonl(run.starts) if row.get("resumed_from") == LegCheckpoints.ABORTED]
     assert [(row["epochs_before"], row["lost_epochs"]) for row in resumed] == [(heard, 0)]
     assert "--config" not in scenario.calls("segtrain")[-1]  # a checkpoint has its numbers
@@ -42,7 +42,7 @@ def test_a_killed_kraken_is_started_again_and_every_epoch_stands_in_the_curve_on
     scenario.play(die=signal.SIGKILL, at_epoch=at, once=True)
     run = either()
     assert do(run).state == "done", run.state().reason
-    assert curve(run) == [0, 1, 2]
+    assert curve(run) == [1, 2, 3]
     assert len(scenario.calls("segtrain")) == 2
     assert epochs_of(run.best) == 3
     assert_named(run.best)
