@@ -64,6 +64,9 @@ VERBS: dict[str, Verb] = {
     "options": Verb(
         "options", "options", "list every choice of every group, or the keys of some: options [GROUP or KEY ...]"
     ),
+    "completion": Verb(
+        "completion", "completion", "print what lets a shell complete words with TAB: completion bash, zsh or fish"
+    ),
     "doctor": Verb(
         "doctor.command", "doctor", "say what works here and what does not: doctor [slurm=publicgpu runtime=module]"
     ),
@@ -124,6 +127,16 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
             metavar="FOLDER or KEY=VALUE" if family == "check" else "KEY=VALUE",
             help="choices and values of the configuration",
         )
+    if family == "completion":
+        parser.add_argument(
+            "shell",
+            nargs="?",
+            choices=("bash", "zsh", "fish", "answer"),
+            metavar="SHELL",
+            help="bash, zsh or fish; without it, how to use it",
+        )
+        parser.add_argument("of", nargs="?", help=argparse.SUPPRESS)
+        parser.add_argument("line", nargs="?", help=argparse.SUPPRESS)
     if family == "options":
         parser.add_argument(
             "names", nargs="*", metavar="GROUP or KEY", help="its choices, and its keys with meaning and default"

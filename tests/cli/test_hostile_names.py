@@ -166,6 +166,7 @@ def lines_of(verb: str, hostile: Path, address: str, ketos: Path) -> list[list[s
         "sync": [["--uri", address], ["--uri", address, "--json"]],
         "ui": [["--uri", f"http://{EVIL}"]],
         "options": [[config], [config, "--json"]],
+        "completion": [["answer", "bash", "htr-exp status "], ["answer", "zsh", "htr-exp train dataset="], ["fish"]],
         "doctor": [["slurm=publicgpu", f"runtime.ketos={ketos}", config], [EVIL, "--json"]],
         "cancel": [["run2"], ["--json", "run2"], [EVIL]],
     }[verb]  # fmt: skip
