@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from omegaconf import MISSING
-
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, TASKS, Task
+
+MISSING: Any = "???"
+"""OmegaConf's sign for a value that conf/ gives; written out, as OmegaConf takes too long to load for whoever asks for keys alone."""
 
 
 @dataclass

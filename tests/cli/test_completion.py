@@ -103,7 +103,7 @@ def test_bash_gets_what_it_replaces(line: str, replies: list[str], here: Path, c
 def test_an_answer_loads_nothing_that_takes_its_time(here: Path) -> None:
     code = (
         "import sys\nfrom htr_exp.cli.main import main\nmain(['completion', 'answer', 'bash', 'htr-exp train dataset='])\n"
-        "sys.exit(' '.join({'hydra', 'rich', 'lxml', 'PIL', 'numpy', 'torch', 'mlflow'} & set(sys.modules)))\n"
+        "sys.exit(' '.join({'hydra', 'omegaconf', 'rich', 'lxml', 'PIL', 'numpy', 'torch', 'mlflow'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == ""
