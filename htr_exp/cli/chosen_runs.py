@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from htr_exp.cli.composition import experiment_asked
+from htr_exp.cli.composition import composed_words, remember_site, repeat_site
+from htr_exp.config.site_choice import is_site_word
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.terminal import say
 
@@ -18,20 +19,37 @@ if TYPE_CHECKING:
 
 
 def places_named(args: argparse.Namespace) -> Places:
-    from htr_exp.config.places import Places
+    """The folders of the site that the command line, or the workspace itself, names."""
+    if not hasattr(args, "places"):
+        args.places = _places(args)
+    return args.places  # type: ignore[no-any-return]
 
-    words = [word for word in args.runs if word.startswith(("site=", "site."))]
-    if words:
-        from htr_exp.config.places import places_of
 
-        return places_of(experiment_asked(words, args.config_dir))
-    here = Path(args.workspace).expanduser().absolute()
-    return Places(here, here / "runs", here / "cache", here / "models")
+def _places(args: argparse.Namespace) -> Places:
+    from htr_exp.config.choices import overlays
+    from htr_exp.config.places import places_of, shipped_places
+    from htr_exp.config.site_choice import chosen_site, is_shipped
+
+    folder, folders = Path(args.workspace).expanduser(), overlays(args.config_dir)
+    words = [word for word in args.runs if is_site_word(word)]
+    if folder.resolve() != Path.cwd() and not any(word.startswith("site.workspace=") for word in words):
+        words.append(f"site.workspace={folder.absolute()}")
+    site = chosen_site(words, folders, folder)
+    for said in site.notes:
+        say(f"warning: {said}", error=True)
+    if is_shipped(site.name, folders) and not any(word.startswith("site.") for word in args.runs):
+        found = shipped_places(site.name, folder)
+    else:
+        others = [word for word in words if not word.startswith("site=")]
+        found = places_of(composed_words([f"site={site.name}", *others], folders).experiment)
+    repeat_site(site)
+    remember_site(site, args.verb)
+    return found
 
 
 def run_names(args: argparse.Namespace) -> list[str]:
     """The words of the command line that mean runs."""
-    return [word for word in args.runs if not word.startswith(("site=", "site."))]
+    return [word for word in args.runs if not is_site_word(word)]
 
 
 def chosen_runs(args: argparse.Namespace) -> list[RunDir]:

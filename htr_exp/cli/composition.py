@@ -1,27 +1,49 @@
-"""What a command line asks for, composed; which files of conf/ of the current directory take the place of shipped ones is said."""
+"""What a command line asks for, composed; where its values come from is said, and its site is remembered."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from htr_exp.core.own_command import repeat_words
 from htr_exp.core.terminal import say
 
 if TYPE_CHECKING:
-    from htr_exp.config.schema import Experiment
+    from htr_exp.config.compose import Composed
+    from htr_exp.config.site_choice import SiteChoice
 
 
-def experiment_asked(words: Sequence[str], config_dir: str | None) -> Experiment:
-    """The experiment of a verb that plans no run: a plan says it with its other warnings.
+def composed_words(words: Sequence[str], folders: Sequence[Path]) -> Composed:
+    """The experiment of a verb that plans no run: a plan says with its other warnings where its values come from.
+
+    Args:
+        words: of the command line.
+        folders: the user's config folders.
 
     Raises:
         ConfigError: the words cannot be composed.
     """
-    from htr_exp.config.choices import overlays
     from htr_exp.config.compose import compose_experiment
-    from htr_exp.config.current_directory import instead_of_shipped
 
-    composed = compose_experiment(words, overlays(config_dir))
-    for said in instead_of_shipped(composed.from_here):
+    composed = compose_experiment(words, folders)
+    for said in composed.warnings:
         say(f"warning: {said}", error=True)
-    return composed.experiment
+    return composed
+
+
+def repeat_site(site: SiteChoice) -> None:
+    """Let hints repeat the words without which a command would not find this site."""
+    from htr_exp.config.site_choice import needed_words
+
+    repeat_words(needed_words(site))
+
+
+def remember_site(site: SiteChoice, verb: str) -> None:
+    """Let the workspace file say the site that was typed, where nothing says one yet; where it cannot be written, hints repeat the word."""
+    from htr_exp.config.site_choice import needed_words
+    from htr_exp.config.workspace_file import NAME, write_site
+
+    if site.is_new and write_site(Path(), site.name, command=f"{verb} site={site.name}"):
+        say(f"note: {NAME} says site: {site.name} from now on, for every command in this folder", error=True)
+        repeat_words(needed_words(site, remembered=True))

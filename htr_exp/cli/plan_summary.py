@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from htr_exp.config.site_choice import SHIPPED
 from htr_exp.core.console import Text, show_warnings
 from htr_exp.core.own_command import own_command
 from htr_exp.core.text import counted, duration, first_of
@@ -29,6 +30,8 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
             f"{plan.dataset_name}: {counted(len(dataset.pages), 'page')}, {counted(dataset.lines, 'line')}, {counted(dataset.characters, 'character')}",
         ),
     ]
+    if plan.composed.site.source != SHIPPED:
+        rows.append(("site", f"{experiment.site.name}: so says {plan.composed.site.source}"))
     if plan.composed.from_here:
         rows.append(("from ./conf", ", ".join(f"{name}.yaml" for name in plan.composed.from_here)))
     if dataset.dropped:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.cli import plan_record, plan_summary
+from htr_exp.cli.composition import remember_site
 from htr_exp.config import rules
 from htr_exp.config.compose import Composed, slurm_settings
 from htr_exp.config.schema import Experiment, Slurm
+from htr_exp.config.site_choice import SHIPPED, TYPED
 from htr_exp.core import console, terminal
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.own_command import own_command
@@ -25,6 +27,7 @@ from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
 from htr_exp.runs import compare_table, ownership, provenance, status, status_table, sweep_points
+from htr_exp.runs.records import Provenance
 from htr_exp.runs.rows import RunRow, compared_rows, rows_of, settings_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.seals import CHANGED
@@ -82,6 +85,7 @@ def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, 
     plans = [one for of_point in by_point for one in of_point]
     if not request.json:
         console.show_warnings(console.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
+    remember_site(points[0].site, request.verb)
     command = ["htr-exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
     ready: list[Ready] = []
     left_out: set[str] = set()
@@ -159,7 +163,7 @@ def resume(
         problems += rules.job_problems(experiment) + sources.slurm_problems(experiment.slurm)
         workspace = Path(inputs.places["workspace"])
         if not workspace.is_dir():
-            problems.append(_moved(run, workspace, inputs.facts["command"]))
+            problems.append(_moved(run, workspace, inputs.facts))
             continue
         lacking = tuple(inputs.to_compile())
         ready.append(Ready(run, lacking, experiment, inputs.cache, workspace, inputs.facts["dataset"]["name"]))
@@ -168,8 +172,10 @@ def resume(
     return _started(ready, request)[0]
 
 
-def _moved(run: RunDir, workspace: Path, command: Sequence[str]) -> Problem:
+def _moved(run: RunDir, workspace: Path, facts: Provenance) -> Problem:
     """What is said of a run whose workspace was moved: only a plan finds the data and all that is staged again."""
+    site = facts["site"]
+    command = [*facts["command"], *([] if site["from"] in (TYPED, SHIPPED) else [f"site={site['name']}"])]
     what = f"{run.path}: its workspace was {workspace}, which was moved or renamed"
     return Problem(
         what,

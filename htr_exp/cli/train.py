@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from htr_exp.cli.composition import repeat_site
 from htr_exp.cli.configuration import shows_configuration
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def run_points(
 ) -> tuple[int, list[Any]]:
     from htr_exp.cli import start
 
+    repeat_site(points[0].site)
     wait = wait or points[0].experiment.launch.wait
     request = start.StartRequest(verb, args.overrides, sweep, args.json, wait)
     if args.dry_run:

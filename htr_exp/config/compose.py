@@ -9,7 +9,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from htr_exp.config.choices import PACKAGE, conf_dir
-from htr_exp.config.current_directory import CurrentDirectory
+from htr_exp.config.choices import PACKAGE, conf_dir, options
+from htr_exp.config.current_directory import CurrentDirectory, instead_of_shipped
+from htr_exp.config.ground_truth_folders import located, named_datasets
 from htr_exp.config.misread_words import empty
 from htr_exp.config.overrides import UNREADABLE, checked, first_line
 from htr_exp.config.places import kraken_file
 from htr_exp.config.recorded import values_with_secrets
 from htr_exp.config.schema import SECTIONS, Experiment, Slurm
+from htr_exp.config.site_choice import SiteChoice, chosen_site, is_site_word
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import TASKS
@@ -43,6 +45,13 @@ class Composed:
     experiment: Experiment
     values: dict[str, Any]  # the same as plain values, resolved: what the record keeps
     from_here: tuple[str, ...] = ()  # the files of conf/ of the current directory that it uses, without `.yaml`
+    site: SiteChoice = field(default_factory=SiteChoice)  # who chose its site
+    located: tuple[str, ...] = ()  # what is said of ground truth that was found by its name
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is said of where its values come from."""
+        return [*self.site.notes, *instead_of_shipped(self.from_here), *self.located]
 
     def with_settings(self, group: str, **settings: Any) -> Composed:
         """The experiment with other settings of a group, as if they had been typed: the key and the record hold them."""
@@ -61,7 +70,8 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
     Raises:
         ConfigError: with every bad key, value and missing value.
     """
-    composed, used = _composed(overrides, config_dirs)
+    words = _words_of(overrides, config_dirs, multirun=False)
+    composed, used = _composed(words, config_dirs)
     swept = composed.hydra.sweeper.get("params")
     if swept:
         raise ConfigError(
@@ -70,18 +80,50 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
         )
     with open_dict(composed):
         del composed["hydra"]
-    return replace(resolve(composed, config_dirs), from_here=used)
+    return replace(_located(resolve(composed, config_dirs)), from_here=used, site=words.site)
 
 
-def _composed(overrides: Sequence[str], config_dirs: Sequence[Path]) -> tuple[DictConfig, tuple[str, ...]]:
-    """The configuration with Hydra's own, and the files of conf/ of the current directory that it uses."""
-    words = checked(overrides, config_dirs, multirun=False)
-    with _hydra(config_dirs):
+@dataclass(frozen=True)
+class _Words:
+    """The words of a command line, with those that it lacks.
+
+    Attributes:
+        typed: as typed.
+        taken: as Hydra takes them.
+        site: who chose the site.
+        named: the paths of datasets that are no files in conf/.
+    """
+
+    typed: list[str]
+    taken: list[str]
+    site: SiteChoice
+    named: dict[str, str]
+
+
+def _words_of(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> _Words:
+    site, groups = chosen_site(overrides, config_dirs), options(config_dirs)
+    typed = [*site.words, *overrides]
+
+    def ground_truth() -> str | None:
         try:
-            composed = compose("config", overrides=words, return_hydra_config=True)
+            words = [word for word in typed if is_site_word(word)]
+            return compose_experiment(words, config_dirs).experiment.site.ground_truth
+        except ConfigError:
+            return None  # it is said with all else that is wrong
+
+    typed, named = named_datasets(typed, groups["dataset"], ground_truth)
+    groups["dataset"] |= dict.fromkeys(named, "")
+    return _Words(typed, checked(typed, groups, multirun=multirun), site, named)
+
+
+def _composed(words: _Words, config_dirs: Sequence[Path]) -> tuple[DictConfig, tuple[str, ...]]:
+    """The configuration with Hydra's own, and the files of conf/ of the current directory that it uses."""
+    with _hydra(config_dirs, words.named):
+        try:
+            composed = compose("config", overrides=words.taken, return_hydra_config=True)
         except UNREADABLE as error:
             _here.refuse()
-            raise _explained(overrides, words, error) from None
+            raise _explained(words.typed, words.taken, error) from None
         _here.refuse()
         return composed, tuple(sorted(_here.used))
 
@@ -106,7 +148,7 @@ def configuration(
     Raises:
         ConfigError: it cannot be composed, or a value not be resolved, or holds a secret.
     """
-    composed, _ = _composed(overrides, config_dirs)
+    composed, _ = _composed(_words_of(overrides, config_dirs, multirun=False), config_dirs)
     with open_dict(composed):
         if part == "hydra":
             composed = OmegaConf.create({"hydra": composed.hydra})
@@ -137,15 +179,15 @@ def composition(overrides: Sequence[str], config_dirs: Sequence[Path] = (), *, w
         ConfigError: it cannot be composed.
     """
     configuration(overrides, config_dirs, resolved=True)  # says what is wrong, and that nothing is a secret
-    words = checked(overrides, config_dirs, multirun=False)
+    words = _words_of(overrides, config_dirs, multirun=False)
     said = io.StringIO()
     log = logging.getLogger()
     before = (list(log.handlers), log.level)
-    with _hydra(config_dirs), contextlib.redirect_stdout(said):
+    with _hydra(config_dirs, words.named), contextlib.redirect_stdout(said):
         try:
-            GlobalHydra.instance().hydra.show_info(what, "config", list(words))  # type: ignore[union-attr]
+            GlobalHydra.instance().hydra.show_info(what, "config", words.taken)  # type: ignore[union-attr]
         except UNREADABLE as error:
-            raise _explained(overrides, words, error) from None
+            raise _explained(words.typed, words.taken, error) from None
         finally:
             log.handlers[:], log.level = before
     return said.getvalue()
@@ -164,7 +206,7 @@ def compose_sweep(
     Raises:
         ConfigError: with every bad key, value and missing value.
     """
-    words = checked(overrides, config_dirs, multirun=True)
+    words = _words_of(overrides, config_dirs, multirun=True)
 
     def points(configs: list[DictConfig]) -> list[Any]:
         _here.refuse()
@@ -172,7 +214,11 @@ def compose_sweep(
         composed = []
         for config in configs:
             try:
-                composed.append(replace(resolve(config, config_dirs), from_here=tuple(sorted(_here.used))))
+                composed.append(
+                    replace(
+                        _located(resolve(config, config_dirs)), from_here=tuple(sorted(_here.used)), site=words.site
+                    )
+                )
             except ConfigError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
         if problems:
@@ -180,17 +226,17 @@ def compose_sweep(
         return launch(composed)
 
     # Hydra's basic sweeper leaves a multirun.yaml; the run folders say all that it would.
-    with tempfile.TemporaryDirectory(prefix="htr_exp-sweep-") as scratch, _hydra(config_dirs):
+    with tempfile.TemporaryDirectory(prefix="htr_exp-sweep-") as scratch, _hydra(config_dirs, words.named):
         try:
             GlobalHydra.instance().hydra.multirun(  # type: ignore[union-attr]
                 config_name="config",
                 task_function=points,
-                overrides=[*words, f"hydra.sweep.dir='{scratch}'"],
+                overrides=[*words.taken, f"hydra.sweep.dir='{scratch}'"],
                 with_log_configuration=False,
             )
         except UNREADABLE as error:
             _here.refuse()
-            raise _explained(overrides, words, error) from None
+            raise _explained(words.typed, words.taken, error) from None
 
 
 def resolve(config: DictConfig, config_dirs: Sequence[Path] = ()) -> Composed:
@@ -251,6 +297,12 @@ def _unusable(key: str, value: Any) -> Iterator[Problem]:
         yield Problem(f"{key}={str(value)[:20]}...: it must be at most {FARTHEST}", where=key)
 
 
+def _located(composed: Composed) -> Composed:
+    """The experiment with ground truth where it is: a folder that is not in the current directory may be in the site's."""
+    path, said = located(composed.experiment.dataset.path, composed.experiment.site.ground_truth)
+    return replace(composed.with_settings("dataset", path=path), located=said) if said else composed
+
+
 def slurm_settings(known: Slurm, words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Slurm:
     """Settings of Slurm, changed by `slurm=CHOICE` and `slurm.KEY=VALUE`.
 
@@ -289,8 +341,11 @@ def _register() -> None:
 
 
 @contextmanager
-def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
+def _hydra(config_dirs: Sequence[Path], named: dict[str, str]) -> Iterator[None]:
     _register()
+    for name, path in named.items():
+        node = {"defaults": ["folder"], "path": path}
+        ConfigStore.instance().store(name, node, group="dataset", provider="htr_exp")
     _search_first[:] = config_dirs
     _here.used.clear()
     _here.problems.clear()
@@ -299,6 +354,7 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
             yield
     finally:
         _search_first.clear()
+        ConfigStore.instance().repo.pop("dataset", None)
 
 
 # Read by plugins, which Hydra makes without arguments.

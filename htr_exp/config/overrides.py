@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Transformer
+from hydra.core.override_parser.types import Glob, QuotedString, Transformer
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,7 +18,6 @@ from yaml import MarkedYAMLError, YAMLError
 
 from htr_exp.config import hydra_words, kraken_words
 from htr_exp.config.bare_words import bare_words
-from htr_exp.config.choices import options
 from htr_exp.config.misread_words import (
     did_you_mean,
     empty,
@@ -81,12 +80,12 @@ def _word_problem(key: str, value: Any, words: Sequence[str]) -> Problem:
     return Problem(what, f"choose one of {', '.join(words)}{did_you_mean(str(value), words)}", key)
 
 
-def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> list[str]:
+def checked(overrides: Sequence[str], groups: dict[str, dict[str, str]], *, multirun: bool) -> list[str]:
     """The words as Hydra takes them.
 
     Args:
         overrides: as typed.
-        config_dirs: the user's config folders.
+        groups: what there is to choose.
         multirun: whether they may make a sweep.
 
     Raises:
@@ -99,7 +98,7 @@ def checked(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: 
         raise ConfigError("the command line cannot be used:", what)
     if secret := words_with_secrets(overrides):
         raise ConfigError("the command line cannot be used:", secret)
-    known = _Known(options(config_dirs), tasks_chosen(overrides), multirun)
+    known = _Known(groups, tasks_chosen(overrides), multirun)
     bare = bare_words(overrides, known.groups, known.tasks)
     problems: list[Problem] = []
     words: list[str] = []
@@ -215,7 +214,8 @@ def _glob_problems(typed: str, key: str, glob: Glob, groups: dict[str, dict[str,
 def _values(override: Any) -> list[Any]:
     if not override.is_sweep_override():
         return [override.value()]
-    return [] if override.is_interval_sweep() else list(override.sweep_iterator(Transformer.identity))
+    values = [] if override.is_interval_sweep() else list(override.sweep_iterator(Transformer.identity))
+    return [value.text if isinstance(value, QuotedString) else value for value in values]
 
 
 def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[Problem]:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+
+_REPEATED = "HTR_EXP_REPEATED"
+"""A variable, so that the processes that we start give the same hints."""
+
+_ANYWHERE = ("options", "VERB")
+"""Verbs that need not know where they are."""
 
 
 def own_command(words: str = "") -> str:
@@ -15,7 +23,15 @@ def own_command(words: str = "") -> str:
     Args:
         words: what comes behind the program: a verb and its words; "" for the program alone.
     """
-    return f"{_program()} {words}".rstrip()
+    verb, _, rest = words.partition(" ")
+    needed = "" if verb in ("", *_ANYWHERE) or "--help" in rest else os.environ.get(_REPEATED, "")
+    repeated = [quoted for word in shlex.split(needed) if (quoted := shlex.quote(word)) not in rest]
+    return " ".join(part for part in (_program(), verb, *repeated, rest) if part)
+
+
+def repeat_words(words: Sequence[str]) -> None:
+    """Let every command line from now on say these words: without them it would not find the folders of this one."""
+    os.environ[_REPEATED] = shlex.join(words)
 
 
 @cache

@@ -11,7 +11,6 @@ from typing import Any
 from htr_exp.audit.classes import ClassNames
 from htr_exp.audit.training_data import TrainingData
 from htr_exp.config.compose import Composed
-from htr_exp.config.current_directory import instead_of_shipped
 from htr_exp.config.places import Places, dataset_folders, places_of
 from htr_exp.config.rules import segments
 from htr_exp.config.schema import CHOICES, Experiment
@@ -178,7 +177,7 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         segmenter=gathered.segmenter,
         kraken=kraken,
         device=sources.device(experiment.training.device, submits=experiment.slurm.submit),
-        warnings=(*instead_of_shipped(composed.from_here), *plan_checks.warnings(gathered, sources)),
+        warnings=(*composed.warnings, *plan_checks.warnings(gathered, sources)),
         training_data=data,
         left_out=left_out,
         default_rate=rate,

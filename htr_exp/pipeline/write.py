@@ -154,6 +154,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         },
         "created": utc_now(),
         "command": list(command),
+        "site": {"name": plan.experiment.site.name, "from": plan.composed.site.source},
         "code": code,
         "software": provenance.software(plan.kraken.version),
         "machine": provenance.machine(),

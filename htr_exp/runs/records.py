@@ -92,7 +92,8 @@ class CodeRecord(_Code, total=False):
 class _Provenance(TypedDict):
     run: RunIdentity
     created: str
-    command: list[str]
+    command: list[str]  # as typed
+    site: dict[str, str]  # name, and `from`: the command line, HTR_EXP_SITE, htr-exp.yaml or the default
     code: CodeRecord
     software: SoftwareRecord
     machine: MachineRecord

@@ -79,9 +79,9 @@ def test_the_guides_second_command_trains_on_the_cluster_in_the_guides_folders(
     run = only_run(workspace / "Repertoire_model_finetune")
     done(run)
     assert {path.name for path in workspace.iterdir()} - {"mlflow.db", "mlartifacts"} == {
-        "Ground_Truth", "Model_de_base", "GT_compile", "Repertoire_model_finetune",
+        "Ground_Truth", "Model_de_base", "GT_compile", "Repertoire_model_finetune", "htr-exp.yaml",
     }  # fmt: skip
-    (row,) = htr_exp("status", "site=unistra", "--json").json
+    (row,) = htr_exp("status", "--json").json
     assert (row["run"], row["state"], row["jobs"]) == (run.name, "done", [run.jobs[0]["job"]])
 
 

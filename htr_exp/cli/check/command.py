@@ -11,7 +11,8 @@ from typing import Any
 
 from htr_exp.cli.check import changes, sections
 from htr_exp.cli.check.result import Checked, Section
-from htr_exp.cli.composition import experiment_asked
+from htr_exp.cli.composition import composed_words, remember_site, repeat_site
+from htr_exp.config.choices import overlays
 from htr_exp.config.misread_words import MODEL_FILES, exists
 from htr_exp.config.overrides import word_problems
 from htr_exp.config.places import dataset_folders, places_of
@@ -137,7 +138,10 @@ def check(request: CheckRequest) -> int:
 def _wanted(request: CheckRequest) -> tuple[Experiment, Opened]:
     given = [word for word in request.words if _is_dataset(word)]
     overrides = [word for word in request.words if word not in given]
-    experiment = experiment_asked(overrides, request.config_dir)
+    composed = composed_words(overrides, overlays(request.config_dir))
+    repeat_site(composed.site)
+    remember_site(composed.site, "check")
+    experiment = composed.experiment
     if given:
         experiment.dataset.path = given
     paths = dataset_folders(experiment)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import platformdirs
 
+from htr_exp.cli.composition import repeat_site
 from htr_exp.cli.doctor import cluster, folders, kraken, machine, models, records, software
-from htr_exp.cli.doctor.finding import Finding, finding_of, ok
+from htr_exp.cli.doctor.finding import Finding, finding_of, ok, warning
 from htr_exp.cli.doctor.folders import Folder
 from htr_exp.config import compose, rules
 from htr_exp.config.places import dataset_folders, places_of
 from htr_exp.config.schema import Experiment
+from htr_exp.config.site_choice import SHIPPED
 from htr_exp.core.machine import allocation
 from htr_exp.pipeline.plan_checks import setting_problems
 
@@ -32,6 +35,7 @@ def examine(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Iterator[
         ConfigError: the words cannot be composed.
     """
     composed = compose.compose_experiment(words, config_dirs)
+    repeat_site(composed.site)
     experiment = composed.experiment
     places = places_of(experiment)
     images = Path(experiment.site.images).expanduser().absolute()
@@ -40,7 +44,10 @@ def examine(words: Sequence[str], config_dirs: Sequence[Path] = ()) -> Iterator[
     sections: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("kraken", lambda: kraken.findings(experiment, images, asked="runtime" in asked, words=words)),
         ("Base models", lambda: models.findings(experiment, places.models, config_dirs, asked="model" in asked)),
-        ("Folders and disks", lambda: folders.findings(_folders(experiment, images, asked), shared=submits)),
+        (
+            "Folders and disks",
+            lambda: chain(_site(composed), folders.findings(_folders(experiment, images, asked), shared=submits)),
+        ),
         ("This machine", lambda: machine.findings(runs_here=not submits, device=experiment.training.device)),
         ("Slurm", lambda: cluster.findings(experiment)),
         ("MLflow", lambda: records.findings(experiment.tracking, places.workspace)),
@@ -66,6 +73,14 @@ def _words(composed: compose.Composed, words: Sequence[str], asked: set[str]) ->
         yield finding_of("words", problem, "change it on the command line")
     if not left:
         yield ok("words", f"{' '.join(words)}: a training takes them")
+
+
+def _site(composed: compose.Composed) -> Iterator[Finding]:
+    """Say whose words decide which folders are meant."""
+    if composed.site.source != SHIPPED:
+        yield ok("site", f"{composed.experiment.site.name}: so says {composed.site.source}")
+    for said in composed.warnings:
+        yield warning("configuration", said)
 
 
 def _extras(experiment: Experiment, asked: set[str]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from htr_exp.cli.doctor import containers
 from htr_exp.cli.doctor.finding import Finding, note, ok
 from htr_exp.config.schema import Experiment, Runtime
+from htr_exp.config.site_choice import is_site_word
 from htr_exp.core import machine
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.own_command import own_command
@@ -64,7 +65,8 @@ def _on_a_node(experiment: Experiment, words: Sequence[str], elsewhere: bool) ->
         if (value := getattr(experiment.slurm, key))
     )  # fmt: skip
     asks += f" --mem={experiment.slurm.mem_gb:g}G" if experiment.slurm.mem_gb else ""
-    return f"a node may have it, and says so itself: `srun {asks} --time=10 {own_command('doctor')} {' '.join(words)}`"
+    doctor = own_command(" ".join(["doctor", *(word for word in words if not is_site_word(word))]))
+    return f"a node may have it, and says so itself: `srun {asks} --time=10 {doctor}`"
 
 
 def _softened(finding: Finding, others: Sequence[Finding]) -> Finding:
