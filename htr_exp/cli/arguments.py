@@ -61,6 +61,7 @@ VERBS: dict[str, Verb] = {
     "show": Verb("show", "runs", "show the report of a run in the browser: show RUN"),
     "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing", works=True),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine", works=True),
+    "init": Verb("init", "init", "make the folders of a site here, and remember it: init [site=unistra]", works=True),
     "options": Verb(
         "options", "options", "list every choice of every group, or the keys of some: options [GROUP or KEY ...]"
     ),
@@ -120,7 +121,7 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="a config folder of your own, before conf/ of this folder and the shipped one",
     )
-    if family in ("experiment", "check", "doctor"):
+    if family in ("experiment", "check", "doctor", "init"):
         parser.add_argument(
             "overrides",
             nargs="*",

@@ -31,6 +31,7 @@ WORDS = {
     "experiment": ["dataset=demo", "model=demo", "--dry-run"],
     "check": ["dataset=demo", "--quick"],
     "doctor": ["--json"],
+    "init": [],
 }
 """What a family of verbs is asked; all others look at the runs that are there."""
 
