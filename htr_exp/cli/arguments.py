@@ -60,6 +60,9 @@ VERBS: dict[str, Verb] = {
     "compare": Verb("compare", "runs", "put runs side by side: compare [RUN or SWEEP ...]"),
     "show": Verb("show", "runs", "show the report of a run in the browser: show RUN"),
     "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing", works=True),
+    "register": Verb(
+        "register", "store", "put the model of a run into MLflow's registry: register RUN NAME", works=True
+    ),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine", works=True),
     "init": Verb("init", "init", "make the folders of a site here, and remember it: init [site=unistra]", works=True),
     "options": Verb(

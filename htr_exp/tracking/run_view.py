@@ -21,7 +21,7 @@ from htr_exp.tracking.pages import CURVE, percent
 from htr_exp.tracking.sweeps import Sweep, Sweeps
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 11  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 12  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 
@@ -46,6 +46,10 @@ CUT = f" ... (cut; whole in {_NAMES.experiment})"
 
 COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "regions",
                     "lines_predicted", "regions_predicted", "bag_errors", "lines_without_baseline", "regions_without_area"})  # fmt: skip
+MODEL = _NAMES.best.name
+MODEL_TAGS = frozenset({"htr_exp.uuid", "htr_exp.name", "htr_exp.folder", "htr_exp.dataset", "htr_exp.model", "htr_exp.best_epoch", "htr_exp.kraken", "htr_exp.worse_than_base", "mlflow.note.content"})  # fmt: skip
+"""What of a run its model tells, too."""
+
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -80,6 +84,7 @@ class RunView:
     params: Mapping[str, str]
     tags: Mapping[str, str]
     metrics: Mapping[tuple[str, int], tuple[float, int]]  # (name, step) -> (value, milliseconds)
+    model_scores: Mapping[tuple[str, str], float]  # of the model it made: (name, context of the dataset) -> value
     datasets: tuple[DatasetView, ...]
     sweep: Sweep | None
     artifacts: Mapping[str, Path]  # path in the store -> file
@@ -213,6 +218,7 @@ def read(folder: Path, workspace: Path, sweeps: Sweeps | None = None) -> RunView
         tags=tags_of(folder, workspace, provenance, state, results, len(epochs)) | {"mlflow.runName": name},
         metrics=dict(_shown(task, epochs, results, since or created))
         | dict(_metrics(epochs, results, since or created)),
+        model_scores=_scores_of_model(task, results) if state.state.is_ended else {},
         datasets=tuple(_datasets(provenance, split)),
         sweep=sweep,
         artifacts=artifacts(folder),
@@ -324,6 +330,15 @@ def _percents(task: Task, results: Mapping[str, Any], when: int) -> Iterator[tup
 def scores_of(task: Task, results: Mapping[str, Any], when: int) -> dict[tuple[str, int], tuple[float, int]]:
     """The final scores alone: those of a run, or of the best run of a sweep."""
     return dict(_shown(task, {}, results, when)) | dict(_metrics({}, results, when))
+
+
+def _scores_of_model(task: Task, results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+    """The scores of the best model, by the names that the run has for them."""
+    found: dict[tuple[str, str], float] = {}
+    for side in ("test", "validation"):
+        alone = {side: {"best": (results.get(side) or {}).get("best")}}
+        found |= {(name, CONTEXTS[side]): value for (name, _), (value, _) in scores_of(task, alone, 0).items()}
+    return found
 
 
 def _datasets(provenance: Mapping[str, Any], split: Mapping[str, Any]) -> Iterator[DatasetView]:

@@ -170,14 +170,20 @@ def _outdated(db: sqlite3.Connection, workspace: Path) -> list[tuple[str, tuple[
     """The corrections of the columns in which MLflow keeps absolute paths, ours all below `mlartifacts/`."""
     root, mark = artifact_root(workspace), f"/{ARTIFACTS}/"
     found: list[tuple[str, tuple[str, str | int]]] = []
-    columns = (("experiments", "experiment_id", "artifact_location"), ("runs", "run_uuid", "artifact_uri"))
-    for table, key, column in columns:
+    columns = (
+        ("experiments", "artifact_location"),
+        ("runs", "artifact_uri"),
+        ("logged_models", "artifact_location"),
+        ("model_versions", "source"),
+        ("model_versions", "storage_location"),
+    )
+    for table, column in columns:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
             continue  # a database whose making was cut short
-        for row, location in db.execute(f"SELECT {key}, {column} FROM {table} WHERE instr({column}, ?)", (mark,)):  # noqa: S608 (names of our own)
+        for row, location in db.execute(f"SELECT rowid, {column} FROM {table} WHERE instr({column}, ?)", (mark,)):  # noqa: S608 (names of our own)
             right = f"{root}/{location.rpartition(mark)[2]}"
             if location != right:
-                found.append((f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (right, row)))  # noqa: S608 (names of our own)
+                found.append((f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (right, row)))  # noqa: S608 (names of our own)
     return found
 
 

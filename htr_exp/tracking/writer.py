@@ -97,6 +97,7 @@ class Writer:
             self.client.update_run(run_id, status=view.status, name=view.name)
         else:
             self.client.set_terminated(run_id, status=view.status, end_time=view.ended)
+        self._log_model(run, view)
         self._tag(run, view, experiment, mark)
         where = {"name": view.experiment, "id": experiment}
         note = {"run_id": run_id, "experiment": where, "fingerprint": mark, "files": sent, "time": files.utc_now()}
@@ -158,6 +159,8 @@ class Writer:
         return found
 
     def _delete(self, run: Any) -> None:
+        for model in models_of(self.client, run):
+            self.client.delete_logged_model(model.model_id)
         self.client.delete_run(run.info.run_id)
         folder = store.local_path(run.info.artifact_uri)
         if folder and folder.name == "artifacts":
@@ -214,6 +217,45 @@ class Writer:
                 self._upload(run.info.run_id, path, shown)
         return sent
 
+    def _log_model(self, run: Any, view: run_view.RunView) -> None:
+        """Make the model of a run that was scored a model of MLflow's, with its scores on each side of the split."""
+        path = view.artifacts.get(run_view.MODEL)
+        if path is None or not view.model_scores or model_of(self.client, run) is not None:
+            return
+        from mlflow.entities import LoggedModelOutput, Metric
+        from mlflow.exceptions import MlflowException
+
+        for half_done in models_of(self.client, run):
+            self.client.delete_logged_model(half_done.model_id)
+        run_id = run.info.run_id
+        tags = {key: value for key, value in view.tags.items() if key in run_view.MODEL_TAGS}
+        name = re.sub(r"[^\w -]+", "_", view.folder.name)
+        where, kind = run.info.experiment_id, view.task.name
+        try:
+            model = self.client.create_logged_model(where, name, run_id, tags, model_type=kind)
+        except MlflowException as error:
+            if error.error_code != "ENDPOINT_NOT_FOUND":
+                raise
+            return  # a server before MLflow 3 has no models but those of its registry
+        root = None if self.uri.startswith("http") else store.local_path(model.artifact_location)
+        if root is not None:
+            store.confine(root, store.artifact_folders(self.workspace, store.database(self.uri)))
+            store.place(path, root / run_view.MODEL)
+        else:
+            self.client.log_model_artifact(model.model_id, str(path))
+        of_side = {part.context: part for part in view.datasets}
+        metrics = [
+            Metric(
+                name, value, view.ended or view.started, 0, model_id=model.model_id, run_id=run_id,
+                dataset_name=of_side[side].name if side in of_side else None,
+                dataset_digest=of_side[side].digest if side in of_side else None,
+            )
+            for (name, side), value in view.model_scores.items()
+        ]  # fmt: skip
+        self.client.log_batch(run_id, metrics)
+        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+        self.client.finalize_logged_model(model.model_id, "READY")
+
     def _upload(self, run_id: str, path: Path, shown: str) -> None:
         folder = str(Path(shown).parent)
         self.client.log_artifact(run_id, str(path), None if folder == "." else folder)
@@ -269,6 +311,23 @@ class Writer:
             self.client.set_terminated(run_id, status="FINISHED", end_time=shown.ended)
         tags = {**shown.tags, "mlflow.runName": shown.name, "htr_exp.fingerprint": mark}
         self.client.log_batch(run_id, metrics, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def models_of(client: Any, run: Any) -> list[Any]:
+    """The logged models of an MLflow run, also those that a killed process has left half done; none before MLflow 3."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return list(client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"))
+    except MlflowException as error:
+        if error.error_code != "ENDPOINT_NOT_FOUND":
+            raise
+        return []
+
+
+def model_of(client: Any, run: Any) -> Any:
+    """The logged model of an MLflow run, once it is whole; None if there is none."""
+    return next((model for model in models_of(client, run) if str(model.status) == "READY"), None)
 
 
 def _contradicts(run: Any, shown: Shown, view: run_view.RunView) -> bool:

@@ -165,6 +165,7 @@ def lines_of(verb: str, hostile: Path, address: str, ketos: Path) -> list[list[s
         "show": [["--no-open", "run1"], ["--no-open", "--json", "run1"], ["--no-open", EVIL]],
         "sync": [["--uri", address], ["--uri", address, "--json"]],
         "ui": [["--uri", f"http://{EVIL}"]],
+        "register": [["run1", EVIL], [EVIL, "hand"], ["run1", "hand", "--uri", address, "--json"]],
         "options": [[config], [config, "--json"]],
         "completion": [["answer", "bash", "htr-exp status "], ["answer", "zsh", "htr-exp train dataset="], ["fish"]],
         "doctor": [["slurm=publicgpu", f"runtime.ketos={ketos}", config], [EVIL, "--json"]],

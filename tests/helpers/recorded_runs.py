@@ -111,7 +111,18 @@ def empty_store(workspace: Path) -> Path:
     assert sync_runs([run], workspace=workspace)[0].problem is None
     shutil.rmtree(workspace / "runs")
     with sqlite3.connect(workspace / "mlflow.db") as db:
-        for table in ("metrics", "latest_metrics", "params", "tags", "inputs", "input_tags", "datasets", "runs"):
+        of_models = ("logged_model_metrics", "logged_model_params", "logged_model_tags", "logged_models")
+        for table in (
+            "metrics",
+            "latest_metrics",
+            "params",
+            "tags",
+            "inputs",
+            "input_tags",
+            "datasets",
+            "runs",
+            *of_models,
+        ):
             db.execute(f"DELETE FROM {table}")
         for table in ("experiment_tags", "experiments"):
             db.execute(f"DELETE FROM {table} WHERE experiment_id > 0")
