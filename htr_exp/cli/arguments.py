@@ -148,7 +148,7 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
     if family == "experiment":
         parser.add_argument("--dry-run", action="store_true", help="print plan and commands, start nothing")
         parser.add_argument("-m", "--multirun", action="store_true", help="a sweep: KEY=A,B runs every combination")
-        parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="print the configuration and end")
+        parser.add_argument("--cfg", choices=("job", "hydra", "all"), help="print the configuration and end")
         parser.add_argument("--resolve", action="store_true", help="with --cfg: with the values of ${...}")
         parser.add_argument("--package", metavar="GROUP", help="with --cfg: this group or key alone")
         parser.add_argument(

@@ -29,6 +29,7 @@ OTHERWISE = {
     "with -q early it ignores the number; write training.epochs=NUMBER, the most epochs in both",
     "--partition": "write split.validation=0.1: pages are drawn, not lines",
     "--verbose": "leave it out: kraken's log is always kept",
+    "-c": "write --cfg job: the one letter is part of an option of kraken",
     "--logger": "leave it out: it changes the result of a training; `ui` shows the curve in MLflow",
 }
 """kraken's options by their long names, where there is more to say than another name."""

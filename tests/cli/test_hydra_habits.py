@@ -26,7 +26,7 @@ def test_cfg_job_prints_the_configuration_and_ends(call: Call, workspace: Path) 
 
 
 def test_resolve_fills_in_and_package_shows_a_part(call: Call, workspace: Path) -> None:
-    said = call("evaluate", *DEMO.split(), "-c", "job", "--resolve", "--package", "dataset")
+    said = call("evaluate", *DEMO.split(), "--cfg", "job", "--resolve", "--package", "dataset")
     assert said.code == 0
     assert Path(yaml.safe_load(said.out)["path"]).is_dir()
     assert call("train", "--cfg", "job", "--package", "dataset.name", "dataset=demo").out == "demo\n"
