@@ -168,6 +168,7 @@ def lines_of(verb: str, hostile: Path, address: str, ketos: Path) -> list[list[s
         "register": [["run1", EVIL], [EVIL, "hand"], ["run1", "hand", "--uri", address, "--json"]],
         "options": [[config], [config, "--json"]],
         "completion": [["answer", "bash", "htr-exp status "], ["answer", "zsh", "htr-exp train dataset="], ["fish"]],
+        "init": [["site=laptop", EVIL], [f"site={EVIL}", "--json"]],
         "doctor": [["slurm=publicgpu", f"runtime.ketos={ketos}", config], [EVIL, "--json"]],
         "cancel": [["run2"], ["--json", "run2"], [EVIL]],
     }[verb]  # fmt: skip
