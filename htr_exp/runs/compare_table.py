@@ -129,7 +129,7 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
     less |= {"epoch": lambda row: "" if row["epoch"] is None else str(row["epoch"])}
     shown = _fitting(out.width, rows, named | figures, less)
     cells = {name: cell for name, cell in (named | less | figures).items() if name not in less or name in shown}
-    headings = {name: name if len(shown) == len(less) else short(name, varied) for name in cells}
+    headings = {name: name if len(shown) == len(less) else short(name, list(cells)) for name in cells}
     cramped = (
         sum(2 + max(len(headings[name]), *map(len, map(cell, rows))) for name, cell in cells.items()) - 2 > out.width
     )
