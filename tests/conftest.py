@@ -15,6 +15,7 @@ from fakes.scenario import BLLA, segmentation_weights, weights
 from helpers.command_line import CommandLine, changed
 from helpers.fake_kraken import Scenario, programs
 from helpers.folders import CHECKOUT
+from helpers.given_up import nobody_asks
 from helpers.layout_files import layout_words, make_layout_pages
 from helpers.listener import Listener
 from helpers.page_files import make_pages
@@ -60,6 +61,13 @@ def real_data() -> Path:
     if REAL_DATA is None:
         pytest.skip("set HTR_EXP_REAL_DATA to the folder with demo/, dev/, dirty/, models/ and licences/")
     return REAL_DATA
+
+
+@pytest.fixture(autouse=True)
+def _nobody_asks_any_more() -> Iterator[None]:
+    """The test that gave up a question fails where it goes on, and not a later one."""
+    yield
+    nobody_asks()
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ Answer = TypeVar("Answer")
 
 
 class _Asked(threading.Thread, Generic[Answer]):
-    def __init__(self, question: Callable[[], Answer]) -> None:
-        super().__init__(daemon=True)  # at the end of the program nobody waits for it either
+    def __init__(self, question: Callable[[], Answer], what: str) -> None:
+        super().__init__(daemon=True, name=what)  # at the end of the program nobody waits for it either
         self._question = question
         self.answer: Answer
         self.failure: BaseException | None = None
@@ -39,7 +39,7 @@ def within(seconds: float, question: Callable[[], Answer], what: str) -> Answer:
     Raises:
         NoAnswer: there was none in that time.
     """
-    asked = _Asked(question)
+    asked = _Asked(question, what)
     asked.start()
     asked.join(seconds)
     if asked.is_alive():

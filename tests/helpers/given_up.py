@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 import time
+import traceback
 import warnings
 from pathlib import Path
 
@@ -14,18 +16,31 @@ from htr_exp.core import time_limit
 
 
 def let_go(pipe: Path | None = None) -> None:
-    """Wait until those who asked have heard of it; the sockets that they leave are closed.
+    """Wait until those who asked have heard of it, and close the sockets that they leave.
 
     Args:
         pipe: what they wait for, at an end that nobody writes to; also who only comes to it now.
     """
-    asked = [thread for thread in threading.enumerate() if isinstance(thread, time_limit._Asked)]
-    deadline = time.monotonic() + TIMEOUT_S
-    while any(thread.is_alive() for thread in asked):
-        if pipe is not None:
-            os.close(os.open(pipe, os.O_RDWR))
-        assert time.monotonic() < deadline, "a question of this or an earlier test still waits for its answer"
-        time.sleep(0.05)
+    nobody_asks(pipe)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+def nobody_asks(pipe: Path | None = None) -> None:
+    """Wait until those who asked have heard of it.
+
+    Raises:
+        AssertionError: one of them still waits; it says for what, and where.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
+    while waiting := [thread for thread in threading.enumerate() if isinstance(thread, time_limit._Asked)]:
+        if pipe is not None:
+            os.close(os.open(pipe, os.O_RDWR))
+        assert time.monotonic() < deadline, "\n".join(map(_whereabouts, waiting))
+        time.sleep(0.05)
+
+
+def _whereabouts(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return f"{thread.name} is still waited for:\n{''.join(traceback.format_stack(frame)) if frame else ''}"

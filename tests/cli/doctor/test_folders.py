@@ -133,7 +133,7 @@ def test_disks_that_are_told_only_to_be_read_may_be_full(tmp_path: Path) -> None
 
 def test_a_dead_file_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "TIMEOUT_S", 0.2)
-    monkeypatch.setattr(folders, "_look", lambda folder: time.sleep(30))
+    monkeypatch.setattr(folders, "_look", lambda folder: time.sleep(2))
     found = named(folders.findings(written(tmp_path), shared=False))["workspace"]
     assert (found.state, found.found) == ("error", f"the file system of {tmp_path} does not answer within 0.2 s")
 

@@ -90,7 +90,7 @@ def test_training_from_scratch_needs_no_model(workspace: Path) -> None:
 
 def test_a_model_on_a_dead_disk_is_given_up(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "TIMEOUT_S", 0.3)
-    monkeypatch.setattr(models, "read_header", lambda file: time.sleep(30))
+    monkeypatch.setattr(models, "read_header", lambda file: time.sleep(2))
     (workspace / "good.mlmodel").write_bytes(weights())
     (found,) = of_models(workspace, "model.path=good.mlmodel", asked=True).values()
     assert (found.state, "does not answer within 0.3 s" in found.found) == ("error", True)
