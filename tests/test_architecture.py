@@ -48,7 +48,7 @@ ONE_PLACE = {
     "jsonschema": {"groundtruth.htr_united"},
     "htrmopo": {"kraken.model_store"},
     "imagehash": {"groundtruth.image_hash"},
-    "numpy": {"demo", "groundtruth", "scoring.layout", "splits"},
+    "numpy": {"demo", "groundtruth", "scoring", "splits"},
     "shapely": {"groundtruth", "scoring.layout"},
     "torch": set(),
     "kraken": set(),

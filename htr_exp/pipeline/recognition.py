@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -21,10 +21,11 @@ from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
 from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.stages import HELD_OUT, Stages
-from htr_exp.runs.records import PageRecord, Results
+from htr_exp.runs.records import Gain, PageRecord, Results
+from htr_exp.scoring import intervals
 from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
-from htr_exp.scoring.lines import LinePair, score
+from htr_exp.scoring.lines import LinePair, Score, score
 from htr_exp.scoring.pages import PageText, score_pages
 from htr_exp.scoring.text_order import display_order, logical_order
 
@@ -185,15 +186,17 @@ class Recognition(Stages):
             FoundLines(self._inputs, self._call, self._stop, self._observer).predict()
 
     def _score(self, outcome: training.Outcome | None) -> None:
-        results: Results = {}
+        results: Results = {"gain": {}}
         for side in ("test", "validation"):
             rows = self._rows(side)
             if rows:
                 self._run.write_predictions(side, map(self._readable, rows))
+            scored = {name: self._score_of(name, rows) for name in self._inputs.models() if rows}
+            unit_of = intervals.units({page["page"]: page.get("group") for page in self._inputs.split[side]})
             results[side] = {
-                name: self._score_of(name, rows) if rows and name in self._inputs.models() else None
-                for name in self._inputs.scored
+                name: _figures(scored[name], unit_of) if name in scored else None for name in self._inputs.scored
             }
+            results["gain"][side] = _gain(scored, unit_of)
         legacy = self._training.legacy_polygons
         results |= self._common_results(outcome) | {
             # 7.1's legacy polygons are not 4.3.13's
@@ -207,9 +210,9 @@ class Recognition(Stages):
         self._run.confirm()
         write_json(self._run.results, results)
 
-    def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> Score:
         pairs = (LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows)
-        return score(pairs, self._inputs.kraken.release).to_json(per_page=True)
+        return score(pairs, self._inputs.kraken.release)
 
     def _readable(self, row: dict[str, Any]) -> dict[str, Any]:
         """A row for people: all texts in logical order; and in display order, too, where that is another."""
@@ -230,6 +233,32 @@ class Recognition(Stages):
 
     def _texts(self, name: str, page: PageRecord) -> dict[str, str]:
         return {row["line"]: row["text"] for row in read_jsonl(self._predicted(self._inputs.digests[name], page))}
+
+
+def _figures(scored: Score, unit_of: Mapping[str, str]) -> dict[str, Any]:
+    """The figures of a model with their intervals, and the unit of each page that is not one by itself."""
+    figures = scored.to_json(per_page=True)
+    for page in figures["per_page"]:
+        if unit_of[page["page"]] != page["page"]:
+            page["unit"] = unit_of[page["page"]]
+    return figures | intervals.bounds(scored, unit_of)
+
+
+def _gain(scored: Mapping[str, Score], unit_of: Mapping[str, str]) -> Gain | None:
+    """What was gained; None without two models to compare, or with fewer than two pages."""
+    if not {"base", "best"} <= scored.keys():
+        return None
+    base, best = (intervals.counts(scored[name], "cer", unit_of) for name in ("base", "best"))
+    found = intervals.of_difference(best, base)
+    return found and {
+        "cer": found.value,
+        "cer_low": found.interval.low,
+        "cer_high": found.interval.high,
+        "p": found.p,
+        "sign_p": found.sign_p,
+        "detectable": found.detectable,
+        "units": len(base),
+    }
 
 
 class FoundLines(Recognition):

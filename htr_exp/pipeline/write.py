@@ -254,8 +254,8 @@ def _model_facts(base: BaseModel | None) -> ModelRecord | None:
 
 
 def _page_facts(plan: Plan, name: str) -> PageRecord:
-    page = plan.pages[name]
-    return {
+    page, group = plan.pages[name], plan.split.group.get(name, name)
+    facts: PageRecord = {
         "page": name,
         "image": image_name(page),
         "digest": page.digest,
@@ -266,6 +266,7 @@ def _page_facts(plan: Plan, name: str) -> PageRecord:
         "line_ids": [line.id for line in page.lines],
         "why": plan.split.why[name],
     }
+    return facts if group == name else {**facts, "group": group}
 
 
 def _place(run: RunDir, plan: Plan) -> None:

@@ -292,9 +292,7 @@ def _end_to_end(results: Results) -> Iterable[tuple[str, ...]]:
 
 
 def _remarks(row: RunRow, results: Results) -> Iterable[Remark]:
-    for remark in remarks(row):
-        then = remark.weight == "fact" and bool(row["test_scored"])
-        yield Remark(f"{remark.text} (when this run ended)", "fact") if then else remark
+    yield from remarks(row, at_end=True)
     if row["resumed_at"]:
         yield Remark(f"resumed at epoch {resumptions.shown(row)}, after an interruption", "fact")
     if row["fallback"]:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from htr_exp.core.text import printable
 from htr_exp.runs.rows import ComparedRow
 
-NESTED = ("scores", "end_to_end", "settings")
+NESTED = ("gain", "scores", "end_to_end", "settings")
 """What a cell cannot hold: `--json` has it."""
 
 

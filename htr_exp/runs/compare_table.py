@@ -12,7 +12,7 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
 from htr_exp.core.text import counted, first_of, percent
-from htr_exp.runs import narrow, resumptions, test_sets
+from htr_exp.runs import narrow, resumptions, test_sets, told_apart
 from htr_exp.runs.records import Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
 from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
@@ -108,12 +108,14 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
     tests = test_sets.numbered(rows)
     data = _data(rows)
     mixed = len({row["kraken"] for row in rows}) > 1
+    groups = told_apart.groups(rows)
     own = task_of(rows[0]["task"])
     columns = [column for column in own.compare_columns if rows[0]["verb"] != "evaluate" or column.key in EVALUATED]
     marks: dict[str, Cell] = {
         "test": lambda row: tests[compared_on(row)] if len(tests) > 1 else "",
         "data": lambda row: data.get(str(row["dataset_digest"]), ""),
         "kraken": lambda row: row["kraken"] if mixed else "",
+        "group": lambda row: str(groups.get(row["folder"], "")),
         "note": lambda row: ", ".join([*["changed"] * bool(changed(row)), *["worse"] * bool(worse(row))]),
         "left out": test_sets.left_out,
         "leakage": lambda row: ", ".join(row["leakage"]),
@@ -124,7 +126,10 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
     named: dict[str, Cell] = {"run": lambda row: row["run"]}
     named |= {name: cell for name, cell in marks.items() if any(map(cell, rows))}
     figures: dict[str, Cell] = {"state": lambda row: row["state"]}
-    figures |= {column.heading: _figure(own, column.key) for column in columns}
+    for column in columns:
+        figures[column.heading] = _figure(own, column.key)
+        if column.key == "test" and any(row["cer_low"] is not None for row in rows):
+            figures["95 %"] = lambda row: _interval(own, row)
     less: dict[str, Cell] = {key: _setting(key) for key in varied}
     less |= {"epoch": lambda row: "" if row["epoch"] is None else str(row["epoch"])}
     shown = _fitting(out.width, rows, named | figures, less)
@@ -144,6 +149,8 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
         out.print(Text(line, style="yellow" if len(tests) > 1 else ""))
     if data:
         out.print(Text(OTHER_DATA, style="yellow"))
+    if groups:
+        out.print(Text(told_apart.SAID.format(runs=counted(len(groups), "run"))))
     for said, runs in _sentences(rows).items():
         out.print(Text(f"{first_of(runs, 3)}: {said}", style="yellow"))
     if any(row["resumed_exactly"] is False for row in rows):
@@ -188,6 +195,13 @@ def _table(rows: Sequence[ComparedRow], cells: Mapping[str, Cell], width: int, *
 
 
 FIGURES = {column.heading for task in TASKS.values() for column in task.compare_columns}
+
+
+def _interval(task: Task, row: RunRow) -> str:
+    if row["cer_low"] is None or row["cer_high"] is None:
+        return ""
+    return f"{task.shown(row['cer_low']).removesuffix(' %')} to {task.shown(row['cer_high'])}"
+
 
 EVALUATED = ("test", "test_wer")
 """The figures of an evaluation: what it scores is no base of anything."""

@@ -126,9 +126,7 @@ class Provenance(_Provenance, total=False):
     crowded_lines: dict[str, Any] | None
 
 
-class PageRecord(TypedDict):
-    """A page in split.json."""
-
+class _PageRecord(TypedDict):
     page: str
     image: str
     digest: str  # of what training sees of it
@@ -138,6 +136,12 @@ class PageRecord(TypedDict):
     characters: int
     line_ids: list[str]
     why: str  # its side, and the reason
+
+
+class PageRecord(_PageRecord, total=False):
+    """A page in split.json."""
+
+    group: str  # of pages that the split keeps on one side; only where that is not the page alone
 
 
 SplitRecord = dict[str, list[PageRecord]]
@@ -277,11 +281,44 @@ class FoundKraken(KrakenRecord, Environment):
     time: str
 
 
+class CountedPage(TypedDict, total=False):
+    """A page in the `per_page` of recognition."""
+
+    page: str
+    unit: str  # the group of pages that it was drawn with; only where that is not the page alone
+    errors: int
+    characters: int
+
+
+class CountedFigures(TypedDict, total=False):
+    """What of the `Figures` of recognition says how sure they are; not in runs of before there were intervals."""
+
+    cer: float
+    cer_low: float | None
+    cer_high: float | None
+    pages: int
+    units: int  # pages, or groups of pages that the split keeps together
+    per_page: list[CountedPage]
+
+
+class Gain(TypedDict):
+    """What a training gained on one side of the split: the base model's CER less that of the best model, as a share."""
+
+    cer: float
+    cer_low: float
+    cer_high: float
+    p: float
+    sign_p: float
+    detectable: float
+    units: int  # over so many pages or groups
+
+
 class Results(TypedDict, total=False):
     """results.json; of a segmentation without `end_to_end` and `polygons`, of an evaluation without the training."""
 
     test: dict[str, Figures | None]  # base and best
     validation: dict[str, Figures | None]
+    gain: dict[str, Gain | None]  # test and validation
     end_to_end: dict[str, Figures]
     network: str | None
     models: dict[str, str]  # base and best -> SHA-256 of the file

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from htr_exp.core.task import task_of
-from htr_exp.runs import resumptions, test_sets
+from htr_exp.runs import certainty, resumptions, test_sets
 from htr_exp.runs.rows import RunRow, changed, worse
 
 LEAKY = "leakage accepted: {kinds}: these scores are better than they would be on pages never seen"
@@ -49,12 +49,19 @@ class Remark:
     weight: Literal["bad", "doubt", "fact"]
 
 
-def remarks(row: RunRow) -> Iterator[Remark]:
-    """Yield what is to be said of a run with scores."""
+def remarks(row: RunRow, *, at_end: bool = False) -> Iterator[Remark]:
+    """Yield what is to be said of a run with scores.
+
+    Args:
+        row: of the run.
+        at_end: what is read later, when the test pages may have been scored more often.
+    """
     for said in filter(None, (worse(row), changed(row))):
         yield Remark(said, "bad")
+    for said, weight in certainty.sentences(row):
+        yield Remark(said, weight)
     if said := test_sets.scored(row):
-        yield Remark(f"test pages: {said}", "fact")
+        yield Remark(f"test pages: {said}{' (when this run ended)' if at_end else ''}", "fact")
     if said := test_sets.left_out_in_words(row):
         yield Remark(said, "doubt")
     if row["leakage"]:

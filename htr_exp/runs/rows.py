@@ -11,7 +11,7 @@ from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import judgements, resumptions, scorings
-from htr_exp.runs.records import Figures, LeftOutRecord, Provenance, Results, Resumptions
+from htr_exp.runs.records import CountedFigures, Figures, Gain, LeftOutRecord, Provenance, Results, Resumptions, fits
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED
@@ -78,6 +78,9 @@ class RunRow(Judgement, Resumptions):
     fallback: str | None
     sweeps: list[str]
     seals: Literal["ok"] | list[str]  # or the sealed files that were changed since
+    cer_low: float | None  # of `test_cer`: the 95 % interval over test pages, or over the groups of the split
+    cer_high: float | None
+    gain: Gain | None  # on the test pages
     scores: dict[str, dict[str, Figures | None]]  # test and validation -> base and best
     end_to_end: dict[str, Figures] | None
 
@@ -126,6 +129,7 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
     under_way = run.training_settings() if state.state is RunState.RUNNING else None
     given = result or Results()
     scores = {"test": given.get("test") or {}, "validation": given.get("validation") or {}}
+    counted, gain = counted_figures(scores["test"]), (given.get("gain") or {}).get("test")
     judged = _judged(task_of(facts["run"]["task"]), scores, epochs)
     model = facts["model"]
     judged_so = judgements.judgements(run, facts)
@@ -180,6 +184,9 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
         "fallback": found["fallback"] if found else None,
         "sweeps": [member["sweep"] for member in run.memberships],
         "seals": run.broken_seals(every_digest=every_digest) or "ok",
+        "cer_low": counted["cer_low"] if counted else None,
+        "cer_high": counted["cer_high"] if counted else None,
+        "gain": gain if gain and gain.keys() >= Gain.__annotations__.keys() else None,
         "scores": scores,
         "end_to_end": given.get("end_to_end"),
     }
@@ -239,6 +246,14 @@ def figure(row: RunRow, key: str) -> float | None:
 def _shown(scores: Mapping[str, Figures | None]) -> Figures | None:
     """The scores that stand for a run on one side of its split: of its best model, else of the evaluated or the base model."""
     return scores.get("best") or scores.get("model") or scores.get("base")
+
+
+def counted_figures(scores: Mapping[str, Figures | None]) -> CountedFigures | None:
+    """The same scores, with their counts by page; None where there are no such counts."""
+    shown = _shown(scores)
+    if shown is None or not shown.keys() >= CountedFigures.__annotations__.keys() or not fits(shown, CountedFigures):
+        return None
+    return cast("CountedFigures", shown)
 
 
 def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epochs: Sequence[Epoch]) -> Judgement:

@@ -76,9 +76,9 @@ def _made(
             pages, record, seed=config.seed, validation=config.validation,
             test=config.test, by=by, together=together, without_gone=config.gone == "leave_out",
         )  # fmt: skip
-        return replace(split, by=by.by)
+        return replace(split, by=by.by, group=by.of)
     by = _grouped(experiment, "by", config.by or "page", pages, tables)
-    return replace(_drawn(experiment, pages, tables, together, by), by=by.by)
+    return replace(_drawn(experiment, pages, tables, together, by), by=by.by, group=by.of)
 
 
 def _drawn(

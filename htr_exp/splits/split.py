@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import digest_json
@@ -27,6 +27,7 @@ class Split:
     fold: str | None = None  # of a split that is one of several: which, as people read it
     notes: tuple[str, ...] = ()  # what the user should know of it
     by: str | None = None  # what a drawn split, or new pages beside a recorded one, keep on one side
+    group: Mapping[str, str] = field(default_factory=dict)  # page name -> its group of that; empty where nobody grouped
 
 
 def draw(
@@ -145,7 +146,7 @@ def first_pages(
     placed = {side: [by_name[name] for name in split.pages[side]] for side in NAMES} | {"train": train[:count]}
     aside = f"unused: split.train_pages={count} takes {count} of {counted(len(train), 'page')} to train on"
     why = split.why | {page.name: aside for page in train[count:]}
-    return frozen(pages, placed, why, fold=split.fold, notes=split.notes)
+    return replace(frozen(pages, placed, why, fold=split.fold, notes=split.notes), by=split.by, group=split.group)
 
 
 def _in_turn(pages: Sequence[SplitPage], of: Grouping) -> list[SplitPage]:

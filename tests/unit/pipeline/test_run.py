@@ -45,6 +45,35 @@ def test_run_is_done_and_everything_is_in_its_folder(planned: Callable[..., RunD
     assert not list(run.live.glob("predicting"))
 
 
+def test_every_rate_of_a_run_has_its_interval_and_so_has_its_gain(planned: Callable[..., RunDir], scenario) -> None:
+    run = planned("split.test=0.5")
+    assert do(run).state == "done"
+    result = read_json(run.results)
+    base, best, gain = result["test"]["base"], result["test"]["best"], result["gain"]["test"]
+    assert (best["units"], gain["units"]) == (3, 3)
+    for scored in (base, best):
+        for rate in ("cer", "cer_raw", "wer"):
+            assert scored[f"{rate}_low"] <= scored[rate] <= scored[f"{rate}_high"]
+    assert gain["cer"] == pytest.approx(base["cer"] - best["cer"])
+    assert gain["cer_low"] <= gain["cer"] <= gain["cer_high"]
+    alone = result["validation"]["best"]
+    assert (alone["units"], alone["cer_low"], result["gain"]["validation"]) == (1, None, None)
+
+
+def test_what_the_split_keeps_together_is_one_unit(planned: Callable[..., RunDir], scenario, pages: Path) -> None:
+    table = pages.parent / "pages.csv"
+    table.write_text("page,codex\n" + "".join(f"f{number:02d}.xml,{'abc'[number // 2]}\n" for number in range(1, 6)) + "f06.xml,d\n")  # fmt: skip
+    run = planned("split.test=0.5", f"dataset.metadata={table}", "split.by=codex", "split.train_pages=1")
+    assert do(run).state == "done"
+    tested = read_json(run.split)["test"]
+    codices = {page["group"] for page in tested}
+    best = read_json(run.results)["test"]["best"]
+    assert len(codices) < len(tested)
+    assert best["units"] == len(codices) > 1
+    assert {page["page"]: page["unit"] for page in best["per_page"]} == {page["page"]: page["group"] for page in tested}
+    assert read_json(run.provenance)["split"]["by"] == "codex"
+
+
 def test_natural_end_takes_krakens_own_best_weights(planned: Callable[..., RunDir], scenario) -> None:
     run = planned()
     do(run)

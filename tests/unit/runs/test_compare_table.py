@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from htr_exp.core.files import write_json
 from htr_exp.core.run_state import RunState
-from htr_exp.runs import compare_csv, compare_table
+from htr_exp.runs import compare_csv, compare_table, told_apart
 from htr_exp.runs.rows import compared_rows, row_of
 from htr_exp.runs.run_dir import RunDir
 
@@ -66,6 +67,12 @@ def make(tmp_path: Path) -> Maker:
 def table(*runs: RunDir, width: int = 80) -> str:
     out = Console(width=width, record=True, file=io.StringIO())
     compare_table.show_table(out, *compared_rows(runs)[:2])
+    return out.export_text()
+
+
+def result(run: RunDir) -> str:
+    out = Console(width=300, record=True, file=io.StringIO())
+    compare_table.show_result(out, row_of(run))
     return out.export_text()
 
 
@@ -179,3 +186,81 @@ def test_a_spreadsheet_has_every_figure_and_every_setting_that_differs(make: Mak
         ("b", "2", "0.1"),
     ]
     assert read[0]["seals"] == "ok"
+
+
+def counted_score(errors: Sequence[int], **more: Any) -> dict[str, Any]:
+    """The figures of a model over pages of 1,000 characters each, as recognition leaves them."""
+    cer = sum(errors) / (1000 * len(errors))
+    per_page = [{"page": f"{number}.xml", "errors": one, "characters": 1000} for number, one in enumerate(errors)]
+    counts = {"errors": sum(errors), "characters": 1000 * len(errors), "pages": len(errors), "units": len(errors)}
+    return score(cer) | counts | {"cer_low": cer * 0.8, "cer_high": cer * 1.25, "per_page": per_page} | more
+
+
+def counted(
+    make: Maker, name: str, errors: Sequence[int], *, gain: dict[str, Any] | None = None, **more: Any
+) -> RunDir:
+    run = make(name)
+    trained = counted_score(errors, **more)
+    write_json(run.results, {"test": {"base": score(0.3), "best": trained}, "validation": {"best": score(trained["cer"])}, "gain": {"test": gain}})  # fmt: skip
+    run.seal_results()
+    return run
+
+
+GAINED = {"cer": 0.05, "cer_low": 0.03, "cer_high": 0.07, "p": 0.001, "sign_p": 0.0625, "detectable": 0.028, "units": 5}
+
+PAGES = (80, 95, 61, 120, 73)
+MUCH_BETTER = (40, 52, 30, 75, 38)
+NO_BETTER = (81, 93, 64, 118, 70)
+
+
+def test_runs_that_the_test_pages_cannot_tell_apart_are_of_one_group(make: Maker) -> None:
+    runs = [counted(make, "a", PAGES), counted(make, "b", MUCH_BETTER), counted(make, "c", NO_BETTER), counted(make, "d", [one + 1 for one in MUCH_BETTER[:-1]] + [30])]  # fmt: skip
+    said = table(*runs, width=160)
+    group_of = {line.split()[0]: line.split()[1] for line in said.splitlines() if line[:2] in ("a ", "b ", "c ", "d ")}
+    assert group_of == {"a": "2", "b": "1", "c": "2", "d": "1"}
+    assert "cannot tell the runs of one group apart from its best one (95 %, paired over pages, corrected for 4 runs by Holm)" in " ".join(said.split())  # fmt: skip
+
+
+def test_runs_on_different_test_pages_are_not_grouped_together(make: Maker) -> None:
+    assert told_apart.groups(compared_rows([counted(make, "a", PAGES), counted(make, "b", PAGES[:4])])[0]) == {}
+
+
+def test_the_interval_stands_beside_the_test_cer(make: Maker) -> None:
+    said = table(counted(make, "a", PAGES), make("old"), width=160)
+    (row,) = (line for line in said.splitlines() if line.startswith("a "))
+    assert "8.58 %  6.86 to 10.72 %" in row
+    assert "95 %" in said.splitlines()[0]
+    assert "95 %" not in table(make("older"), width=160)
+
+
+@pytest.mark.parametrize(
+    ("errors", "more", "gain", "said"),
+    [
+        (PAGES, {}, GAINED, ["test CER 8.58 %; on other pages like these 6.86 % to 10.72 % (95 %, over 5 pages; too few pages to bound a rare bad page)",
+                             "gain 5.00 points, 3.00 to 7.00 (95 %, on the same lines)"]),
+        (PAGES, {}, GAINED | {"cer_low": -0.01}, ["gain 5.00 points, -1.00 to 7.00 (95 %, on the same lines): it may be chance; a gain of about 2.80 points could be seen on these pages"]),
+        (PAGES * 7, {}, None, ["(95 %, over 35 pages)"]),
+        (PAGES, {"units": 2}, None, ["over 2 groups of pages; too few"]),
+        (PAGES[:1], {"cer_low": None, "cer_high": None}, None, ["one test page: nobody can say what the CER of other pages would be"]),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_run_says_how_sure_its_figures_are(
+    make: Maker, errors: Sequence[int], more: dict[str, Any], gain: dict[str, Any] | None, said: list[str]
+) -> None:
+    shown = result(counted(make, "a", errors, gain=gain, **more))
+    for one in said:
+        assert one in shown
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"units": "5"}, {"per_page": 3}, {"per_page": [{"page": "0.xml"}]}, {"per_page": [{"page": 3, "errors": 1}]}, {"cer_low": "x"}],
+)  # fmt: skip
+def test_counts_that_are_none_give_no_intervals(make: Maker, damage: dict[str, Any]) -> None:
+    runs = [counted(make, "a", PAGES, **damage), counted(make, "b", MUCH_BETTER)]
+    assert told_apart.groups(compared_rows(runs)[0]) == {}
+    table(*runs)
+
+
+def test_a_gain_that_lacks_its_interval_is_none(make: Maker) -> None:
+    assert row_of(counted(make, "a", PAGES, gain={"cer": 0.1}))["gain"] is None
