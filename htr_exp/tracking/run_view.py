@@ -44,7 +44,7 @@ MLFLOW_STATUS = {
 PARAM_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH, EXPERIMENT_LENGTH = 6000, 250, 36, 500
 CUT = f" ... (cut; whole in {_NAMES.experiment})"
 
-COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "regions",
+COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "units", "regions",
                     "lines_predicted", "regions_predicted", "bag_errors", "lines_without_baseline", "regions_without_area"})  # fmt: skip
 MODEL = _NAMES.best.name
 MODEL_TAGS = frozenset({"htr_exp.uuid", "htr_exp.name", "htr_exp.folder", "htr_exp.dataset", "htr_exp.model", "htr_exp.best_epoch", "htr_exp.kraken", "htr_exp.worse_than_base", "mlflow.note.content"})  # fmt: skip
@@ -299,6 +299,10 @@ def _metrics(
         base, best = score_of(results, "base", task), score_of(results, "best", task)
         if base is not None and best is not None:
             yield ("test_gain_points", 0), (round(task.gain(base, best) * 100, 6), when)
+    gain = (results.get("gain") or {}).get("test") or {}
+    for end in ("low", "high"):
+        if is_number(gain.get(f"cer_{end}")):
+            yield (f"test_gain_points_{end}", 0), (round(gain[f"cer_{end}"] * 100, 6), when)
 
 
 def _shown(

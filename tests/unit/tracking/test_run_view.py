@@ -132,6 +132,18 @@ def test_error_rates_are_shown_in_percent_and_the_curve_in_a_section_of_its_own(
     assert next(iter(shown))[0].startswith("curve/")  # MLflow keeps the order
 
 
+def test_intervals_and_gains_are_metrics(place: Path) -> None:
+    folder = make_run(place)
+    results = files.read_json(folder / "results.json")
+    results["test"]["best"] |= {"cer_low": 0.06, "cer_high": 0.14, "units": 5}
+    gain = {"cer": 0.08, "cer_low": 0.05, "cer_high": 0.11, "p": 0.01, "sign_p": 0.1, "detectable": 0.03, "units": 5}
+    files.write_json(folder / "results.json", results | {"gain": {"test": gain, "validation": None}})
+    shown = {name: value for (name, _), (value, _) in run_view.read(folder, place).metrics.items()}
+    assert (shown["test_cer_low"], shown["test_cer_high"]) == (0.06, 0.14)
+    assert (shown["test_gain_points_low"], shown["test_gain_points_high"]) == (5, 11)
+    assert "test_units" not in shown
+
+
 def test_an_evaluation_shows_its_result_in_the_columns_of_trainings(place: Path) -> None:
     folder = make_run(place)
     results = files.read_json(folder / "results.json")
