@@ -250,7 +250,9 @@ def _gain(scored: Mapping[str, Score], unit_of: Mapping[str, str]) -> Gain | Non
         return None
     base, best = (intervals.counts(scored[name], "cer", unit_of) for name in ("base", "best"))
     found = intervals.of_difference(best, base)
-    return found and {
+    if found is None:
+        return None
+    return {
         "cer": found.value,
         "cer_low": found.interval.low,
         "cer_high": found.interval.high,
