@@ -222,9 +222,9 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
 
 def _inert(experiment: Experiment, defaults: Experiment) -> Iterator[Problem]:
     for key, choice in _without_effect(experiment):
-        value = _value(experiment, key)
-        if value != _value(defaults, key):
-            yield _no_effect(key, value, choice)
+        if (value := _value(experiment, key)) != (unset := _value(defaults, key)):
+            also = "" if unset is None else f", or write {key}={unset} where a file sets it"
+            yield _no_effect(key, value, choice, f"remove it{also}")
 
 
 def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:

@@ -172,9 +172,18 @@ def test_a_key_that_would_change_nothing_is_refused(choice: str, word: str, expe
     assert problem.startswith(expected)
 
 
+def test_a_key_of_a_recipe_that_would_change_nothing_is_set_back_by_the_words_to_type(said: Said) -> None:
+    (problem,) = said(*FINE, "training=guide", "training.quit=fixed")
+    assert problem == "training.min_epochs=20 changes nothing with training.quit=fixed; remove it, or write training.min_epochs=0 where a file sets it"  # fmt: skip
+    assert said(*FINE, "training=guide", "training.quit=fixed", "training.min_epochs=0") == []
+
+
 def test_resize_changes_nothing_from_scratch(said: Said) -> None:
     (problem,) = said(*SCRATCH, "training.resize=fail")
-    assert problem == "training.resize=fail changes nothing with model=none; remove it"
+    assert (
+        problem
+        == "training.resize=fail changes nothing with model=none; remove it, or write training.resize=union where a file sets it"
+    )
 
 
 def test_a_key_left_alone_is_not_refused(said: Said) -> None:
@@ -224,7 +233,9 @@ def test_rules_judge_values_and_not_where_they_came_from(defaults: Experiment) -
 def test_a_given_split_is_drawn_by_no_seed(said: Said) -> None:
     lists = ["split=lists", "split.lists.train=a", "split.lists.validation=b"]
     assert said(*FINE, *lists) == []
-    assert said(*FINE, *lists, "split.seed=3") == ["split.seed=3 changes nothing with split=lists; remove it"]
+    assert said(*FINE, *lists, "split.seed=3") == [
+        "split.seed=3 changes nothing with split=lists; remove it, or write split.seed=0 where a file sets it"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -239,4 +250,5 @@ def test_a_given_split_is_drawn_by_no_seed(said: Said) -> None:
     ],
 )  # fmt: skip
 def test_a_split_takes_no_key_of_another(words: list[str], key: str, choice: str, said: Said) -> None:
-    assert said(*FINE, *words) == [f"{key} changes nothing with {choice}; remove it"]
+    (problem,) = said(*FINE, *words)
+    assert problem.startswith(f"{key} changes nothing with {choice}; remove it")
