@@ -68,7 +68,8 @@ class Difference:
 def of_rate(counts: Sequence[Count]) -> Interval | None:
     """The interval of a micro-averaged rate, made on the logarithm of the rate; None with fewer than two units.
 
-    Half an error is added to the sums, so that a rate of 0 has a logarithm; the interval holds the rate itself. Source: Tukey's jackknife of a ratio (Miller,
+    Half an error is added to the sums, so that a rate of 0 has a logarithm; the interval holds the
+    rate itself. It ends at 1 unless the rate is higher: a page of which nothing is read has that rate. Source: Tukey's jackknife of a ratio (Miller,
     Biometrika 61, 1974); the logarithm by the table of `benchmarks/coverage.py`.
 
     Args:
@@ -81,7 +82,8 @@ def of_rate(counts: Sequence[Count]) -> Interval | None:
     without = [math.log((errors - one.errors + 0.5) / (units - one.units)) for one in counted]
     reach = student(len(counted) - 1) * _standard_error(without)
     middle = math.log((errors + 0.5) / units)
-    return Interval(min(_exp(middle - reach), errors / units), _exp(middle + reach))
+    rate = errors / units
+    return Interval(min(_exp(middle - reach), rate), min(_exp(middle + reach), max(1.0, rate)))
 
 
 def of_difference(first: Sequence[Count], second: Sequence[Count], *, signs: bool = True) -> Difference | None:

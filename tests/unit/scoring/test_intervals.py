@@ -69,6 +69,16 @@ def test_an_interval_holds_its_rate_where_pages_are_all_alike() -> None:
     assert found.low <= 0.05 <= found.high
 
 
+def test_two_pages_that_differ_say_next_to_nothing_and_no_more_than_all() -> None:
+    found = of_rate([Count(40, 300), Count(70, 260)])
+    assert found is not None
+    assert found.low < 0.01
+    assert found.high == 1
+    invented = of_rate([Count(400, 300), Count(700, 260)])
+    assert invented is not None
+    assert invented.high == 1100 / 560
+
+
 @pytest.mark.parametrize("pages", [[], [Count(3, 100)], [Count(3, 100), Count(0, 0)]])
 def test_one_page_has_no_interval(pages: list[Count]) -> None:
     assert of_rate(pages) is None
