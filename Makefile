@@ -13,7 +13,7 @@ IN_ORDER := $(LONG) -p no:randomly -n 0
 # Where this is set, every start of kraken compiles its modules anew, which takes as long again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo ui test test-quick test-slow fuzz test-fresh coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer faults soak image lint bench lock release-check clean
+.PHONY: help install demo ui test test-quick test-slow fuzz test-fresh test-shells coverage cluster cluster-stop test-slurm test-kraken4 test-apptainer faults soak image lint bench lock release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ coverage: install ## run the tests of `make test`, and print how much of the cod
 
 test-fresh: ## do as the README says in a fresh Debian 12 (root): TARGET="demo test", BY=user or BY=root
 	@tests/fresh/run $(or $(TARGET),demo test) || { code=$$?; [ $$code = 3 ] || exit $$code; echo "skipped: the README's commands on a fresh machine, for the reason above"; }
+
+test-shells: install ## run the tests that press TAB in bash, zsh and fish, which are installed for them (root on Debian)
+	@tests/shells/install || { code=$$?; [ $$code = 3 ] || exit $$code; echo "skipped: TAB in zsh and fish where they are missing, for the reason above"; }; $(PYTEST) tests/shells -n 0
 
 cluster: ## start a real Slurm on this machine, for the tests (root on Debian; tests/cluster/start)
 	@tests/cluster/start

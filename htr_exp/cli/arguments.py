@@ -141,6 +141,7 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         )
         parser.add_argument("of", nargs="?", help=argparse.SUPPRESS)
         parser.add_argument("line", nargs="?", help=argparse.SUPPRESS)
+        parser.add_argument("replaced", nargs="?", help=argparse.SUPPRESS)
     if family == "options":
         parser.add_argument(
             "names", nargs="*", metavar="GROUP or KEY", help="its choices, and its keys with meaning and default"

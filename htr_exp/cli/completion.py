@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
-from htr_exp.cli.arguments import VERBS, verb_parser
+from htr_exp.cli.words_to_complete import candidates
 from htr_exp.core.terminal import say
 
 SCRIPTS = {
     "bash": r"""_htr_exp() {
-    mapfile -t COMPREPLY < <("$1" completion answer bash "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    mapfile -t COMPREPLY < <("${1/#~\//$HOME/}" completion answer bash -- "${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null)
     case "${COMPREPLY[0]}" in *[=./]) compopt -o nospace ;; esac
 }
 complete -o default -F _htr_exp htr-exp ./htr-exp""",
     "zsh": r"""#compdef htr-exp
 _htr_exp() {
     local -a found
-    found=("${(@f)$("${words[1]}" completion answer zsh "${(j: :)words[1,CURRENT]}" 2>/dev/null)}")
-    compadd -Q -S '' -- ${(M)found:#*[=./]}
-    compadd -Q -- ${found:#*[=./]}
+    local line="${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX"
+    found=("${(@f)$("${words[1]/#\~\//$HOME/}" completion answer zsh "$line" 2>/dev/null)}")
+    compadd -S '' -- ${(M)found:#*[=./]}
+    compadd -- ${found:#*[=./]}
 }
 compdef _htr_exp htr-exp ./htr-exp""",
-    "fish": r"""complete -c htr-exp -f -k -a '(set -l words (commandline -op); $words[1] completion answer fish (commandline -cp) 2>/dev/null)'""",
+    "fish": r"""function __htr_exp
+    set -l program (string replace -r -- '^~/' "$HOME/" (commandline -op)[1])
+    $program completion answer fish (commandline -cp) 2>/dev/null
+end
+complete -c htr-exp -f -k -a '(__htr_exp)'""",
 }
-"""Of each shell: it hands over the line as far as the cursor, and gets the words that may stand there, one a line."""
+"""Of each shell: it hands over the line as far as the cursor, and gets the words that may stand there, one a line.
+
+zsh and fish quote a word themselves. bash takes it as it stands, in the place of its `$2`, which is less than a word where
+that has = or @ in it.
+"""
 
 INSTALLING = {
     "bash": 'eval "$(htr-exp completion bash)"     # in ~/.bashrc',
@@ -36,16 +43,11 @@ INSTALLING = {
     "fish": "htr-exp completion fish | source      # in ~/.config/fish/config.fish",
 }
 
-PATHS = re.compile(
-    r".*\.(path|file|table|image|metadata|characters|trained_on|ketos|workspace|ground_truth|models|runs|cache|images)|split\.lists\..*"
-)
-"""Keys whose values are files and folders."""
-
 
 def run(args: argparse.Namespace) -> int:
     """Print the script of a shell, or the answer to it, or how to use both."""
     if args.shell == "answer":
-        for word in answers(args.line or "", args.of or ""):
+        for word in answers(args.line or "", args.of or "", args.replaced):
             say(word)
     elif args.shell is not None:
         for line in SCRIPTS[args.shell].splitlines():
@@ -57,104 +59,36 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def answers(line: str, shell: str) -> Iterator[str]:
+def answers(line: str, shell: str, replaced: str | None = None) -> Iterator[str]:
     """The words that may stand where a line ends, as its shell takes them.
 
     Args:
         line: the command line as far as the cursor, with the program's name.
-        shell: bash replaces what stands behind the last = or : alone.
+        shell: bash, zsh or fish.
+        replaced: the end of the line in whose place bash puts a word.
     """
-    *before, typed = _words(line)
-    kept = max(typed.rfind("="), typed.rfind(":")) + 1 if shell == "bash" else 0
-    for word in dict.fromkeys(_candidates(before[1:], typed)):
+    (*before, typed), quote = _words(line)
+    end = typed if replaced is None else replaced if quote else _words(replaced)[0][-1]
+    kept = len(typed) - len(end) if typed.endswith(end) else 0
+    for word in dict.fromkeys(candidates(before[1:], typed)):
         if word.startswith(typed) and word.isprintable():
-            yield word[kept:] if shell == "fish" else re.sub(r"([^\w@%+=:,./~-])", r"\\\1", word[kept:])
+            yield _for_bash(word[kept:], quote) if shell == "bash" else word
 
 
-def _words(line: str) -> list[str]:
-    """The words of a line; the last is the one that is being typed, "" behind a blank."""
+def _words(line: str) -> tuple[list[str], str]:
+    """The words of a line, the last of which is being typed ("" behind a blank), and the quote that is open at its end."""
     for closing in ("", "'", '"'):
         try:
             words = shlex.split(line + closing)
-        except ValueError:  # a quote is open
+        except ValueError:  # another quote is open
             continue
-        return [*words, ""] if (not closing and re.search(r"(?<!\\)\s$", line)) or not words else words
-    return [""]
+        begins = not words or (not closing and re.search(r"(?<!\\)\s$", line))
+        return [*words, ""] if begins else words, closing
+    return [""], ""
 
 
-def _candidates(before: list[str], typed: str) -> Iterable[str]:
-    if not before:
-        return [*VERBS, "--help", "--version"]
-    verb = before[0]
-    if verb not in VERBS:
-        return []
-    if typed.startswith("-"):
-        return re.findall(r"^ +(?:-\w(?: \w+)?, )?(--?[\w-]+)", verb_parser(verb).format_help(), re.MULTILINE)
-    family = VERBS[verb].family
-    if family == "completion":
-        return SCRIPTS
-    if family in ("runs", "store", "ui"):
-        settings = _settings(typed, ("site", "slurm") if verb == "resume" else ("site",))
-        return ["last", *_runs(before), *settings]
-    if family == "options":
-        return _groups_and_keys()
-    return [*_settings(typed), *(_paths(typed) if family == "check" and "=" not in typed else ())]
-
-
-def _settings(typed: str, groups: Iterable[str] = ()) -> Iterator[str]:
-    """The settings that a word can become; only of some groups, if they are named."""
-    key, equals, value = typed.partition("=")
-    bare = key.lstrip("+")
-    if groups and "." not in bare and not equals:
-        yield from (f"{group}{sign}" for group in groups for sign in "=.")
-        return
-    from htr_exp.config.choices import options, overlays  # they take a moment, which names of runs do not need
-    from htr_exp.config.misread_words import kind_of, types_of_keys
-    from htr_exp.config.schema import CHOICES
-
-    chosen = options(overlays())
-    if not equals:
-        signs, keys = key[: len(key) - len(bare)], types_of_keys()
-        known = [name for name in keys if not groups or name.partition(".")[0] in groups]
-        if "." in bare:
-            yield from (f"{signs}{name}=" for name in known)
-        else:
-            yield from (f"{signs}{group}=" for group in chosen)
-            yield from (f"{signs}{name.partition('.')[0]}." if "." in name else f"{signs}{name}=" for name in known)
-        return
-    first = value[: value.rfind(",") + 1]  # of a sweep
-    if bare in chosen:
-        yield from (f"{key}={first}{name}" for name in chosen[bare])
-    elif PATHS.fullmatch(bare):
-        yield from (f"{key}={path}" for path in _paths(value))
-    else:
-        words = CHOICES.get(bare) or (("true", "false") if kind_of(bare) is bool else ())
-        yield from (f"{key}={first}{word}" for word in words)
-
-
-def _groups_and_keys() -> list[str]:
-    from htr_exp.config.choices import options, overlays
-    from htr_exp.config.misread_words import types_of_keys
-
-    return [*options(overlays()), *types_of_keys()]
-
-
-def _runs(before: list[str]) -> list[str]:
-    """The names of the run folders of the workspace."""
-    place = before[before.index("--workspace") + 1 : before.index("--workspace") + 2] if "--workspace" in before else []
-    try:
-        return sorted(entry.name for entry in os.scandir(Path(*place) / "runs") if entry.is_dir())
-    except OSError:
-        return []
-
-
-def _paths(typed: str) -> Iterator[str]:
-    """The files and folders that a path can become."""
-    folder, _, last = typed.rpartition("/")
-    before = f"{folder}/" if "/" in typed else ""
-    try:
-        for entry in sorted(os.scandir(Path(before or ".").expanduser()), key=lambda entry: entry.name):
-            if not entry.name.startswith(".") or last.startswith("."):
-                yield f"{before}{entry.name}{'/' * entry.is_dir()}"
-    except (OSError, RuntimeError):
-        return
+def _for_bash(word: str, quote: str) -> str:
+    """A word as it is typed behind what stands there, within a quote that is open or none."""
+    if quote == "'":
+        return word.replace("'", r"'\''")
+    return re.sub(r'(["$`\\])' if quote else r"([^\w@%+=:,./~-])", r"\\\1", word)

@@ -7,10 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
-from htr_exp.config.choices import conf_dir
 from htr_exp.config.schema import Experiment
+from htr_exp.config.site_folders import site_folders
 from htr_exp.core.problem import Problem
 from htr_exp.core.text import printable
 
@@ -33,9 +31,8 @@ def places_of(experiment: Experiment) -> Places:
 
 def shipped_places(site: str, folder: Path) -> Places:
     """The folders of a shipped site in a folder of this machine, found without Hydra, which takes its time."""
-    values = OmegaConf.create({"site": OmegaConf.load(conf_dir() / "site" / f"{site}.yaml")})
-    found = (values.site[key] for key in ("workspace", "runs", "cache", "models"))
-    return Places(*((folder / path).absolute() for path in found))
+    found = site_folders(site)
+    return Places(*((folder / found[key]).absolute() for key in ("workspace", "runs", "cache", "models")))
 
 
 def problems(experiment: Experiment) -> list[Problem]:
