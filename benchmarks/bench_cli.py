@@ -1,7 +1,8 @@
 """How much CPU the command line costs where nothing is trained: what one waits for, and what a login node allows.
 
-CPU seconds of the child process, the best of three, against the libraries that any such tool has to import. Slurm's programs
-are shell scripts that answer at once: theirs is not our time. Prints one JSON line a measurement.
+CPU seconds of the child process, the best of three, against the libraries that any such tool has to import; an answer to TAB
+against Hydra's own. Slurm's programs are shell scripts that answer at once: theirs is not our time. Prints one JSON line a
+measurement.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import yaml
 
+from htr_exp.config.choices import conf_dir
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.files import append_jsonl, write_json, write_jsonl
 from htr_exp.runs.run_dir import RunDir
@@ -30,6 +33,13 @@ LIMIT_OF_A_POINT_S = 0.15
 SUBMITTED_RUNS = 1000
 LIMIT_OF_SLURM_S = 2.0
 PEER = (sys.executable, "-c", "import hydra, omegaconf, rich")
+COMPLETED = ("train dataset=", "train training.l", "logs odalricus-tridis-0000000")
+LIMIT_OF_TAB_S = 0.3
+HYDRA_APP = """import hydra
+@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+def main(config): pass
+main()
+"""
 
 
 def cpu_s(argv: Sequence[str], folder: Path) -> float:
@@ -102,6 +112,15 @@ def make_submitted(folder: Path) -> None:
         RunDir(run).results.unlink()
 
 
+def make_hydra_app(folder: Path) -> Path:
+    """Write a program that lets Hydra complete the names of our datasets."""
+    shutil.copytree(conf_dir() / "dataset", folder / "conf" / "dataset")
+    (folder / "conf" / "config.yaml").write_text("defaults: [dataset: folder]\n")
+    app = folder / "app.py"
+    app.write_text(HYDRA_APP)
+    return app
+
+
 def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
     """Write a run folder as a finished training leaves it."""
     curve = [
@@ -136,15 +155,12 @@ def main() -> int:
     """Measure every command; exit 1 if one misses its limit."""
     missed = False
 
-    def report(name: str, ours: float, limit: float, peer: float) -> None:
+    def report(
+        name: str, ours: float, limit: float, peer: float, peers_name: str = "import hydra, omegaconf, rich"
+    ) -> None:
         nonlocal missed
         missed |= ours > limit
-        figures = {
-            "name": name,
-            "ours_cpu_s": round(ours, 3),
-            "limit_cpu_s": limit,
-            "peer": "import hydra, omegaconf, rich",
-        }
+        figures = {"name": name, "ours_cpu_s": round(ours, 3), "limit_cpu_s": limit, "peer": peers_name}
         print(json.dumps(figures | {"peer_cpu_s": round(peer, 3), "ratio": round(ours / peer, 2)}), flush=True)
 
     with tempfile.TemporaryDirectory(prefix="bench-cli-") as name:
@@ -164,6 +180,18 @@ def main() -> int:
             ("dry run on the demo pages", dry),
         ):
             report(verb, cpu_s([*ours, *words], folder), LIMIT_S, peer)
+        app = make_hydra_app(folder / "peer")
+        os.environ |= {"COMP_LINE": f"python {app} dataset=", "COMP_POINT": str(len(f"python {app} dataset="))}
+        peer_of_tab = cpu_s([sys.executable, str(app), "-sc", "query=bash"], folder)
+        for line in COMPLETED:
+            answer = cpu_s([*ours, "completion", "answer", "bash", "--", f"htr-exp {line}"], folder)
+            report(
+                f"TAB behind `{line}`, {RUNS} runs",
+                answer,
+                LIMIT_OF_TAB_S,
+                peer_of_tab,
+                "Hydra's own, behind `dataset=`",
+            )
         one = cpu_s([*ours, *dry, "-m", "seed=1"], folder)
         many = cpu_s([*ours, *dry, "-m", f"seed=range(1,{POINTS + 1})"], folder)
         report(f"a point of a sweep of {POINTS}", (many - one) / (POINTS - 1), LIMIT_OF_A_POINT_S, peer)
