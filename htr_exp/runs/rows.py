@@ -16,7 +16,7 @@ from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
-from htr_exp.runs.sweep_points import differing, flat
+from htr_exp.runs.sweep_points import differing, flat, in_order
 
 
 class Judgement(TypedDict):
@@ -341,5 +341,5 @@ def compared_rows(
     alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for one in rows:
         alike.setdefault((one["task"], one["verb"]), []).append(one["settings"])
-    varied = sorted({key for of in alike.values() for key in differing(of)})
+    varied = in_order({key for of in alike.values() for key in differing(of)})
     return rows, varied, broken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +49,17 @@ def flat(values: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def differing(points: Sequence[Settings]) -> list[str]:
-    """The keys in which points differ, in alphabetical order, but those that say where a run works."""
-    keys = sorted({key for one in points for key in one})
+    """The keys in which points differ, as people read them, but those that say where a run works."""
     return [
         key
-        for key in keys
+        for key in in_order({key for one in points for key in one})
         if not key.startswith(_NO_DIFFERENCE) and len({repr(one.get(key)) for one in points}) > 1
-    ]  # fmt: skip
+    ]
+
+
+def in_order(keys: Iterable[str]) -> list[str]:
+    """Keys as people read them: by the alphabet, and the seed last, which only repeats what the others say."""
+    return sorted(keys, key=lambda key: (key == "seed", key))
 
 
 def short(key: str, keys: Sequence[str]) -> str:

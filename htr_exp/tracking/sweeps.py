@@ -46,8 +46,8 @@ class Sweep:
 
     @property
     def varied(self) -> list[str]:
-        """The settings in which the runs differ, the seed last: it only repeats what the others say."""
-        return sorted(differing([member.settings for member in self.members]), key=lambda key: (key == "seed", key))
+        """The settings in which the runs differ."""
+        return differing([member.settings for member in self.members])
 
     @property
     def name(self) -> str:

@@ -191,7 +191,7 @@ def test_a_plan_for_programs_is_whole(planned: Call) -> None:
 def test_a_dry_run_of_several_points_is_a_table_and_one_example(planned: Call) -> None:
     said = planned("-m", "seed=1,2,3", "training.lrate=1e-3,1e-4")
     assert said.code == 0
-    for part in ("6 runs:", "seed=1 lrate=0.001", "seed=3 lrate=0.0001"):
+    for part in ("6 runs:", "lrate=0.001 seed=1", "lrate=0.0001 seed=3"):
         assert part in said.out
     assert said.out.count("#!/bin/sh") == 1
     assert said.out.count("\nbase model ") == 1

@@ -195,7 +195,7 @@ def test_settings_that_differ_are_columns_and_others_are_not(make: Maker) -> Non
     changes = {"training": {"lrate": 0.1}, "seed": 2, "site": {"workspace": "/other"}, "launch": {"jobs": 9}, "name": "x", "again": True,
                "tracking": {"kind": "none"}, "dataset": {"path": "/other"}}  # fmt: skip
     rows, varied, _ = compared_rows([make("a", changes={"training": {"lrate": 0.003}}), make("b", changes=changes)])
-    assert varied == ["seed", "training.lrate"]
+    assert varied == ["training.lrate", "seed"]
     assert {row["run"]: row["settings"]["training.lrate"] for row in rows} == {"a": 0.003, "b": 0.1}
 
 

@@ -22,6 +22,12 @@ def test_points_differ_in_what_is_learnt_and_not_in_where() -> None:
     assert numbered(points[:1]) == ["run 1 of 1"]
 
 
+def test_the_seed_is_read_last_as_in_the_names_that_mlflow_shows() -> None:
+    points = [flat({"training": {"lrate": seed / 10}, "seed": seed, "split": {"seed": seed}}) for seed in (1, 2)]
+    assert differing(points) == ["split.seed", "training.lrate", "seed"]
+    assert numbered(points)[1] == "run 2 of 2, split.seed=2 lrate=0.2 seed=2"
+
+
 def test_a_key_is_whole_where_another_ends_alike_and_values_are_written_as_on_the_command_line() -> None:
     keys = ["split.seed", "seed", "training.time_budget_min", "training.exact"]
     point = {"split.seed": 1, "seed": 2, "training.time_budget_min": None, "training.exact": True}
