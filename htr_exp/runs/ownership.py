@@ -13,6 +13,7 @@ import hmac
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
@@ -80,6 +81,18 @@ def not_ours(run: RunDir) -> str:
         f"{run.path}: this run was not written by you in this folder (it was copied, unpacked or made by somebody else). Its programs, "
         f"checkpoints and server are not used. If you trust the folder, `{own_command(f'resume {run.name} --trust')}` goes on with it"
     )
+
+
+def copies_among(runs: Sequence[RunDir]) -> dict[Path, list[RunDir]]:
+    """The folders that are copies of a run among these, each with the other folders of this run; all of them where nobody knows the original."""
+    alike: dict[str, list[RunDir]] = {}
+    for run in runs:
+        alike.setdefault(str(run.facts()["run"].get("uuid")), []).append(run)
+    found: dict[Path, list[RunDir]] = {}
+    for same in (same for same in alike.values() if len(same) > 1):
+        ours = [run for run in same if is_ours(run)]
+        found |= {run.path: [other for other in same if other is not run] for run in same if ours != [run]}
+    return found
 
 
 def _signature(folder: Path, content: str, key: bytes) -> str:

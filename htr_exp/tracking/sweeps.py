@@ -10,6 +10,7 @@ from typing import Any
 
 from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import counted
+from htr_exp.runs.ownership import copies_among
 from htr_exp.runs.records import Figures
 from htr_exp.runs.rows import settings_of
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
@@ -141,7 +142,9 @@ class Sweeps:
 def _sweeps_in(folder: Path) -> dict[str, Sweep]:
     members: dict[str, list[Member]] = {}
     given: dict[str, str | None] = {}
-    for run in runs_in(folder):
+    runs = runs_in(folder)
+    copies = copies_among(runs)  # which have no record in a store, either
+    for run in (run for run in runs if run.path not in copies):
         of_run = {str(one["sweep"]): one.get("name") for one in run.memberships if one.get("sweep")}
         if of_run and (settings := _settings(run)) is not None:
             for sweep, name in of_run.items():

@@ -19,7 +19,7 @@ from htr_exp.core.program import NoAnswer
 from htr_exp.core.secrets import hidden, without_password
 from htr_exp.core.text import joined
 from htr_exp.core.time_limit import within
-from htr_exp.runs.ownership import is_ours
+from htr_exp.runs.ownership import copies_among, is_ours
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.selection import runs_in
@@ -146,20 +146,13 @@ def sync_runs(
 
 def _copies(folders: Sequence[Path]) -> dict[Path, str]:
     """What is said of folders of one and the same run, which would record themselves over each other: only the original may."""
-    alike: dict[str, list[RunDir]] = {}
-    for parent in dict.fromkeys(folder.parent for folder in folders):
-        for run in runs_in(parent):
-            alike.setdefault(str(run.facts()["run"].get("uuid")), []).append(run)
     said: dict[Path, str] = {}
-    for runs in alike.values():
-        if len(runs) == 1:
-            continue
-        ours = [run for run in runs if is_ours(run)]
-        for run in runs:
-            if run.path in folders and ours != [run]:
-                names = joined([other.name for other in runs if other is not run])
-                said[run.path] = (
-                    f"{run.name}: {names} in the same folder is the same run, copied. MLflow has one record of a run, so this folder is "
+    for parent in dict.fromkeys(folder.parent for folder in folders):
+        for copy, others in copies_among(runs_in(parent)).items():
+            if copy in folders:
+                names = joined([other.name for other in others])
+                said[copy] = (
+                    f"{copy.name}: {names} in the same folder is the same run, copied. MLflow has one record of a run, so this folder is "
                     "not recorded. Move the copy to another workspace"
                 )
     return said

@@ -10,6 +10,7 @@ import pytest
 
 from helpers.recorded_runs import client_of, dump, make_run, sealed
 from htr_exp.core import files
+from htr_exp.runs.ownership import sign
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.tracking.sweeps import Sweeps
 from htr_exp.tracking.sync import sync_runs
@@ -46,6 +47,15 @@ def test_its_runs_are_called_by_what_they_differ_in(place: Path) -> None:
     before = dump(place)
     assert not any(one.changed for one in sync_runs(runs, workspace=place))
     assert dump(place) == before
+
+
+def test_a_copy_of_a_run_of_it_is_no_run_of_it(place: Path) -> None:
+    runs = [point(place, 1, 0.003, 1), point(place, 2, 0.003, 2)]
+    for run in runs:
+        sign(RunDir(run))
+    shutil.copytree(runs[1], runs[1].with_name("odalricus-again-0a1b2c3d"))
+    recorded = sync_runs(runs, workspace=place)
+    assert parent_of(place, recorded[0]).data.tags["htr_exp.runs"] == "2 of 2 runs ended"
 
 
 def test_its_parent_shows_the_best_run_by_validation_of_those_that_have_ended(place: Path) -> None:
