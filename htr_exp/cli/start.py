@@ -19,7 +19,7 @@ from htr_exp.core.errors import ConfigError
 from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.core.run_state import RunState
-from htr_exp.core.signals import Stop
+from htr_exp.core.signals import Stop, said_if_interrupted
 from htr_exp.core.text import counted
 from htr_exp.pipeline import launch, submit, write
 from htr_exp.pipeline.plan import Plan, make_plan, points_of
@@ -229,6 +229,7 @@ def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
         console.show_block(out, script)
 
 
+@said_if_interrupted("stopped while planning: no run was written or started")
 def planned(
     points: Sequence[Composed], request: StartRequest, *, fetch: bool, submits: bool = True
 ) -> list[list[Plan]]:

@@ -11,11 +11,21 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from htr_exp.core.terminal import say_within_signal
+from htr_exp.core.terminal import say, say_within_signal
 
 
 class Interrupted(Exception):
     """The job was told to stop at once."""
+
+
+@contextmanager
+def said_if_interrupted(words: str) -> Iterator[None]:
+    """Say what it means that a Ctrl-C ends the body."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(words, error=True)
+        raise
 
 
 SIGNALS = {signal.SIGINT: "user", signal.SIGTERM: "terminated", signal.SIGUSR2: "preempted"}

@@ -316,3 +316,18 @@ def test_config_dir_wins(call: Call, workspace: Path, pages: Path) -> None:
     assert call("check", "dataset=demo", "--json").code == 2
     assert call("check", "dataset=demo", "--json", "--config-dir", "mine").json["pages"] == 6
     assert call("check", "dataset=demo", "--config-dir", "nowhere").code == 2
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"], ["-m", "seed=1,2"]])
+def test_a_ctrl_c_while_a_plan_is_made_is_answered(
+    words: list[str], htr_exp: CommandLine, workspace: Path, tmp_path: Path
+) -> None:
+    """It comes while kraken's version is asked."""
+    ketos = tmp_path / "ketos"
+    ketos.write_text("#!/bin/sh\nkill -INT $PPID\necho 'ketos, version 7.1.1'\n")
+    ketos.chmod(0o755)
+    said = htr_exp.train(f"runtime.ketos={ketos}", *words)
+    assert (said.code, said.stdout) == (130, "")
+    assert said.stderr.splitlines()[-1] == "stopped while planning: no run was written or started"
+    assert "Traceback" not in said.stderr
+    assert not (workspace / "runs").exists()
