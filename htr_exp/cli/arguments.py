@@ -117,13 +117,8 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
     """The arguments of one verb."""
     family = VERBS[verb].family
     parser = _Parser(prog=own_command(verb), description=VERBS[verb].sentence)
-    parser.set_defaults(verb=verb, multirun=False, dry_run=False)
-    parser.add_argument("--json", action="store_true", help="print for programs, not for people")
-    parser.add_argument(
-        "--config-dir",
-        metavar="FOLDER",
-        help="a config folder of your own, before conf/ of this folder and the shipped one",
-    )
+    parser.set_defaults(verb=verb, multirun=False, dry_run=False, json=False)
+    _add_common(parser, verb)
     if family in ("experiment", "check", "doctor", "init"):
         parser.add_argument(
             "overrides",
@@ -226,3 +221,15 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         parser.add_argument("--port", type=int, help="default: 5000, or the next free one")
         parser.add_argument("--open", action="store_true", help="open the browser")
     return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, verb: str) -> None:
+    """What every verb takes, but those on which it would have no effect."""
+    if verb not in ("logs", "ui", "completion"):  # what they print is for people, or for a shell
+        parser.add_argument("--json", action="store_true", help="print for programs, not for people")
+    if verb != "completion":
+        parser.add_argument(
+            "--config-dir",
+            metavar="FOLDER",
+            help="a config folder of your own, before conf/ of this folder and the shipped one",
+        )

@@ -331,3 +331,10 @@ def test_a_ctrl_c_while_a_plan_is_made_is_answered(
     assert said.stderr.splitlines()[-1] == "stopped while planning: no run was written or started"
     assert "Traceback" not in said.stderr
     assert not (workspace / "runs").exists()
+
+
+@pytest.mark.parametrize("verb", ["logs", "ui", "completion"])
+def test_json_is_refused_where_it_has_no_effect(verb: str, call: Call) -> None:
+    said = call(verb, "--json")
+    assert said.code == 2
+    assert "unrecognized arguments: --json" in said.err
