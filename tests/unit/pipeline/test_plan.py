@@ -13,6 +13,7 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.pipeline.plan import Plan, make_plan
 from htr_exp.pipeline.sources import Sources
+from htr_exp.pipeline.write import script_of
 
 Planned = Callable[..., Plan]
 
@@ -110,6 +111,18 @@ OTHER = [
 def test_what_decides_the_result_is_its_identity(planned: Planned) -> None:
     keys = [planned().key, *(planned(*words).key for words in OTHER), planned(evaluate=True).key]
     assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("words", "pad"),
+    [([], "16"), (["training.pad=24"], "24"), (["training.pad=24", "scores.pad=8"], "8")],
+)
+def test_lines_are_recognised_with_the_padding_of_the_training(words: list[str], pad: str, planned: Planned) -> None:
+    """kraken does not write it into the model, and takes 16 where none is given."""
+    script = script_of(planned(*words))
+    recognised = [line for line in script.splitlines() if " ocr " in line]
+    assert recognised
+    assert all(f"--pad {pad} " in line for line in recognised)
 
 
 def test_data_and_model_are_known_by_their_content(
