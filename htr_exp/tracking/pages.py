@@ -31,6 +31,11 @@ def percent(name: str) -> str:
     return f"{name}_percent"
 
 
+def in_percent(share: float) -> float:
+    """Its value, with as many decimals as everywhere else: MLflow shows all that a figure has."""
+    return round(float(share) * 100, 2)
+
+
 def experiment_tags(tasks: Sequence[Task]) -> dict[str, str]:
     """The tags of an experiment with runs of these tasks."""
     shown = json.dumps(_table(tasks), separators=(",", ":"))

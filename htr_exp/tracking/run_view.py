@@ -17,11 +17,11 @@ from htr_exp.core.task import RECOGNITION, TASKS, Task
 from htr_exp.runs import configuration, seals
 from htr_exp.runs.ownership import is_ours
 from htr_exp.runs.run_dir import RunDir, StateRecord
-from htr_exp.tracking.pages import CURVE, percent
+from htr_exp.tracking.pages import CURVE, in_percent, percent
 from htr_exp.tracking.sweeps import Sweep, Sweeps
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 12  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 13  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 
@@ -298,11 +298,11 @@ def _metrics(
     for task in TASKS.values():
         base, best = score_of(results, "base", task), score_of(results, "best", task)
         if base is not None and best is not None:
-            yield ("test_gain_points", 0), (round(task.gain(base, best) * 100, 6), when)
+            yield ("test_gain_points", 0), (in_percent(task.gain(base, best)), when)
     gain = (results.get("gain") or {}).get("test") or {}
     for end in ("low", "high"):
         if is_number(gain.get(f"cer_{end}")):
-            yield (f"test_gain_points_{end}", 0), (round(gain[f"cer_{end}"] * 100, 6), when)
+            yield (f"test_gain_points_{end}", 0), (in_percent(gain[f"cer_{end}"]), when)
 
 
 def _shown(
@@ -316,8 +316,8 @@ def _shown(
     for epoch, line in sorted(epochs.items()):
         if is_number(line.get(key)):
             named = key if task.higher_is_better else percent(key)
-            value = line[key] if task.higher_is_better else line[key] * 100
-            yield (f"{CURVE}/{named}", epoch), (round(float(value), 6), milliseconds(line.get("time")) or when)
+            value = round(line[key], 6) if task.higher_is_better else in_percent(line[key])
+            yield (f"{CURVE}/{named}", epoch), (float(value), milliseconds(line.get("time")) or when)
     if not task.higher_is_better:
         yield from _percents(task, results, when)
 
@@ -328,7 +328,7 @@ def _percents(task: Task, results: Mapping[str, Any], when: int) -> Iterator[tup
             scores = (results.get(part) or {}).get(which) or {}
             for name in (column.key for column in task.result_columns):
                 if is_number(scores.get(name)):
-                    yield (f"{percent(f'{prefix}_{name}')}{suffix}", 0), (round(float(scores[name]) * 100, 6), when)
+                    yield (f"{percent(f'{prefix}_{name}')}{suffix}", 0), (in_percent(scores[name]), when)
 
 
 def scores_of(task: Task, results: Mapping[str, Any], when: int) -> dict[tuple[str, int], tuple[float, int]]:

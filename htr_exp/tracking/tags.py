@@ -24,10 +24,6 @@ def score_of(results: Mapping[str, Any], which: str, task: Task) -> float | None
     return float(value) if is_number(value) else None
 
 
-def _written(value: float, task: Task) -> str:
-    return f"{value:.4f}" if task.higher_is_better else f"{value:.2%}"
-
-
 def tags_of(
     folder: Path,
     workspace: Path,
@@ -164,10 +160,10 @@ def _note(
     held_out = (results.get("test") or {}).get("best" if evaluated is None else "model") or {}
     where = f"held-out lines: {held_out.get('lines', '?')}, pages: {held_out.get('pages', '?')}"
     if best is not None:
-        before = f"{_written(base, task)} before, " if base is not None else ""
-        lines.append(f"Test {task.score_label}: {before}**{_written(best, task)}** after training ({where}).")
+        before = f"{task.shown(base)} before, " if base is not None else ""
+        lines.append(f"Test {task.score_label}: {before}**{task.shown(best)}** after training ({where}).")
     if evaluated is not None:
-        lines.append(f"Test {task.score_label}: **{_written(evaluated, task)}**, nothing was trained ({where}).")
+        lines.append(f"Test {task.score_label}: **{task.shown(evaluated)}**, nothing was trained ({where}).")
     if said := worse_than_base(task, results):
         lines.append(f"**{said[0].upper()}{said[1:]}.**")
     if counted := results.get("test_scored"):

@@ -144,6 +144,30 @@ def test_intervals_and_gains_are_metrics(place: Path) -> None:
     assert "test_units" not in shown
 
 
+def test_percent_has_two_decimals_in_metrics_and_notes(place: Path) -> None:
+    folder = make_run(place, curve=(0.3123456, 0.0454912))
+    results = files.read_json(folder / "results.json")
+    results["test"]["base"]["cer"] = 0.1234567
+    files.write_json(folder / "results.json", results)
+    view = run_view.read(sealed(folder), place)
+    metrics = {name: value for name, value in view.metrics.items() if "percent" in name[0] or "points" in name[0]}
+    assert metrics["test_cer_percent", 0][0] == 4.55
+    assert metrics["test_cer_percent_base", 0][0] == 12.35
+    assert metrics["test_gain_points", 0][0] == 7.80
+    assert [value for (name, _), (value, _) in metrics.items() if name.startswith("curve/")] == [31.23, 4.55]
+    assert "Test CER: 12.35 % before, **4.55 %** after training" in view.tags["mlflow.note.content"]
+    assert view.metrics["test_cer", 0][0] == 0.0454912  # the exact figure beside it
+
+
+def test_the_memory_of_a_training_is_a_metric(place: Path) -> None:
+    folder = make_run(place)
+    epochs = files.read_jsonl(folder / "metrics.jsonl")
+    files.write_jsonl(folder / "metrics.jsonl", [one | {"memory_gb": 1.2, "gpu_memory_gb": 9.5} for one in epochs])
+    metrics = run_view.read(sealed(folder), place).metrics
+    last = epochs[-1]["epoch"]
+    assert (metrics["memory_gb", last][0], metrics["gpu_memory_gb", last][0]) == (1.2, 9.5)
+
+
 def test_an_evaluation_shows_its_result_in_the_columns_of_trainings(place: Path) -> None:
     folder = make_run(place)
     results = files.read_json(folder / "results.json")
@@ -151,7 +175,7 @@ def test_an_evaluation_shows_its_result_in_the_columns_of_trainings(place: Path)
     view = run_view.read(sealed(folder), place)
     assert view.metrics["test_cer", 0][0] == 0.2
     assert view.metrics["test_cer_percent", 0][0] == 20.0
-    assert "Test CER: **20.00%**, nothing was trained" in view.tags["mlflow.note.content"]
+    assert "Test CER: **20.00 %**, nothing was trained" in view.tags["mlflow.note.content"]
     assert (view.params["base_model"], view.params["dataset"]) == ("tridis", "odalricus")
 
 

@@ -47,7 +47,7 @@ def test_a_run_shows_what_its_folder_holds(place: Path) -> None:
     assert run.data.tags["htr_exp.model_sha256"] == "f" * 64
     assert run.data.tags["htr_exp.best_model"] == f"runs/{folder.name}/best.mlmodel"
     note = run.data.tags["mlflow.note.content"]
-    assert "20.00% before, **12.00%** after" in note
+    assert "20.00 % before, **12.00 %** after" in note
     assert "rerun" not in note
     contexts = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
     assert set(contexts) == {"training", "validation", "test"}

@@ -64,7 +64,7 @@ def test_the_tags_of_a_run_are_what_its_folder_says(tmp_path: Path) -> None:
     }  # fmt: skip
     assert note.split("\n\n") == [
         "**odalricus**, recognition, from tridis.",
-        "Test CER: 20.00% before, **12.00%** after training (held-out lines: 25, pages: 1).",
+        "Test CER: 20.00 % before, **12.00 %** after training (held-out lines: 25, pages: 1).",
         "**Leakage accepted: near_text, same_image**: the scores rest on pages that were seen before.",
         "State: failed (out of memory). Epochs: 3, the best is epoch 3.",
         "Folder: `runs/odalricus-tridis-0a1b2c3d` (below the workspace). The exact kraken commands: `commands.sh`.",
