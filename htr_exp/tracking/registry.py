@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from htr_exp.tracking import store
 from htr_exp.tracking.store import LOCK_SECONDS, StoreTroubleError, store_uri
 from htr_exp.tracking.sync import store_of, sync_runs
 from htr_exp.tracking.writer import client, model_of
+
+VERSIONS_TAG = "mlflow.modelVersions"
+"""The tag of a logged model from which its page tells under what names it is registered (mlflow/utils/mlflow_tags.py)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ def _register(mlflow: Any, run_id: str, run: RunDir, name: str, shown: str) -> R
         mlflow.create_registered_model(name)
     for version in mlflow.search_model_versions(f"name = '{quoted}'"):
         if version.tags.get("htr_exp.model_id") == model.model_id:
+            _tell_model(mlflow, model, name, str(version.version))
             return Registered(str(version.version), False, shown)
     tags = {key: value for key, value in model.tags.items() if key.startswith("htr_exp.")}
     tags["htr_exp.model_id"] = model.model_id
@@ -77,4 +82,13 @@ def _register(mlflow: Any, run_id: str, run: RunDir, name: str, shown: str) -> R
         name, model.artifact_location, run_id=run_id, tags=tags, description=model.tags.get("mlflow.note.content"),
         model_id=model.model_id,
     )  # fmt: skip
+    _tell_model(mlflow, model, name, str(made.version))
     return Registered(str(made.version), True, shown)
+
+
+def _tell_model(mlflow: Any, model: Any, name: str, version: str) -> None:
+    """Let the page of the model say that it is registered: a server notes it by itself, a client with a database does not."""
+    known = json.loads(mlflow.get_logged_model(model.model_id).tags.get(VERSIONS_TAG) or "[]")
+    if (name, version) not in {(one["name"], str(one["version"])) for one in known}:
+        said = [*known, {"name": name, "version": version}]
+        mlflow.set_logged_model_tags(model.model_id, {VERSIONS_TAG: json.dumps(said)})

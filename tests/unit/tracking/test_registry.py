@@ -66,6 +66,17 @@ def test_a_model_is_registered_once_and_again_when_the_run_has_another(place: Pa
     assert not any("my%20work" in line and "mlartifacts" in line for line in dump(moved))
 
 
+def test_the_page_of_a_model_says_under_which_names_it_is_registered(place: Path) -> None:
+    folder = make_run(place)
+    for name in ("odalricus hand", "best so far", "odalricus hand"):
+        register(RunDir(folder), name, workspace=place)
+    run_id = only(sync_runs([folder], workspace=place)).run_id
+    assert json.loads(model(place, run_id).tags["mlflow.modelVersions"]) == [
+        {"name": "odalricus hand", "version": "1"},
+        {"name": "best so far", "version": "1"},
+    ]
+
+
 def test_what_has_no_model_and_what_names_a_server_of_its_own_is_refused(place: Path, listener: Listener) -> None:
     failed = make_run(place, "failed-1a2b3c4d", state="failed")
     with pytest.raises(StoreTroubleError, match="no model of its own that was scored"):
