@@ -77,7 +77,11 @@ def _table(tasks: Sequence[Task]) -> dict[str, Any]:
 
 
 def _charts(score: str) -> list[dict[str, Any]]:
-    """The charts of a score in the view that compares runs, beside the curves, which MLflow adds: bars, and what varies with it."""
+    """The charts of a score in the view that compares runs: bars, and what varies with it.
+
+    They stand in a section of their own, below the curves, which MLflow adds; it leaves out those of a section that is not
+    among `compareRunSections`.
+    """
     bar = {"type": "BAR", "uuid": f"bar-{score}", "metricKey": score, "runsCountToCompare": 30}
     line = {
         "type": "PARALLEL",
@@ -86,7 +90,7 @@ def _charts(score: str) -> list[dict[str, Any]]:
         "selectedMetrics": [score],
         "showAllRuns": False,
     }
-    return [{**chart, "metricSectionId": CURVE, "deleted": False, "isGenerated": False} for chart in (bar, line)]
+    return [{**chart, "metricSectionId": TABLE, "deleted": False, "isGenerated": False} for chart in (bar, line)]
 
 
 def _score(task: Task) -> str:

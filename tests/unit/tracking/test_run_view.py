@@ -119,6 +119,8 @@ def test_an_experiment_of_segmentations_is_ordered_by_what_they_are_judged_by(pl
     tags = pages.experiment_tags([SEGMENTATION])
     table = json.loads(tags["mlflow.sharedViewState.scores"])
     assert (table["orderByKey"], table["orderByAsc"]) == ("metrics.`test_line_f1`", False)
+    sections = {section["uuid"] for section in table["compareRunSections"]}
+    assert {chart["metricSectionId"] for chart in table["compareRunCharts"]} <= sections  # others are not drawn
     assert len(pages.experiment_tags([*TASKS.values()])["mlflow.sharedViewState.scores"]) <= 5000  # MLflow's limit
 
 
