@@ -26,6 +26,8 @@ class Epoch(_Epoch, total=False):
     val_bl_precision: float
     val_bl_recall: float
     val_bl_f1: float
+    memory_gb: float  # the most that kraken's processes held until then (`core.memory`)
+    gpu_memory_gb: float
 
 
 @dataclass(frozen=True)

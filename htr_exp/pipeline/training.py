@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypedDict, cast
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, make_folder, utc_now, write_json
+from htr_exp.core.memory import MemoryWatch
 from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted
@@ -289,7 +290,11 @@ class _Follower:
                 argv, threads=training.threads, on_line=self._said.put, folder=self._run.path
             )
             try:
+                newest = cast("Mapping[str, float]", self._records[-1] if self._records else {})
+                on_gpu = self._inputs.device.startswith("cuda")
+                self._memory = MemoryWatch(command.pid, on_gpu=on_gpu, before=newest)
                 while command.wait(0.2) is None:
+                    self._memory.look()
                     self._take_in(log)
                     self._tell()
                     over = self._stop() or self._cut()
@@ -363,7 +368,9 @@ class _Follower:
             self._began = None
         now = time.monotonic()
         seconds = round(now - self._since, 2)
-        record = cast("Epoch", {"epoch": len(self._records) + 1, **figures, "seconds": seconds, "time": utc_now()})
+        self._memory.look_at_gpu()
+        facts = {**figures, "seconds": seconds, "time": utc_now(), **self._memory.peaks}
+        record = cast("Epoch", {"epoch": len(self._records) + 1, **facts})
         self._since = now
         self._records.append(record)
         self._run.confirm()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from htr_exp import __version__
 from htr_exp.core.errors import HtrExpError
 from htr_exp.core.html_page import jpeg_uri
 from htr_exp.core.run_state import RunState
-from htr_exp.core.secrets import hidden
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, Task, task_of
 from htr_exp.core.text import counted, percent, thousands
 from htr_exp.report import figures
@@ -30,6 +28,7 @@ from htr_exp.report.lines import (
     worst,
 )
 from htr_exp.report.pictures import Key, Shown, kept_pictures
+from htr_exp.report.record_table import record_table
 from htr_exp.runs import resumptions
 from htr_exp.runs.records import Provenance, Results, TestScored
 from htr_exp.runs.remarks import Remark, remarks
@@ -41,6 +40,8 @@ SIDES = ("train", "validation", "test")
 SCORED = ("test", "validation")
 THUMBNAILS = 8
 """Pages of each side of the split that are shown."""
+_OVERLAY = re.compile(r"\d+-(.*)-[a-z]+")
+"""The name of such a picture's file: its place among the worst, the page, and which model found the lines."""
 OVERLAY_BYTES = 2_600_000
 """Of the pictures of a segmentation that are shown, all together: the page is to be mailed."""
 
@@ -219,7 +220,7 @@ def contents(run: RunDir) -> Contents:
         overlays_left=left,
         sides=tuple(_side(name, split[name], pictures) for name in SIDES if split[name]),
         has_pictures=bool(pictures),
-        facts=tuple(_facts(row, facts, results)),
+        facts=tuple(record_table(row, facts, results, run.epochs())),
         warnings=tuple(str(one) for one in facts.get("warnings") or ()),
     )
 
@@ -347,7 +348,7 @@ def _overlays(run: RunDir) -> tuple[tuple[Overlay, ...], int]:
         if not data.startswith(b"\xff\xd8\xff"):
             continue
         room -= len(data)
-        found.append(Overlay(path.stem, jpeg_uri(data)))
+        found.append(Overlay(_OVERLAY.sub(r"\1", path.stem), jpeg_uri(data)))
     return tuple(found), len(files) - len(found)
 
 
@@ -355,53 +356,3 @@ def _side(name: str, pages: Sequence[Mapping[str, Any]], pictures: Mapping[Key, 
     lines = sum(int(number(page, "lines") or 0) for page in pages)
     shown = tuple((page["page"], pictures.get((page["page"], None), Shown())) for page in pages[:THUMBNAILS])
     return Side(name, len(pages), lines, shown)
-
-
-def _facts(row: RunRow, facts: Provenance, results: Results) -> Iterable[tuple[str, str]]:
-    """What made the scores, for who wants to know or repeat it."""
-    dataset, split, model = (
-        facts["dataset"],
-        facts.get("split") or {},
-        cast("Mapping[str, Any]", facts.get("model") or {}),
-    )
-    read = [
-        counted(int(count), what)
-        for key, what in (("pages", "page"), ("lines", "line"))
-        if (count := number(dataset, key)) is not None
-    ]
-    code = cast("Mapping[str, Any]", facts.get("code") or {})
-    pairs: list[tuple[str, Any]] = [
-        ("ground truth", ", ".join([str(dataset["name"]), *read, f"digest {str(dataset.get('digest'))[:12]}"])),
-        ("model" if row["verb"] == "evaluate" else "base model", _model(model)),
-        ("segmentation model", _model(facts.get("segmentation_model") or {})),
-        ("network", results.get("network")),
-        ("split", _split_words(split)),
-        ("digest of the test pages", str(row["test_digest"])[:12] if row["test_digest"] else None),
-        ("kraken", f"{row['kraken']} ({row['runtime']})" if row["runtime"] else row["kraken"]),
-        ("device", results.get("device")),
-        (
-            "code",
-            " ".join(filter(None, (f"htr_exp {code.get('version', __version__)}", str(code.get("commit") or "")[:12]))),
-        ),
-        ("planned", facts.get("created")),
-        ("scored", results.get("time")),
-        ("command", hidden(shlex.join(str(word) for word in facts.get("command") or ()))),
-        ("key", facts["run"]["key"]),
-    ]
-    return [(name, str(value)) for name, value in pairs if value]
-
-
-def _model(model: Mapping[str, Any]) -> str:
-    words = [
-        str(model.get("name") or ""),
-        str(model.get("doi") or ""),
-        f"SHA-256 {str(model['sha256'])[:12]}" if model.get("sha256") else "",
-    ]
-    return ", ".join(filter(None, words))
-
-
-def _split_words(split: Mapping[str, Any]) -> str:
-    words = [f"by {split['by']}" if split.get("by") else "", f"fold {split['fold']}" if split.get("fold") else ""]
-    words += [f"split.seed={split['seed']}" if split.get("kind") and split.get("seed") is not None else ""]
-    words += [f"digest {str(split['digest'])[:12]}" if split.get("digest") else ""]
-    return ", ".join(filter(None, words))

@@ -52,6 +52,7 @@ class Trainer:
         self._kraken, self._base = Kraken(version, folder=program.parent), str(base)
         self.settings = replace(shipped().training, device="cpu", quit="fixed", epochs=4)
         self.heard = Heard()
+        self.device = "cpu"
 
     def start(
         self,
@@ -67,7 +68,7 @@ class Trainer:
         inputs = training.TrainingInputs(
             self.settings,
             self._kraken,
-            "cpu",
+            self.device,
             0,
             1,
             self._base,

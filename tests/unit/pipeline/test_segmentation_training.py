@@ -171,7 +171,10 @@ def what_is_left(run: RunDir) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Do a run; its curve and its results, without times and what is said of interruptions. The weights' digest is in them."""
     assert do(run).state == "done", run.state().reason
     assert_named(run.best)
-    records = [{key: value for key, value in one.items() if key not in ("seconds", "time")} for one in run.epochs()]
+    records = [
+        {key: value for key, value in one.items() if key not in ("seconds", "time", "memory_gb")}
+        for one in run.epochs()
+    ]
     found = results(run)
     for key in ("time", "resumed_at", "resumed_exactly", "test_scored"):
         del found[key]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.findings import program
 from helpers.sentences import sentences
 from helpers.trainer import Heard, Trainer, value
 from htr_exp.core.errors import TrainingError
@@ -71,6 +73,23 @@ def test_spent_time_budget_is_not_spent_again(trainer: Trainer, scenario) -> Non
     trainer.run.write_epochs(records)
     assert trainer.start() == first
     assert len(scenario.calls("train")) == 1
+
+
+@pytest.mark.parametrize(("device", "keys"), [("cpu", ["memory_gb"]), ("cuda:0", ["gpu_memory_gb", "memory_gb"])])
+def test_an_epoch_records_the_most_memory_until_then(
+    trainer: Trainer, scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, keys: list[str]
+) -> None:
+    says = "ps -eo pid= | while read pid; do echo $pid, 2000; done"
+    monkeypatch.setenv("PATH", f"{program(tmp_path / 'bin', 'nvidia-smi', says).parent}:{os.environ['PATH']}")
+    trainer.device = device
+    scenario.play(epoch_seconds=0.5)
+    trainer.start(epochs=3, leg_epochs=2)
+    records: list[Any] = trainer.run.epochs()
+    assert all(sorted(key for key in record if "memory" in key) == keys for record in records)
+    for key in keys:
+        values = [record[key] for record in records]
+        assert values == sorted(values)
+        assert 0 < values[0] < 100
 
 
 @pytest.mark.parametrize("at", [0, 1, 2, 3])

@@ -143,6 +143,26 @@ def test_words_about_the_record_are_those_of_compare(tmp_path: Path) -> None:
     assert len(page.all("p", **{"class": "remark bad"})) == 2
 
 
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cpu", "3.40 GB at most while it was trained; 3.10 GB were estimated"),
+        ("cuda:0", "3.40 GB at most while it was trained"),
+    ],
+)
+def test_the_memory_of_a_training_stands_beside_its_estimate(tmp_path: Path, device: str, said: str) -> None:
+    folder = scored_run(
+        tmp_path / "run", RESULTS | {"device": device}, curve=(0.3, 0.2), memory={"peak_gb": 3.1, "worker_gb": 0.6}
+    )
+    epochs = files.read_jsonl(folder / "metrics.jsonl")
+    files.write_jsonl(folder / "metrics.jsonl", [one | {"memory_gb": 3.4, "gpu_memory_gb": 12.04} for one in epochs])
+    RunDir(folder).seal_results()
+    section = page_of(folder).section("How these scores were made")
+    assert f"memory {said}" in section
+    assert ("were estimated" in section) == (device == "cpu")
+    assert "GPU memory 12.04 GB at most while it was trained" in section
+
+
 def test_a_leak_that_is_accepted_later_is_said(run: Path) -> None:
     before = page_of(run)
     assert "leakage accepted" not in before.html
