@@ -73,12 +73,13 @@ def curve_of(task: Task, epochs: Sequence[Epoch], best_epoch: object, resumed_at
     if not values:
         return None
     shown = sorted(values.items())
-    first, last = shown[0][0], max(shown[-1][0], shown[0][0] + 1)
+    first, last = shown[0][0], shown[-1][0]
+    left, right = (first, last) if first < last else (first - 1, last + 1)  # a single epoch stands in the middle
     ticks = nice_ticks(min(values.values()), max(values.values()))
     low, high = ticks[0], ticks[-1]
 
     def x(epoch: float) -> float:
-        return round(LEFT + (epoch - first) / (last - first) * (WIDTH - LEFT - RIGHT), 1)
+        return round(LEFT + (epoch - left) / (right - left) * (WIDTH - LEFT - RIGHT), 1)
 
     def y(value: float) -> float:
         return round(HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)

@@ -118,7 +118,8 @@ def _of_how_many(task: Task, count: float | None, total: float) -> str:
     """What stands behind a count: `errors in 100 characters`."""
     what, of = COUNTED[task]
     heading = what.heading.replace("errors", "error") if count == 1 else what.heading
-    return f"{heading} {thousands(total)} {of.heading}"
+    noun = of.heading.replace("lines", "line").replace("characters", "character") if total == 1 else of.heading
+    return f"{heading} {thousands(total)} {noun}"
 
 
 def _fewer(task: Task, scores: Scores, models: Sequence[Model]) -> str:
@@ -136,7 +137,7 @@ ARROW = "\N{RIGHTWARDS ARROW}"
 
 COUNTED: dict[Task, tuple[Column, Column]] = {
     RECOGNITION: (Column("errors in", "errors"), Column("characters", "characters")),
-    SEGMENTATION: (Column("lines found of", "lines_found"), Column("lines", "lines")),
+    SEGMENTATION: (Column("of", "lines_found"), Column("lines found", "lines")),
 }
 """What is counted, and of how many, with the words before and after."""
 

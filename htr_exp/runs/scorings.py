@@ -208,7 +208,8 @@ def said(scored: TestScored) -> str:
     by = "" if scored["times"] == 1 else f" by {counted(scored['runs'], 'run')}"
     words = ["scored once" if scored["times"] == 1 else f"scored {scored['times']} times{by}"]
     if scored["in_part"]:
-        words.append(f"some of them {counted(scored['in_part'], 'time')} more with other pages or lines")
+        often = "once" if scored["in_part"] == 1 else f"{scored['in_part']} times"
+        words.append(f"some of them {often} more with other pages or lines")
     if scored["incomplete"]:
         words.append(CHANGED_BY_HAND)
     return ", ".join(words)

@@ -63,7 +63,9 @@ def test_a_segmentation_shows_its_overlays(either: Planned) -> None:
     assert run.report.read_bytes() == page.html.encode()
     overlays = page.all("img", alt="the page with the lines that were found")
     assert len(overlays) == len(list(run.overlays.iterdir())) > 0
-    assert "lines found of" in page.section("")
+    named = page.section("The worst pages" if len(overlays) > 1 else "The worst page").split()
+    assert set(named) <= {one["page"].removesuffix(".xml") for one in run.needed(run.split)["test"]}
+    assert "lines found" in page.section("")
     assert "Mean IoU on the validation pages, epoch by epoch" in page.section("Training")
     assert "By page" in page.sections
 

@@ -29,6 +29,13 @@ def test_the_curve_goes_from_left_to_right_and_from_the_first_tick_to_the_last()
     assert found.resumed == (curve.LEFT + 0.25 * (curve.WIDTH - curve.RIGHT - curve.LEFT),)
 
 
+def test_a_single_epoch_stands_in_the_middle_and_there_is_no_second() -> None:
+    found = curve_of(RECOGNITION, epochs(0.4), 1, [])
+    assert found is not None
+    assert [(tick.at, tick.label) for tick in found.across] == [((curve.LEFT + curve.WIDTH - curve.RIGHT) / 2, "1")]
+    assert found.best == found.dots[0]
+
+
 def test_a_segmentation_has_its_own_figure() -> None:
     found = curve_of(SEGMENTATION, epochs(0.5, 0.75, key="val_mean_iu"), 2, [])
     assert found is not None

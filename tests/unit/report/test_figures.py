@@ -47,6 +47,7 @@ def test_a_loss_is_called_so() -> None:
         ({"best": figures(5, 50)}, [Model("best", "trained")], ("10.00 %",), ("5 errors in 50 characters",)),
         ({"base": figures(0, 50), "best": figures(0, 50)}, [BASE, BEST], ("0.00 %", "0.00 %"), ("0 → 0 errors in 50 characters",)),
         ({"base": figures(0, 50), "best": figures(1, 50)}, [BASE, BEST], ("0.00 %", "2.00 %"), ("0 → 1 errors in 50 characters",)),
+        ({"model": figures(1, 1)}, [Model("model", "evaluated")], ("100.00 %",), ("1 error in 1 character",)),
         ({"base": {}, "best": {"cer": "good", "errors": True}}, [BASE, BEST], ("-", "-"), ()),
     ],
 )  # fmt: skip
@@ -57,7 +58,7 @@ def test_without_a_base_model_or_without_errors(scores: Any, models: Any, values
 
 def test_a_segmentation_counts_lines() -> None:
     f1, iou = gains(SEGMENTATION, LAYOUT, [BASE, BEST])
-    assert (f1.values, f1.better, f1.said) == (("0.5000", "0.7500"), True, ("20 → 30 lines found of 40 lines",))
+    assert (f1.values, f1.better, f1.said) == (("0.5000", "0.7500"), True, ("20 → 30 of 40 lines found",))
     assert (iou.values, iou.better) == (("0.5000", "0.5000"), None)
 
 
@@ -90,7 +91,7 @@ def test_pages_of_a_segmentation_are_worst_where_the_figure_is_low() -> None:
         ("x/1.xml", [50.0, 75.0]),
         ("y/2.xml", [100.0, 100.0]),
     ]
-    assert pages[0].facts == ("30 lines found of 40 lines",)
+    assert pages[0].facts == ("30 of 40 lines found",)
     assert by_document(SEGMENTATION, LAYOUT, [BASE, BEST]) == []
 
 

@@ -140,7 +140,7 @@ def test_words_for_people() -> None:
         "scored once, or more often: scorings.jsonl was changed by hand"
     )
     assert scorings.said(counted(3, 2, 1)) == (
-        "scored 3 times by 2 runs, some of them 1 time more with other pages or lines"
+        "scored 3 times by 2 runs, some of them once more with other pages or lines"
     )
 
 
