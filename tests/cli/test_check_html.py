@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fontTools.ttLib import TTFont
 from PIL import Image, ImageFile
 
 from helpers.checks import checked
@@ -152,3 +154,15 @@ def test_ten_thousand_problems_make_a_page_that_can_be_read(pages: Path) -> None
     assert text.count("<tr>") == 2 * 2_000
     assert "5000 lines in 6 files" in text
     assert len(text) < 3_000_000
+
+
+def test_signs_of_manuscripts_are_carried_along_where_there_are_some(tmp_path: Path) -> None:
+    write_image(tmp_path / "1.jpg")
+    put(tmp_path, page_xml(page_line(1, " x")))
+    assert "@font-face" not in render(checked(tmp_path), [tmp_path])
+    put(tmp_path, page_xml(page_line(1, "atq\uf1ac \ua770 x")))
+    text = render(checked(tmp_path), [tmp_path])
+    found = re.search(r"url\(data:font/otf;base64,([\w+/=]+)\)", text)
+    assert found is not None
+    assert "font-src data:" in text
+    assert {0xF1AC, 0xA770} <= TTFont(io.BytesIO(base64.b64decode(found[1]))).getBestCmap().keys()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from htr_exp import __version__
 from htr_exp.cli.check.junit import where
@@ -16,6 +18,7 @@ from htr_exp.core.html_page import jpeg_uri, rendered
 from htr_exp.core.visible import Piece, pieces
 from htr_exp.groundtruth.line_pictures import Excerpt, Picture, cut
 from htr_exp.groundtruth.paths import Located
+from htr_exp.report.font import font_uri
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -58,11 +61,21 @@ def render(checked: Checked, folders: Sequence[Path], *, pictures: int = PICTURE
         "dataset": checked.dataset,
         "severities": SEVERITIES,
         "figures": figures,
+        "font": Markup(font_uri(_texts(checked, figures))),  # noqa: S704 - base64
         "listed": LISTED,
         "made": utc_now(),
         "version": __version__,
     }
     return rendered(TEMPLATE, values, filters={"where": where})
+
+
+def _texts(checked: Checked, figures: Mapping[str, Sequence[_Figure]]) -> Iterator[str]:
+    """Yield all in which signs of manuscripts may stand."""
+    for section in checked.sections:
+        yield from section.sentences
+    for kind in checked.kinds:
+        yield from (problem.message for problem in kind.problems[:LISTED])
+        yield from (piece.text for figure in figures[kind.code] for piece in figure.pieces)
 
 
 def _wanted(kind: KindFound, most: int) -> list[Excerpt]:
