@@ -154,7 +154,8 @@ def _note(
     dataset = (provenance.get("dataset") or {}).get("name") or "unnamed dataset"
     model = (provenance.get("model") or {}).get("name") or "no base model"
     task = TASKS.get(str(provenance["run"].get("task")), RECOGNITION)
-    lines = [f"**{dataset}**, {task.name}, from {model}."]
+    evaluates = provenance["run"].get("verb") == "evaluate"
+    lines = [f"**{dataset}**, {task.name}, {'with' if evaluates else 'from'} {model}."]
     base, best = score_of(results, "base", task), score_of(results, "best", task)
     evaluated = score_of(results, "model", task)
     held_out = (results.get("test") or {}).get("best" if evaluated is None else "model") or {}
@@ -175,7 +176,7 @@ def _note(
     said = f"State: {state.state}" + (f" ({state.reason})" if state.reason else "")
     epoch = results.get("best_epoch")
     counted = f", the best is epoch {epoch}." if epoch is not None else "."
-    lines.append(f"{said}. Epochs: {epochs}{counted}")
+    lines.append(f"{said}." if evaluates else f"{said}. Epochs: {epochs}{counted}")
     lines.append(f"Folder: `{shown}` (below the workspace). The exact kraken commands: `commands.sh`.")
     if again := _command_again(provenance):
         lines.append(f"Do it again, where it was started: `{again}`")

@@ -174,10 +174,15 @@ def test_an_evaluation_shows_its_result_in_the_columns_of_trainings(place: Path)
     folder = make_run(place)
     results = files.read_json(folder / "results.json")
     files.write_json(folder / "results.json", {"test": {"model": results["test"]["base"]}})
+    facts = files.read_json(folder / "provenance.json")
+    files.write_json(folder / "provenance.json", facts | {"run": facts["run"] | {"verb": "evaluate"}})
     view = run_view.read(sealed(folder), place)
     assert view.metrics["test_cer", 0][0] == 0.2
     assert view.metrics["test_cer_percent", 0][0] == 20.0
-    assert "Test CER: **20.00 %**, nothing was trained" in view.tags["mlflow.note.content"]
+    note = view.tags["mlflow.note.content"]
+    assert "Test CER: **20.00 %**, nothing was trained" in note
+    assert note.startswith("**odalricus**, recognition, with tridis.")
+    assert "Epochs" not in note
     assert (view.params["base_model"], view.params["dataset"]) == ("tridis", "odalricus")
 
 
