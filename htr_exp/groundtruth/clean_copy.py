@@ -49,7 +49,8 @@ _CARRIED = {
 }  # fmt: skip
 _LEFT_OUT = ("not_well_formed", "not_ground_truth", "unit_not_pixel", "several_pages", "image_missing", "image_outside",
              "image_not_fetched", "image_unreadable",
-             "page_without_text", "hidden_file", "line_pairs", "image_without_xml")  # fmt: skip
+             "page_without_text", "hidden_file", "line_pairs", "image_without_xml",
+             "image_derived")  # fmt: skip
 
 _MADE = {
     "text_not_first": "another transcription stands first",

@@ -41,6 +41,20 @@ def mixed_forms(forms: Sequence[tuple[str, dict[str, list[str]]]]) -> Iterator[D
     yield "text_forms_mixed", pages[0], f"{said}: a letter that is written in both is two characters to kraken", pages
 
 
+def mixed_indices(pages: Sequence[tuple[str, bool, Sequence[str]]]) -> Iterator[DatasetNote]:
+    """Yield that of some lines a transcription of index 0 is read and of others one of a higher index.
+
+    Args:
+        pages: of each its name, whether it has lines of index 0, and the ids of its lines of higher ones.
+    """
+    guessed = {name: len(ids) for name, _, ids in pages if ids}
+    if guessed and any(corrected for _, corrected, _ in pages):
+        lines = sum(guessed.values())
+        said = f"{counted(lines, 'line')} of {counted(len(guessed), 'page')} {'has' if lines == 1 else 'have'}"
+        message = f"{said} no transcription (TextEquiv) of index 0, as others of the dataset have: one of a higher index is read"
+        yield "text_index_mixed", next(iter(guessed)), message, tuple(guessed)
+
+
 _UNUSUAL = {
     "blanks": re.compile(r"\s"),
     "brackets or quotes": re.compile(r"[\[\](){}<>'\"`]"),

@@ -14,16 +14,17 @@ from pathlib import Path
 from htr_exp.core.task import RECOGNITION, Task
 from htr_exp.core.text import counted
 from htr_exp.groundtruth import dataset_checks, messages
-from htr_exp.groundtruth.choices import DEFAULT, Choices
+from htr_exp.groundtruth.choices import DEFAULT, LOWEST, Choices
 from htr_exp.groundtruth.file_tree import Tree, matches, shown
 from htr_exp.groundtruth.folders import Source, prefixes
 from htr_exp.groundtruth.image_header import ImageFacts
-from htr_exp.groundtruth.image_search import by_stem, find_image
+from htr_exp.groundtruth.image_search import derived_images, find_image
 from htr_exp.groundtruth.line_pairs import line_pairs
 from htr_exp.groundtruth.line_rules import outside
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
 from htr_exp.groundtruth.page_scan import PageFile
 from htr_exp.groundtruth.problem_codes import CODES
+from htr_exp.groundtruth.rivals import giving_way
 from htr_exp.groundtruth.scan import image_files, page_files
 from htr_exp.groundtruth.stand_ins import STAND_INS
 from htr_exp.groundtruth.xml_for_kraken import storable
@@ -104,7 +105,11 @@ def _examine(
         lambda done: progress(done, 2 * len(chosen)),
         choices,
     )
-    claims = [found.claim(source, name, sheet) for (source, name), sheet in zip(chosen, sheets, strict=True)]
+    gone = {place: chosen[other] for place, other in giving_way(chosen, sheets).items()}
+    claims = [
+        found.claim(source, name, sheet, gone.get(place))
+        for place, ((source, name), sheet) in enumerate(zip(chosen, sheets, strict=True))
+    ]
     wanted = list(dict.fromkeys((claim.source.tree.root, claim.image) for claim in claims if claim is not None))
     images = image_files(wanted, cache, lambda done: progress(len(chosen) + done, len(chosen) + len(wanted)))
     seen = dict(zip(wanted, images, strict=True))
@@ -143,8 +148,10 @@ class _Examination:
         self.lines_read = 0
         self._place = 0
         self._claims: dict[Path, tuple[Source, str]] = {}
+        self._sheets: dict[Path, PageFile] = {}  # of these files
         self._of_refused: set[Path] = set()  # images that have the name of a file that cannot be used
         self._forms: list[tuple[str, dict[str, list[str]]]] = []
+        self._indices: list[tuple[str, bool, list[str]]] = []
 
     def add(
         self,
@@ -173,23 +180,38 @@ class _Examination:
 
     def selected(self, source: Source, pattern: str, exclude: Sequence[str]) -> list[str]:
         """The names of a folder's files that are to be ground truth."""
+        for name in source.lost(pattern, exclude):
+            self.add("page_not_there", source.label(name), "the METS file that was given lists it, and it is not there")
         for name in source.hidden(pattern):
             self.add("hidden_file", source.label(name), "hidden files are no ground truth")
         return source.select(pattern, exclude)
 
-    def claim(self, source: Source, name: str, sheet: PageFile) -> _Claim | None:
-        """Find the image that a page means; None, with the reason added, if there is no page or no image."""
+    def claim(self, source: Source, name: str, sheet: PageFile, other: tuple[Source, str] | None) -> _Claim | None:
+        """Find the image that a page means; None, with the reason added, if there is no page or no image.
+
+        Args:
+            source: its folder.
+            name: of its file.
+            sheet: what is known of it.
+            other: the file to which it leaves its image, as nothing of it can be used.
+        """
         self._place += 1
         label = source.label(name)
         if sheet.refused is not None:
             self.add(sheet.refused[0], label, sheet.refused[1], lines=tuple(sheet.lost_lines))
             self.pages_read += sheet.lost_pages
             self.lines_read += len(sheet.lost_lines)
-            if CODES[sheet.refused[0]].severity == "error" and (own := by_stem(source.tree, name)[0]):
+            if CODES[sheet.refused[0]].severity == "error" and (
+                own := find_image(source.tree, name, sheet.image_name)[0]
+            ):
                 self._of_refused.add(source.tree.path(own))
             return None
         self.pages_read += 1
         self.lines_read += len(sheet.lines)
+        if other is not None:
+            self.add("page_without_text", label, messages.empty(sheet, other[0].label(other[1])))
+            self._own(label, sheet)
+            return None
         image, how = find_image(source.tree, name, sheet.image_name)
         if image is None:
             self.add(how, label, messages.lost(source.tree, name, sheet.image_name, how))
@@ -198,11 +220,12 @@ class _Examination:
         path = source.tree.path(image)
         if path in self._claims:
             first, first_name = self._claims[path]
-            message = messages.claimed(first.label(first_name), label, (first_name, name), image)
+            lines = self._sheets[path].usable, sheet.usable
+            message = messages.claimed((first.label(first_name), label), (first_name, name), lines, image)
             self.add("image_claimed_twice", label, message)
             self._own(label, sheet)
             return None
-        self._claims[path] = (source, name)
+        self._claims[path], self._sheets[path] = (source, name), sheet
         return _Claim(source, name, sheet, image, how, self._place)
 
     def page(self, claim: _Claim, seen: ImageFacts | str) -> None:
@@ -226,6 +249,7 @@ class _Examination:
             self.add("page_without_text", label, messages.empty(sheet))
             return
         self._forms.append((label, sheet.forms))
+        self._indices.append((label, sheet.corrected, sheet.guessed))
         digests = [sheet.line_digest(line) for line in lines]
         self.pages.append(
             GroundTruthPage(
@@ -296,7 +320,9 @@ class _Examination:
             for code, name, message, files in dataset_checks.unusual_names(source.tree, names + images):
                 self.add(code, source.label(name), message, files=tuple(map(source.label, files)))
         self._place += 1
-        noted = *dataset_checks.equal_images(self.pages), *dataset_checks.mixed_forms(self._forms)
+        noted = [*dataset_checks.equal_images(self.pages), *dataset_checks.mixed_forms(self._forms)]
+        if self._choices.text_equiv == LOWEST:
+            noted += dataset_checks.mixed_indices(self._indices)
         for code, name, message, files in noted:
             self.add(code, name, message, files=files)
 
@@ -314,8 +340,16 @@ class _Examination:
         if pairs:
             labels = tuple(map(source.label, pairs))
             self.add("line_pairs", labels[0], messages.pairs(len(pairs)), files=labels)
-        for name in sorted(set(left) - set(pairs)):
+        derived = derived_images(source.tree, sorted(set(left) - set(pairs)), self._of(source))
+        if derived:
+            labels = tuple(map(source.label, derived))
+            self.add("image_derived", labels[0], messages.derived(len(derived)), files=labels)
+        for name in sorted(set(left) - set(pairs) - set(derived)):
             self.add("image_without_xml", source.label(name), "no page of the dataset has this image")
+
+    def _of(self, source: Source) -> list[tuple[str, list[str]]]:
+        """The files of a folder that have an image, and the pictures that each says were made of it."""
+        return [(name, self._sheets[path].pictures) for path, (first, name) in self._claims.items() if first is source]
 
     def _nothing(self, source: Source, pattern: str, names: Sequence[str]) -> None:
         """Say why a folder gave no page, unless its errors say so already."""

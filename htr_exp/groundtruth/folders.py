@@ -33,7 +33,9 @@ class Source:
 
     tree: Tree
     prefix: str
-    only: Collection[str] | None = None  # the files that a METS file or a manifest lists; None: there is no such
+    only: Collection[str] | None = (
+        None  # the files that a METS file or a manifest lists, there or not; None: there is no such
+    )
 
     def label(self, name: str) -> str:
         """The name of a file as reports and records give it."""
@@ -44,6 +46,11 @@ class Source:
         """The names of the files that match `pattern` and none of `exclude`."""
         files = self.tree.files if self.only is None else [name for name in self.tree.files if name in self.only]
         return [name for name in files if matches(name, [pattern]) and not matches(name, exclude)]
+
+    def lost(self, pattern: str, exclude: Sequence[str]) -> list[str]:
+        """The names of the files that `select` would give if they were there: a METS file lists them."""
+        lost = sorted(set(self.only or ()) - set(self.tree.files))
+        return [name for name in lost if matches(name, [pattern]) and not matches(name, exclude)]
 
     def excluded(self, pattern: str, exclude: Sequence[str]) -> list[str]:
         """The names of the files that match `pattern` and one of `exclude`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ _OF_LINES = {
     "text_not_first": "whose transcription that is read is not the first in the file",
     "text_from_words": "with text in words only, which are joined by blanks",
     "text_without_blanks": "with words between which the file has no blank (<SP>): they are joined by blanks",
-    "text_with_hyphen": "with a hyphen in an element of its own (<HYP>), which is read",
+    "text_with_hyphen": "with a hyphen in an element of its own (<HYP>), which is read, a soft one as -",
     "text_without_hyphen": "with a hyphen in an element of its own (<HYP>), which is left out",
     "text_with_outer_space": "with a blank at the beginning or the end",
     "text_with_odd_space": "with tabs, no-break spaces or other white space that is no blank",
@@ -54,6 +55,8 @@ _OF_FILES = {
     "byte_order_mark": "it begins with a byte order mark",
     "doctype": "it has a DOCTYPE, which is not looked up",
 }
+
+_MOST_FOLDERS = 20  # beside a dataset that are looked into
 
 
 def note(code: str, ids: Sequence[str]) -> str:
@@ -101,8 +104,12 @@ def doubts(sheet: PageFile, image_name: str, seen: ImageFacts) -> Iterator[tuple
         yield "image_truncated", f"{shown(image_name)} seems cut short: kraken drops a page whose image it cannot read"
 
 
-def empty(sheet: PageFile) -> str:
-    """Say why a page has nothing to use."""
+def empty(sheet: PageFile, other: str = "") -> str:
+    """Say why a page has nothing to use, and by which file its image is described."""
+    return f"{_empty(sheet)}; {shown(other)} describes its image" if other else _empty(sheet)
+
+
+def _empty(sheet: PageFile) -> str:
     if not sheet.lines:
         return "it has no lines"
     needed = RULES[sheet.task].needed
@@ -124,6 +131,8 @@ def lost(tree: Tree, name: str, image_name: str, how: str) -> str:
         hint = f"; {shown(near)} has the XML's name: rename it if that is the one"
     elif _lies_in(above, image_name):
         hint = f", but in {shown(above)}, as in a workspace of METS: name that folder as the dataset"
+    elif beside := _beside(tree, name, image_name):
+        hint = f"; {shown(beside)} is outside the dataset: if that is the one, name {shown(above)} as the dataset"
     return f"its image {shown(image_name.strip())} is neither beside it nor in another folder of the dataset{hint}"
 
 
@@ -133,6 +142,27 @@ def _lies_in(folder: str, image_name: str) -> bool:
         return not name.startswith(("/", "..")) and os.path.isfile(os.path.join(folder, name))
     except ValueError:  # a name with a zero in it
         return False
+
+
+def _beside(tree: Tree, name: str, image_name: str) -> str | None:
+    """An image of this name in a folder beside the dataset's that holds none of its pages, as OCR4all has them; if it is the only one."""
+    bare, above = ntpath.basename(image_name.strip()), posixpath.dirname(tree.root)
+    try:
+        with os.scandir(above) as entries:
+            folders = [entry.path for entry in entries if entry.is_dir()]
+        if len(folders) > _MOST_FOLDERS:  # as where all datasets lie side by side
+            return None
+        found = [path for path in folders if os.path.isfile(os.path.join(path, bare))]
+    except (OSError, ValueError):
+        return None
+    if len(found) != 1 or os.path.exists(os.path.join(found[0], posixpath.basename(name))):
+        return None
+    return os.path.join(found[0], bare)
+
+
+def derived(count: int) -> str:
+    """Say that some images are other pictures of pages."""
+    return f"{counted(count, 'image')} that a page names as made of its own, or that has its name and one more part (0001.bin.png)"
 
 
 def found_otherwise(wanted: str, found: str, how: str) -> str:
@@ -155,19 +185,27 @@ def pairs(count: int) -> str:
     return f"{what}: only PAGE and ALTO are read, which say what lines a page has, so that a split keeps pages whole"
 
 
-def claimed(first: str, second: str, names: tuple[str, str], image: str) -> str:
-    """Say that two pages, by their labels and their names, describe one image, and how to choose."""
-    both = f"{shown(first)} and {shown(second)} both describe {shown(image)}"
-    return f"{both}: choose by dataset.pattern or dataset.exclude, e.g. dataset.exclude={_choice(*names)!r}"
+def claimed(labels: tuple[str, str], names: tuple[str, str], lines: tuple[int, int], image: str) -> str:
+    """Say that two pages describe one image, and how to choose.
+
+    Args:
+        labels: of both, as reports give them.
+        names: of both, below their folders.
+        lines: how many of each can be used.
+        image: what both describe.
+    """
+    both = f"{shown(labels[0])} and {shown(labels[1])} both describe {shown(image)}"
+    keep, leave = names if lines[0] >= lines[1] else reversed(names)
+    if posixpath.dirname(keep) == posixpath.dirname(leave):
+        keep, leave = sorted(names, key=len)  # one glob names all `.checked.xml`, none all that are not
+    return f"{both}: choose by dataset.pattern or dataset.exclude, e.g. {_choice(keep, leave)}"
 
 
-def _choice(first: str, second: str) -> str:
-    """A glob that leaves out one of two files, and likely the others of its kind."""
-    folders = posixpath.dirname(first), posixpath.dirname(second)
-    if folders[0] != folders[1] and folders[1]:
-        return f"{folders[1]}/*"
-    short, long = sorted((first, second), key=len)
-    stem = short.rsplit(".", 1)[0]
-    if long.startswith(f"{stem}."):
-        return f"*{long[len(stem) :]}"
-    return second
+def _choice(keep: str, leave: str) -> str:
+    """A setting that leaves out the second of two files, and likely the others of its kind."""
+    home, other = posixpath.dirname(keep), posixpath.dirname(leave)
+    if home != other:
+        inside = not other or home.startswith(f"{other}/")
+        return f"dataset.pattern={f'{home}/*'!r}" if inside else f"dataset.exclude={f'{other}/*'!r}"
+    stem = keep.rsplit(".", 1)[0]
+    return f"dataset.exclude={f'*{leave[len(stem) :]}' if leave.startswith(f'{stem}.') else leave!r}"

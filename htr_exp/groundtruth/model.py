@@ -90,6 +90,8 @@ class Page:
     regions: tuple[Region, ...]
     lines: tuple[Line, ...]
     notes: tuple[Note, ...] = ()  # what the reader had to guess
+    corrected: bool = False  # of some line the text that is read has the index 0
+    guessed: tuple[int, ...] = ()  # the numbers of the lines where it has a higher one
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ _WHAT = (
 def listed(path: Path) -> frozenset[str]:
     """The names, below its folder, of the files of ground truth that a METS file or a manifest lists.
 
+    A METS file may list XML files that are not there: they are among the names.
+
     Raises:
         DatasetError: it is neither, or lists none that is there.
         OSError: it cannot be read.
@@ -35,16 +37,17 @@ def listed(path: Path) -> frozenset[str]:
     pages = [name for name in tree.files if name.lower().endswith(".xml") and name != path.name]
     if path.suffix.lower() == ".json":
         wanted = set(map(folded, _stems_of_manifest(path)))
-        found = [name for name in pages if folded(posixpath.splitext(posixpath.basename(name))[0]) in wanted]
+        found, lost = [name for name in pages if folded(posixpath.splitext(posixpath.basename(name))[0]) in wanted], []
         belong = f"{len(wanted)} names of images that the manifest has"
     else:
         files = _files_of_mets(path)
         there = set(pages)
         found = [named[0] for name in files if (named := tree.look_up(name)) and named[0] in there]
+        lost = [name for name in files if name.lower().endswith(".xml") and not tree.look_up(name)]
         belong = f"{len(files)} files that it lists"
     if not found:
         raise DatasetError(f"none of the {len(pages)} XML files in its folder belongs to the {belong}")
-    return frozenset(found)
+    return frozenset([*found, *lost])
 
 
 def _files_of_mets(path: Path) -> list[str]:

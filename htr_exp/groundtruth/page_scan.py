@@ -32,7 +32,7 @@ from htr_exp.groundtruth.model import (
     UsedLine,
 )
 
-FORM = 5
+FORM = 6
 """Of what is remembered; raise it whenever a field or a rule changes."""
 
 MOST_CROSSING = 400
@@ -67,12 +67,20 @@ class PageFile:
     region_types: list[str] = field(default_factory=list)  # of those that have a shape; for segmentation
     notes: list[Note] = field(default_factory=list)
     forms: dict[str, list[str]] = field(default_factory=dict)  # Unicode normal form -> ids
+    corrected: bool = False  # of some line that can be used the text has the index 0; for recognition
+    guessed: list[str] = field(default_factory=list)  # ids of those where it has a higher one
+    pictures: list[str] = field(default_factory=list)  # what programs made of the image (AlternativeImage)
     kraken: list[OtherReading] = field(default_factory=list)  # where a release reads other lines than can be used
 
     def box(self, line: UsedLine) -> Box | None:
         """The extent of a line of this file; None if it has no points."""
         x0, y0, x1, y1 = self.extents[4 * line.number : 4 * line.number + 4]
         return (x0, y0, x1, y1) if x0 <= x1 else None
+
+    @property
+    def usable(self) -> int:
+        """How many of its lines can be used, whatever its image; or regions, if none can."""
+        return len(self.lines) - len(self.faults) or len(self.region_types)
 
     def line_digest(self, line: UsedLine) -> str:
         """The digest of what training sees of a line of this file."""
@@ -116,12 +124,14 @@ def look_into(path: str, task: Task, choices: Choices = DEFAULT) -> PageFile:
         found.refused = "not_well_formed", error.headline
         return found
     except Unplaceable as error:
+        found.image_name = xml.image_name_of(root)
         found.refused, found.lost_pages, found.lost_lines = (error.code, error.headline), error.pages, list(error.lines)
         return found
     except NotGroundTruth as error:
         found.refused = "not_ground_truth", error.headline
         return found
     found.notes += [(code, ()) for code in xml.wrapping(content, root)]
+    found.pictures = [name for one in root.iter("{*}AlternativeImage") if (name := one.get("filename"))]
     _examine(found, page)
     if task.reads_text:
         uncut = _uncut(found, page)
@@ -177,6 +187,8 @@ def _examine(found: PageFile, page: Page) -> None:
     if task.reads_text:
         found.notes += text_checks.oddities(sound)
         found.forms = text_checks.forms(sound)
+        found.corrected = page.corrected
+        found.guessed = [lines[number].id for number in page.guessed if number not in found.faults]
     if task.learns_layout:
         found.regions = [_region_digest(region) for region in page.regions]
         found.region_types = [region.type or "" for region in page.regions if not shapeless(region.polygon)]

@@ -8,18 +8,13 @@ one that the format calls the main text; and they put a blank between words that
 from __future__ import annotations
 
 import re
-from itertools import groupby
-from operator import eq
 
 from lxml import etree
 
+from htr_exp.groundtruth import coordinates
 from htr_exp.groundtruth.choices import DEFAULT, Choices, in_order
 from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.model import Line, Note, NotGroundTruth, Page, Points, Region, Unplaceable
-
-_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
-
-_FARTHEST = 1 << 31  # pixels; what lies beyond is no coordinate
 
 MOST_POINTS = 5_000
 """Of a polygon or baseline. Those of kraken and of other programs have some hundreds; what is computed of one takes the square of it."""
@@ -57,6 +52,8 @@ class _Found:
         self.choices = choices
         self.regions: list[Region] = []
         self.lines: list[Line] = []
+        self.corrected = False  # the text that is read of a line has index 0
+        self.guessed: list[int] = []  # numbers of the lines where it has a higher one
         self._notes: dict[str, list[str]] = {}
         self._ids: set[str] = set()
 
@@ -68,9 +65,16 @@ class _Found:
     def notes(self) -> tuple[Note, ...]:
         return tuple((code, tuple(ids)) for code, ids in self._notes.items())
 
+    def index(self, index: int | None) -> None:
+        """Note the index of the text that is read of the next line."""
+        if index == 0:
+            self.corrected = True
+        elif index:
+            self.guessed.append(len(self.lines))
+
     def outline(self, text: str | None, identifier: str | None) -> Points:
         """The points of a coordinate list; of one that is beyond all measure none, and a note."""
-        points = _points(text)
+        points = coordinates.points(text)
         if len(points) <= MOST_POINTS:
             return points
         self.note("too_many_points", identifier)
@@ -89,52 +93,6 @@ class _Found:
         self._ids.add(identifier)
         self.regions.append(Region(identifier, kind or default, polygon))
         return identifier
-
-
-def _points(text: str | None) -> Points:
-    """The points of a coordinate list without immediate repetitions; empty if it cannot be read."""
-    if not text:
-        return ()
-    words = text.replace(",", " ").split()
-    try:
-        numbers = map(_integers.__getitem__, words)
-        points = tuple(zip(numbers, numbers, strict=False))
-    except ValueError:
-        if _NUMBER.sub("", text).strip(" \t\r\n,()"):
-            return ()
-        words = [number.group() for number in _NUMBER.finditer(text)]
-        if any(abs(float(word)) > _FARTHEST for word in words):
-            return ()
-        numbers = map(int, map(float, words))
-        points = tuple(zip(numbers, numbers, strict=False))
-    if len(words) % 2:
-        return ()
-    if any(map(eq, points, points[1:])):
-        return tuple([point for point, _ in groupby(points)])
-    return points
-
-
-class _Integers(dict[str, int]):
-    """The integers by their digits: coordinates repeat so often that looking one up is half the cost of reading it."""
-
-    def __missing__(self, digits: str) -> int:
-        number = int(digits)
-        if abs(number) > _FARTHEST:
-            raise ValueError(digits)
-        if len(self) < 50_000:
-            self[digits] = number
-        return number
-
-
-_integers = _Integers()
-
-
-def _integer(text: str | None) -> int:
-    try:
-        number = int(float(text or 0))
-    except (ValueError, OverflowError):
-        return 0
-    return number if abs(number) <= _FARTHEST else 0
 
 
 class _Names(dict[str, str]):
@@ -169,6 +127,8 @@ def _line_ids(root: etree._Element) -> tuple[str, ...]:
     return tuple([line.get("ID") or line.get("id") or "" for line in root.iter("{*}TextLine")])
 
 
+_SOFT = "\u00ad"  # Abbyy's programs write a hyphen at the end of a line so; nothing that learns would see it
+
 _UNITS = {"mm10": " (tenths of a millimetre)", "inch1200": " (1200ths of an inch)"}
 
 
@@ -189,11 +149,13 @@ def read_pcgts(root: etree._Element, namespace: str, choices: Choices = DEFAULT)
         format="page",
         version=year.group() if year else "",
         image_name=page.get("imageFilename") or "",
-        width=_integer(page.get("imageWidth")),
-        height=_integer(page.get("imageHeight")),
+        width=coordinates.integer(page.get("imageWidth")),
+        height=coordinates.integer(page.get("imageHeight")),
         regions=tuple(found.regions),
         lines=tuple(found.lines),
         notes=found.notes,
+        corrected=found.corrected,
+        guessed=tuple(found.guessed),
     )
 
 
@@ -230,6 +192,7 @@ def _page_line(element: etree._Element, region: str | None, found: _Found) -> Li
 def _transcription(equivs: list[etree._Element], line: etree._Element, found: _Found) -> tuple[str, tuple[str, ...]]:
     """The text of a PAGE line, and the texts that it has beside it."""
     if len(equivs) == 1 and (text := _unicode(equivs[0])).strip():
+        found.index(_index(equivs[0]))
         return text, ()
     identifier = line.get("id")
     texts, order = _in_order(equivs, found.choices)
@@ -238,6 +201,7 @@ def _transcription(equivs: list[etree._Element], line: etree._Element, found: _F
             found.note("text_of_several", identifier)
         if order[0]:
             found.note("text_not_first", identifier)
+        found.index(_index(equivs[order[0]]))
         return texts[0], tuple([text for text in texts[1:] if text.strip()])
     words = [_word(word, found.choices) for word in line.iterfind("{*}Word")]
     text = " ".join([word for word in words if word])
@@ -311,8 +275,8 @@ def read_alto(root: etree._Element, namespace: str, choices: Choices = DEFAULT) 
         format="alto",
         version=root.get("SCHEMAVERSION") or (version.group(1) if version else ""),
         image_name=root.findtext(f".//{namespace}fileName") or "",
-        width=_integer(page.get("WIDTH")),
-        height=_integer(page.get("HEIGHT")),
+        width=coordinates.integer(page.get("WIDTH")),
+        height=coordinates.integer(page.get("HEIGHT")),
         regions=tuple(found.regions),
         lines=tuple(found.lines),
         notes=found.notes,
@@ -368,7 +332,7 @@ def _outline(block: etree._Element, found: _Found) -> Points:
     box = [block.get(key) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
     if not all(box):
         return ()
-    x, y, width, height = map(_integer, box)
+    x, y, width, height = map(coordinates.integer, box)
     return ((x, y), (x, y + height), (x + width, y + height), (x + width, y))
 
 
@@ -390,7 +354,7 @@ def _alto_line(element: etree._Element, region: str | None, tags: dict[str, tupl
             parts.append(child.get("CONTENT") or " ")
             after_word = False
         elif name == "HYP":
-            hyphen = child.get("CONTENT") or ""
+            hyphen = (child.get("CONTENT") or "").replace(_SOFT, "-")
             if not "".join(parts).endswith(hyphen):  # some programs write it into the last word, too
                 found.note(f"text_{'with' if found.choices.hyphens else 'without'}_hyphen", element.get("ID"))
                 if found.choices.hyphens:

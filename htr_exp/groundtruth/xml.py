@@ -63,6 +63,12 @@ def page_of(root: etree._Element, choices: Choices = DEFAULT) -> Page:
     raise NotGroundTruth(f"its root element is <{shown(name)}>: neither PAGE (<PcGts>) nor ALTO (<alto>)")
 
 
+def image_name_of(root: etree._Element) -> str:
+    """The image that a file of either dialect names, whatever else is wrong with it; empty if it names none."""
+    page = next(root.iter("{*}Page"), None)
+    return root.findtext(".//{*}fileName") or ("" if page is None else page.get("imageFilename") or "")
+
+
 def content(path: Path) -> bytes:
     """The bytes of a file of ground truth.
 

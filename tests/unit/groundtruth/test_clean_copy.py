@@ -250,7 +250,7 @@ def test_of_nothing_there_is_no_copy(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nothing can be written") as caught:
         fixed(folder, tmp_path / "out")
     assert sentences(caught.value) == [
-        "images that are not there (1): put the image beside the XML, under the name that it gives"
+        "images that are not there (1): put the image beside the XML, under the name that it gives, or export the pages together with their images"
     ]
     assert not (tmp_path / "out").exists()
 

@@ -206,6 +206,17 @@ def test_ocrd_workspace_by_its_mets_file_has_the_pages_that_this_lists(
     assert pages(workspace / "mets.xml", tmp_path) == ["OCR-D-GT-PAGE/PAGE_0.xml", "OCR-D-GT-PAGE/PAGE_1.xml"]
 
 
+def test_pages_that_a_mets_file_lists_and_that_are_not_there_are_told(workspace: Path, tmp_path: Path) -> None:
+    listed = [f"OCR-D-GT-PAGE/PAGE_{number}.xml" for number in (0, 7)]
+    put(workspace, mets("OCR-D-IMG/IMG%207.png", *listed, "http://example.org/x.xml", "../x.xml"), "mets.xml")
+    given = opened([workspace / "mets.xml"], tmp_path)
+    for exclude, lost in (([], ["OCR-D-GT-PAGE/PAGE_7.xml"]), (["*_7.xml"], [])):
+        dataset = examine_folders(given.folders, only=given.only, exclude=exclude)
+        assert [page.name for page in dataset.pages] == listed[:1]
+        assert [problem.file for problem in dataset.dropped] == lost
+        assert {problem.code for problem in dataset.dropped} <= {"page_not_there"}
+
+
 def test_a_mets_file_that_lists_no_page_that_is_there_is_refused(workspace: Path, tmp_path: Path) -> None:
     put(workspace, mets("http://example.org/PAGE_0.xml", "../ws/none.xml"), "mets.xml")
     assert "none of the 4 XML files" in refusal(workspace / "mets.xml", tmp_path / "cache")

@@ -82,6 +82,74 @@ def test_an_image_is_missing_where_none_or_several_fit(name: str, images: list[s
     assert found(tmp_path) == ([], {"image_missing": 1})
 
 
+@pytest.mark.parametrize(
+    ("name", "images", "taken", "code"),
+    [
+        ("x.jpg", ["a/x.JPG", "b/x.jpeg"], "b/x.jpeg", "image_other_ending"),
+        ("x.jpg", ["a/x.jpg", "b/x.png"], "b/x.png", "image_other_ending"),
+        ("x.jpg", ["a/img/x.jpg", "b/img/x.jpg"], "b/img/x.jpg", "image_elsewhere"),
+        ("x.jpg", ["a/img/x.jpg", "b/img/x.tif"], "b/img/x.tif", "image_other_ending"),
+        ("x.jpg", ["a/img/x.jpg", "b/1/x.jpg", "b/2/x.jpg"], None, "image_missing"),
+        ("x.jpg", ["a/img/x.jpg", "b/x.tif", "b/x.png"], None, "image_missing"),
+        ("", ["a/img/1.jpg", "b/img/1.jpg"], "b/img/1.jpg", "image_by_stem"),
+        ("", ["a/img/1.jpg", "b/1/1.jpg", "b/2/1.jpg"], None, "image_missing"),
+        ("x.jpg", ["a/img/x.jpg"], "a/img/x.jpg", "image_elsewhere"),
+        ("", ["a/img/1.jpg"], "a/img/1.jpg", "image_by_stem"),
+    ],
+)
+def test_of_documents_with_the_same_names_each_page_has_its_own_documents_image(
+    name: str, images: list[str], taken: str | None, code: str, tmp_path: Path
+) -> None:
+    for shade, image in enumerate(images):
+        write_image((tmp_path / image).with_suffix(".png"), shade).rename(tmp_path / image)
+    put(tmp_path, page_xml(page_line(), name), "b/page/1.xml")
+    used, said = found(tmp_path)
+    said.pop("image_without_xml", None)
+    assert (used, said) == ([taken] if taken else [], {code: 1})
+
+
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        (["input/0001.png"], True),
+        (["input/0001.PNG"], False),
+        (["input/0001.png", "more/0001.png"], False),  # which?
+        (["other/0001.png", "other/1.xml"], False),  # pages of another dataset
+        ([], False),
+    ],
+)
+def test_an_image_in_a_folder_beside_the_dataset_is_named_and_not_taken(
+    beside: list[str], told: bool, tmp_path: Path
+) -> None:
+    for path in beside:
+        write_image((tmp_path / path).with_suffix(".png")).rename(tmp_path / path)
+    put(tmp_path / "processing", page_xml(page_line(), "0001.png"))
+    (problem,) = examine_folders([tmp_path / "processing"]).errors
+    assert problem.code == "image_missing"
+    assert (f"name {tmp_path} as the dataset" in problem.message) == told
+
+
+@pytest.mark.parametrize(
+    ("image", "code"),
+    [
+        ("1.bin.png", "image_derived"),
+        ("1.nrm.desp.png", "image_derived"),
+        ("made/black.png", "image_derived"),  # AlternativeImage
+        ("10.bin.png", "image_without_xml"),
+        ("made/1.bin.png", "image_without_xml"),
+        ("2.png", "image_without_xml"),
+    ],
+)
+def test_pictures_made_of_those_of_pages_are_not_to_be_transcribed(image: str, code: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "1.jpg")
+    write_image(tmp_path / image, 3)
+    xml = page_xml(page_line().replace("<TextEquiv>", '<AlternativeImage filename="made/black.png"/><TextEquiv>'))
+    put(tmp_path, xml)
+    assert codes(tmp_path) == {code: 1}
+    copy = write_copy([tmp_path], examine_folders([tmp_path]), tmp_path.with_name(f"{tmp_path.name}-copy"))
+    assert [one.file for one in copy.changes if one.change == "file left out"] == [image]
+
+
 # OCR-D
 
 

@@ -116,6 +116,42 @@ def test_page_several_textequiv_the_choice_is_part_of_the_digests_and_of_what_is
     assert [[line.text for line in found.used()] for found in (one, other)] == [["right words"], ["wr0ng gue55"]]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("0", "1", 1),  # of the second page nobody has corrected the line
+        ("0", "0", 0),
+        ("1", "1", 0),  # OCR-D counts from 1
+        (None, "1", 0),
+        ("0", None, 0),
+        ("1", "0", 1),
+    ],
+)
+def test_lines_that_nobody_may_have_corrected_are_told_where_others_were(
+    first: str | None, second: str | None, told: int, tmp_path: Path
+) -> None:
+    for number, index in enumerate((first, second), 1):
+        write_image(tmp_path / f"{number}.jpg", number)
+        put(tmp_path, equivs((index, "some words")).replace("1.jpg", f"{number}.jpg"), f"{number}.xml")
+    for cache in (None, tmp_path.with_name("cache"), tmp_path.with_name("cache")):
+        dataset = examine_folders([tmp_path], cache=cache)
+        assert summary(dataset.problems).get("text_index_mixed", 0) == told
+    assert "text_index_mixed" not in summary(examine_folders([tmp_path], choices=Choices(text_equiv="last")).problems)
+    assert dataset.lines == 2
+
+
+def test_lines_that_cannot_be_used_are_not_asked_who_corrected_them(tmp_path: Path) -> None:
+    write_image(tmp_path / "1.jpg")
+    lines = page_line(1, None).replace(
+        "</TextLine>", '<TextEquiv index="0"><Unicode>a</Unicode></TextEquiv></TextLine>'
+    )
+    lines += page_line(2, None, baseline=None).replace(
+        "</TextLine>", '<TextEquiv index="1"><Unicode>b</Unicode></TextEquiv></TextLine>'
+    )
+    put(tmp_path, page_xml(lines))
+    assert "text_index_mixed" not in summary(examine_folders([tmp_path]).problems)
+
+
 def words(*texts: str, glyphs: bool = False) -> str:
     return "".join(
         "<Word>"
@@ -184,6 +220,8 @@ HYPHENATED = '<String CONTENT="some"/><SP/><String CONTENT="hy" SUBS_TYPE="HypPa
         (f'{HYPHENATED}<HYP CONTENT="-"/>', "some hy-", True),
         (f'{HYPHENATED}<HYP CONTENT="\u2e17"/>', "some hy\u2e17", True),
         (f'{HYPHENATED.replace("hy", "hy-", 1)}<HYP CONTENT="-"/>', "some hy-", False),
+        (f'{HYPHENATED}<HYP CONTENT="\u00ad"/>', "some hy-", True),
+        (f'{HYPHENATED.replace("hy", "hy-", 1)}<HYP CONTENT="\u00ad"/>', "some hy-", False),
         (f"{HYPHENATED}<HYP/>", "some hy", False),
         ('<String CONTENT="hy"/><HYP CONTENT="-"/><String CONTENT="phen"/>', "hy-phen", True),
     ],
