@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.typing import Typist
+from helpers.typist import Typist
 from htr_exp.cli.completion import INSTALLING
 
 pytestmark = [pytest.mark.seconds, pytest.mark.timeout(1800)]  # a start of ours for each line
