@@ -25,6 +25,8 @@ class Dataset:
     page_column: str = "page"  # its column with the page names
     text_equiv: str = MISSING  # PAGE: which transcription of a line is read: lowest (index), first, last, or an index
     hyphens: bool = MISSING  # ALTO: whether the hyphen at the end of a line (HYP) is read
+    format: str = MISSING  # what is read: xml (PAGE and ALTO), line_pairs, or auto: line pairs if there is no XML
+    page_of_line: str = MISSING  # line pairs: what tells the page of a line: name, folder, or a column of metadata
 
 
 @dataclass
@@ -330,6 +332,7 @@ CONVENTIONS = ("graphematic", "expanded", "normalised", "unknown")
 CHOICES: dict[str, tuple[str, ...]] = {
     "dataset.transcription_convention": CONVENTIONS,
     "model.transcription_convention": CONVENTIONS,
+    "dataset.format": ("auto", "xml", "line_pairs"),
     "dataset.text_equiv": ("lowest", "first", "last", *"0123456789"),
     "training.quit": ("early", "fixed"),
     "training.optimizer": ("Adam", "AdamW", "AdamW+Muon", "SGD", "RMSprop"),

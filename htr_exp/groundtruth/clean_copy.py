@@ -28,12 +28,13 @@ from htr_exp.core.task import Task
 from htr_exp.core.text import counted
 from htr_exp.groundtruth import line_rules, page_scan, text_checks, xml_for_kraken
 from htr_exp.groundtruth import xml as groundtruth_xml
-from htr_exp.groundtruth.examine import examine_folders, unusable
+from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.groundtruth.file_tree import shown
 from htr_exp.groundtruth.image_header import look_at
 from htr_exp.groundtruth.model import Dataset, Line, NotGroundTruth, NotWellFormed, Page
 from htr_exp.groundtruth.paths import Located
 from htr_exp.groundtruth.problem_codes import CODES
+from htr_exp.groundtruth.usable_image import unusable
 from htr_exp.groundtruth.xml import open_regular, page_of, parse, read_page, wrapping
 
 LIST = "changes.csv"
@@ -134,6 +135,8 @@ def write_copy(folders: Sequence[Path], dataset: Dataset, out: Path) -> Fixed:
             examined, or the copy cannot be written.
     """
     refuse(folders, out)
+    if dataset.of_line_pairs:
+        raise DatasetError("line pairs have no clean copy: it is made of PAGE and ALTO; correct the texts themselves")
     sources, changes = _chosen(Located(folders), dataset)
     if not sources:
         reasons = Counter(problem.code for problem in dataset.problems if problem.severity != "warning")

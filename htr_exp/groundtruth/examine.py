@@ -15,22 +15,23 @@ from htr_exp.core.task import RECOGNITION, Task
 from htr_exp.core.text import counted
 from htr_exp.groundtruth import dataset_checks, messages
 from htr_exp.groundtruth.choices import DEFAULT, LOWEST, Choices
-from htr_exp.groundtruth.file_tree import Tree, matches, shown
+from htr_exp.groundtruth.file_tree import IMAGES, Tree, matches, shown
+from htr_exp.groundtruth.findings import Findings
 from htr_exp.groundtruth.folders import Source, prefixes
 from htr_exp.groundtruth.image_header import ImageFacts
 from htr_exp.groundtruth.image_search import derived_images, find_image
-from htr_exp.groundtruth.line_pairs import line_pairs
+from htr_exp.groundtruth.line_pairs import find_pairs
 from htr_exp.groundtruth.line_rules import outside
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
 from htr_exp.groundtruth.page_scan import PageFile
+from htr_exp.groundtruth.pair_pages import PagesOf, by_name, examine_pairs, has_pairs
 from htr_exp.groundtruth.problem_codes import CODES
 from htr_exp.groundtruth.rivals import giving_way
 from htr_exp.groundtruth.scan import image_files, page_files
-from htr_exp.groundtruth.stand_ins import STAND_INS
-from htr_exp.groundtruth.xml_for_kraken import storable
+from htr_exp.groundtruth.usable_image import code_of, unusable
 
-# Modes that kraken can cut lines from and write as PNG, which is what `ketos compile` does.
-_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+AUTO, XML, LINE_PAIRS = "auto", "xml", "line_pairs"
+"""What ground truth is read: PAGE and ALTO, or line pairs; `auto`: line pairs if there is no XML."""
 
 
 def examine_folders(
@@ -40,6 +41,8 @@ def examine_folders(
     exclude: Sequence[str] = (),
     task: Task = RECOGNITION,
     choices: Choices = DEFAULT,
+    format: str = AUTO,
+    pages_of: PagesOf = by_name,
     only: Mapping[Path, Collection[str]] | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -48,10 +51,12 @@ def examine_folders(
 
     Args:
         folders: the dataset folders.
-        pattern: glob that a file's relative path or bare name must match.
+        pattern: glob that a file's relative path or bare name must match; of line pairs that of the image.
         exclude: globs of files to leave out.
         task: recognition needs baseline, polygon and text of a line; segmentation its baseline.
         choices: which text of a line is read where its file has several.
+        format: what is read: `AUTO`, `XML` or `LINE_PAIRS`.
+        pages_of: which page a line pair is on.
         only: of a folder, the names of the files that are ground truth; of one that is not here, all that match.
         cache: folder where what was found in files is remembered; None: nowhere.
         progress: called with the number of files looked at and of all files, as far as they are known.
@@ -59,10 +64,36 @@ def examine_folders(
     Returns:
         The pages that can be used, by folder as given and then by name, and every problem.
     """
+    tell = progress or (lambda done, total: None)
     with _no_collection():
-        return _examine(
-            folders, pattern, exclude, task, choices, only or {}, cache, progress or (lambda done, total: None)
-        )
+        found = _Examination(choices)
+        visited: set[tuple[int, int]] = set()
+        opened = [
+            found.source(folder, prefix, visited, (only or {}).get(folder))
+            for folder, prefix in zip(folders, prefixes(folders), strict=True)
+        ]
+        sources = [source for source in opened if source is not None]
+        if format == LINE_PAIRS or (format == AUTO and _only_pairs(sources, pattern)):
+            excluded = examine_pairs(
+                found,
+                sources,
+                pattern=pattern,
+                exclude=exclude,
+                task=task,
+                pages_of=pages_of,
+                cache=cache,
+                progress=tell,
+            )
+        else:
+            excluded = _examine(found, sources, pattern, exclude, task, choices, cache, tell)
+        read = {"pages": found.pages_read, "lines": found.lines_read}
+        return Dataset(tuple(found.pages), found.in_order(), read, task, tuple(excluded), choices)
+
+
+def _only_pairs(sources: Sequence[Source], pattern: str) -> bool:
+    """Tell whether folders hold line pairs and no XML; of pairs, a pattern means the images."""
+    matching = [name for source in sources for name in source.select(pattern, ())]
+    return all(name.lower().endswith(IMAGES) for name in matching) and any(map(has_pairs, sources))
 
 
 @contextmanager
@@ -80,24 +111,17 @@ def _no_collection() -> Iterator[None]:
 
 
 def _examine(
-    folders: Sequence[Path],
+    found: _Examination,
+    sources: Sequence[Source],
     pattern: str,
     exclude: Sequence[str],
     task: Task,
     choices: Choices,
-    only: Mapping[Path, Collection[str]],
     cache: Path | None,
     progress: Callable[[int, int], None],
-) -> Dataset:
-    found = _Examination(choices)
-    visited: set[tuple[int, int]] = set()
-    sources = [
-        found.source(folder, prefix, visited, only.get(folder))
-        for folder, prefix in zip(folders, prefixes(folders), strict=True)
-    ]
-    chosen = [
-        (source, name) for source in sources if source is not None for name in found.selected(source, pattern, exclude)
-    ]
+) -> list[str]:
+    """Read all XML of some folders; returns the pages that `exclude` leaves out."""
+    chosen = [(source, name) for source in sources for name in found.selected(source, pattern, exclude)]
     sheets = page_files(
         [(source.tree.root, name) for source, name in chosen],
         task,
@@ -116,13 +140,8 @@ def _examine(
     for claim in claims:
         if claim is not None:
             found.page(claim, seen[claim.source.tree.root, claim.image])
-    found.across([source for source in sources if source is not None], pattern, exclude, chosen)
-    problems = sorted(found.problems, key=lambda problem: problem[0])
-    read = {"pages": found.pages_read, "lines": found.lines_read}
-    excluded = tuple(
-        found.excluded([source for source in sources if source is not None], pattern, exclude, cache, task)
-    )
-    return Dataset(tuple(found.pages), tuple(problem for _, problem in problems), read, task, excluded, choices)
+    found.across(sources, pattern, exclude, chosen)
+    return list(found.excluded(sources, pattern, exclude, cache, task))
 
 
 @dataclass
@@ -137,46 +156,16 @@ class _Claim:
     place: int  # of its problems among those of the dataset
 
 
-class _Examination:
-    """What has been found so far."""
+class _Examination(Findings):
+    """What has been found so far in XML files."""
 
     def __init__(self, choices: Choices) -> None:
+        super().__init__()
         self._choices = choices
-        self.pages: list[GroundTruthPage] = []
-        self.problems: list[tuple[int, Problem]] = []  # with their place: files are looked at in two rounds
-        self.pages_read = 0
-        self.lines_read = 0
-        self._place = 0
         self._claims: dict[Path, tuple[Source, str]] = {}
         self._sheets: dict[Path, PageFile] = {}  # of these files
         self._of_refused: set[Path] = set()  # images that have the name of a file that cannot be used
-        self._forms: list[tuple[str, dict[str, list[str]]]] = []
         self._indices: list[tuple[str, bool, list[str]]] = []
-
-    def add(
-        self,
-        code: str,
-        file: str,
-        message: str,
-        line: str | None = None,
-        lines: tuple[str, ...] = (),
-        files: tuple[str, ...] = (),
-    ) -> None:
-        """Add a problem; how grave it is stands in `CODES`."""
-        self.problems.append((self._place, Problem(code, CODES[code].severity, file, line, message, lines, files)))
-
-    def source(
-        self, folder: Path, prefix: str, visited: set[tuple[int, int]], only: Collection[str] | None
-    ) -> Source | None:
-        """What a folder holds, or None with the reason added."""
-        try:
-            found = Source(Tree(folder, visited), prefix, only)
-        except OSError as error:
-            self.add("no_pages", shown(str(folder)), f"the folder cannot be read: {error.strerror or error}")
-            return None
-        for name, reason in found.tree.unreadable:
-            self.add("folder_unreadable", found.label(name), f"the folder cannot be read: {reason}")
-        return found
 
     def selected(self, source: Source, pattern: str, exclude: Sequence[str]) -> list[str]:
         """The names of a folder's files that are to be ground truth."""
@@ -195,7 +184,7 @@ class _Examination:
             sheet: what is known of it.
             other: the file to which it leaves its image, as nothing of it can be used.
         """
-        self._place += 1
+        self.place += 1
         label = source.label(name)
         if sheet.refused is not None:
             self.add(sheet.refused[0], label, sheet.refused[1], lines=tuple(sheet.lost_lines))
@@ -226,19 +215,18 @@ class _Examination:
             self._own(label, sheet)
             return None
         self._claims[path], self._sheets[path] = (source, name), sheet
-        return _Claim(source, name, sheet, image, how, self._place)
+        return _Claim(source, name, sheet, image, how, self.place)
 
     def page(self, claim: _Claim, seen: ImageFacts | str) -> None:
         """Add a page, or the reasons why there is none, now that its image is known."""
-        self._place = claim.place
+        self.place = claim.place
         label, sheet, path = claim.source.label(claim.name), claim.sheet, claim.source.tree.path(claim.image)
         if claim.found_how:
             message = messages.found_otherwise(sheet.image_name, claim.image, claim.found_how)
             self.add(claim.found_how, label, message)
         reason = unusable(seen, path)
         if isinstance(seen, str) or reason:
-            code = "image_not_fetched" if seen in STAND_INS else "image_unreadable"
-            self.add(code, label, f"its image {shown(claim.image)} {reason}")
+            self.add(code_of(seen), label, f"its image {shown(claim.image)} {reason}")
             self._own(label, sheet)
             return
         for code, message in messages.doubts(sheet, claim.image, seen):
@@ -248,7 +236,7 @@ class _Examination:
         if not lines and not sheet.region_types:
             self.add("page_without_text", label, messages.empty(sheet))
             return
-        self._forms.append((label, sheet.forms))
+        self.forms.append((label, sheet.forms))
         self._indices.append((label, sheet.corrected, sheet.guessed))
         digests = [sheet.line_digest(line) for line in lines]
         self.pages.append(
@@ -313,14 +301,14 @@ class _Examination:
         """Add what is seen across files."""
         for source in sources:
             names = [name for one, name in chosen if one is source]
-            self._place += 1
+            self.place += 1
             self._left_over(source, exclude)
             self._nothing(source, pattern, names)
             images = [name for name in source.tree.images() if source.tree.path(name) in self._claims]
             for code, name, message, files in dataset_checks.unusual_names(source.tree, names + images):
                 self.add(code, source.label(name), message, files=tuple(map(source.label, files)))
-        self._place += 1
-        noted = [*dataset_checks.equal_images(self.pages), *dataset_checks.mixed_forms(self._forms)]
+        self.place += 1
+        noted = [*dataset_checks.equal_images(self.pages), *dataset_checks.mixed_forms(self.forms)]
         if self._choices.text_equiv == LOWEST:
             noted += dataset_checks.mixed_indices(self._indices)
         for code, name, message, files in noted:
@@ -336,7 +324,7 @@ class _Examination:
             for name in source.tree.images()
             if source.tree.path(name) not in spoken_for and not matches(name, exclude)
         ]
-        pairs = line_pairs(source.tree, left)
+        pairs = _in_pairs(source.tree, left)
         if pairs:
             labels = tuple(map(source.label, pairs))
             self.add("line_pairs", labels[0], messages.pairs(len(pairs)), files=labels)
@@ -358,7 +346,7 @@ class _Examination:
             return
         if any(problem.severity == "error" and problem.file in labels for _, problem in self.problems):
             return
-        pairs = line_pairs(source.tree, source.tree.images()) if not names else []
+        pairs = _in_pairs(source.tree, source.tree.images()) if not names else []
         zips = [name for name in source.tree.files if name.lower().endswith(".zip")] if not names else []
         if pairs:
             message = messages.pairs(len(pairs))
@@ -371,15 +359,11 @@ class _Examination:
         self.add("no_pages", shown(source.tree.root), message)
 
 
-def unusable(seen: ImageFacts | str, path: Path) -> str | None:
-    """What is wrong with an image for kraken, or None."""
-    if isinstance(seen, str):
-        return seen if seen in STAND_INS else f"cannot be read: {seen}"
-    if seen.mode not in _MODES:
-        return f"is in colour mode {seen.mode}, which kraken cannot cut: save it as RGB"
-    if not storable(str(path)):
-        return f"({shown(str(path))}) has a name that XML cannot hold: rename it"
-    return None
+def _in_pairs(tree: Tree, images: Sequence[str]) -> list[str]:
+    """Those of some images that have a text of their own beside them."""
+    found = find_pairs(tree, images)
+    of_several = {image for group in found.images_of.values() for image in group}
+    return [image for image in images if image in found.text_of or image in of_several]
 
 
 def summary(problems: Sequence[Problem]) -> dict[str, int]:

@@ -219,9 +219,9 @@ def _change(key: str, before: Any, after: Any) -> str:
 def _volume(before: Any, dataset: Dataset) -> list[dict[str, Any]]:
     """The `volume` with today's counts, in the order of the file; regions, which are not counted here, stay."""
     counts = {
-        "files": len(dataset.pages),
+        "files": dataset.lines if dataset.of_line_pairs else len(dataset.pages),
         "pages": len(dataset.pages),
-        "images": len({page.image_digest for page in dataset.pages}),
+        "images": len(_images(dataset)),
         "lines": dataset.lines,
         "characters": dataset.characters,
     }
@@ -231,6 +231,13 @@ def _volume(before: Any, dataset: Dataset) -> list[dict[str, Any]]:
     return kept + [
         {"metric": metric, "count": count} for metric, count in counts.items() if metric not in there | {"images"}
     ]
+
+
+def _images(dataset: Dataset) -> set[str]:
+    """The digest of each image, once."""
+    return {
+        one for page in dataset.pages for one in ([image.digest for image in page.line_images] or [page.image_digest])
+    }
 
 
 def _characters(before: Any, dataset: Dataset) -> dict[str, Any]:
@@ -254,6 +261,8 @@ def _mode(text: str) -> str:
 
 def _format(dataset: Dataset) -> str | None:
     """The format of most files, told from how each begins."""
+    if dataset.of_line_pairs:
+        return "Image-Text-Pairs"
     found: dict[str, int] = {}
     for page in dataset.pages:
         with open(page.xml, "rb") as file:

@@ -63,14 +63,19 @@ def _without_polygon(line: Line) -> Fault | None:
     return None if line.polygon else ("line_without_polygon", "it has no polygon that can be read")
 
 
-def _without_text(line: Line) -> Fault | None:
-    if not line.text:
+def without_text(text: str) -> Fault | None:
+    """Why kraken would take no line for this text, or None if it does."""
+    if not text:
         return "line_without_text", "it has no text"
-    if line.text.isspace():
+    if text.isspace():
         return "line_without_text", "its text is white space only"
-    if not line.text.isascii() and any(values.vanishes(line.text, release) for release in ("4.3", "7.1")):
+    if not text.isascii() and any(values.vanishes(text, release) for release in ("4.3", "7.1")):
         return "line_without_text", "its text is only characters that kraken removes"
     return None
+
+
+def _without_text(line: Line) -> Fault | None:
+    return without_text(line.text)
 
 
 def _too_short(line: Line) -> Fault | None:

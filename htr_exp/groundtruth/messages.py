@@ -54,6 +54,7 @@ _OF_PARTS = (
 _OF_FILES = {
     "byte_order_mark": "it begins with a byte order mark",
     "doctype": "it has a DOCTYPE, which is not looked up",
+    "text_in_utf_16": "it is in UTF-16, as its first bytes say",
 }
 
 _MOST_FOLDERS = 20  # beside a dataset that are looked into
@@ -98,6 +99,11 @@ def doubts(sheet: PageFile, image_name: str, seen: ImageFacts) -> Iterator[tuple
         said, found = f"{sheet.width} x {sheet.height}", f"{seen.width} x {seen.height}"
         message = f"it says {said} pixels, {shown(image_name)} has {found}: lines may lie beside the writing"
         yield "size_mismatch", message
+    yield from doubts_of_image(image_name, seen)
+
+
+def doubts_of_image(image_name: str, seen: ImageFacts) -> Iterator[tuple[str, str]]:
+    """Yield the code and message of each doubt about an image, whatever says where its lines are."""
     if seen.orientation != 1:
         yield "image_rotated", f"{shown(image_name)} is turned by EXIF ({seen.orientation}): kraken 4 does not turn it"
     if not seen.whole:
@@ -180,9 +186,49 @@ def found_otherwise(wanted: str, found: str, how: str) -> str:
 
 
 def pairs(count: int) -> str:
-    """Say that a folder holds line pairs, and why they are not read."""
+    """Say that a folder holds line pairs beside XML, and which are read."""
     what = f"{counted(count, 'line pair')} (an image of a line and its .gt.txt or .txt)"
-    return f"{what}: only PAGE and ALTO are read, which say what lines a page has, so that a split keeps pages whole"
+    return f"{what}: XML is read here; dataset.format=line_pairs reads the line pairs instead"
+
+
+def xml_beside_pairs(count: int) -> str:
+    """Say that a folder holds XML beside line pairs, and which are read."""
+    return f"{counted(count, 'XML file')}: line pairs are read here; dataset.format=xml reads XML instead"
+
+
+NO_LAYOUT = "line pairs say nothing of where lines are on a page: task=segmentation needs PAGE or ALTO"
+
+
+def no_pairs(pattern: str) -> str:
+    """Say that a folder holds no line pair that can be used."""
+    of = "" if pattern == "*.xml" else f" whose image matches dataset.pattern={pattern!r}"
+    return f"it holds no line pair{of}: an image of a line and a text of its name beside it, .gt.txt or .txt"
+
+
+def several_images(images: Sequence[str]) -> str:
+    """Say that several images have one text, and how to choose."""
+    keep, leave = sorted(images, key=len)[:2]
+    named = ", ".join(shown(image) for image in images)
+    return f"it is the text of {named}: choose by dataset.pattern or dataset.exclude, e.g. {_choice(keep, leave)}"
+
+
+def spare_texts(count: int) -> str:
+    """Say that images have two texts."""
+    return f"{counted(count, 'image')} {'has' if count == 1 else 'have'} a second text beside the one that is read: .gt.txt goes before .txt"
+
+
+def untold(images: Sequence[str]) -> str:
+    """Say that the page of some lines is not known, and what to write."""
+    what = f"the {'name' if len(images) == 1 else 'names'} of {counted(len(images), 'line image')} ({shown(images[0])})"
+    return (
+        f"{what} {'does' if len(images) == 1 else 'do'} not tell the page, and a split must not part the lines of one: name a table with a row for each image "
+        "(dataset.metadata=FILE) and its column of pages (dataset.page_of_line=COLUMN), or take each folder for a page (dataset.page_of_line=folder)"
+    )
+
+
+def in_several_folders(name: str, pages: Sequence[str]) -> str:
+    """Say that pages of one name are taken for different ones."""
+    return f"{counted(len(pages), 'page')} of the name {shown(name)}, each in a folder of its own, are taken for different pages"
 
 
 def claimed(labels: tuple[str, str], names: tuple[str, str], lines: tuple[int, int], image: str) -> str:

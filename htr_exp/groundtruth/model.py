@@ -125,8 +125,21 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class LineImage:
+    """The picture of a line, where a line has one of its own."""
+
+    name: str  # as reports give it
+    path: Path
+    digest: str  # SHA-256 of its bytes
+
+
+@dataclass(frozen=True, slots=True)
 class GroundTruthPage:
-    """A page that can be used, with exactly the lines that are used."""
+    """A page that can be used, with exactly the lines that are used.
+
+    A page of line pairs has no file and no image of its own: `xml` is where its file would be, `image` that of its first
+    line, width and height are the largest, and the digests are those of all its texts and pictures.
+    """
 
     name: str  # relative to its dataset folder, `/` between parts; several folders: the folder's name first
     xml: Path
@@ -139,6 +152,7 @@ class GroundTruthPage:
     digest: str  # of what training sees, wherever the files are
     regions: tuple[str, ...] = ()  # the type of each region that has a shape; for segmentation
     choices: Choices = DEFAULT  # by which its text was read
+    line_images: tuple[LineImage, ...] = ()  # of line pairs: that of each line
 
 
 @dataclass(frozen=True)
@@ -151,6 +165,11 @@ class Dataset:
     task: Task = RECOGNITION
     excluded: tuple[str, ...] = ()  # pages that patterns leave out, but for other files of pages that are used
     choices: Choices = DEFAULT  # by which its texts were read
+
+    @property
+    def of_line_pairs(self) -> bool:
+        """Whether its lines are pictures and texts of their own."""
+        return any(page.line_images for page in self.pages)
 
     def _of(self, severity: Severity) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == severity)

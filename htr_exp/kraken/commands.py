@@ -27,11 +27,25 @@ FORMAT: dict[Task, str] = {RECOGNITION: "binary", SEGMENTATION: "page"}
 """What is trained on: compiled lines, or the staged pages themselves."""
 
 
-def compile_command(version: str, *, pages: str, output: str, legacy_polygons: bool) -> list[str]:
-    """The command that compiles the page files listed in `pages`; one worker keeps their order."""
+PAGE_FILES, LINE_PAIRS = "page", "path"
+"""What is compiled: PAGE XML, or images of lines that have a text of their name beside them."""
+
+
+def compile_command(
+    version: str, *, pages: str, output: str, legacy_polygons: bool, form: str = PAGE_FILES
+) -> list[str]:
+    """The command that compiles the files listed in `pages`; one worker keeps their order.
+
+    Args:
+        version: of kraken.
+        pages: lists page files, or images of lines.
+        output: the compiled file.
+        legacy_polygons: 7.1 only: lines are cut out as 4.3 did.
+        form: `PAGE_FILES` or `LINE_PAIRS`.
+    """
     if release(version) == "4.3":
-        return ["ketos", "compile", "--workers", "1", "-f", "page", "-o", output, "-F", pages]
-    argv = ["ketos", "--workers", "0", "compile", "-f", "page", "-o", output, "-F", pages]
+        return ["ketos", "compile", "--workers", "1", "-f", form, "-o", output, "-F", pages]
+    argv = ["ketos", "--workers", "0", "compile", "-f", form, "-o", output, "-F", pages]
     return argv + ["--legacy-polygons"] * legacy_polygons
 
 
@@ -156,6 +170,40 @@ def predict_command(
     argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), *source, "-t", template]
     argv += ["--no-subline-segmentation", *files, *found]
     return [*argv, "ocr", "-m", model, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
+
+
+def predict_lines_command(
+    version: str,
+    *,
+    pictures: str,
+    suffix: str,
+    model: str,
+    template: str,
+    device: str,
+    precision: str,
+    threads: int,
+    pad: int,
+) -> list[str]:
+    """The command that recognises pictures of lines, each as a whole; otherwise as `predict_command`.
+
+    Args:
+        version: of kraken.
+        pictures: a glob of their files: there may be more than a command line holds.
+        suffix: of what is written beside each, in the place of its own.
+        model: the recognition model's file.
+        template: what kraken writes by.
+        device: as kraken names it.
+        precision: 7.1 only.
+        threads: of the network.
+        pad: blank columns left and right of a line, pixels.
+    """
+    files = ["-t", template, "-I", pictures, "-o", suffix]
+    if release(version) == "4.3":
+        argv = ["kraken", "-d", device, *files, "ocr", "--no-segmentation", "-m", model]
+        return [*argv, "--pad", str(pad), "--no-reorder", "--threads", str(threads)]
+    argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), "--no-subline-segmentation"]
+    argv += [*files, "ocr", "--no-segmentation", "-m", model]
+    return [*argv, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
 
 
 def segment_command(

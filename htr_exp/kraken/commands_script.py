@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, cast
 
-from htr_exp.config.schema import RecognitionScores, RecognitionTraining, Scores, Training
-from htr_exp.core.task import RECOGNITION, SEGMENTATION, Task
-from htr_exp.kraken.commands import (
-    compile_command,
-    convert_command,
-    predict_command,
-    resume_command,
-    segment_command,
-    train_command,
-)
+from htr_exp.config.schema import Scores, Training
+from htr_exp.core.task import RECOGNITION, Task
+from htr_exp.kraken.commands import convert_command, resume_command, train_command
 from htr_exp.kraken.legs import legs
 from htr_exp.kraken.releases import release
+from htr_exp.kraken.script_steps import STEPS, LinePairs, RunFiles, Steps, recognition_lines, shown
 
 HEADER = """\
 #!/bin/sh
@@ -63,49 +53,6 @@ DEVICE = "DEVICE=${DEVICE:-$(nvidia-smi -L 2>/dev/null | grep -q ^GPU && echo cu
 WORKERS = "WORKERS=${WORKERS:-0} # processes that load lines; with a GPU the run takes one less than its CPUs\n"
 
 
-class RunFiles(Protocol):
-    """The files of a run folder that its commands read, as paths from there."""
-
-    @property
-    def page_archive(self) -> Path:
-        """Holds the staged pages, and lists of them."""
-
-    @property
-    def data_path(self) -> Path:
-        """Holds the path of the folder of the images."""
-
-    @property
-    def base_model_path(self) -> Path:
-        """Holds the path of the base model."""
-
-    @property
-    def segmentation_model_path(self) -> Path:
-        """Holds the path of the segmentation model."""
-
-    @property
-    def held_out_pages(self) -> Path:
-        """Lists the staged pages of validation and test."""
-
-    @property
-    def held_out_images(self) -> Path:
-        """Lists their images."""
-
-    @property
-    def classes(self) -> Path:
-        """Says which number each class has."""
-
-    @property
-    def starts(self) -> Path:
-        """Has a record of each start of kraken."""
-
-    @property
-    def template(self) -> Path:
-        """The form in which kraken writes predictions."""
-
-    def page_list(self, side: str) -> Path:
-        """Lists the staged pages of one side of the split."""
-
-
 def script(
     training: Training,
     *,
@@ -120,6 +67,7 @@ def script(
     task: Task = RECOGNITION,
     segmenter: bool = False,
     reach: str | None = None,
+    line_pairs: bool = False,
 ) -> str:
     """The text of commands.sh.
 
@@ -136,6 +84,7 @@ def script(
         task: what is learnt.
         segmenter: whether whole pages are read, too, in the lines that a segmentation model finds.
         reach: a line that brings this kraken within reach, or says how; None where it is on PATH.
+        line_pairs: whether the lines are pictures of their own.
     """
     wanted = {"BASE": (files.base_model_path, "base model")} if base else {}
     wanted |= {"SEGMENTER": (files.segmentation_model_path, "segmentation model")} if segmenter else {}
@@ -157,7 +106,7 @@ def script(
     missing = "".join(MISSING.format(variable=name, what=what) for name, (_, what) in wanted.items())
     names = {"pages": PAGES, "images": IMAGES, "every_image": EVERY_IMAGE}
     lines = [header + UNPACKING.format(archive=files.page_archive, models=missing, **names)]
-    steps = STEPS[task](files)
+    steps = LinePairs(files) if line_pairs else STEPS[task](files)
     if sides:
         lines += steps.prepare(training, version, sides)
         trained = _one_training if release(version) == "4.3" else _exact_legs if training.exact else _legs
@@ -169,7 +118,9 @@ def script(
         lines += steps.predict(model, name, version, device, training, scores)
     if segmenter:
         lines.append("\n# whole pages, in the lines that the segmentation model finds")
-        lines += _recognition(files, "$BASE", "found-lines", version, device, training, scores, segmenter="$SEGMENTER")
+        lines += recognition_lines(
+            files, "$BASE", "found-lines", version, device, training, scores, segmenter="$SEGMENTER"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -204,7 +155,7 @@ class _Call:
     spec: str | None
     task: Task
 
-    def begun(self, steps: _Steps, output: str, until: int | None = None) -> list[str]:
+    def begun(self, steps: Steps, output: str, until: int | None = None) -> list[str]:
         """The command that begins it."""
         return train_command(
             self.version, self.training, device=self.device, workers=self.workers, seed=self.seed, train=steps.train,
@@ -213,117 +164,20 @@ class _Call:
         )  # fmt: skip
 
 
-class _Steps(ABC):
-    """What the commands of a task are, where they are not alike for all.
-
-    Attributes:
-        train: lists what is trained on.
-        validation: lists what is validated with.
-        classes: says which number each class has; None: there are no classes.
-        figure: for sed: the figure of an epoch in kraken's log, the smaller the better.
-        order: of these figures, for sort.
-        perfect: the smallest that there can be.
-        remarks: on a training in legs.
-        predicted: what is predicted.
-    """
-
-    train: str
-    validation: str
-    classes: str | None = None
-    figure: str
-    order: str
-    perfect: int
-    remarks: tuple[str, ...] = ()
-    predicted: str
-
-    def __init__(self, files: RunFiles) -> None:
-        self._files = files
-
-    @abstractmethod
-    def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
-        """The lines that make of the staged pages what is trained on."""
-
-    @abstractmethod
-    def predict(
-        self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
-    ) -> list[str]:
-        """The lines that predict what is held out."""
-
-
-class _Recognition(_Steps):
-    train, validation = "$OUT/train.list", "$OUT/validation.list"
-    figure, order = "s/.*total chars [0-9.]* errors \\([0-9.]*\\) accuracy.*/\\1/p", "n"
-    perfect = 0
-    predicted = "lines"
-
-    def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
-        legacy = cast("RecognitionTraining", training).legacy_polygons
-        lines = ["# one compiled file for each side of the split; what the cache holds already is compiled again"]
-        for side in sides:
-            command = compile_command(
-                version,
-                pages=_unpacked(self._files.page_list(side)),
-                output=f"$OUT/{side}.arrow",
-                legacy_polygons=legacy,
-            )
-            lines += [_shown(command), f'echo "$OUT/{side}.arrow" > "$OUT/{side}.list"']
-        return lines
-
-    def predict(
-        self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
-    ) -> list[str]:
-        return _recognition(self._files, model, name, version, device, training, scores)
-
-
-class _Segmentation(_Steps):
-    figure, order = "s/.*validation run.* mean_iu \\([0-9.e-]*\\) .*/-\\1/p", "g"
-    perfect = -1
-    remarks = (
-        "# kraken may have given the classes' names to the wrong outputs: the run corrects its own model by classes.yaml",
-    )
-    predicted = "pages"
-
-    def __init__(self, files: RunFiles) -> None:
-        super().__init__(files)
-        self.train, self.validation = (_unpacked(files.page_list(side)) for side in ("train", "validation"))
-        self.classes = str(files.classes)
-
-    def prepare(self, training: Training, version: str, sides: Sequence[str]) -> list[str]:
-        return []  # kraken trains on the staged pages themselves
-
-    def predict(
-        self, model: str, name: str, version: str, device: str, training: Training, scores: Scores
-    ) -> list[str]:
-        command = segment_command(
-            version, pages=[("PAGES", "PAGES")], model=model, device=device, precision=training.precision, threads=training.threads,
-            text_direction=scores.text_direction,
-        )  # fmt: skip
-        return [
-            f'mkdir -p "$OUT/{name}"',
-            "set --",
-            f'while read -r image; do set -- "$@" -i "$image" "$OUT/{name}/$(basename "$image").xml"; done < "{_unpacked(self._files.held_out_images)}"',
-            _shown(command).replace("-i PAGES PAGES", '"$@"'),
-        ]
-
-
-STEPS: dict[Task, type[_Steps]] = {RECOGNITION: _Recognition, SEGMENTATION: _Segmentation}
-"""The commands of each task."""
-
-
-def _one_training(call: _Call, steps: _Steps) -> list[str]:
+def _one_training(call: _Call, steps: Steps) -> list[str]:
     command = call.begun(steps, "$OUT/train/m")
     return [
         "\n# training: a model after every epoch",
         'mkdir -p "$OUT/train"',
-        f'{_shown(command)} | tee "$OUT/train/log.txt"',
+        f'{shown(command)} | tee "$OUT/train/log.txt"',
         "# the best of them by the log, whose first validation is a sanity check; kraken's own choice may be that sanity check",
         f"BEST=$(sed -n '{steps.figure}' \"$OUT/train/log.txt\" | tail -n +2 | awk '{{print $1, NR - 1}}' | sort -k1,1{steps.order} -k2,2n | head -n 1 | cut -d ' ' -f 2)",
         'cp "$OUT/train/m_$BEST.mlmodel" "$OUT/best.mlmodel"',
     ]
 
 
-def _legs(call: _Call, steps: _Steps) -> list[str]:
-    lines = ["\n# training", *map(_shown, _commands_of_legs(call, steps)), *steps.remarks]
+def _legs(call: _Call, steps: Steps) -> list[str]:
+    lines = ["\n# training", *map(shown, _commands_of_legs(call, steps)), *steps.remarks]
     lines.append("# the best of all legs: its score is in its name")
     lines.append(
         'cp "$(ls "$OUT"/train/*/best_*.mlmodel | awk -F_ \'{print $NF "\\t" $0}\' | sort -n | tail -n 1 | cut -f 2)" "$OUT/best.mlmodel"'
@@ -331,7 +185,7 @@ def _legs(call: _Call, steps: _Steps) -> list[str]:
     return lines
 
 
-def _exact_legs(call: _Call, steps: _Steps) -> list[str]:
+def _exact_legs(call: _Call, steps: Steps) -> list[str]:
     """The legs of an exact training, whose end and best epoch are ours to find in kraken's log."""
     training, log = call.training, '"$OUT/train/log.txt"'
     spent = f"NR >= {training.min_epochs} && (least <= {steps.perfect} || NR - 1 - best >= {training.lag})"
@@ -345,7 +199,7 @@ def _exact_legs(call: _Call, steps: _Steps) -> list[str]:
     ]
     for number, command in enumerate(_commands_of_legs(call, steps)):
         unless = "over || " if number and training.quit == "early" else ""
-        lines.append(f"{unless}{_shown(command)} | tee {'-a ' if number else ''}{log}")
+        lines.append(f"{unless}{shown(command)} | tee {'-a ' if number else ''}{log}")
     lines += steps.remarks
     converted = " ".join(convert_command(checkpoint="CHECKPOINT", output="$OUT/best.mlmodel"))
     checkpoint = '"$OUT"/train/*/checkpoint_$(printf %02d "$(best | cut -d \' \' -f 1)")-*.ckpt'
@@ -353,7 +207,7 @@ def _exact_legs(call: _Call, steps: _Steps) -> list[str]:
     return lines
 
 
-def _commands_of_legs(call: _Call, steps: _Steps) -> Iterator[list[str]]:
+def _commands_of_legs(call: _Call, steps: Steps) -> Iterator[list[str]]:
     before: tuple[str, int] | None = None
     for folder, until in legs(call.training):
         output = f"$OUT/train/{folder}"
@@ -372,43 +226,3 @@ def _commands_of_legs(call: _Call, steps: _Steps) -> Iterator[list[str]]:
                 until_epoch=until,
             )
         before = (folder, until) if until is not None else None
-
-
-def _recognition(
-    files: RunFiles,
-    model: str,
-    name: str,
-    version: str,
-    device: str,
-    training: Training,
-    scores: Scores,
-    segmenter: str | None = None,
-) -> list[str]:
-    command = predict_command(
-        version, pages=[("PAGES", "PAGES")], model=model, template=str(files.template), device=device,
-        precision=training.precision, threads=training.threads, pad=cast("RecognitionScores", scores).pad, segmenter=segmenter,
-        text_direction=scores.text_direction,
-    )  # fmt: skip
-    listed = _unpacked(files.held_out_images if segmenter else files.held_out_pages)
-    return [
-        f'mkdir -p "$OUT/{name}"',
-        "set --",
-        f'while read -r page; do set -- "$@" -i "$page" "$OUT/{name}/$(basename "$page" .xml).jsonl"; done < "{listed}"',
-        _shown(command).replace("-i PAGES PAGES", '"$@"'),
-    ]
-
-
-def _unpacked(listed: Path) -> str:
-    """A list of pages or images, as it is made of the archive."""
-    return f"$OUT/{listed.name}"
-
-
-def _shown(command: Sequence[str]) -> str:
-    return " ".join(_word(word) for word in command)
-
-
-def _word(word: str) -> str:
-    if not word.startswith("$"):
-        return shlex.quote(word)
-    folder, star, rest = word.partition("*")
-    return f'"{folder}"{star}{rest}'

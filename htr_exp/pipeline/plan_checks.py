@@ -9,11 +9,12 @@ from htr_exp.config import rules, transcription_conventions
 from htr_exp.config.compose import Composed
 from htr_exp.config.defaults import shipped
 from htr_exp.config.overrides import word_problems
-from htr_exp.config.schema import CHOICES, Experiment
+from htr_exp.config.schema import CHOICES, Experiment, RecognitionTraining
 from htr_exp.core.errors import HtrExpError
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import task_of
 from htr_exp.groundtruth.as_kraken.values import refused
+from htr_exp.groundtruth.page_of_line import NAME
 from htr_exp.kraken import options
 from htr_exp.kraken.releases import release, unloadable
 from htr_exp.pipeline.sources import Gathered, Sources
@@ -78,6 +79,25 @@ def _texts(gathered: Gathered) -> Iterator[Problem]:
         yield Problem(what, "write it otherwise, or use kraken 7", where)
 
 
+def _line_pairs(gathered: Gathered) -> Iterator[Problem]:
+    """What says nothing of line pairs, or of pages."""
+    experiment, dataset = gathered.experiment, gathered.dataset
+    if dataset is None:
+        return
+    if not dataset.of_line_pairs:
+        if (by := experiment.dataset.page_of_line) != NAME:
+            what = f"dataset.page_of_line={by} has no effect: the dataset is PAGE or ALTO"
+            yield Problem(what, "remove it", "dataset.page_of_line")
+        return
+    if gathered.evaluate and rules.segments(experiment):
+        what = "segmentation_model has no effect: the dataset is line pairs, on which no line is to be found"
+        yield Problem(what, "remove it, or name a dataset of PAGE or ALTO", "segmentation_model")
+    training = experiment.training
+    if not gathered.evaluate and isinstance(training, RecognitionTraining) and training.legacy_polygons:
+        what = "training.legacy_polygons=true has no effect: the dataset is line pairs, of which nothing is cut out"
+        yield Problem(what, "remove it", "training.legacy_polygons")
+
+
 def _training_data(gathered: Gathered) -> Iterable[Problem]:
     """What the pages mean for the network."""
     if gathered.training_data is None:
@@ -96,6 +116,7 @@ CHECKS: tuple[Callable[[Gathered], Iterable[Problem]], ...] = (
     _unreadable,
     _kraken,
     _texts,
+    _line_pairs,
     _training_data,
     _leaks,
 )
@@ -121,6 +142,7 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     reads_text = task_of(experiment.task.name).reads_text
     if reads_text and (said := transcription_conventions.warning(experiment, evaluate=gathered.evaluate)):
         yield said
+    yield from _kind_of_lines(gathered)
     if gathered.training_data:
         yield from gathered.training_data.warnings(experiment, base.name if base else None)
     if experiment.training.exact and not gathered.evaluate and not _on_cpu(experiment, sources):
@@ -136,6 +158,19 @@ def _left_out(gathered: Gathered) -> Iterator[str]:
     """Say which pages are left out although an earlier run was scored on them."""
     if gathered.left_out and (before := gathered.left_out["scored_before"]):
         yield f"{scorings.left_out_in_words(scorings.named(before))}: every table shows it"
+
+
+def _kind_of_lines(gathered: Gathered) -> Iterator[str]:
+    """Say that the base model has learnt another kind of lines."""
+    base, dataset = gathered.base, gathered.dataset
+    if base is None or dataset is None or base.header.line_type is None:
+        return
+    if dataset.of_line_pairs != (base.header.line_type == "bbox"):
+        learnt, read = ("lines cut out of pages", "line pairs") if dataset.of_line_pairs else ("line pairs", "pages")
+        yield (
+            f"{base.name} has learnt {learnt}, and the dataset is {read}: kraken straightens pictures of lines, "
+            "and not the lines of pages, so that the model sees them differently than it did"
+        )
 
 
 def _on_cpu(experiment: Experiment, sources: Sources) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -60,10 +61,6 @@ class Recognition(Stages):
 
             def make(aside: Path, side: str = side, target: Path = target) -> None:
                 self._observer.note(f"compiles {counted(len(self._inputs.split[side]), 'page')} for {side}")
-                command = compile_command(
-                    self._inputs.kraken.version, pages=str(self._run.page_list(side)), output=str(aside),
-                    legacy_polygons=self._training.legacy_polygons,
-                )  # fmt: skip
                 pages = self._inputs.pages(side)
                 reached = (0, sum(page["lines"] for page in pages))
 
@@ -71,10 +68,11 @@ class Recognition(Stages):
                     nonlocal reached
                     reached = (done, total or reached[1])
 
-                self._reading(
-                    lambda: self._inputs.unchanged(pages),
-                    lambda: self._call(command, "compiling", lambda: self._observer.advance(*reached, "line"), bar),
-                )
+                with self._compiling(side, aside) as command:
+                    self._reading(
+                        lambda: self._inputs.unchanged(pages),
+                        lambda: self._call(command, "compiling", lambda: self._observer.advance(*reached, "line"), bar),
+                    )
                 if not aside.exists():
                     raise TrainingError(f"kraken compiled nothing for {side}: see {self._run.log}")
                 self._compare_lines(aside, side)
@@ -89,6 +87,16 @@ class Recognition(Stages):
             except Locked:
                 raise Interrupted from None
             self._run.compiled_list(side).write_text(f"{target}\n", encoding="utf-8")
+
+    @contextmanager
+    def _compiling(self, side: str, output: Path) -> Iterator[list[str]]:
+        """Kraken's command that compiles a side of the split; within, all that it reads is there."""
+        yield compile_command(
+            self._inputs.kraken.version,
+            pages=str(self._run.page_list(side)),
+            output=str(output),
+            legacy_polygons=self._training.legacy_polygons,
+        )
 
     def _compare_lines(self, compiled: Path, side: str) -> None:
         """Stop at the first page whose lines kraken did not take exactly as we staged them."""
@@ -197,10 +205,8 @@ class Recognition(Stages):
                 name: _figures(scored[name], unit_of) if name in scored else None for name in self._inputs.scored
             }
             results["gain"][side] = _gain(scored, unit_of)
-        legacy = self._training.legacy_polygons
         results |= self._common_results(outcome) | {
-            # 7.1's legacy polygons are not 4.3.13's
-            "polygons": "4.3" if self._inputs.kraken.release == "4.3" else "legacy" if legacy else "new",
+            "polygons": self._polygons,
         }
         if self._inputs.segmenter is not None:
             found = FoundLines(self._inputs, self._call, self._stop, self._observer)
@@ -209,6 +215,13 @@ class Recognition(Stages):
         self._confirm_inputs()
         self._run.confirm()
         write_json(self._run.results, results)
+
+    @property
+    def _polygons(self) -> str:
+        """How lines are cut out of pages; 7.1's legacy polygons are not 4.3.13's."""
+        if self._inputs.kraken.release == "4.3":
+            return "4.3"
+        return "legacy" if self._training.legacy_polygons else "new"
 
     def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> Score:
         pairs = (LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows)

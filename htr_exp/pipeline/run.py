@@ -26,6 +26,7 @@ from htr_exp.kraken.log import extracted_of, without_steering
 from htr_exp.kraken.process import was_killed
 from htr_exp.kraken.software import software_of
 from htr_exp.pipeline import training
+from htr_exp.pipeline.line_pairs import PairRecognition
 from htr_exp.pipeline.recognition import Recognition
 from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.segmentation import Segmentation
@@ -114,9 +115,10 @@ class _Job:
         self._begin()
         started = time.monotonic()
         try:
-            task = STAGES[task_of(self._inputs.facts["run"]["task"])](
-                self._inputs, self._call, self._stop, self._observer
+            stages = (
+                PairRecognition if self._inputs.of_line_pairs else STAGES[task_of(self._inputs.facts["run"]["task"])]
             )
+            task = stages(self._inputs, self._call, self._stop, self._observer)
             self._stage("verify", self._inputs.verify)
             run.unseal_results()
             self._say_which_kraken()
@@ -185,7 +187,8 @@ class _Job:
 
     def _files_of(self, name: str) -> PageFiles:
         place = self._inputs.places["pages"][name]
-        return PageFiles(Path(place["staged"]), Path(place["image"]))
+        lines = tuple(Path(line["image"]) for line in place.get("lines", ()))
+        return PageFiles(Path(place["staged"]), Path(place["image"]), lines)
 
     def _attempt(self, what: str, work: Callable[[], object], then: str) -> None:
         """Do what the result does not need; say what goes wrong."""

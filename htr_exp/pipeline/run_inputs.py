@@ -20,6 +20,8 @@ from htr_exp.core.files import digest_json, sha256_file
 from htr_exp.core.known_files import KnownFiles
 from htr_exp.core.task import task_of
 from htr_exp.core.text import and_more
+from htr_exp.groundtruth.examine import LINE_PAIRS
+from htr_exp.groundtruth.pair_pages import pictures_digest
 from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
@@ -92,8 +94,7 @@ class RunInputs:
                 + (f" ({found.fallback})" if found.fallback else "")
                 + ": resume it where there is the other one, or start anew with again=true"
             )
-        pages = [self.places["pages"][page["page"]] for page in self.pages(*NAMES)]
-        images = {Path(place["image"]).parent for place in pages}
+        images = {image.parent for page in self.pages(*NAMES) for image, _ in self.images(page)}
         models = [self._model("base_model")] if self.facts["model"] else []
         models += [self.segmenter] if self.segmenter else []
         return found.within(
@@ -154,6 +155,17 @@ class RunInputs:
     def image(self, page: PageRecord) -> Path:
         """A page's image on this machine."""
         return Path(self.places["pages"][page["page"]]["image"])
+
+    def images(self, page: PageRecord) -> list[tuple[Path, str]]:
+        """What is seen of a page, each file with its digest: its image, or of line pairs that of each line."""
+        place = self.places["pages"][page["page"]]
+        lines = [(Path(line["image"]), line["sha256"]) for line in place.get("lines", ())]
+        return lines or [(Path(place["image"]), page["image_digest"])]
+
+    @property
+    def of_line_pairs(self) -> bool:
+        """Whether the lines are pictures of their own; runs of before had none."""
+        return self.facts["dataset"].get("format") == LINE_PAIRS
 
     @property
     def scored(self) -> tuple[str, ...]:
@@ -221,7 +233,7 @@ class RunInputs:
         wanted = [(model, sha256, *self._words_of(model)) for model, sha256 in (models or {}).items()]
         for page in pages:
             place = self.places["pages"][page["page"]]
-            wanted.append((Path(place["image"]), page["image_digest"], IMAGE_CHANGED, "the image is gone"))
+            wanted += [(image, digest, IMAGE_CHANGED, "the image is gone") for image, digest in self.images(page)]
             wanted.append((Path(place["staged"]), place["sha256"], STAGED_CHANGED, STAGED_GONE))
         for path, sha256, changed, gone in wanted:
             try:
@@ -270,16 +282,23 @@ class RunInputs:
         self.kraken  # noqa: B018 - found here, or told why not
         problems = []
         pages = self.pages(*NAMES)
-        images = [self.image(page) for page in pages]
-        stamps = [_stamp(image) for image in images]
-        for page, image, stamp, digest in zip(pages, images, stamps, image_digests(images, user_cache())):
-            place = self.places["pages"][page["page"]]
+        images = [one for page in pages for one in self.images(page)]
+        stamps = [_stamp(image) for image, _ in images]
+        found = image_digests([image for image, _ in images], user_cache())
+        for (image, planned), stamp, digest in zip(images, stamps, found, strict=True):
             if isinstance(digest, OSError):
                 problems.append(f"{image}: {digest}")
-            elif digest != page["image_digest"]:
+            elif digest != planned:
                 problems.append(f"{image}: {IMAGE_CHANGED}")
             elif stamp is not None:
                 self.files.note(image, stamp, digest)
+        for page in pages:
+            place = self.places["pages"][page["page"]]
+            if (
+                "lines" in place
+                and pictures_digest([line["sha256"] for line in place["lines"]]) != page["image_digest"]
+            ):
+                problems.append(f"{self.run.places}: it names other pictures of {page['page']} than the plan")
             try:
                 if self.files.look(Path(place["staged"]), place["sha256"]) is None:
                     problems.append(f"{place['staged']}: {STAGED_CHANGED}")

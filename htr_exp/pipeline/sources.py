@@ -35,6 +35,7 @@ from htr_exp.runs.scorings import DIGITS, Scorings
 from htr_exp.splits import from_config, leakage, seen_pages
 from htr_exp.splits.fingerprints import Lineage
 from htr_exp.splits.leakage import LeakageReport
+from htr_exp.splits.line_pages import pages_of
 from htr_exp.splits.similar_pages import Similar, explained, find_similar, thresholds, together
 from htr_exp.splits.split import Split, everything
 
@@ -108,6 +109,7 @@ class Sources:
         """
         config, task = experiment.dataset, task_of(experiment.task.name)
         choices = Choices(config.text_equiv, config.hyphens)
+        of_pairs = (config.format, config.page_of_line, config.metadata, config.page_column)
 
         def read() -> Dataset:
             dataset = examine_folders(
@@ -116,6 +118,8 @@ class Sources:
                 exclude=config.exclude,
                 task=task,
                 choices=choices,
+                format=config.format,
+                pages_of=pages_of(config),
                 only=self._listed,
                 cache=user_cache(),
                 progress=self._progress,
@@ -128,7 +132,8 @@ class Sources:
                 raise ConfigError("ground truth:", shown)
             return dataset
 
-        return self._once(("dataset", tuple(folders), config.pattern, tuple(config.exclude), choices, task), read)
+        key = ("dataset", tuple(folders), config.pattern, tuple(config.exclude), choices, task, of_pairs)
+        return self._once(key, read)
 
     def similar_pages(self, experiment: Experiment, dataset: Dataset) -> Similar:
         """Which pages of a dataset are nearly the same."""

@@ -319,7 +319,7 @@ class Stages(ABC):
             self._call(
                 self._prediction_command(model, [(page, outputs[page["page"]]) for page in pages]),
                 f"{self.doing} with the {name} model",
-                watch=lambda: advanced(sum(path.exists() for path in outputs.values())),
+                watch=lambda: advanced(sum(self._is_predicted(page, outputs[page["page"]]) for page in pages)),
             )
 
         self._reading(lambda: self._inputs.unchanged(pages, models), read)
@@ -329,6 +329,10 @@ class Stages(ABC):
             self._take_prediction(page, outputs[page["page"]], target)
             cached.seal(target)
         shutil.rmtree(scratch, ignore_errors=True)
+
+    def _is_predicted(self, page: PageRecord, output: Path) -> bool:
+        """Whether kraken has written what it predicts of a page, as far as can be seen at a glance."""
+        return output.exists()
 
     def _models_read(self, model: Path) -> list[Path]:
         """The files of models that kraken reads to predict with one."""

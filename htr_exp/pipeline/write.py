@@ -20,7 +20,9 @@ from htr_exp.core.lock import locked
 from htr_exp.core.problem import Problem
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import task_of
+from htr_exp.groundtruth.examine import LINE_PAIRS, XML
 from htr_exp.groundtruth.model import GroundTruthPage
+from htr_exp.groundtruth.pairs_for_kraken import staged_pairs
 from htr_exp.groundtruth.xml_for_kraken import staged_xml
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.kraken.commands_script import script
@@ -30,7 +32,7 @@ from htr_exp.pipeline.plan import Plan
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
 from htr_exp.runs import judgements, ownership, provenance
-from htr_exp.runs.records import DatasetRecord, ModelRecord, PageRecord
+from htr_exp.runs.records import DatasetRecord, ModelRecord, PagePlace, PageRecord
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 from htr_exp.splits.groups import image_name
@@ -113,6 +115,7 @@ def script_of(plan: Plan) -> str:
         task=task_of(plan.experiment.task.name),
         segmenter=plan.segmenter is not None,
         reach=_reach(plan.experiment.runtime),
+        line_pairs=plan.dataset.of_line_pairs,
         files=RunDir(Path()),
     )
 
@@ -211,6 +214,7 @@ def _dataset_facts(plan: Plan) -> DatasetRecord:
     dataset = plan.dataset
     return {
         "name": plan.dataset_name,
+        "format": LINE_PAIRS if dataset.of_line_pairs else XML,
         "digest": dataset.digest,
         "folders": [_rooted(folder, plan) for folder in plan.folders],
         "read": dataset.read,
@@ -271,13 +275,17 @@ def _page_facts(plan: Plan, name: str) -> PageRecord:
 
 def _place(run: RunDir, plan: Plan) -> None:
     """Stage the run's pages in the cache, and write down in live/ where everything is on this machine."""
-    pages = {}
+    pages: dict[str, PagePlace] = {}
     by_side: dict[str, list[str]] = {}
     for side in NAMES:
         # ordered by content: compiled data is then the same whatever the pages are called
         for page in sorted((plan.pages[name] for name in plan.split.pages[side]), key=lambda page: page.digest):
             staged, digest = _stage(page, plan)
             pages[page.name] = {"staged": str(staged), "sha256": digest, "image": str(page.image)}
+            if page.line_images:
+                pages[page.name]["lines"] = [
+                    {"image": str(line.path), "sha256": line.digest} for line in page.line_images
+                ]
             by_side.setdefault(side, []).append(str(staged))
     run.live.mkdir(parents=True, exist_ok=True)
     for side, staged_pages in by_side.items():
@@ -305,7 +313,12 @@ def _place(run: RunDir, plan: Plan) -> None:
 def _page_archive(plan: Plan, run: RunDir) -> bytes:
     """The staged pages of a run, so that its commands need neither this workspace nor its cache."""
     places = read_json(run.places)["pages"]
-    pages = {name: StagedPage(Path(one["staged"]), Path(one["image"])) for name, one in places.items()}
+    pages = {
+        name: StagedPage(
+            Path(one["staged"]), Path(one["image"]), tuple(Path(line["image"]) for line in one.get("lines", ()))
+        )
+        for name, one in places.items()
+    }
     of_side = {side: sorted(plan.split.pages[side], key=lambda name: plan.pages[name].digest) for side in NAMES}
     held_out = [name for side in NAMES[1:] for name in of_side[side]]
     lists = {run.page_list(side).name: of_side[side] for side in NAMES if of_side[side]}
@@ -314,11 +327,13 @@ def _page_archive(plan: Plan, run: RunDir) -> bytes:
 
 
 def _images_folder(plan: Plan) -> Path:
-    return common_folder(plan.folders, [plan.pages[name].image for side in NAMES for name in plan.split.pages[side]])
+    pages = [plan.pages[name] for side in NAMES for name in plan.split.pages[side]]
+    images = [image for page in pages for image in ([one.path for one in page.line_images] or [page.image])]
+    return common_folder(plan.folders, images)
 
 
 def _stage(page: GroundTruthPage, plan: Plan) -> tuple[Path, str]:
-    content = staged_xml(page, plan.naming)
+    content = staged_pairs(page) if page.line_images else staged_xml(page, plan.naming)
     digest = sha256_bytes(content)
     form = preparation_of(plan.experiment).form(page.image, digest)
     staged = plan.places.cache / "pages" / f"{page.digest[:32]}-{form}.xml"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import read_jsonl, write_jsonl
 from htr_exp.groundtruth.line_pictures import Picture
+from htr_exp.groundtruth.model import Line
 from htr_exp.groundtruth.plain_pictures import plain_pictures
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.runs.run_dir import RunDir
@@ -36,6 +37,7 @@ class PageFiles:
 
     staged: Path
     image: Path
+    line_images: tuple[Path, ...] = ()  # of line pairs: of each line
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,28 @@ def _pictures(files: PageFiles, wanted: Collection[str | None], upright: bool) -
     except DatasetError:
         lines = {}
     there = {name: lines[name] for name in ids if name in lines}
+    if files.line_images:
+        yield from _pictures_of_pairs(dict(zip(lines, files.line_images)), there, wanted, upright)
+        return
     found, thumbnail = plain_pictures(files.image, there, thumbnail=None in wanted, upright=upright)
     for name in ids:
         yield name, found.get(name) or Picture(None, said="the line was not found again")
     if thumbnail is not None:
         yield None, thumbnail
+
+
+def _pictures_of_pairs(
+    images: Mapping[str, Path], there: Mapping[str, Line], wanted: Collection[str | None], upright: bool
+) -> Iterator[tuple[str | None, Picture]]:
+    """Yield the pictures of lines that have one of their own; of their page there is none."""
+    for name in wanted:
+        if name is None:
+            yield None, Picture(None, said="the page is only there line by line")
+        elif name in there:
+            found, _ = plain_pictures(images[name], {name: there[name]}, thumbnail=False, upright=upright)
+            yield name, found[name]
+        else:
+            yield name, Picture(None, said="the line was not found again")
 
 
 def _record(page: str, line: str | None, picture: Picture) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class DatasetRecord(TypedDict):
     """The ground truth as it was read."""
 
     name: str
+    format: str  # xml or line_pairs
     digest: str
     folders: list[str]
     read: dict[str, int]  # pages and lines in the files
@@ -148,12 +149,23 @@ SplitRecord = dict[str, list[PageRecord]]
 """split.json: train, validation, test and unused -> pages."""
 
 
-class PagePlace(TypedDict):
-    """Where a page is on this machine."""
+class LinePlace(TypedDict):
+    """Where the picture of a line is on this machine, if it has one of its own."""
 
+    image: str
+    sha256: str
+
+
+class _PagePlace(TypedDict):
     staged: str
     sha256: str  # of the staged file
     image: str
+
+
+class PagePlace(_PagePlace, total=False):
+    """Where a page is on this machine."""
+
+    lines: list[LinePlace]  # of line pairs: of each line
 
 
 class PlacesRecord(TypedDict):

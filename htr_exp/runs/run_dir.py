@@ -335,7 +335,7 @@ class RunDir(RunFiles):
     def clear_old_place(self) -> None:
         """Remove what a kraken that was told the old place has made there since the run was moved away."""
         if self.is_gone:
-            for made in (self.training, self.new_predictions):
+            for made in (self.training, self.new_pairs, self.new_predictions):
                 shutil.rmtree(made, ignore_errors=True)
             for folder in (self.live, self.path):
                 with contextlib.suppress(OSError):  # it holds something else

@@ -174,6 +174,11 @@ class RunFiles:
         return self.live / "candidates"
 
     @property
+    def new_pairs(self) -> Path:
+        """The folder of line pairs while they are compiled."""
+        return self.live / "compiling"
+
+    @property
     def new_predictions(self) -> Path:
         """The folder of predictions that are not examined yet."""
         return self.live / "predicting"

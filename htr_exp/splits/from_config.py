@@ -14,6 +14,7 @@ from htr_exp.core.errors import ConfigError
 from htr_exp.splits import folds as splits_folds
 from htr_exp.splits.folds import k_fold, leave_out
 from htr_exp.splits.groups import Grouping, SplitPage, UnknownColumn, grouped
+from htr_exp.splits.line_pages import describes_lines, metadata_of_lines
 from htr_exp.splits.recorded import pin, recorded
 from htr_exp.splits.split import NAMES, Split, draw, first_pages, given
 from htr_exp.splits.tables import Metadata, read_list, read_metadata, read_table
@@ -155,7 +156,11 @@ def _metadata(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables
         return None
     known = (id(pages), config.metadata, config.page_column)
     if known not in tables:
-        tables[known] = read_metadata(_file(config.metadata), page_column=config.page_column, pages=pages)
+        table, column = _file(config.metadata), config.page_column
+        if describes_lines(config, pages):
+            tables[known] = metadata_of_lines(table, page_column=column, pages=pages)
+        else:
+            tables[known] = read_metadata(table, page_column=column, pages=pages)
     return tables[known]
 
 

@@ -13,6 +13,7 @@ from htr_exp.config.schema import BUILT_IN
 from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import sha256_bytes
 from htr_exp.core.text import counted
+from htr_exp.groundtruth.model import LineImage
 from htr_exp.splits.tables import Metadata
 
 
@@ -35,6 +36,8 @@ class SplitPage(Protocol):
     def digest(self) -> str: ...
     @property
     def lines(self) -> Sequence[object]: ...
+    @property
+    def line_images(self) -> Sequence[LineImage]: ...
 
 
 Group = list[SplitPage]
@@ -104,6 +107,7 @@ def grouped(pages: Sequence[SplitPage], by: str, metadata: Metadata | None = Non
     of = {page.name: metadata.rows.get(page.name, {}).get(by, "") for page in pages}
     problems = [
         f"{metadata.file}: {page.name} has no value in column {by}"
+        + ", or its lines have several" * bool(page.line_images)
         if page.name in metadata.rows
         else f"{metadata.file}: it has no row for {page.name}"
         for page in pages

@@ -11,6 +11,7 @@ from htr_exp.config.schema import Leakage
 from htr_exp.core.own_command import own_command
 from htr_exp.core.text import and_more, first_of
 from htr_exp.groundtruth.image_hash import BITS, looks
+from htr_exp.groundtruth.model import LineImage
 from htr_exp.splits import near_duplicates
 
 _SHOWN = 10  # groups of pages in a message
@@ -43,6 +44,8 @@ class GuardedPage(Protocol):
     def digest(self) -> str: ...
     @property
     def lines(self) -> Sequence[GuardedLine]: ...
+    @property
+    def line_images(self) -> Sequence[LineImage]: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ def find_similar(
         lines[page.name] = tuple([hash(text) if len(text) >= _LINE else 0 for text in texts])
     by_bytes: dict[str, GuardedPage] = {}
     for page in pages:
-        by_bytes.setdefault(page.image_digest, page)
+        if not page.line_images:  # what a line looks like says too little: headings look alike
+            by_bytes.setdefault(page.image_digest, page)
     of_little_text = {
         page.image_digest for page in pages if near_duplicates.length(letters[page.name]) < settings.differing_text
     }
@@ -101,7 +105,11 @@ def find_similar(
         views |= {page.image_digest: seen.known[page.image] for page in group if page.image in seen.known}
         why_unseen |= {page.name: seen.unseen[page.image] for page in group if page.image in seen.unseen}
     known = {page.name: views[page.image_digest] for page in pages if page.image_digest in views}
-    pairs = (*_near_images(pages, known, letters, settings), *_near_texts(pages, letters, settings))
+    pairs = (
+        *_near_images(pages, known, letters, settings),
+        *_same_lines(pages),
+        *_near_texts(pages, letters, settings),
+    )
     return Similar(pairs, {name: seen[0] for name, seen in known.items()}, known, letters, lines, why_unseen)
 
 
@@ -118,6 +126,18 @@ def _near_images(
             near.bits, letters[first.name], letters[second.name], settings
         ):
             yield Pair("near_image", first.name, second.name, looks_alike(near.bits, settings))
+
+
+def _same_lines(pages: Sequence[GuardedPage]) -> Iterator[Pair]:
+    """Yield the pages of line pairs that have a picture of a line in common, each with the first that has it."""
+    first: dict[str, tuple[GuardedPage, LineImage]] = {}
+    told: set[tuple[str, str]] = set()
+    for page in pages:
+        for image in page.line_images:
+            other, its = first.setdefault(image.digest, (page, image))
+            if other.image_digest != page.image_digest and (other.name, page.name) not in told:
+                told.add((other.name, page.name))
+                yield Pair("near_image", other.name, page.name, f"{its.name} and {image.name} have the same bytes")
 
 
 def _near_texts(pages: Sequence[GuardedPage], letters: Mapping[str, str], settings: Leakage) -> Iterator[Pair]:

@@ -2,7 +2,7 @@
 
 It imitates what a training framework depends on. Of 7.1.1:
 
-- `compile` writes one Arrow row a line, in the order of the list of pages and of their lines;
+- `compile` writes one Arrow row a line, in the order of the list of pages and of their lines; with `-f path` one of each picture;
 - `train -v` logs one line a validation, then writes a checkpoint, of which it keeps the ten best alone; `-q fixed` ends after
   -N epochs, `-q early` after --lag epochs without improvement and ignores -N; at its own end it writes best_ACCURACY.mlmodel;
 - `--resume` brings back the count of epochs and the patience, and the list of the best if the folder is the same;
@@ -157,7 +157,7 @@ def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
         Path(args.o).write_bytes(RUBBISH)
         return
     pages = [Path(line.strip()) for line in Path(args.F).read_text().splitlines() if line.strip()]
-    texts = [text for page in pages for _, text in lines_of(page)]
+    texts = [text for page in pages for text in texts_of(page, args.f)]
     if "drop_line" in play:
         texts.pop(play["drop_line"] % len(texts))
     line = pa.struct([("text", pa.string()), ("im", pa.binary()), ("language", pa.list_(pa.string()))])
@@ -167,6 +167,15 @@ def compile_lines(args: argparse.Namespace, play: dict[str, Any]) -> None:
             rows = struct_of(texts[start : start + 100], line)
             writer.write(pa.RecordBatch.from_arrays([rows], schema=schema))
     print(f"Output file written to {args.o}")
+
+
+def texts_of(file: Path, form: str) -> list[str]:
+    """What a page says, or with `-f path` a picture: under all before the first dot of its name, without the line's end."""
+    if form != "path":
+        return [text for _, text in lines_of(file)]
+    file.read_bytes()  # it has to be there
+    text = file.with_name(file.name.split(".")[0] + ".gt.txt").read_text(encoding="utf-8").strip("\r\n")
+    return [text] if text else []
 
 
 def draw_bar(play: dict[str, Any]) -> None:

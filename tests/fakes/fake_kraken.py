@@ -2,6 +2,7 @@
 
 - `-f page ... ocr`: one JSON line a text line of each page, as our template asks for. What it "recognises" is the reference
   with some characters replaced: the fewer, the better the model claims to be.
+- `-I GLOB -o SUFFIX ... ocr --no-segmentation`: one such line of each picture, beside it.
 - `-a ... segment -bl -i MODEL`: an ALTO file of each image, as kraken's template writes it: tags for types, lines without a
   region in a block without a shape. What it "finds" is the layout of the PAGE file beside the image, less
   the last of its lines: the fewer, the better the model claims to be. Types are those of that file, by what the outputs of
@@ -16,6 +17,7 @@ what fake_ketos.py says: `fail` (ocr or segment), `ocr_seconds` and `segment_sec
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import sys
@@ -56,6 +58,10 @@ def main() -> None:
         return
     fail_if(play, "ocr")
     swap(play, "before ocr")
+    if "--no-segmentation" in recognising and "-t" in group and "-f" not in group and not pages:
+        recognise_pictures(group, Path(recognising[recognising.index("-m") + 1]), play)
+        swap(play, "after ocr")
+        return
     if "-t" not in group or (segmenting is None) != ("-f" in group):
         sys.exit("Error: page files are read with -f page, images with segment; the output is by a template")
     found = Path(segmenting[segmenting.index("-i") + 1]) if segmenting is not None else None
@@ -179,6 +185,17 @@ def recognise(pages: list[tuple[Path, Path]], model: Path, segmenter: Path | Non
             if line not in lost
         ]  # fmt: skip
         output.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def recognise_pictures(group: list[str], model: Path, play: dict[str, Any]) -> None:
+    """Recognise each picture of a glob as one line; what it says is beside the file that it is a link to."""
+    suffix = group[group.index("-o") + 1]
+    for picture in map(Path, glob.glob(group[group.index("-I") + 1])):
+        name = picture.resolve()
+        text = name.with_name(f"{name.name.split('.')[0]}.gt.txt").read_text(encoding="utf-8").strip()
+        if not fails(text, play, "ocr"):
+            row = {"id": "of its own", "baseline": [], "text": recognised(text, accuracy_of(model))}
+            picture.with_suffix(suffix).write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def fails(said: str, play: dict[str, Any], doing: str) -> bool:

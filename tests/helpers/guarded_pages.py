@@ -11,6 +11,7 @@ from typing import Any
 from helpers.made_up_texts import page as text_of
 from htr_exp.config.compose import compose_experiment
 from htr_exp.config.schema import Leakage
+from htr_exp.groundtruth.model import LineImage
 from htr_exp.splits import leakage, similar_pages
 from htr_exp.splits.fingerprints import Lineage
 
@@ -33,6 +34,7 @@ class Page:
     xml_digest: str
     digest: str
     lines: tuple[Line, ...]
+    line_images: tuple[LineImage, ...] = ()
 
 
 def a_page(number: int, text: str | None = None, **changes: Any) -> Page:

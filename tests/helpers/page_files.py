@@ -94,3 +94,12 @@ def make_pages(folder: Path, pages: int = 6, lines: int = 3) -> Path:
         xml = page_xml(drawn, image=f"{name}.png", size=image.size)
         (folder / f"{name}.xml").write_text(xml, encoding="utf-8")
     return folder
+
+
+def put_pair(folder: Path, image: str, text: str | bytes, ending: str = ".gt.txt", shade: int | None = None) -> Path:
+    """Write a line pair: a picture, no two alike, and what it says beside it."""
+    known = sum(1 for _ in folder.rglob("*"))
+    path = write_image(folder / image, shade if shade is not None else known % 250, (120 + known, 30))
+    stem = path.name.split(".")[0]
+    (path.parent / f"{stem}{ending}").write_bytes(text if isinstance(text, bytes) else f"{text}\n".encode())
+    return path

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from htr_exp.groundtruth.model import LineImage
 from htr_exp.splits.split import NAMES, Split
 
 
@@ -20,6 +21,7 @@ class Leaf:
     digest: str
     lines: Sequence[object]
     xml: Path = Path("/data/page.xml")
+    line_images: Sequence[LineImage] = ()
 
 
 def leaf(name: str, lines: int = 10, *, image: str | None = None, shows: str | None = None) -> Leaf:

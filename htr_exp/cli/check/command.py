@@ -27,6 +27,7 @@ from htr_exp.groundtruth.choices import Choices
 from htr_exp.groundtruth.containers import Opened, opened
 from htr_exp.groundtruth.examine import examine_folders
 from htr_exp.splits import leakage
+from htr_exp.splits.line_pages import pages_of
 
 REMEDY = "name the folder that holds PAGE or ALTO files beside their images: check FOLDER"
 
@@ -102,6 +103,8 @@ def check(request: CheckRequest) -> int:
             exclude=experiment.dataset.exclude,
             task=task_of(experiment.task.name),
             choices=Choices(experiment.dataset.text_equiv, experiment.dataset.hyphens),
+            format=experiment.dataset.format,
+            pages_of=pages_of(experiment.dataset),
             only=given.only,
             cache=cache,
             progress=tell,

@@ -241,7 +241,7 @@ class Driver:
             path for folder in folders for path in folder.rglob(".*") if path.name not in (".gitignore", ".ballast")
         ]
         assert not [path for path in left if path.parent != run.path.parent], left
-        for path in (run.lock, run.new_predictions, run.training, run.candidates, run.temporary):
+        for path in (run.lock, run.new_pairs, run.new_predictions, run.training, run.candidates, run.temporary):
             assert not path.exists(), path
         assert not list(run.live.glob("lock*")), list(run.live.glob("lock*"))
         assert not [left for left in self.scene.scenario.temporary() if left.exists()]

@@ -17,7 +17,7 @@ from htr_exp.cli.check.result import kinds
 from htr_exp.core import file_cache
 from htr_exp.core.task import SEGMENTATION, TASKS, Task
 from htr_exp.groundtruth import page_scan, scan
-from htr_exp.groundtruth.examine import examine_folders, summary
+from htr_exp.groundtruth.examine import XML, examine_folders, summary
 from htr_exp.groundtruth.xml import read_page
 
 
@@ -82,9 +82,9 @@ def test_pages_of_several_folders_carry_their_folders_name(folder: Path, tmp_pat
 def test_a_folder_without_pages_is_an_error(tmp_path: Path, task: Task) -> None:
     (tmp_path / "1.png").write_bytes(b"")
     (tmp_path / "1.gt.txt").write_text("line")
-    (problem,) = examine_folders([tmp_path], task=task).errors
+    (problem,) = examine_folders([tmp_path], task=task, format=XML).errors
     assert problem.code == "no_pages"
-    assert "line pair" in problem.message
+    assert "dataset.format=line_pairs" in problem.message
     (problem,) = examine_folders([tmp_path / "absent"], task=task).errors
     assert problem.code == "no_pages"
 
