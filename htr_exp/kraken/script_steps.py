@@ -141,7 +141,8 @@ class LinePairs(_Recognition):
             f'rm -rf "$OUT/{name}"',
             f'mkdir -p "$OUT/{name}"',
             f'while IFS= read -r line; do cp "$line" "$OUT/{name}"; done < "{unpacked(self._files.held_out_pages)}"',
-            shown(command).replace("PICTURES", f'"$OUT/{name}/*-*"'),
+            f'found=$(printf %s "$OUT/{name}" | sed "s/[[*?]/[&]/g") # -I takes a pattern',
+            shown(command).replace("PICTURES", '"$found/*-*"'),
         ]
 
 
