@@ -14,7 +14,8 @@ from htr_exp.config import transcription_conventions
 from htr_exp.core.files import utc_now
 from htr_exp.core.lock import locked
 from htr_exp.runs import sealed_records
-from htr_exp.runs.records import JudgementRecord, Provenance, read_records
+from htr_exp.runs.record_check import read_records
+from htr_exp.runs.records import JudgementRecord, Provenance
 from htr_exp.runs.run_dir import RunDir
 
 MODELS = {"base_model": "base model", "segmentation_model": "segmentation model"}

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from functools import cache, partial
-from pathlib import Path
-from types import UnionType
-from typing import Any, TypedDict, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from collections.abc import Iterable
+from typing import Any, TypedDict, cast
 
-from htr_exp.core.files import read_jsonl
 from htr_exp.kraken.record import KrakenRecord, KrakenSoftware
-
-_Record = TypeVar("_Record")
+from htr_exp.runs.record_check import fits
 
 Figures = dict[str, Any]
 """The figures of one model on one side of the split, with a list `per_page`. Which ones there are is for the task:
@@ -354,55 +349,6 @@ class Results(TypedDict, total=False):
 
 _JOB = re.compile(r"\d+(_\d+)?")
 _TIME = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ")
-
-
-def fits(value: Any, kind: Any) -> bool:
-    """Whether a value that was read from JSON is what it should be; a key that is not there, or not known, is no fault.
-
-    Args:
-        value: what somebody may have edited.
-        kind: a type, a union, a list or a dictionary of such, or a record of this module.
-    """
-    return _check(kind)(value)
-
-
-@cache
-def _check(kind: Any) -> Callable[[Any], bool]:
-    """The function that `fits` asks, made once a kind: a table of runs reads some ten thousand records."""
-    if kind is Any:
-        return lambda _: True
-    if is_typeddict(kind):
-        checks = {key: _check(hint) for key, hint in get_type_hints(kind).items()}
-        return lambda value: isinstance(value, dict) and all(checks[key](value[key]) for key in checks.keys() & value)
-    match get_origin(kind):
-        case None:
-            return partial(_is, int | float if kind is float else kind)
-        case origin if origin in (Union, UnionType):
-            any_of = [_check(one) for one in get_args(kind)]
-            return lambda value: any(check(value) for check in any_of)
-        case origin if origin is list:
-            each = _check(get_args(kind)[0])
-            return lambda value: isinstance(value, list) and all(map(each, value))
-    each = _check(get_args(kind)[1])
-    return lambda value: isinstance(value, dict) and all(map(each, value.values()))
-
-
-def _is(kind: Any, value: Any) -> bool:
-    return isinstance(value, kind)
-
-
-def read_records(path: Path, kind: type[_Record], *needs: str) -> list[_Record]:
-    """The records of a JSON Lines file that are what they should be.
-
-    Args:
-        path: the file; one that is not there has none.
-        kind: of record.
-        needs: keys without which a record says nothing.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    return [one for one in read_jsonl(path, *needs) if fits(one, kind)]
 
 
 def submissions_among(records: Iterable[Any]) -> list[SubmissionRecord]:

@@ -11,7 +11,8 @@ from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import judgements, resumptions, scorings
-from htr_exp.runs.records import CountedFigures, Figures, Gain, LeftOutRecord, Provenance, Results, Resumptions, fits
+from htr_exp.runs.record_check import fits
+from htr_exp.runs.records import CountedFigures, Figures, Gain, LeftOutRecord, Provenance, Results, Resumptions
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED

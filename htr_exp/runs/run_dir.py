@@ -21,6 +21,7 @@ from htr_exp.core.task import Epoch, task_of
 from htr_exp.core.text import printable
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import configuration, sealed_records, seals
+from htr_exp.runs.record_check import fits, read_records
 from htr_exp.runs.records import (
     CancellationRecord,
     FoundKraken,
@@ -30,8 +31,6 @@ from htr_exp.runs.records import (
     Results,
     StartRecord,
     SubmissionRecord,
-    fits,
-    read_records,
     submissions_among,
 )
 from htr_exp.runs.run_files import FILES, RunFiles

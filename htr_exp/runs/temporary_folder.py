@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from htr_exp.core.files import write_jsonl
 from htr_exp.core.process_identity import here
-from htr_exp.runs.records import read_records
+from htr_exp.runs.record_check import read_records
 from htr_exp.runs.run_dir import RunDir
 
 NAME = re.compile(r"htr-[0-9a-f]{6}")
