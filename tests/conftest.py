@@ -64,9 +64,10 @@ def real_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _nobody_asks_any_more() -> Iterator[None]:
-    """The test that gave up a question fails where it goes on, and not a later one."""
+def _nothing_goes_on() -> Iterator[None]:
+    """The test that gave up a question fails where it goes on, and not a later one; no words are repeated to the next one."""
     yield
+    os.environ.pop("HTR_EXP_REPEATED", None)  # of a command that ran in this process
     nobody_asks()
 
 
