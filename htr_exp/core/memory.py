@@ -38,7 +38,7 @@ class MemoryWatch:
     def __init__(self, pid: int, *, on_gpu: bool, before: Mapping[str, float]) -> None:
         self.peaks = {key: before[key] for key in (MEMORY, GPU_MEMORY) if key in before}
         self._pid, self._smi = pid, shutil.which("nvidia-smi") if on_gpu else None
-        self._looked = self._asked = -LOOK_S
+        self._looked = self._asked = float("-inf")
 
     def look(self) -> None:
         """See what the processes hold now; may be called often."""
