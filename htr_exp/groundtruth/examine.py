@@ -19,7 +19,7 @@ from htr_exp.groundtruth.file_tree import IMAGES, Tree, matches, shown
 from htr_exp.groundtruth.findings import Findings
 from htr_exp.groundtruth.folders import Source, prefixes
 from htr_exp.groundtruth.image_header import ImageFacts
-from htr_exp.groundtruth.image_search import derived_images, find_image
+from htr_exp.groundtruth.image_search import Found, derived_images, find_image
 from htr_exp.groundtruth.line_pairs import find_pairs
 from htr_exp.groundtruth.line_rules import outside
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage, Problem, UsedLine
@@ -129,10 +129,14 @@ def _examine(
         lambda done: progress(done, 2 * len(chosen)),
         choices,
     )
-    gone = {place: chosen[other] for place, other in giving_way(chosen, sheets).items()}
+    meant = [
+        find_image(source.tree, name, sheet.image_name) for (source, name), sheet in zip(chosen, sheets, strict=True)
+    ]
+    paths = [source.tree.path(image) if image else None for (source, _), (image, _) in zip(chosen, meant, strict=True)]
+    gone = {place: chosen[other] for place, other in giving_way(sheets, paths).items()}
     claims = [
-        found.claim(source, name, sheet, gone.get(place))
-        for place, ((source, name), sheet) in enumerate(zip(chosen, sheets, strict=True))
+        found.claim(source, name, sheet, image, gone.get(place))
+        for place, ((source, name), sheet, image) in enumerate(zip(chosen, sheets, meant, strict=True))
     ]
     wanted = list(dict.fromkeys((claim.source.tree.root, claim.image) for claim in claims if claim is not None))
     images = image_files(wanted, cache, lambda done: progress(len(chosen) + done, len(chosen) + len(wanted)))
@@ -175,25 +179,26 @@ class _Examination(Findings):
             self.add("hidden_file", source.label(name), "hidden files are no ground truth")
         return source.select(pattern, exclude)
 
-    def claim(self, source: Source, name: str, sheet: PageFile, other: tuple[Source, str] | None) -> _Claim | None:
-        """Find the image that a page means; None, with the reason added, if there is no page or no image.
+    def claim(
+        self, source: Source, name: str, sheet: PageFile, meant: Found, other: tuple[Source, str] | None
+    ) -> _Claim | None:
+        """Take the image that a page means; None, with the reason added, if there is no page or no image.
 
         Args:
             source: its folder.
             name: of its file.
             sheet: what is known of it.
+            meant: its image, and how it was found.
             other: the file to which it leaves its image, as nothing of it can be used.
         """
         self.place += 1
-        label = source.label(name)
+        label, (image, how) = source.label(name), meant
         if sheet.refused is not None:
             self.add(sheet.refused[0], label, sheet.refused[1], lines=tuple(sheet.lost_lines))
             self.pages_read += sheet.lost_pages
             self.lines_read += len(sheet.lost_lines)
-            if CODES[sheet.refused[0]].severity == "error" and (
-                own := find_image(source.tree, name, sheet.image_name)[0]
-            ):
-                self._of_refused.add(source.tree.path(own))
+            if CODES[sheet.refused[0]].severity == "error" and image:
+                self._of_refused.add(source.tree.path(image))
             return None
         self.pages_read += 1
         self.lines_read += len(sheet.lines)
@@ -201,7 +206,6 @@ class _Examination(Findings):
             self.add("page_without_text", label, messages.empty(sheet, other[0].label(other[1])))
             self._own(label, sheet)
             return None
-        image, how = find_image(source.tree, name, sheet.image_name)
         if image is None:
             self.add(how, label, messages.lost(source.tree, name, sheet.image_name, how))
             self._own(label, sheet)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from htr_exp.groundtruth.folders import Source
-from htr_exp.groundtruth.image_search import find_image
 from htr_exp.groundtruth.page_scan import PageFile
 
 
-def giving_way(files: Sequence[tuple[Source, str]], sheets: Sequence[PageFile]) -> dict[int, int]:
+def giving_way(sheets: Sequence[PageFile], images: Sequence[Path | None]) -> dict[int, int]:
     """The places of the files that give way, each with that of the file that has their image.
 
     Programs write the regions of a page into one file and its lines into another (OCR-D), or the words of its lines
@@ -18,13 +16,13 @@ def giving_way(files: Sequence[tuple[Source, str]], sheets: Sequence[PageFile]) 
     an image can be used there is, and where none can be the first has it.
 
     Args:
-        files: all files of a dataset: folder and name.
-        sheets: what is known of each.
+        sheets: what is known of each file of a dataset.
+        images: the image that each means; None: there is none.
     """
     of_image: dict[Path, list[int]] = {}
-    for place, ((source, name), sheet) in enumerate(zip(files, sheets, strict=True)):
-        if sheet.refused is None and (image := find_image(source.tree, name, sheet.image_name)[0]) is not None:
-            of_image.setdefault(source.tree.path(image), []).append(place)
+    for place, (sheet, image) in enumerate(zip(sheets, images, strict=True)):
+        if sheet.refused is None and image is not None:
+            of_image.setdefault(image, []).append(place)
     found = {}
     for places in of_image.values():
         keep = [place for place in places if sheets[place].usable] or places[:1]

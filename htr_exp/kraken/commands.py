@@ -166,10 +166,10 @@ def predict_command(
     found = [] if segmenter is None else _segment(segmenter, text_direction)
     if release(version) == "4.3":
         argv = ["kraken", "-d", device, *source, "-t", template, *files, *found]
-        return [*argv, "ocr", "-m", model, "--pad", str(pad), "--no-reorder", "--threads", str(threads)]
-    argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), *source, "-t", template]
-    argv += ["--no-subline-segmentation", *files, *found]
-    return [*argv, "ocr", "-m", model, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
+    else:
+        argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), *source, "-t", template]
+        argv += ["--no-subline-segmentation", *files, *found]
+    return [*argv, "ocr", *_reading(version, model, pad, threads)]
 
 
 def predict_lines_command(
@@ -199,11 +199,18 @@ def predict_lines_command(
     """
     files = ["-t", template, "-I", pictures, "-o", suffix]
     if release(version) == "4.3":
-        argv = ["kraken", "-d", device, *files, "ocr", "--no-segmentation", "-m", model]
-        return [*argv, "--pad", str(pad), "--no-reorder", "--threads", str(threads)]
-    argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads), "--no-subline-segmentation"]
-    argv += [*files, "ocr", "--no-segmentation", "-m", model]
-    return [*argv, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
+        argv = ["kraken", "-d", device, *files]
+    else:
+        argv = ["kraken", "-d", device, "--precision", precision, "--threads", str(threads)]
+        argv += ["--no-subline-segmentation", *files]
+    return [*argv, "ocr", "--no-segmentation", *_reading(version, model, pad, threads)]
+
+
+def _reading(version: str, model: str, pad: int, threads: int) -> list[str]:
+    """The words behind `ocr`: how lines are read, wherever they are."""
+    if release(version) == "4.3":
+        return ["-m", model, "--pad", str(pad), "--no-reorder", "--threads", str(threads)]
+    return ["-m", model, "-B", "1", "--pad", str(pad), "--no-reorder", "--num-line-workers", "0"]
 
 
 def segment_command(

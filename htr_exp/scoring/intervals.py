@@ -68,8 +68,8 @@ class Difference:
 def of_rate(counts: Sequence[Count]) -> Interval | None:
     """The interval of a micro-averaged rate, made on the logarithm of the rate; None with fewer than two units.
 
-    Half an error is added to the sums, so that a rate of 0 has a logarithm; the interval holds the
-    rate itself. It ends at 1 unless the rate is higher: a page of which nothing is read has that rate. Source: Tukey's jackknife of a ratio (Miller,
+    Half an error is added to the sums, so that a rate of 0 has a logarithm; the interval holds the rate itself. It ends at 1
+    unless the rate is higher: a page of which nothing is read has that rate. Source: Tukey's jackknife of a ratio (Miller,
     Biometrika 61, 1974); the logarithm by the table of `benchmarks/coverage.py`.
 
     Args:
