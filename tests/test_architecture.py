@@ -134,6 +134,12 @@ def test_tests_stand_in_rooms_of_the_package() -> None:
     assert not list((TESTS / "unit").glob("test_*.py")), "a test of a module stands in the module's room"
 
 
+def test_no_file_of_the_tests_hides_a_module_of_python() -> None:
+    """The folder of a program that is started by its path comes first when that program imports."""
+    hiding = [file.as_posix() for file in TESTS.rglob("*.py") if file.stem in sys.stdlib_module_names]
+    assert not hiding
+
+
 @pytest.mark.parametrize("source", TEST_SOURCES, ids=lambda source: source.relative_to(TESTS).as_posix())
 def test_tests_share_helpers_and_not_each_other(source: Path) -> None:
     shared = {name for name in imports_of(source) if name.split(".")[0] in TEST_FOLDERS or "conftest" in name}
