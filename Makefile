@@ -102,7 +102,7 @@ bench: install ## measure speed and memory against named peers; writes benchmark
 	$(BIN)/python -m benchmarks
 
 lock: ## choose versions anew, for all systems and Pythons
-	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --extra kraken --extra mlflow --group dev -o requirements/all.txt pyproject.toml
+	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --extra kraken --extra mlflow --extra optuna --group dev -o requirements/all.txt pyproject.toml
 	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -c requirements/all.txt -o requirements/core.txt pyproject.toml
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements/all.txt -o containers/kraken-7.1.lock containers/kraken-7.1.in
 	$(UV) pip compile -q --universal --python-version 3.9 --generate-hashes --no-emit-index-url --no-header -o containers/kraken-4.3.lock containers/kraken-4.3.in

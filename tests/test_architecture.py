@@ -31,10 +31,11 @@ __main__
 FLOOR = {name: number for number, floor in enumerate(ORDER) for name in floor.split()}
 
 ONE_PLACE = {
-    "hydra": {"config.compose", "config.overrides", "hydra_plugins"},
+    "hydra": {"config.compose", "config.overrides", "config.search_space", "hydra_plugins"},
     "mlflow": {"tracking.writer", "tracking.ui_server"},
     "aiohttp": {"tracking.ui_proxy"},
     "uvicorn": {"tracking.ui_server"},
+    "optuna": {"pipeline.search_sampler"},
     "lxml": {"groundtruth"},
     "submitit": {"slurm.sbatch"},
     "rich": {"core.console", "runs", "pipeline.progress", "cli"},
@@ -218,7 +219,7 @@ def test_the_ui_alone_opens_a_port() -> None:
     assert open_one == {"tracking.ui"}
 
 
-HEAVY = ("torch", "kraken", "coremltools", "mlflow", "lightning", "pyarrow")
+HEAVY = ("torch", "kraken", "coremltools", "mlflow", "lightning", "pyarrow", "optuna")
 
 LIGHT_VERBS = {
     "--help": ((), HEAVY),

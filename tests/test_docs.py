@@ -19,6 +19,7 @@ from htr_exp.cli.arguments import VERBS, verb_parser
 from htr_exp.config.choices import options
 from htr_exp.config.compose import Composed, compose_experiment, compose_sweep
 from htr_exp.config.schema import CHOICES
+from htr_exp.config.search_space import checked_points
 
 ROOT = Path(htr_exp.__file__).parents[1]
 PAGES = sorted(
@@ -129,7 +130,7 @@ def test_every_command_has_a_verb_and_options_and_composes(shown: Shown, workspa
         return [None] * len(found)
 
     if args.multirun:
-        compose_sweep(overrides, keep)
+        compose_sweep(overrides, keep, search=lambda space, compose: points.extend(compose(checked_points(space))))
     else:
         points.append(compose_experiment(overrides))
     assert points

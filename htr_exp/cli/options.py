@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from htr_exp.core.errors import ConfigError
@@ -56,7 +56,7 @@ def _asked(names: Sequence[str], groups: Mapping[str, Mapping[str, str]]) -> lis
         if name in groups:
             found += [(key, choice) for choice, keys in keys_of(name).items() for key in keys]
         elif wanted:
-            for group in dict.fromkeys(key.partition(".")[0] if "." in key else "" for key in wanted):
+            for group in dict.fromkeys(_group_of(key, groups) for key in wanted):
                 found += [
                     (key, choice)
                     for choice, keys in keys_of(group).items()
@@ -69,6 +69,11 @@ def _asked(names: Sequence[str], groups: Mapping[str, Mapping[str, str]]) -> lis
     if problems:
         raise ConfigError("the command line cannot be used:", problems)
     return found
+
+
+def _group_of(key: str, groups: Iterable[str]) -> str:
+    """The group whose choices set a key, the innermost one; "" for a key of an experiment itself."""
+    return max((group for group in groups if key.startswith(f"{group.replace('/', '.')}.")), key=len, default="")
 
 
 def _show_choices(group: str, choices: Mapping[str, str]) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from htr_exp.cli import plan_record, plan_summary
 from htr_exp.cli.composition import remember_site
-from htr_exp.config import rules
-from htr_exp.config.compose import Composed, slurm_settings
+from htr_exp.config.compose import Composed
 from htr_exp.config.schema import Experiment, Slurm
-from htr_exp.config.site_choice import SHIPPED, TYPED
 from htr_exp.core import console, terminal
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.own_command import own_command
@@ -23,14 +20,11 @@ from htr_exp.core.signals import Stop, said_if_interrupted
 from htr_exp.core.text import counted
 from htr_exp.pipeline import launch, submit, write
 from htr_exp.pipeline.plan import Plan, make_plan, points_of
-from htr_exp.pipeline.run_inputs import RunInputs
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
-from htr_exp.runs import compare_table, ownership, provenance, status, status_table, sweep_points
-from htr_exp.runs.records import Provenance
+from htr_exp.runs import compare_table, provenance, status, status_table, sweep_points
 from htr_exp.runs.rows import RunRow, compared_rows, rows_of, settings_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, StateRecord
-from htr_exp.runs.seals import CHANGED
 from htr_exp.tracking import subprocesses
 
 LOOK_S = 10.0
@@ -81,11 +75,28 @@ def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, 
         ConfigError: with all problems of all points; nothing is written then.
         HtrExpError: a run folder cannot be written, or Slurm does not take the runs.
     """
-    by_point = planned(points, request, fetch=True)
+    by_point = planned(points, request, sources_of(request, fetch=True))
     plans = [one for of_point in by_point for one in of_point]
     if not request.json:
         console.show_warnings(console.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
     remember_site(points[0].site, request.verb)
+    ready = written(plans, request)
+    if request.sweep:
+        for one in ready:
+            one.run.join_sweep(request.sweep, request.words)
+        if not request.json and len(ready) > 1:
+            _show_sweep(ready, request.sweep)
+    code, values = started(ready, request)
+    of_runs = iter(values)
+    return code, [_mean([next(of_runs) for _ in of_point]) for of_point in by_point]
+
+
+def written(plans: Sequence[Plan], request: StartRequest) -> list[Ready]:
+    """Write the run folder of each plan, or take the one that there is.
+
+    Raises:
+        HtrExpError: a run folder cannot be written.
+    """
     command = ["htr-exp", request.verb, *(["-m"] if request.sweep else []), *request.words]
     ready: list[Ready] = []
     left_out: set[str] = set()
@@ -93,20 +104,11 @@ def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, 
         run, new = write.write_run(point, command=command, again=point.experiment.again)
         if new and (files := run.facts()["code"].get("redacted")):
             left_out |= {", ".join(files)}
-        if request.sweep:
-            run.join_sweep(request.sweep, request.words)
-        ready.append(
-            Ready(
-                run, _lacking(point), point.experiment, point.places.cache, point.places.workspace, point.dataset_name
-            )
-        )
+        places = point.places
+        ready.append(Ready(run, _lacking(point), point.experiment, places.cache, places.workspace, point.dataset_name))
     for names in sorted(left_out) if not request.json else ():
         console.show_warnings(console.console(stderr=True), [LINES_LEFT_OUT.format(files=names)])
-    if request.sweep and not request.json and len(ready) > 1:
-        _show_sweep(ready, request.sweep)
-    code, values = _started(ready, request)
-    of_runs = iter(values)
-    return code, [_mean([next(of_runs) for _ in of_point]) for of_point in by_point]
+    return ready
 
 
 def _show_sweep(ready: Sequence[Ready], sweep: str) -> None:
@@ -129,74 +131,14 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def resume(
-    runs: Sequence[RunDir],
-    words: Sequence[str],
-    folders: Sequence[Path],
-    request: StartRequest,
-    *,
-    trusted: bool = False,
-) -> int:
-    """Start runs again that ended before they were done, with other settings of Slurm where `words` gives them.
-
-    Args:
-        runs: of one workspace.
-        words: `slurm.KEY=VALUE` or `slurm=CHOICE`.
-        folders: the user's config folders.
-        request: what else the command line asks for.
-        trusted: also runs that this account did not write; they count as written by it from now on.
-
-    Raises:
-        ConfigError: a setting cannot be used, or a run folder is not to be believed.
-    """
-    ready: list[Ready] = []
-    problems: list[Problem] = []
-    sources = Sources()
-    for run in runs:
-        if trusted and not run.broken_seals(every_digest=True):
-            ownership.sign(run)
-        if why := _not_believed(run):
-            problems.append(Problem(why))
-            continue
-        inputs = RunInputs(run)
-        experiment = replace(inputs.experiment, slurm=slurm_settings(inputs.experiment.slurm, words, folders))
-        problems += rules.job_problems(experiment) + sources.slurm_problems(experiment.slurm)
-        workspace = Path(inputs.places["workspace"])
-        if not workspace.is_dir():
-            problems.append(_moved(run, workspace, inputs.facts))
-            continue
-        lacking = tuple(inputs.to_compile())
-        ready.append(Ready(run, lacking, experiment, inputs.cache, workspace, inputs.facts["dataset"]["name"]))
-    if problems:
-        raise ConfigError("the runs cannot be resumed so:", list(dict.fromkeys(problems)))
-    return _started(ready, request)[0]
-
-
-def _moved(run: RunDir, workspace: Path, facts: Provenance) -> Problem:
-    """What is said of a run whose workspace was moved: only a plan finds the data and all that is staged again."""
-    site = facts["site"]
-    command = [*facts["command"], *([] if site["from"] in (TYPED, SHIPPED) else [f"site={site['name']}"])]
-    what = f"{run.path}: its workspace was {workspace}, which was moved or renamed"
-    return Problem(
-        what,
-        f"there, as it is now, give the command that began it again, which goes on with it: `{shlex.join(command)}`",
-    )
-
-
-def _not_believed(run: RunDir) -> str:
-    """Why a run folder may not say what is started and loaded; "" if it may."""
-    if broken := run.broken_seals(every_digest=True):
-        return f"{run.path}: {CHANGED.format(files=', '.join(broken))}; start anew with again=true"
-    return "" if ownership.is_ours(run) else ownership.not_ours(run)
-
-
 def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
     """Show what `start` would do: plans, kraken's commands and the sbatch scripts.
 
     Raises:
         ConfigError: with all problems of all points.
     """
-    plans = [one for of_point in planned(points, request, fetch=False, submits=False) for one in of_point]
+    sources = sources_of(request, fetch=False, submits=False)
+    plans = [one for of_point in planned(points, request, sources) for one in of_point]
     known = [write.find(point) for point in plans]
     folders = [
         one.path if one else point.places.runs / f"{point.name}-{point.key[:8]}" for one, point in zip(known, plans)
@@ -229,16 +171,23 @@ def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
         console.show_block(out, script)
 
 
+def sources_of(request: StartRequest, *, fetch: bool, submits: bool = True) -> Sources:
+    """What the plans of a command read, each file once."""
+    return Sources(fetch=fetch, submits=submits, progress=None if request.json else reading)
+
+
 @said_if_interrupted("stopped while planning: no run was written or started")
-def planned(
-    points: Sequence[Composed], request: StartRequest, *, fetch: bool, submits: bool = True
-) -> list[list[Plan]]:
+def planned(points: Sequence[Composed], request: StartRequest, sources: Sources) -> list[list[Plan]]:
+    """The same as `plans_of`, before there is any run."""
+    return plans_of(points, request, sources)
+
+
+def plans_of(points: Sequence[Composed], request: StartRequest, sources: Sources) -> list[list[Plan]]:
     """Plan every point, which in a sweep may be several runs; all problems of all points are raised together.
 
     Raises:
         ConfigError: there are some.
     """
-    sources = Sources(fetch=fetch, submits=submits, progress=None if request.json else reading)
     plans: list[list[Plan]] = []
     problems: list[Problem] = []
     for point in points:
@@ -310,7 +259,40 @@ def _name(runs: Sequence[str], dataset: str, sweep: str | None) -> str:
     return runs[0] if len(runs) == 1 else f"{dataset}-{sweep or 'runs'}"
 
 
-def _started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[Any]]:
+def started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[Any]]:
+    """Run or submit what is written, and show its end; returns the exit code, and what a sweeper minimises of each."""
+    stopped, submitted = work(ready, request)
+    runs = list(dict.fromkeys(one.run for one in ready))
+    found, notes = status.look(runs)
+    rows = rows_of(runs, found)
+    _show_end(rows, request, runs, notes, all_submitted=len(submitted) == len({run.path for run in runs}))
+    failed = any(
+        row["state"] is RunState.FAILED and (row["folder"] not in {str(path) for path in submitted} or request.wait)
+        for row in rows
+    )
+    code = code_of(stopped) or int(failed)
+    known = {row["folder"]: to_minimise(row) for row in rows}
+    return code, [known[str(one.run.path)] for one in ready]
+
+
+def code_of(stopped: str | None) -> int:
+    """The exit code of what was stopped, by the word of `core.signals`; 0 if it was not."""
+    return 130 if stopped == "user" else 143 if stopped else 0
+
+
+def work(
+    ready: Sequence[Ready], request: StartRequest, called: Mapping[RunDir, str] | None = None
+) -> tuple[str | None, set[Path]]:
+    """Run or submit what is written; submitted runs are waited for where that is asked for.
+
+    Args:
+        ready: what there is to do.
+        request: how.
+        called: what each run is called while it is worked on; default: by its number, and what it differs in.
+
+    Returns:
+        The word of `core.signals` with which this process was stopped, or None, and the folders of submitted runs.
+    """
     submitted = {one.run.path for one in ready if one.experiment.slurm.submit}
     for settings, members in _by_settings(ready, lambda one: one.experiment.slurm):
         wanted = list({one.run.path: RunToSubmit(one.run.path, one.to_compile) for one in members}.values())
@@ -322,23 +304,13 @@ def _started(ready: Sequence[Ready], request: StartRequest) -> tuple[int, list[A
     here = [one for one in ready if one.run.path not in submitted]
     with stop.listening():
         if here:
-            _run_here(here, stop, request)
-    runs = list(dict.fromkeys(one.run for one in ready))
+            _run_here(here, stop, request, called)
     if submitted and request.wait and stop() is None:
-        _wait_for(runs, request)
-    found, notes = status.look(runs)
-    rows = rows_of(runs, found)
-    _show_end(rows, request, runs, notes, all_submitted=len(submitted) == len({run.path for run in runs}))
-    failed = any(
-        row["state"] is RunState.FAILED and (row["folder"] not in {str(path) for path in submitted} or request.wait)
-        for row in rows
-    )
-    code = 130 if stop() == "user" else 143 if stop() else int(failed)
-    known = {row["folder"]: to_minimise(row) for row in rows}
-    return code, [known[str(one.run.path)] for one in ready]
+        _wait_for(list(dict.fromkeys(one.run for one in ready)), request)
+    return stop(), submitted
 
 
-def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest) -> None:
+def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest, called: Mapping[RunDir, str] | None) -> None:
     workspace = ready[0].workspace
 
     def ended(run: RunDir, _state: StateRecord) -> None:
@@ -352,10 +324,11 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest) -> None
             run.revive()
     waiting = [run for run in runs if found[run.path].job is None]
     every = list(dict.fromkeys(one.run for one in ready))
-    called = dict(zip(every, sweep_points.numbered([settings_of(run) for run in every]))) if len(every) > 1 else None
-    launch.launch_runs(
-        waiting, jobs=ready[0].experiment.launch.jobs, stop=stop, quiet=request.json, ended=ended, called=called
-    )
+    if called is None and len(every) > 1:
+        called = dict(zip(every, sweep_points.numbered([settings_of(run) for run in every])))
+    of_launch = ready[0].experiment.launch
+    jobs = of_launch.search.at_a_time or of_launch.jobs
+    launch.launch_runs(waiting, jobs=jobs, stop=stop, quiet=request.json, ended=ended, called=called)
 
 
 def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:
@@ -381,7 +354,7 @@ def _show_end(
     all_submitted: bool,
 ) -> None:
     if request.json:
-        told = [_brief(row) for row in rows]
+        told = [brief(row) for row in rows]
         terminal.say_json(told if request.sweep or len(told) > 1 else told[0])
         return
     out = console.console()
@@ -409,7 +382,7 @@ def _show_end(
     out.print(f"{reports}, `{own_command('ui')}` shows it in MLflow, {again}")
 
 
-def _brief(row: Mapping[str, object]) -> dict[str, object]:
+def brief(row: Mapping[str, object]) -> dict[str, object]:
     """What `--json` prints of a run that was started."""
     keys = ("state", "reason", "metric", "val", "test", "val_cer", "test_cer", "seals", "jobs")
     return {"run": row["folder"], **{key: row[key] for key in keys}}

@@ -47,16 +47,22 @@ def overlays(config_dir: str | None = None) -> list[Path]:
     return found
 
 
+NESTED = ("launch/search",)
+"""Groups within another group. Other folders there hold what its choices share."""
+
+
 def options(config_dirs: Sequence[Path] = ()) -> dict[str, dict[str, str]]:
     """Every choice of every group with the sentence that its file opens with."""
     found: dict[str, dict[str, str]] = {}
     for folder in (conf_dir(), *reversed(config_dirs)):
-        for file in sorted(folder.glob("*/*.yaml")):
+        nested = [file for group in NESTED for file in sorted(folder.glob(f"{group}/*.yaml"))]
+        for file in (*sorted(folder.glob("*/*.yaml")), *nested):
             lines = [
                 line
                 for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
                 if not line.startswith("# @package")
             ]
             first = lines[0] if lines else ""
-            found.setdefault(file.parent.name, {})[file.stem] = first.lstrip("# ") if first.startswith("#") else ""
+            group = file.parent.relative_to(folder).as_posix()
+            found.setdefault(group, {})[file.stem] = first.lstrip("# ") if first.startswith("#") else ""
     return {group: dict(sorted(choices.items())) for group, choices in sorted(found.items())}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,18 +23,18 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from htr_exp.config.choices import PACKAGE, conf_dir, options
 from htr_exp.config.current_directory import CurrentDirectory, instead_of_shipped
 from htr_exp.config.ground_truth_folders import located, named_datasets
-from htr_exp.config.misread_words import empty
-from htr_exp.config.overrides import UNREADABLE, checked, first_line
+from htr_exp.config.overrides import UNREADABLE, checked, first_line, unusable
 from htr_exp.config.places import kraken_file
 from htr_exp.config.recorded import values_with_secrets
 from htr_exp.config.schema import SECTIONS, Experiment, Slurm
+from htr_exp.config.search_space import Point, Space
 from htr_exp.config.site_choice import SiteChoice, chosen_site, is_site_word
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import TASKS
 
-FARTHEST = 1 << 53
-"""The largest number that every program reads as we do."""
+SearchLoop = Callable[[Space, Callable[[Sequence[Point]], "list[Composed]"]], None]
+"""Asks for points of a space, has them composed, and trains them."""
 
 
 @dataclass(frozen=True)
@@ -193,44 +192,63 @@ def composition(overrides: Sequence[str], config_dirs: Sequence[Path] = (), *, w
     return said.getvalue()
 
 
+@dataclass(frozen=True)
+class SweepTask:
+    """What Hydra's sweeper is given for a function of ours.
+
+    Attributes:
+        composed: makes experiments of points as Hydra composed them.
+        launch: starts them, and returns what is minimised of each.
+        search: does a search, given its space and what composes points of it.
+    """
+
+    composed: Callable[[list[DictConfig]], list[Composed]]
+    launch: Callable[[list[Composed]], list[Any]]
+    search: SearchLoop | None
+
+    def __call__(self, configs: list[DictConfig]) -> list[Any]:
+        return self.launch(self.composed(configs))
+
+
 def compose_sweep(
-    overrides: Sequence[str], launch: Callable[[list[Composed]], list[Any]], config_dirs: Sequence[Path] = ()
+    overrides: Sequence[str],
+    launch: Callable[[list[Composed]], list[Any]],
+    config_dirs: Sequence[Path] = (),
+    search: SearchLoop | None = None,
 ) -> None:
-    """Let Hydra's sweeper expand `overrides` and hand all points, or each batch of a sweeper that learns, to `launch`.
+    """Let Hydra expand `overrides` and hand all points to `launch`; with `launch/search` hand the space to `search`.
 
     Args:
         overrides: as for `compose_experiment`; `key=a,b` and `key=range(...)` make points.
         launch: gets the composed points, returns one value each to be minimised (the validation CER), or None where it is not waited for.
         config_dirs: the user's config folders, strongest first.
+        search: gets the space and a function that composes points of it.
 
     Raises:
         ConfigError: with every bad key, value and missing value.
     """
     words = _words_of(overrides, config_dirs, multirun=True)
 
-    def points(configs: list[DictConfig]) -> list[Any]:
+    def composed(configs: list[DictConfig]) -> list[Composed]:
         _here.refuse()
         problems: list[Problem] = []
-        composed = []
+        found = []
         for config in configs:
             try:
-                composed.append(
-                    replace(
-                        _located(resolve(config, config_dirs)), from_here=tuple(sorted(_here.used)), site=words.site
-                    )
-                )
+                one = _located(resolve(config, config_dirs))
+                found.append(replace(one, from_here=tuple(sorted(_here.used)), site=words.site))
             except ConfigError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
         if problems:
             raise ConfigError("the sweep cannot run:", problems)
-        return launch(composed)
+        return found
 
     # Hydra's basic sweeper leaves a multirun.yaml; the run folders say all that it would.
     with tempfile.TemporaryDirectory(prefix="htr_exp-sweep-") as scratch, _hydra(config_dirs, words.named):
         try:
             GlobalHydra.instance().hydra.multirun(  # type: ignore[union-attr]
                 config_name="config",
-                task_function=points,
+                task_function=SweepTask(composed, launch, search),
                 overrides=[*words.taken, f"hydra.sweep.dir='{scratch}'"],
                 with_log_configuration=False,
             )
@@ -261,8 +279,8 @@ def resolve(config: DictConfig, config_dirs: Sequence[Path] = ()) -> Composed:
     except OmegaConfBaseException as error:
         raise ConfigError("the experiment cannot run:", [first_line(error)]) from None
     written = OmegaConf.to_container(config, resolve=False)
-    if unusable := [*_unusable("", values), *values_with_secrets(written, values)]:
-        raise ConfigError("the experiment cannot run:", unusable)
+    if bad := [*unusable("", values), *values_with_secrets(written, values)]:
+        raise ConfigError("the experiment cannot run:", bad)
     task = TASKS.get(values["task"]["name"])
     if task is not None and not task.learns_layout:
         del values["classes"]
@@ -282,19 +300,6 @@ def _is_of_its_own(architecture: dict[str, Any], config_dirs: Sequence[Path]) ->
             except UNREADABLE:
                 return False
     return False
-
-
-def _unusable(key: str, value: Any) -> Iterator[Problem]:
-    """What is a number by its type, and nothing that can be counted or measured with; what is a text without a sign."""
-    if isinstance(value, dict | list):
-        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _unusable(f"{key}.{name}" if key else str(name), one)
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield Problem(f"{key}={value}: it must be a finite number", where=key)
-    elif isinstance(value, str) and not value.strip():
-        yield empty(key, f"{key}=")
-    elif isinstance(value, int) and abs(value) > FARTHEST:
-        yield Problem(f"{key}={str(value)[:20]}...: it must be at most {FARTHEST}", where=key)
 
 
 def _located(composed: Composed) -> Composed:

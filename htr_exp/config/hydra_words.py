@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from htr_exp.core.problem import Problem
 
 VERBOSE = "hydra.verbose"
+SWEPT = "hydra.sweeper.params"
 
 _FOLDERS = "a run's folder is named by what it is: name=NAME, and site.runs=FOLDER for where all of them are"
 _LOGS = (
@@ -23,6 +22,14 @@ INSTEAD = {
     "hydra.launcher": "slurm=CHOICE submits runs, launch.jobs=NUMBER works on several here at a time",
     "hydra.job_logging": _LOGS,
     "hydra.hydra_logging": _LOGS,
+    "hydra.sweeper.n_trials": "launch/search=optuna launch.search.trials=NUMBER",
+    "hydra.sweeper.n_jobs": "launch/search=optuna launch.search.at_a_time=NUMBER",
+    "hydra.sweeper.sampler": "launch/search=optuna launch.search.sampler=tpe or random, launch.search.seed=NUMBER",
+    "hydra.sweeper.direction": "a search always looks for the best validation score: launch/search=optuna",
+    "hydra.sweeper.storage": "the run folders hold what a search knows, and the same command goes on with it: launch/search=optuna",
+    "hydra.sweeper.study_name": "the run folders hold what a search knows, and the same command goes on with it: launch/search=optuna",
+    "hydra.sweeper.search_space": "launch/search=optuna training.lrate='tag(log, interval(1e-4,1e-2))'",
+    "hydra.sweeper": "launch/search=optuna searches over values; without it `train -m` trains every point",
     "hydra.help": "`train --help` and `options` say what there is",
     "hydra.hydra_help": "--hydra-help says what there is of Hydra",
     "hydra.callbacks": "`status --json` and `sync` tell programs of runs",
@@ -48,6 +55,7 @@ HELP = """What there is of Hydra here, which composes the configuration (https:/
   ++KEY=VALUE                the same: every key is there already, so that none is added (+KEY) or removed (~KEY)
   +slurm.extra.KEY=VALUE     but in dictionaries, as slurm.extra and classes.lines, where + may also be left out
   -m KEY=A,B                 a sweep; also range(1,4), choice(a,b) and glob(*) of a group
+  -m launch/search=optuna    a search; also interval(1,5) and tag(log, interval(1e-4,1e-2))
   hydra.sweeper.params...    what an experiment sweeps over, in conf/experiment/NAME.yaml
   hydra.verbose=true         say first how the configuration was composed, as --info all
   --cfg job|hydra|all        print the configuration and end; --resolve: with the values of ${...}; --package GROUP: of one group
@@ -72,7 +80,7 @@ def problems(word: str) -> list[Problem]:
     key = typed.lstrip("+~").partition("@")[0].replace("/", ".")
     if key != "hydra" and not key.startswith("hydra."):
         return []
-    if re.match(r"hydra\.sweeper(\.|$)", key) and not typed.startswith("~"):
+    if f"{key}.".startswith(f"{SWEPT}.") and not typed.startswith("~"):
         return []
     if key == VERBOSE:
         if value in ("true", "false") and not typed.startswith("~"):

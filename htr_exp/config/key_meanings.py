@@ -41,7 +41,7 @@ def keys_of(group: str) -> dict[str, list[KeyMeaning]]:
     listed = yaml.safe_load(file.read_text(encoding="utf-8"))["defaults"]
     chosen = [str(entry[group]) for entry in listed if isinstance(entry, dict) and group in entry]
     names = list(TASKS) if chosen == ["${task}"] else chosen
-    return {name: read(conf_dir() / group / f"{name}.yaml", f"{group}.") for name in names}
+    return {name: read(conf_dir() / group / f"{name}.yaml", f"{group.replace('/', '.')}.") for name in names}
 
 
 def read(file: Path, before: str) -> list[KeyMeaning]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -54,9 +55,24 @@ WHOLE_KEYS = ("architecture.spec", "slurm.mail_type", "slurm.nodelist", "slurm.e
 
 
 MOST_DIGITS = 1_000
+FARTHEST = 1 << 53
+"""The largest number that every program reads as we do."""
 _ENDLESS = re.compile(rf"\d[\d_]{{{MOST_DIGITS},}}")
 UNREADABLE = (HydraException, OmegaConfBaseException, YAMLError, ValueError)  # the last: numbers of thousands of digits
 """What is raised of files and values that make no experiment."""
+
+
+def unusable(key: str, value: Any) -> Iterator[Problem]:
+    """What is a number by its type, and nothing that can be counted or measured with; what is a text without a sign."""
+    if isinstance(value, dict | list):
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from unusable(f"{key}.{name}" if key else str(name), one)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Problem(f"{key}={value}: it must be a finite number", where=key)
+    elif isinstance(value, str) and not value.strip():
+        yield empty(key, f"{key}=")
+    elif isinstance(value, int) and abs(value) > FARTHEST:
+        yield Problem(f"{key}={str(value)[:20]}...: it must be at most {FARTHEST}", where=key)
 
 
 def word_problems(values: dict[str, Any]) -> list[Problem]:

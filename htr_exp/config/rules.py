@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import cast
 
 from htr_exp.config import places
+from htr_exp.config.launch_rules import launch_problems
 from htr_exp.config.leg_rules import leg_problems
 from htr_exp.config.schema import (
     BUILT_IN,
@@ -67,6 +68,7 @@ def problems(experiment: Experiment, defaults: Experiment, *, evaluate: bool = F
         *_runtime(experiment),
         *_of_this_machine(experiment),
         *places.problems(experiment),
+        *launch_problems(experiment, defaults.launch.search),
         *job_problems(experiment),
     ]
 
@@ -216,7 +218,6 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
         yield Problem(what, where="split.validation")
     yield from _at_least("split.train_pages", split.train_pages, 1)
     yield from _at_least("split.folds", split.folds, 2)
-    yield from _at_least("launch.jobs", experiment.launch.jobs, 1)
     yield from _at_least("model.fetch_timeout_s", experiment.model.fetch_timeout_s, 1)
 
 
@@ -407,8 +408,7 @@ def _job(experiment: Experiment) -> Iterator[Problem]:
     if slurm.nodelist is not None and re.search(r",|\[[^\]]*[-,]", slurm.nodelist):
         what = f"slurm.nodelist={slurm.nodelist}: a job takes one node"
         yield Problem(what, "name one, or leave the others out with slurm.exclude=NODES", "slurm.nodelist")
-    jobs = experiment.launch.jobs
-    if jobs != 1:
+    if (jobs := experiment.launch.jobs) != 1 and experiment.launch.search.name == "none":
         yield _no_effect("launch.jobs", jobs, f"slurm={slurm.name}", f"use slurm.array_parallelism={jobs}")
     for key in slurm.extra:
         own = key.replace("-", "_")

@@ -247,11 +247,24 @@ class Slurm:
 
 
 @dataclass
+class Search:
+    """How the points of a search over values are chosen; `launch/search=none` chooses none."""
+
+    name: str = "none"  # runs written before there was a search have none
+    trials: int | None = None
+    at_a_time: int | None = None  # trials
+    sampler: str | None = None
+    startup_trials: int | None = None  # tpe: drawn at random before it learns
+    seed: int | None = None  # of the sampler
+
+
+@dataclass
 class Launch:
     """How a list of runs is started on this machine."""
 
     jobs: int = MISSING  # runs at a time
     wait: bool = MISSING  # also of submitted runs: return only when they have ended
+    search: Search = field(default_factory=Search)
 
 
 @dataclass
@@ -347,6 +360,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "scores.text_direction": ("horizontal-lr", "horizontal-rl"),
     "classes.vocabulary": ("segmonto",),
     "task.name": tuple(TASKS),
+    "launch.search.name": ("none", "optuna"),
+    "launch.search.sampler": ("tpe", "random"),
     "runtime.kind": ("host", "module", "apptainer"),
     "tracking.kind": ("embedded", "server", "none"),
 }

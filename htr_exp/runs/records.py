@@ -222,11 +222,13 @@ class RequeueRecord(_Time):
 
 
 class MembershipRecord(_Time, total=False):
-    """A line of sweeps.jsonl: the run is a point of a sweep."""
+    """A line of sweeps.jsonl: the run is a point of a sweep, or a trial of a search."""
 
     sweep: str
     name: str
     overrides: list[str]
+    trial: int  # of a search: its number, from 1
+    point: dict[str, Any]  # of a search: the values that it chose
 
 
 class JudgementRecord(TypedDict):

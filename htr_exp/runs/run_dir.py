@@ -405,7 +405,8 @@ class RunDir(RunFiles):
         """The records of `join_sweep`, oldest first."""
         return read_records(self.sweeps, MembershipRecord, "sweep")
 
-    def join_sweep(self, sweep: str, overrides: Sequence[str]) -> None:
-        """Record that the run is a point of a sweep, once."""
-        if all(member["sweep"] != sweep for member in self.memberships):
-            append_jsonl(self.sweeps, {"sweep": sweep, "overrides": list(overrides), "time": utc_now()})
+    def join_sweep(self, sweep: str, overrides: Sequence[str], **trial: Any) -> None:
+        """Record that the run is a point of a sweep, once; of a search once as each `trial`, with its `point`."""
+        known = [(member["sweep"], member.get("trial")) for member in self.memberships]
+        if (sweep, trial.get("trial")) not in known:
+            append_jsonl(self.sweeps, {"sweep": sweep, "overrides": list(overrides), **trial, "time": utc_now()})

@@ -18,6 +18,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from htr_exp.config import search_space
 from htr_exp.config.compose import current_directory, search_first
 
 
@@ -46,7 +47,34 @@ class CurrentDirectorySource(FileConfigSource):
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's own sweeper without its trial composition: our launcher composes every point before it starts any."""
+    """Hydra's own sweeper without its trial composition: our launcher composes every point before it starts any.
+
+    With `launch/search` it makes no points: the search asks for them.
+    """
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.task: Any = task_function
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Make every point, or let the search make them."""
+        context: Any = self.hydra_context
+        config: Any = self.config
+        launcher: Any = self.launcher
+        parser = OverridesParser.create(config_loader=context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        if config.launch.search.name != "optuna":
+            search_space.refuse_intervals(overrides)
+            return super().sweep(arguments)
+        settings: Any = OmegaConf.to_object(config.launch.search)
+        space = search_space.space_of(overrides, settings)
+        fixed = [one.input_line for one in overrides if one.get_key_element() not in space]
+
+        def composed(points: Sequence[search_space.Point]) -> list[Any]:
+            words = [[*fixed, *search_space.words_of(point)] for point in points]
+            return list(self.task.composed(launcher.compose(words)))
+
+        return self.task.search(space, composed)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         pass
@@ -66,8 +94,7 @@ class SweepLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compose all points and launch them; each return value is what the sweeper minimises."""
-        composed: dict[tuple[str, ...], DictConfig] = {}
-        configs = [self._compose(list(overrides), composed) for overrides in job_overrides]
+        configs = self.compose(job_overrides)
         values: Any = self.launch_points(configs)
         returns = []
         for overrides, config, value in zip(job_overrides, configs, values):
@@ -75,6 +102,11 @@ class SweepLauncher(Launcher):
             done.return_value = value
             returns.append(done)
         return returns
+
+    def compose(self, points: Sequence[Sequence[str]]) -> list[DictConfig]:
+        """The configurations of points, each given by its words."""
+        composed: dict[tuple[str, ...], DictConfig] = {}
+        return [self._compose(list(overrides), composed) for overrides in points]
 
     def _compose(self, overrides: list[str], composed: dict[tuple[str, ...], DictConfig]) -> DictConfig:
         # Composing costs 0.2 s, most of it for the groups: points that choose the same groups differ by values alone,

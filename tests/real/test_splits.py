@@ -11,6 +11,7 @@ from htr_exp.cli import start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
 from htr_exp.pipeline.plan import Plan
+from htr_exp.pipeline.sources import Sources
 from htr_exp.splits.split import NAMES
 
 FORAIS, SHARED = "dev/page-forais", "dirty/09-shared-images-generic-names"
@@ -28,7 +29,7 @@ def plans(experiment: list[str], real_data: Path):
     def planned(folder: str, *words: str) -> list[Plan]:
         kept = [word for word in experiment if not word.startswith(("split.", "dataset."))]
         point = compose_experiment([*kept, f"dataset.path={real_data}/{folder}", *words])
-        (made,) = start.planned([point], start.StartRequest("train", words, sweep="s", json=True), fetch=False)
+        (made,) = start.planned([point], start.StartRequest("train", words, sweep="s", json=True), Sources(fetch=False))
         return made
 
     return planned

@@ -19,6 +19,7 @@ PYTHONS = ((3, 10), (3, 13))
 EXTRAS = {
     "kraken": "kraken and torch in this environment: for runtime=host",
     "mlflow": "MLflow's own store and UI: for tracking=embedded and `ui`",
+    "optuna": "a search over values: for launch/search=optuna",
 }
 
 IMPORTED = (

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from htr_exp.config.compose import FARTHEST, compose_experiment
+from htr_exp.config.compose import compose_experiment
+from htr_exp.config.overrides import FARTHEST
 from htr_exp.core.errors import ConfigError
 
 DIGITS = "9" * 5_000

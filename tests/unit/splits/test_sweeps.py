@@ -17,6 +17,7 @@ from helpers.sentences import sentences
 from htr_exp.cli import start
 from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import ConfigError
+from htr_exp.pipeline.sources import Sources
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.splits.split import NAMES
 from htr_exp.tracking import run_view
@@ -136,7 +137,7 @@ def refused(experiment: list[str]) -> Refused:
         words = [word for word in experiment if word.partition("=")[0] not in keys]
         point = compose_experiment([*words, *changes])
         with pytest.raises(ConfigError) as caught:
-            start.planned([point], start.StartRequest("train", changes, sweep="s", json=True), fetch=False)
+            start.planned([point], start.StartRequest("train", changes, sweep="s", json=True), Sources(fetch=False))
         return sentences(caught.value)
 
     return problems
@@ -169,7 +170,7 @@ def test_a_table_of_hands_is_used(experiment: list[str], workspace: Path) -> Non
              "dataset.metadata=Feuilles éditées.csv"]  # fmt: skip
     kept = [word for word in experiment if not word.startswith("split.test")]
     point = compose_experiment([*kept, *words])
-    (plans,) = start.planned([point], start.StartRequest("train", words, sweep="s", json=True), fetch=False)
+    (plans,) = start.planned([point], start.StartRequest("train", words, sweep="s", json=True), Sources(fetch=False))
     assert [(plan.split.fold, len(plan.split.pages["test"])) for plan in plans] == [
         ("hand A left out", 2), ("hand B left out", 3), ("hand C left out", 1),
     ]  # fmt: skip
@@ -181,14 +182,14 @@ def test_a_table_of_hands_is_used(experiment: list[str], workspace: Path) -> Non
 def test_a_sweeper_that_learns_gets_the_mean_of_the_folds(
     experiment: list[str], workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`_started` is a stand-in: it would train; here each run scores its place in the list."""
+    """`started` is a stand-in: it would train; here each run scores its place in the list."""
     kept = [word for word in experiment if not word.startswith("split.test")]
     points = [
         compose_experiment([*kept, "split=k_fold", "split.folds=3", f"split.fold={fold}", f"seed={seed}"])
         for fold, seed in (("all", 1), ("2", 2), ("all", 3))
     ]
-    monkeypatch.setattr(start, "_started", lambda ready, request: (0, [float(number) for number in range(len(ready))]))
+    monkeypatch.setattr(start, "started", lambda ready, request: (0, [float(number) for number in range(len(ready))]))
     code, values = start.start_runs(points, start.StartRequest("train", [], sweep="s", json=True))
     assert (code, values) == (0, [1.0, 3.0, 5.0])
-    monkeypatch.setattr(start, "_started", lambda ready, request: (0, [None, *[0.5] * (len(ready) - 1)]))
+    monkeypatch.setattr(start, "started", lambda ready, request: (0, [None, *[0.5] * (len(ready) - 1)]))
     assert start.start_runs(points, start.StartRequest("train", [], sweep="s", json=True))[1] == [None, 0.5, 0.5]
