@@ -58,6 +58,11 @@ VERBS: dict[str, Verb] = {
     "logs": Verb("logs", "runs", "show what a run said: logs RUN [-f]"),
     "cancel": Verb("cancel", "runs", "end runs: cancel RUN... or a sweep", works=True),
     "compare": Verb("compare", "runs", "put runs side by side: compare [RUN or SWEEP ...]"),
+    "report": Verb(
+        "report",
+        "runs",
+        "write the tables, figures and methods of a paper: report SWEEP or QUESTION or RUN... --out FOLDER",
+    ),
     "show": Verb("show", "runs", "show the report of a run in the browser: show RUN"),
     "sync": Verb("sync", "store", "record run folders in MLflow; doing it again changes nothing", works=True),
     "register": Verb(
@@ -180,10 +185,20 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
             "--quick", action="store_true", help="do not decode the images to look for pages that are nearly the same"
         )
     if family in ("runs", "store", "ui"):
+        _add_runs(parser, verb, family)
+    return parser
+
+
+def _add_runs(parser: argparse.ArgumentParser, verb: str, family: str) -> None:
+    """What the verbs about runs take."""
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="names, prefixes of names, sweeps, or `last`; default: all"
+    )
+    parser.add_argument("--workspace", default=".", metavar="FOLDER", help="default: the current directory")
+    if verb == "report":
         parser.add_argument(
-            "runs", nargs="*", metavar="RUN", help="names, prefixes of names, sweeps, or `last`; default: all"
+            "--out", metavar="FOLDER", help="a new folder, or an earlier report, which is brought up to date"
         )
-        parser.add_argument("--workspace", default=".", metavar="FOLDER", help="default: the current directory")
     if verb == "status":
         parser.add_argument(
             "--watch",
@@ -220,7 +235,6 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
     if family == "ui":
         parser.add_argument("--port", type=int, help="default: 5000, or the next free one")
         parser.add_argument("--open", action="store_true", help="open the browser")
-    return parser
 
 
 def _add_common(parser: argparse.ArgumentParser, verb: str) -> None:

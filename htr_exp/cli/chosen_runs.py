@@ -53,7 +53,7 @@ def run_names(args: argparse.Namespace) -> list[str]:
 
 
 def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
-    """The runs named on the command line (by run, or by sweep), or all.
+    """The runs named on the command line (by run, by sweep, or by question), or all.
 
     Raises:
         ConfigError: some name means no run, or several; all such names at once.
@@ -77,11 +77,18 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
     for run in runs:
         for sweep in {member["sweep"] for member in run.memberships}:
             of_sweep.setdefault(sweep, []).append(run)
+
+    def of_question(name: str) -> list[RunDir]:
+        """Its runs; nothing where a run is called so."""
+        if name == "last" or any(run.startswith(name) for run in known):
+            return []
+        return [run for run in runs if run.facts()["run"].get("question") == name]
+
     chosen: dict[Path, RunDir] = {}
     unknown: list[str] = []
     for name in names:
         try:
-            for run in of_sweep.get(name) or [named_among(runs, refused, folder, name)]:
+            for run in of_sweep.get(name) or of_question(name) or [named_among(runs, refused, folder, name)]:
                 chosen[run.path] = run
         except ConfigError as error:
             unknown.append(str(error))

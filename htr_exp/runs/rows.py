@@ -139,7 +139,7 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
     unknown_data = judgements.unknown_data(judged_so, [kind for kind, there in models.items() if there])
     split = facts.get("split") or {}
     left_out: LeftOutRecord = facts.get("left_out") or {"excluded": [], "scored_before": []}
-    if _shown(scores["test"]) and (scoring := _scoring(run, facts, given)):
+    if shown_figures(scores["test"]) and (scoring := _scoring(run, facts, given)):
         scored.add(scoring)
         scored.tell(scoring["task"], scoring["test_digest"], given.get("test_scored") or {})
     return {
@@ -163,7 +163,7 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
         "epoch": len(epochs) or None,
         "epochs": under_way["epochs"] if under_way else None,
         **judged,
-        "val_source": "rescored" if _shown(scores["validation"]) else "kraken" if epochs else None,
+        "val_source": "rescored" if shown_figures(scores["validation"]) else "kraken" if epochs else None,
         "base_model": model["name"] if model else None,
         "leakage": judgements.accepted(judged_so),
         "trained_on": "unknown" if unknown_data else "known",
@@ -244,14 +244,14 @@ def figure(row: RunRow, key: str) -> float | None:
     return cast("dict[str, float | None]", row)[key]
 
 
-def _shown(scores: Mapping[str, Figures | None]) -> Figures | None:
+def shown_figures(scores: Mapping[str, Figures | None]) -> Figures | None:
     """The scores that stand for a run on one side of its split: of its best model, else of the evaluated or the base model."""
     return scores.get("best") or scores.get("model") or scores.get("base")
 
 
 def counted_figures(scores: Mapping[str, Figures | None]) -> CountedFigures | None:
     """The same scores, with their counts by page; None where there are no such counts."""
-    shown = _shown(scores)
+    shown = shown_figures(scores)
     if shown is None or not shown.keys() >= CountedFigures.__annotations__.keys() or not fits(shown, CountedFigures):
         return None
     return cast("CountedFigures", shown)
@@ -262,7 +262,7 @@ def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epoc
 
     Before there are scores, `metric` and `val` are kraken's figure while training: of a segmentation its mean IoU.
     """
-    test, validation = _shown(scores["test"]), _shown(scores["validation"])
+    test, validation = shown_figures(scores["test"]), shown_figures(scores["validation"])
     scored = test is not None or validation is not None
     found: dict[str, Any] = {
         "metric": task.score if scored or not epochs else task.curve,

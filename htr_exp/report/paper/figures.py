@@ -1,0 +1,145 @@
+"""The figures of a paper as PDF and PNG, to the same bytes each time and whatever the user's own matplotlib settings are."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from htr_exp.core.task import RECOGNITION
+from htr_exp.core.text import printable
+from htr_exp.report.paper.evidence import Evidence, PaperRun
+from htr_exp.report.paper.table import by_page
+from htr_exp.runs.sweep_points import described
+
+MOST_RUNS = 40
+"""Runs that a figure shows, the best first."""
+MOST_CURVES = 12
+MOST_PAGES = 60
+LONGEST = 36
+"""Characters of a label."""
+
+_WIDTH = 6.3
+"""Inches: the text width of an A4 page."""
+_BASE, _BEST, _GRID = "#8a8a8a", "#1f4e8c", "#dddddd"
+_STYLE = {
+    "font.family": "DejaVu Sans",  # which matplotlib brings
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "pdf.fonttype": 42,
+    "savefig.bbox": "standard",
+}
+_METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
+
+
+def paper_figures(found: Evidence) -> dict[str, bytes]:
+    """File name -> the file, of each figure that these runs can fill."""
+    drawn: dict[str, Callable[[], Figure | None]] = {
+        "cer" if found.task is RECOGNITION else "scores": lambda: _scores(found),
+        "cer_by_page": lambda: _pages(found.runs[0]),
+        "training": lambda: _curves(found),
+    }
+    files: dict[str, bytes] = {}
+    with style.context(["default", _STYLE]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a sign that the font lacks is drawn as a box
+        for name, draw in drawn.items():
+            if (figure := draw()) is None:
+                continue
+            for kind, metadata in _METADATA.items():
+                file = io.BytesIO()
+                figure.savefig(file, format=kind, dpi=200, metadata=metadata)
+                files[f"{name}.{kind}"] = file.getvalue()
+    return files
+
+
+def _scores(found: Evidence) -> Figure | None:
+    """Each run: its base model, its model, and the interval of the latter."""
+    runs = [one for one in found.runs if one.row["test"] is not None][:MOST_RUNS]
+    if not runs:
+        return None
+    figure, axes = _figure(0.9 + 0.22 * len(runs))
+    rates = not found.task.higher_is_better
+    factor = 100.0 if rates else 1.0
+    for place, one in enumerate(runs):
+        row = one.row
+        if row["cer_low"] is not None and row["cer_high"] is not None:
+            axes.plot([factor * row["cer_low"], factor * row["cer_high"]], [place, place], color=_BEST, linewidth=1.2)
+        if row["base_test"] is not None:
+            axes.plot(factor * row["base_test"], place, "o", color=_BASE, fillstyle="none", markersize=5)
+        axes.plot(factor * (row["test"] or 0.0), place, "o", color=_BEST, markersize=5)
+    axes.set_yticks(range(len(runs)), [_label(found, one) for one in runs])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0.0)
+    axes.set_xlabel(f"test {found.task.score_label}{' (%)' if rates else ''}; hollow: before training")
+    axes.grid(axis="x", color=_GRID)
+    return figure
+
+
+def _pages(best: PaperRun) -> Figure | None:
+    """The CER of each test page of one run, before and after training."""
+    pages = by_page(best)[:MOST_PAGES]
+    if not pages:
+        return None
+    figure, axes = _figure(0.9 + 0.17 * len(pages))
+    for place, page in enumerate(pages):
+        if page["zero-shot CER"]:
+            ends = [float(page["zero-shot CER"]), float(page["CER"])]
+            axes.plot(ends, [place, place], color=_GRID, linewidth=2)
+            axes.plot(ends[0], place, "o", color=_BASE, fillstyle="none", markersize=4)
+        axes.plot(float(page["CER"]), place, "o", color=_BEST, markersize=4)
+    axes.set_yticks(range(len(pages)), [_short(page["page"]) for page in pages])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0.0)
+    axes.set_xlabel(f"CER (%) by test page, {_short(best.row['run'])}; hollow: before training")
+    axes.grid(axis="x", color=_GRID)
+    return figure
+
+
+def _curves(found: Evidence) -> Figure | None:
+    """The validation figure of each epoch, as kraken counts it while it trains."""
+    runs = [one for one in found.runs if len(one.epochs) > 1][:MOST_CURVES]
+    if not runs:
+        return None
+    figure, axes = _figure(3.0)
+    factor = 1.0 if found.task.higher_is_better else 100.0
+    for one in runs:
+        values = [factor * found.task.figure(epoch) for epoch in one.epochs]
+        axes.plot([epoch["epoch"] for epoch in one.epochs], values, linewidth=1.2, label=_label(found, one))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"validation {found.task.curve_label}{'' if found.task.higher_is_better else ' (%)'}, kraken's")
+    axes.set_ylim(bottom=0.0)
+    axes.grid(color=_GRID)
+    if len(runs) > 1:
+        axes.legend(frameon=False)
+    return figure
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _label(found: Evidence, one: PaperRun) -> str:
+    return _short(described(one.row["settings"], found.varied) or one.row["run"])
+
+
+def _short(text: str) -> str:
+    said = printable(text).replace("$", r"\$")  # two of them would be a formula
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
+
+
+def alternative(name: str, runs: Sequence[PaperRun]) -> str:
+    """What a figure shows, for those who cannot see it."""
+    return {
+        "cer": f"Test CER of {len(runs)} runs with intervals",
+        "scores": f"Test scores of {len(runs)} runs",
+        "cer_by_page": "CER of each test page before and after training",
+        "training": "Validation figures by epoch",
+    }[name]

@@ -1,0 +1,209 @@
+"""The paper bundle: the figures of the records, in LaTeX and CSV, to the same bytes each time; nothing of the author's is overwritten."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from helpers.reports import Page, figures, scored_run
+from htr_exp.core.errors import ConfigError
+from htr_exp.core.files import read_json, sha256_file, write_json
+from htr_exp.report.paper.bundle import MANIFEST, write_bundle
+from htr_exp.report.paper.evidence import Evidence, evidence
+from htr_exp.report.paper.latex import escaped
+from htr_exp.report.paper.methods import methods
+from htr_exp.report.paper.table import paper_table
+from htr_exp.runs.run_dir import RunDir
+
+PAGES = {"a_1.xml": (30, 300), "b&2.xml": (20, 300)}
+AFTER = {"a_1.xml": (12, 300), "b&2.xml": (9, 300)}
+
+
+def counted(errors: int, pages: dict[str, tuple[int, int]], low: float | None, high: float | None) -> dict[str, Any]:
+    return figures(errors, 600, pages, units=2, cer_low=low, cer_high=high)
+
+
+def results(**more: Any) -> dict[str, Any]:
+    gain = {"cer": 0.0483, "cer_low": 0.01, "cer_high": 0.08, "p": 0.01, "sign_p": 0.5, "detectable": 0.02, "units": 2}
+    return {
+        "test": {"base": counted(50, PAGES, 0.05, 0.12), "best": counted(21, AFTER, 0.02, 0.06)},
+        "validation": {"best": figures(10, 200)},
+        "gain": {"test": gain},
+        "device": "cpu",
+    } | more  # fmt: skip
+
+
+def made(folder: Path, name: str = "one", *, settings: dict[str, Any] | None = None, **more: Any) -> RunDir:
+    """A run folder with intervals and settings."""
+    facts = {
+        "dataset": {
+            "name": "odalricus", "digest": "d" * 64, "folders": [], "pages": 8, "lines": 16, "characters": 2400,
+            "read": {}, "dropped": {}, "format": "xml",
+        },
+        "split": {
+            "digest": "e" * 64, "test_digest": "9" * 64, "seed": 0, "kind": "drawn", "by": "page",
+            "train": {"pages": 4, "lines": 8}, "validation": {"pages": 2, "lines": 4}, "test": {"pages": 2, "lines": 4},
+        },
+    }  # fmt: skip
+    path = scored_run(folder / name, more.pop("results", results()), curve=(0.2, 0.1))
+    run = RunDir(path)
+    write_json(run.provenance, read_json(run.provenance) | facts | more)
+    experiment = {"seed": 1, "training": {"lrate": 0.001, "augment": False} | (settings or {})}
+    run.seal({"experiment.yaml": yaml.safe_dump(experiment)})
+    run.seal_results()
+    return RunDir(path)
+
+
+def found(*runs: RunDir) -> Evidence:
+    return evidence("the runs", runs)
+
+
+def test_the_table_has_the_figures_of_the_record(tmp_path: Path) -> None:
+    table = paper_table(found(made(tmp_path)))
+    (row,) = csv.DictReader(io.StringIO(table.csv()))
+    assert row == {
+        "run": "one", "train pages": "4", "zero-shot CER": "8.33", "CER": "3.50", "95 %": "2.00 to 6.00",
+        "gain": "4.83", "gain, 95 %": "1.00 to 8.00", "WER": "3.50", "validation CER": "5.00",
+    }  # fmt: skip
+    assert table.caption == "CER in percent on the test pages of odalricus (2 pages, 4 lines, 600 characters)."
+    assert "Too few pages to bound a rare bad page." in table.notes
+
+
+def test_runs_are_told_apart_by_what_varies(tmp_path: Path) -> None:
+    low, high = made(tmp_path, "low", settings={"lrate": 1e-4}), made(tmp_path, "high", settings={"lrate": 1e-2})
+    table = paper_table(found(low, high))
+    assert table.headings[0] == "lrate"
+    assert {row[0] for row in table.rows} == {"0.0001", "0.01"}
+    assert "group" in table.headings
+
+
+def test_latex_prints_what_has_a_meaning_there(tmp_path: Path) -> None:
+    assert escaped(r"a_1 & 50 % \x{~^}$#") == (
+        r"a\_1 \& 50 \% \textbackslash{}x\{\textasciitilde{}\textasciicircum{}\}\$\#"
+    )
+    written = paper_table(found(made(tmp_path, "a_b&c"))).latex()
+    (line,) = [line for line in written.splitlines() if line.startswith("a\\_b")]
+    assert line.startswith(r"a\_b\&c & 4 & 8.33 & 3.50 & 2.00 to 6.00 & 4.83")
+    assert line.endswith(r" \\")
+    assert not re.search(r"(?<!\\)%(?! needs)", written)
+
+
+def test_the_bundle_is_the_same_again_and_needs_no_network(tmp_path: Path) -> None:
+    run = found(made(tmp_path))
+    first, second = write_bundle(run, tmp_path / "first"), write_bundle(run, tmp_path / "second")
+    assert first.files == second.files
+    assert {"index.html", "table.tex", "cer.pdf", "cer.png", "cer_by_page.csv", "training.pdf", MANIFEST} <= {
+        *first.files
+    }
+    for name in first.files:
+        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes(), name
+    assert write_bundle(run, tmp_path / "first").changed == ()
+    page = Page((first.folder / "index.html").read_bytes())
+    assert all(str(picture["src"]).startswith("data:image/png;base64,") for picture in page.all("img"))
+    assert len(page.all("img")) == 3
+    assert not page.all("script")
+    files = json.loads((first.folder / MANIFEST).read_text())["files"]
+    assert files == {name: sha256_file(first.folder / name) for name in first.files if name != MANIFEST}
+
+
+def test_the_user_s_own_settings_of_matplotlib_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib
+
+    run = found(made(tmp_path))
+    write_bundle(run, tmp_path / "plain")
+    monkeypatch.setitem(matplotlib.rcParams, "lines.linewidth", 9.0)
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 20.0)
+    assert write_bundle(run, tmp_path / "own").files
+    assert (tmp_path / "own" / "cer.png").read_bytes() == (tmp_path / "plain" / "cer.png").read_bytes()
+
+
+def test_what_the_author_changed_is_not_overwritten(tmp_path: Path) -> None:
+    run, out = found(made(tmp_path)), tmp_path / "out"
+    write_bundle(run, out)
+    (out / "methods.md").write_text("My own words.")
+    with pytest.raises(ConfigError, match=r"changed since they were written: methods\.md"):
+        write_bundle(run, out)
+    assert (out / "methods.md").read_text() == "My own words."
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    run = found(made(tmp_path))
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    with pytest.raises(ConfigError, match=r"files that are no report: chapter\.tex"):
+        write_bundle(run, tmp_path / "thesis")
+    with pytest.raises(ConfigError, match="it is a file"):
+        write_bundle(run, tmp_path / "thesis" / "chapter.tex")
+
+
+def test_a_manifest_that_names_files_elsewhere_removes_nothing(tmp_path: Path) -> None:
+    run, out = found(made(tmp_path)), tmp_path / "out"
+    write_bundle(run, out)
+    elsewhere = tmp_path / "kept.txt"
+    elsewhere.write_text("kept")
+    manifest = json.loads((out / MANIFEST).read_text())
+    manifest["files"]["../kept.txt"] = sha256_file(elsewhere)
+    (out / MANIFEST).write_text(json.dumps(manifest))
+    write_bundle(run, out)
+    assert elsewhere.exists()
+
+
+def test_runs_without_scores_are_named_and_changed_ones_refused(tmp_path: Path) -> None:
+    good, failed, edited = made(tmp_path, "good"), made(tmp_path, "failed"), made(tmp_path, "edited")
+    (failed.live / "state.json").write_text(
+        json.dumps({"state": "failed", "reason": "out of memory", "stage": None, "since": "2026-03-01T11:00:00Z"})
+    )
+    both = found(good, failed)
+    assert both.without == (("failed", "out of memory"),)
+    assert any("failed (out of memory)" in note for note in paper_table(both).notes)
+    with pytest.raises(ConfigError, match="no run has scores: failed"):
+        found(failed)
+    edited.results.write_text(edited.results.read_text().replace("21", "2"))
+    with pytest.raises(ConfigError, match=r"edited: .*results\.json"):
+        found(good, edited)
+
+
+def test_the_methods_say_what_was_done(tmp_path: Path) -> None:
+    said = methods(found(made(tmp_path)))
+    for words in (
+        "The ground truth odalricus has 8 pages, 16 lines and 2400 characters",
+        "split by page before training (seed 0): 4 pages (8 lines) to train, 2 pages (4 lines) to validate and 2 pages (4 lines) to test",
+        "from the model tridis (SHA-256 ffffffffffff) with kraken 7.1.1",
+        "learning rate 0.001; batch size",
+        "another seed would give other figures",
+    ):
+        assert words in said
+
+
+def test_several_test_sets_are_marked(tmp_path: Path) -> None:
+    one = made(tmp_path, "one")
+    other = made(
+        tmp_path, "other", split={"digest": "1" * 64, "test_digest": "8" * 64, "seed": 1, "kind": "drawn", "by": "page"}
+    )
+    table = paper_table(found(one, other))
+    assert "test" in table.headings
+    assert any("do not compare" in note for note in table.notes)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
+def test_latex_compiles_the_table(tmp_path: Path) -> None:
+    table = paper_table(
+        found(made(tmp_path, "a_b&c", settings={"note": r"é 50 % \x{~^}$#"}), made(tmp_path, "other"))
+    )
+    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{table.latex()}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(document)
+    said = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path, capture_output=True, text=True, errors="replace",
+    )  # fmt: skip
+    assert said.returncode == 0, said.stdout[-2000:]
+    assert (tmp_path / "paper.pdf").stat().st_size > 10_000
