@@ -41,6 +41,7 @@ ONE_PLACE = {
     "rich": {"core.console", "runs", "pipeline.progress", "cli"},
     "jinja2": {"core.html_page"},
     "fontTools": {"report.font"},
+    "matplotlib": {"report.paper.figures"},
     "junitparser": {"cli.check.junit"},
     "rapidfuzz": {"scoring", "splits.near_duplicates"},
     "regex": {"scoring", "audit.allowed_characters"},

@@ -10,9 +10,10 @@ from typing import Any
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from htr_exp.core.task import RECOGNITION
-from htr_exp.core.text import printable
+from htr_exp.core.text import counted, printable
 from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.table import by_page
 from htr_exp.runs.sweep_points import described
@@ -75,7 +76,7 @@ def _scores(found: Evidence) -> Figure | None:
             axes.plot(factor * row["base_test"], place, "o", color=_BASE, fillstyle="none", markersize=5)
         axes.plot(factor * (row["test"] or 0.0), place, "o", color=_BEST, markersize=5)
     axes.set_yticks(range(len(runs)), [_label(found, one) for one in runs])
-    axes.invert_yaxis()
+    axes.set_ylim(len(runs) - 0.4, -0.6)
     axes.set_xlim(left=0.0)
     axes.set_xlabel(f"test {found.task.score_label}{' (%)' if rates else ''}; hollow: before training")
     axes.grid(axis="x", color=_GRID)
@@ -95,7 +96,7 @@ def _pages(best: PaperRun) -> Figure | None:
             axes.plot(ends[0], place, "o", color=_BASE, fillstyle="none", markersize=4)
         axes.plot(float(page["CER"]), place, "o", color=_BEST, markersize=4)
     axes.set_yticks(range(len(pages)), [_short(page["page"]) for page in pages])
-    axes.invert_yaxis()
+    axes.set_ylim(len(pages) - 0.4, -0.6)
     axes.set_xlim(left=0.0)
     axes.set_xlabel(f"CER (%) by test page, {_short(best.row['run'])}; hollow: before training")
     axes.grid(axis="x", color=_GRID)
@@ -113,6 +114,7 @@ def _curves(found: Evidence) -> Figure | None:
         values = [factor * found.task.figure(epoch) for epoch in one.epochs]
         axes.plot([epoch["epoch"] for epoch in one.epochs], values, linewidth=1.2, label=_label(found, one))
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(f"validation {found.task.curve_label}{'' if found.task.higher_is_better else ' (%)'}, kraken's")
     axes.set_ylim(bottom=0.0)
     axes.grid(color=_GRID)
@@ -138,8 +140,8 @@ def _short(text: str) -> str:
 def alternative(name: str, runs: Sequence[PaperRun]) -> str:
     """What a figure shows, for those who cannot see it."""
     return {
-        "cer": f"Test CER of {len(runs)} runs with intervals",
-        "scores": f"Test scores of {len(runs)} runs",
+        "cer": f"Test CER of {counted(len(runs), 'run')}, with intervals",
+        "scores": f"Test scores of {counted(len(runs), 'run')}",
         "cer_by_page": "CER of each test page before and after training",
         "training": "Validation figures by epoch",
     }[name]

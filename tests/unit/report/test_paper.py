@@ -196,9 +196,7 @@ def test_several_test_sets_are_marked(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
 def test_latex_compiles_the_table(tmp_path: Path) -> None:
-    table = paper_table(
-        found(made(tmp_path, "a_b&c", settings={"note": r"é 50 % \x{~^}$#"}), made(tmp_path, "other"))
-    )
+    table = paper_table(found(made(tmp_path, "a_b&c", settings={"note": r"é 50 % \x{~^}$#"}), made(tmp_path, "other")))
     document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{table.latex()}\end{{document}}"
     (tmp_path / "paper.tex").write_text(document)
     said = subprocess.run(
