@@ -23,6 +23,9 @@ RATES = {"cer": ("errors", "characters"), "cer_raw": ("errors_raw", "characters_
 MOST_UNITS_EXACT = 16
 """Up to so many units all signs are tried: 65,536 ways."""
 
+BLOCK = 128
+"""Signs are drawn for so many units, or twice as many and so on: for the pairs of a table they are the same."""
+
 DRAWS = 10_000
 """Signs drawn where there are more units; a p of 0.05 then has a standard error of 0.0022."""
 
@@ -133,10 +136,12 @@ def sign_flips(differences: Sequence[int]) -> float:
     if len(moved) <= MOST_UNITS_EXACT:
         signs = numpy.array([*product((-1.0, 1.0), repeat=len(moved))])
         return float(numpy.mean(abs(signs @ moved) >= seen))
-    return float((numpy.sum(abs(_drawn_signs(len(moved)) @ moved) >= seen) + 1) / (DRAWS + 1))
+    padded = numpy.zeros(-len(moved) % BLOCK + len(moved), dtype=numpy.float32)
+    padded[: len(moved)] = moved
+    return float((numpy.sum(abs(_drawn_signs(len(padded)) @ padded) >= seen) + 1) / (DRAWS + 1))
 
 
-@lru_cache(maxsize=1)  # the pairs of a table have as many units each
+@lru_cache(maxsize=1)  # the pairs of a table have about as many units each
 def _drawn_signs(number: int) -> Any:
     import numpy
 
