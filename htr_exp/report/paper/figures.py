@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from htr_exp.core.task import RECOGNITION
 from htr_exp.core.text import counted, printable
 from htr_exp.report.paper.evidence import Evidence, PaperRun
-from htr_exp.report.paper.table import by_page
-from htr_exp.runs.sweep_points import described
+from htr_exp.report.paper.table import by_page, value_of
+from htr_exp.runs.sweep_points import short
 
 MOST_RUNS = 40
 """Runs that a figure shows, the best first."""
@@ -129,7 +129,8 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 
 def _label(found: Evidence, one: PaperRun) -> str:
-    return _short(described(one.row["settings"], found.varied) or one.row["run"])
+    words = [f"{short(key, found.varied)}={value_of(one, key)}" for key in found.varied]
+    return _short(" ".join(words) or one.row["run"])
 
 
 def _short(text: str) -> str:

@@ -109,8 +109,10 @@ def _setting(key: str) -> Cell:
 
 
 def value_of(one: PaperRun, key: str) -> str:
-    """A setting of a run as it is typed; "" where it has none."""
+    """A setting of a run as it is typed, numbers to four digits; "" where it has none."""
     value = one.row["settings"].get(key)
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
