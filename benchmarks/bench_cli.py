@@ -31,6 +31,8 @@ TIMES = 3
 LIMIT_S = 1.5
 LIMIT_OF_A_POINT_S = 0.15
 SUBMITTED_RUNS = 1000
+COMPARED_RUNS, PAGES = 1000, 20
+LIMIT_OF_COMPARE_S = 3.0
 LIMIT_OF_SLURM_S = 2.0
 PEER = (sys.executable, "-c", "import hydra, omegaconf, rich")
 COMPLETED = ("train dataset=", "train training.l", "logs odalricus-tridis-0000000")
@@ -128,7 +130,10 @@ def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
          "seconds": 61.5, "time": "2026-01-02T03:04:05Z"}
         for epoch in range(EPOCHS)
     ]  # fmt: skip
-    score = {"cer": 0.05, "cer_raw": 0.06, "wer": 0.2, "errors": 100, "characters": 2000, "lines": 60, "pages": 2}
+    score = {"cer": 0.05, "cer_raw": 0.06, "wer": 0.2, "errors": 100, "characters": 2000, "lines": 60, "pages": PAGES}
+    score |= {"cer_low": 0.04, "cer_high": 0.06, "units": PAGES, "per_page": [
+        {"page": f"{page}.xml", "cer": 0.05, "errors": 5 + (page + number) % 7, "characters": 100} for page in range(PAGES)
+    ]}  # fmt: skip
     run = RunDir(folder / f"odalricus-tridis-{number:08x}")
     for part in (run.live, run.predictions):
         part.mkdir(parents=True)
@@ -138,6 +143,7 @@ def make_run(folder: Path, number: int, values: dict[str, object]) -> None:
         "created": "2026-01-02T03:04:05Z",
         "software": {"kraken": "7.1.1"},
         "dataset": {"name": "odalricus", "pages": 20},
+        "split": {"test_digest": "9" * 64},
         "model": {"name": "tridis"},
     })  # fmt: skip
     run.seal({})
@@ -180,6 +186,10 @@ def main() -> int:
             ("dry run on the demo pages", dry),
         ):
             report(verb, cpu_s([*ours, *words], folder), LIMIT_S, peer)
+        for number in range(COMPARED_RUNS):
+            make_run(folder / "compared" / "runs", number, values | {"tracking": {"kind": "none", "uri": None}})
+        compare = [*ours, "compare", f"--workspace={folder / 'compared'}"]
+        report(f"compare of {COMPARED_RUNS} runs over {PAGES} pages", cpu_s(compare, folder), LIMIT_OF_COMPARE_S, peer)
         app = make_hydra_app(folder / "peer")
         os.environ |= {"COMP_LINE": f"python {app} dataset=", "COMP_POINT": str(len(f"python {app} dataset="))}
         peer_of_tab = cpu_s([sys.executable, str(app), "-sc", "query=bash"], folder)

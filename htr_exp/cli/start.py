@@ -22,7 +22,7 @@ from htr_exp.pipeline import launch, submit, write
 from htr_exp.pipeline.plan import Plan, make_plan, points_of
 from htr_exp.pipeline.sources import Sources
 from htr_exp.pipeline.submit import RunToSubmit
-from htr_exp.runs import compare_table, provenance, status, status_table, sweep_points
+from htr_exp.runs import compare_table, configuration, provenance, status, status_table, sweep_points
 from htr_exp.runs.rows import RunRow, compared_rows, rows_of, settings_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.tracking import subprocesses
@@ -153,7 +153,7 @@ def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
     out = console.console()
     if len(plans) > 1:
         out.print(f"{counted(len(plans), 'run')}:")
-        settings = [sweep_points.flat(point.composed.values) for point in plans]
+        settings = [configuration.flat(point.composed.values) for point in plans]
         named = [folder.name for folder in folders]
         sweep_points.show_points(out, [sweep_points.Point(*one) for one in zip(named, settings, states)])
         out.print()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -12,6 +14,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten time
 DEEPEST = 10_000
 """Levels that are read; from 20,000 on the loader in C ends the program by SIGSEGV, and that in Python takes minutes."""
 
+
+NO_KEYS = "it has no keys"
+"""Said of a configuration that is a list, a number or nothing."""
 
 USUAL = 100
 """Levels that are used; those who walk through values do so by recursion."""
@@ -40,6 +45,57 @@ def parsed(text: str) -> Any:
     if _levels(values) > USUAL:
         raise ValueError("it is nested too deeply")
     return values
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested configuration as dotted keys with plain values."""
+    if isinstance(values, dict):
+        return {key: leaf for name, inner in values.items() for key, leaf in flat(inner, f"{prefix}{name}.").items()}
+    return {prefix[:-1]: values}
+
+
+def settings(text: str) -> dict[str, Any]:
+    """The values of a run's configuration by dotted keys.
+
+    The runs of a sweep have most sections in common, and each section is parsed once.
+
+    Args:
+        text: as `yaml.safe_dump` writes it; any other is parsed as a whole.
+
+    Raises:
+        ValueError: as for `parsed`, or it has no keys.
+    """
+    if sections := _sections(text):
+        with contextlib.suppress(ValueError):  # the whole says better what is wrong, and where
+            return {key: value for one in sections for key, value in _flat_section(one)}
+    values = parsed(text)
+    if not isinstance(values, dict):
+        raise ValueError(NO_KEYS)  # noqa: TRY004 - of a text, as all else that is wrong with it
+    return flat(values)
+
+
+def _sections(text: str) -> list[str] | None:
+    """The parts of a text that each have one key of the first level; None where it is not so simple."""
+    if "&" in text and "*" in text:
+        return None
+    found: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if _KEY.match(line):
+            found.append(line)
+        elif found and line.startswith((" ", "-")) and not line.startswith("---"):
+            found[-1] += line
+        elif not line.startswith("#"):
+            return None
+    return found
+
+
+_KEY = re.compile(r"[a-z_]+:(?: |$)", re.MULTILINE)
+
+
+@lru_cache(maxsize=4096)
+def _flat_section(text: str) -> tuple[tuple[str, Any], ...]:
+    values = parsed(text)
+    return tuple(flat(values).items()) if isinstance(values, dict) else ()
 
 
 def section(text: str, name: str) -> Any:

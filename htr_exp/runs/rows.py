@@ -17,7 +17,7 @@ from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
-from htr_exp.runs.sweep_points import differing, flat, in_order
+from htr_exp.runs.sweep_points import differing, in_order
 
 
 class Judgement(TypedDict):
@@ -294,7 +294,7 @@ def _training_left_s(training: dict[str, Any], epochs: Sequence[Epoch]) -> float
 def settings_of(run: RunDir) -> dict[str, Any]:
     """The configuration of a run as dotted keys with plain values."""
 
-    used = flat(run.configuration())
+    used = run.settings()
     if run.facts()["run"].get("verb") == "evaluate":
         return {
             key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))

@@ -39,7 +39,6 @@ from htr_exp.runs.run_place import RunGoneError, held_open, place_now
 OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage", "conventions")
 """Records in provenance.json that a run may be without."""
 
-NO_KEYS = "it has no keys"
 
 _SHOWN = {"version", "kind", "module", "image", "fallback"}
 """What is shown of a kraken, without which a record of one says nothing."""
@@ -159,8 +158,19 @@ class RunDir(RunFiles):
         except (OSError, ValueError) as error:
             raise BrokenRunError(self, self.experiment, error) from None
         if not isinstance(values, dict):
-            raise BrokenRunError(self, self.experiment, NO_KEYS)
+            raise BrokenRunError(self, self.experiment, configuration.NO_KEYS)
         return values
+
+    def settings(self) -> dict[str, Any]:
+        """The same by dotted keys.
+
+        Raises:
+            BrokenRunError: it cannot be read.
+        """
+        try:
+            return configuration.settings(self.experiment.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise BrokenRunError(self, self.experiment, error) from None
 
     def training_settings(self) -> dict[str, Any]:
         """What `training` holds in experiment.yaml.
@@ -185,7 +195,7 @@ class RunDir(RunFiles):
         except (OSError, ValueError) as error:
             raise BrokenRunError(self, file, error) from None
         if not isinstance(values, dict):
-            raise BrokenRunError(self, file, NO_KEYS)
+            raise BrokenRunError(self, file, configuration.NO_KEYS)
         return values
 
     def facts(self) -> Provenance:

@@ -41,13 +41,6 @@ _NO_DIFFERENCE = (
 """Where a run works, and what another key says, too."""
 
 
-def flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested configuration as `Settings`."""
-    if isinstance(values, dict):
-        return {key: leaf for name, inner in values.items() for key, leaf in flat(inner, f"{prefix}{name}.").items()}
-    return {prefix[:-1]: values}
-
-
 def differing(points: Sequence[Settings]) -> list[str]:
     """The keys in which points differ, as people read them, but those that say where a run works."""
     return [

@@ -20,7 +20,7 @@ from htr_exp.config.overrides import word_problems
 from htr_exp.config.rules import problems
 from htr_exp.config.schema import CHOICES, SECTIONS, Experiment, Search
 from htr_exp.core.task import RECOGNITION, SEGMENTATION, TASKS, Task, task_of
-from htr_exp.runs.sweep_points import flat
+from htr_exp.runs.configuration import flat
 
 FILES = sorted(conf_dir().glob("**/*.yaml"))
 CHOICE_FILES = sorted(conf_dir().glob("*/*.yaml"))

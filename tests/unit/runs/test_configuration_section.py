@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from htr_exp.config.compose import compose_experiment
-from htr_exp.runs.configuration import parsed, section
+from htr_exp.runs.configuration import flat, parsed, section, settings
 
 ODD: dict[str, Any] = {
     "question": "one line\n\ntraining:\n  epochs: 9\n",
@@ -28,6 +28,39 @@ def test_every_key_of_a_composed_experiment_is_read_alone() -> None:
 def test_odd_values_are_read_as_they_are_in_the_whole() -> None:
     text = yaml.safe_dump(ODD, sort_keys=False)
     assert {name: section(text, name) for name in ODD} == parsed(text)
+
+
+@pytest.mark.parametrize("flow", [False, True])
+def test_settings_are_those_of_the_whole(flow: bool) -> None:
+    composed = compose_experiment(["dataset=demo", "model=none", "architecture=small"]).values
+    for values in (composed, ODD, {"a": {"b": [1, {"c": 2}]}, "list": [1, 2], "empty": {}, "nothing": None}):
+        text = "# a command\n" + yaml.safe_dump(values, sort_keys=False, default_flow_style=flow)
+        assert settings(text) == flat(parsed(text))
+        assert settings(text) == settings(text)  # also from what is kept of the first time
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a:\n- 1\n- 2\nb: 3\n", {"a": [1, 2], "b": 3}),
+        ("a: 'one\n  b: 2'\nc: 3\n", {"a": "one b: 2", "c": 3}),
+        ("a: |\n  one\n\n  b: 2\nc: 3\n", {"a": "one\n\nb: 2\n", "c": 3}),
+        ("a: 1\na: 2\n", {"a": 2}),
+        ('"a": 1\nb: 2\n', {"a": 1, "b": 2}),
+        ("a:\n  b: 1\n# a: 2\n  c: 3\n", {"a.b": 1, "a.c": 3}),
+        ("---\na: 1\n", {"a": 1}),
+    ],
+)
+def test_settings_written_by_hand_are_read_as_yaml_is(text: str, expected: dict[str, Any]) -> None:
+    assert settings(text) == expected == flat(parsed(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- 1\n", "one\n", "a: [1\nb: 2\n", "a: &x 1\nb: *x\n", "a: " + "[" * 200 + "]" * 200]
+)
+def test_settings_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each says another thing
+        settings(text)
 
 
 def test_a_key_that_does_not_stand_by_itself_is_none() -> None:

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from htr_exp.core.console import console
-from htr_exp.runs.sweep_points import MOST, Point, described, differing, flat, numbered, show_points
+from htr_exp.runs.configuration import flat
+from htr_exp.runs.sweep_points import MOST, Point, described, differing, numbered, show_points
 
 EVIL = "\x1b]0;x\x07\u202e\nerror: forged\x9b"
 
