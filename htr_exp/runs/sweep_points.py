@@ -18,6 +18,9 @@ Settings = Mapping[str, Any]
 LONGEST = 40
 """Characters of a value that are shown: it may be a list of files."""
 
+FIGURES = 10
+"""Characters of a number; one that a search chose has more, and is shown to four digits."""
+
 MOST = 30
 """Points that a table shows."""
 
@@ -67,6 +70,8 @@ def described(point: Settings, keys: Sequence[str]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, float) and len(repr(value)) > FIGURES:
+        return f"{value:.4g}"
     said = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
 

@@ -15,7 +15,7 @@ from htr_exp.runs.records import Figures
 from htr_exp.runs.rows import settings_of
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.selection import runs_in
-from htr_exp.runs.sweep_points import Settings, described, differing, short
+from htr_exp.runs.sweep_points import Settings, described, differing, in_order, short
 
 _KEY = re.compile(r"-([0-9a-f]{4})[0-9a-f]{4}((?:-\d+)?)$")
 """The end of a run folder's name; its first characters and its number are enough beside what the run differs in."""
@@ -44,11 +44,15 @@ class Sweep:
     id: str
     given: str | None  # the name that the record has for it
     members: tuple[Member, ...]
+    searched: frozenset[str] = (
+        frozenset()
+    )  # the settings that a search chooses: its first run differs from no other yet
 
     @property
     def varied(self) -> list[str]:
         """The settings in which the runs differ."""
-        return differing([member.settings for member in self.members])
+        known = {key for member in self.members for key in member.settings}
+        return in_order({*differing([member.settings for member in self.members]), *self.searched & known})
 
     @property
     def name(self) -> str:
@@ -142,15 +146,22 @@ class Sweeps:
 def _sweeps_in(folder: Path) -> dict[str, Sweep]:
     members: dict[str, list[Member]] = {}
     given: dict[str, str | None] = {}
+    searched: dict[str, set[str]] = {}
     runs = runs_in(folder)
     copies = copies_among(runs)  # which have no record in a store, either
     for run in (run for run in runs if run.path not in copies):
-        of_run = {str(one["sweep"]): one.get("name") for one in run.memberships if one.get("sweep")}
+        memberships = run.memberships
+        of_run = {str(one["sweep"]): one.get("name") for one in memberships if one.get("sweep")}
+        for one in memberships:
+            searched.setdefault(str(one["sweep"]), set()).update(one.get("point") or ())
         if of_run and (settings := _settings(run)) is not None:
             for sweep, name in of_run.items():
                 given[sweep] = given.get(sweep) or name
                 members.setdefault(sweep, []).append(Member(run, settings))
-    return {sweep: Sweep(sweep, given[sweep], tuple(_in_order(of))) for sweep, of in members.items()}
+    return {
+        sweep: Sweep(sweep, given[sweep], tuple(_in_order(of)), frozenset(searched[sweep]))
+        for sweep, of in members.items()
+    }
 
 
 def _in_order(members: Sequence[Member]) -> list[Member]:

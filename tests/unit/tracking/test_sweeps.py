@@ -49,6 +49,15 @@ def test_its_runs_are_called_by_what_they_differ_in(place: Path) -> None:
     assert dump(place) == before
 
 
+def test_the_first_run_of_a_search_is_called_by_what_the_search_chooses(place: Path) -> None:
+    run = make_run(place, "odalricus-tridis-00010000", lrate=0.008640391370919825)
+    chosen = {"training.lrate": 0.008640391370919825, "architecture": "small", "nothing.such": 1}
+    files.append_jsonl(run / "live/sweeps.jsonl", {"sweep": "s-1", "overrides": [], "trial": 1, "point": chosen})
+    (recorded,) = sync_runs([run], workspace=place)
+    assert client_of(place).get_run(recorded.run_id).info.run_name == "lrate=0.00864 · 0001"
+    assert parent_of(place, recorded).info.run_name == "sweep lrate · s-1"
+
+
 def test_a_copy_of_a_run_of_it_is_no_run_of_it(place: Path) -> None:
     runs = [point(place, 1, 0.003, 1), point(place, 2, 0.003, 2)]
     for run in runs:
