@@ -55,7 +55,8 @@ def bibtex(found: Evidence) -> str:
     if found.task is RECOGNITION and any(one.row["cer_low"] is not None for one in found.runs):
         entries += [JACKKNIFE, *[HOLM] * (len(found.runs) > 1)]
     models = [one.facts.get(kind) for one in found.runs for kind in KINDS]
-    for doi, name in sorted({(model["doi"], model["name"]) for model in models if model and model.get("doi")}):
+    dois = {doi: model["name"] for model in models if model and (doi := model.get("doi"))}
+    for doi, name in sorted(dois.items()):
         key = re.sub(r"\W+", "_", f"{name}_{doi.rpartition('/')[2]}")
         entries.append(f"@misc{{{key},\n  title = {{{escaped(name)}}},\n  note  = {{Model}},\n  doi   = {{{doi}}}\n}}")
     return "\n\n".join(entries) + "\n"
