@@ -27,6 +27,7 @@ from htr_exp.report.lines import (
     stretches,
     worst,
 )
+from htr_exp.report.measures import Measure, measures
 from htr_exp.report.pictures import Key, Shown, kept_pictures
 from htr_exp.report.record_table import record_table
 from htr_exp.runs import resumptions
@@ -150,6 +151,7 @@ class Contents:
     sizes: tuple[tuple[str, str], ...]
     columns: tuple[str, ...]
     scores: tuple[SideScores, ...]
+    measures: tuple[Measure, ...]
     end_to_end: tuple[tuple[str, ...], ...]
     remarks: tuple[Remark, ...]
     curve: Curve | None
@@ -209,6 +211,7 @@ def contents(run: RunDir) -> Contents:
         sizes=_sizes(row, side, models),
         columns=tuple(column.heading for column in (*task.result_columns, *figures.DETAILS[task])),
         scores=tuple(_side_scores(task, row, one) for one in SCORED if any(row["scores"][one].values())),
+        measures=measures(task, row["scores"][side], models),
         end_to_end=tuple(_end_to_end(results)),
         remarks=tuple(_remarks(row, results)),
         curve=None if evaluates else curve_of(task, run.epochs(), results.get("best_epoch"), row["resumed_at"]),

@@ -19,6 +19,9 @@ from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
 from htr_exp.runs.sweep_points import differing, in_order
 
+OF_TEST = ("wer", "errors", "insertions", "deletions", "substitutions")
+"""What a row has of the test figures, with `test_` before it, beside what the run is judged by."""
+
 
 class Judgement(TypedDict):
     """What a run is judged by; shares, not percent."""
@@ -29,6 +32,10 @@ class Judgement(TypedDict):
     base_val: float | None
     base_test: float | None
     test_wer: float | None
+    test_errors: int | None  # of the test CER; the sum of the next three, which older runs have not counted
+    test_insertions: int | None
+    test_deletions: int | None
+    test_substitutions: int | None
     # the same of a recognition, by their own names
     val_cer: float | None
     test_cer: float | None
@@ -272,7 +279,7 @@ def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epoc
         "base_test": (scores["test"].get("base") or {}).get(task.score),
     }
     every = {name: None for one in TASKS.values() for name, _ in one.row_names}
-    found["test_wer"] = (test or {}).get("wer")
+    found |= {f"test_{key}": (test or {}).get(key) for key in OF_TEST}
     return cast("Judgement", found | every | {name: found[key] for name, key in task.row_names})
 
 

@@ -35,6 +35,10 @@ BEYOND_MARKS = regex.compile(rf"[^\p{{Grapheme_Cluster_Break=Other}}{MARKS}]")
 FIRST_CODE_PAST_UNICODE = 0x110000
 
 
+KINDS = ("insertions", "deletions", "substitutions")
+"""The errors of `cer` by kind: read where nothing is written, written and not read, read as another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinePair:
     """One line of a page: what it says and what a model read.
@@ -60,6 +64,7 @@ class Score:
     Attributes:
         errors, characters: in grapheme clusters of what is compared in logical order, after NFC and with white space
             normalised.
+        insertions, deletions, substitutions: the same errors by kind (`edits`); their sum is `errors`.
         errors_raw, characters_raw: in code points in display order, each white-space character as a blank.
         word_errors, words: in tokens between whitespace, after the same normalisation as `errors`.
         lines, pages: how many were scored.
@@ -67,6 +72,9 @@ class Score:
     """
 
     errors: int
+    insertions: int
+    deletions: int
+    substitutions: int
     characters: int
     errors_raw: int
     characters_raw: int
@@ -109,6 +117,9 @@ class Score:
             "cer_raw": self.cer_raw,
             "wer": self.wer,
             "errors": self.errors,
+            "insertions": self.insertions,
+            "deletions": self.deletions,
+            "substitutions": self.substitutions,
             "characters": self.characters,
             "errors_raw": self.errors_raw,
             "characters_raw": self.characters_raw,
@@ -118,7 +129,7 @@ class Score:
             "pages": self.pages,
         }
         if per_page:
-            shown = ("cer", "cer_raw", "wer", "errors", "characters", "lines")
+            shown = ("cer", "cer_raw", "wer", "errors", *KINDS, "characters", "lines")
             record["per_page"] = [
                 {"page": page, **{key: getattr(one, key) for key in shown}} for page, one in self.per_page
             ]
@@ -158,23 +169,17 @@ def score(pairs: Iterable[LinePair], release: Release = "7.1") -> Score:
     tallies: dict[str, list[int]] = {}
     codes = Codes()
     for pair in pairs:
-        tally = tallies.setdefault(pair.page, [0] * 7)
+        tally = tallies.setdefault(pair.page, [0] * (len(_COUNTS) + 1))
         shown = display_order(pair.reference, release)
-        for index, count in enumerate(_line_counts(shown, pair.hypothesis or "", codes)):
+        for index, count in enumerate((*_line_counts(shown, pair.hypothesis or "", codes), 1)):
             tally[index] += count
-        tally[6] += 1
-    per_page = tuple((page, _page_score(tallies[page])) for page in sorted(tallies))
-    return Score(
-        errors=sum(page.errors for _, page in per_page),
-        characters=sum(page.characters for _, page in per_page),
-        errors_raw=sum(page.errors_raw for _, page in per_page),
-        characters_raw=sum(page.characters_raw for _, page in per_page),
-        word_errors=sum(page.word_errors for _, page in per_page),
-        words=sum(page.words for _, page in per_page),
-        lines=sum(page.lines for _, page in per_page),
-        pages=len(per_page),
-        per_page=per_page,
-    )
+    totals = map(sum, zip([0] * (len(_COUNTS) + 1), *tallies.values()))
+    per_page = tuple((page, Score(*tallies[page], pages=1)) for page in sorted(tallies))
+    return Score(*totals, pages=len(per_page), per_page=per_page)
+
+
+_COUNTS = ("errors", *KINDS, "characters", "errors_raw", "characters_raw", "word_errors", "words")
+"""What is counted of each line, in the order of the fields of `Score`."""
 
 
 def normalise(displayed: str) -> str:
@@ -195,18 +200,36 @@ def counts(expected: str, recognised: str, codes: Codes) -> tuple[int, int, int,
     return errors, len(characters), word_errors, len(words)
 
 
-def _page_score(tally: list[int]) -> Score:
-    errors, characters, errors_raw, characters_raw, word_errors, words, lines = tally
-    return Score(errors, characters, errors_raw, characters_raw, word_errors, words, lines, pages=1)
+def edits(expected: str | list[str], recognised: str | list[str], codes: Codes) -> tuple[int, int, int]:
+    """Insertions, deletions and substitutions that make the reference what was read: as few together as possible.
+
+    Several alignments can have as few: `ab` read as `ba` has an insertion and a deletion, or two substitutions. Counted is
+    the one that rapidfuzz's `Levenshtein.editops` gives (here the first), which the report shows, too (`differences.aligned`).
+
+    Args:
+        expected: the clusters of the reference.
+        recognised: the clusters of what was read.
+        codes: numbers of clusters, shared by all texts.
+    """
+    found = Levenshtein.editops(numbers(expected, codes), numbers(recognised, codes)).as_list()
+    substitutions = sum(tag == "replace" for tag, _, _ in found)
+    more = len(recognised) - len(expected)  # insertions less deletions
+    insertions = (len(found) - substitutions + more) // 2
+    return insertions, insertions - more, substitutions
 
 
-def _line_counts(reference: str, hypothesis: str, codes: Codes) -> tuple[int, int, int, int, int, int]:
-    """Errors, characters, errors_raw, characters_raw, word_errors and words of one line, both texts in display order."""
+def _line_counts(reference: str, hypothesis: str, codes: Codes) -> tuple[int, ...]:
+    """The counts of one line, as `_COUNTS` names them; both texts in display order."""
     expected = normalise(reference)
     recognised = expected if reference == hypothesis else normalise(hypothesis)
-    errors, characters, word_errors, words = counts(expected, recognised, codes)
+    words, characters = expected.split(), clusters(expected)
+    kinds, word_errors = (0, 0, 0), 0
+    if expected != recognised:
+        kinds = edits(characters, clusters(recognised), codes)
+        word_errors = Levenshtein.distance(numbers(words, codes), numbers(recognised.split(), codes))
     raw, read = blanks(reference), blanks(hypothesis)
-    return errors, characters, Levenshtein.distance(raw, read), len(raw), word_errors, words
+    raw_errors = Levenshtein.distance(raw, read)
+    return sum(kinds), *kinds, len(characters), raw_errors, len(raw), word_errors, len(words)
 
 
 def clusters(text: str) -> str | list[str]:

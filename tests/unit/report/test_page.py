@@ -66,6 +66,8 @@ def test_what_stands_where(run: Path) -> None:
     )
     assert "test base 13.64 % 75.00 % 3 22 fine-tuned 4.55 % 25.00 % 1 22" in page.section("Scores")
     assert "validation base 20.00 %" in page.section("Scores")
+    assert "test pages base fine-tuned what is counted CER 13.64 % 4.55 % characters" in page.section("Scores")
+    assert "substitutions not known not known errors of the CER" in page.section("Scores")  # an older run
     assert "Epoch 2 of 3 was kept; the training ended because all epochs were trained." in page.section("Training")
     assert "p3.xml 2 lines, 1 error in 22 characters 13.64 % 4.55 %" in page.section("By page")
     lines = page.section("The lines with most errors")

@@ -188,6 +188,19 @@ def test_a_spreadsheet_has_every_figure_and_every_setting_that_differs(make: Mak
     assert read[0]["seals"] == "ok"
 
 
+def test_a_spreadsheet_has_the_errors_by_kind_and_nothing_where_an_older_run_has_not_counted_them(make: Maker) -> None:
+    runs = [make("new"), make("old", cer=0.2)]
+    kinds = {"insertions": 1, "deletions": 0, "substitutions": 3}
+    write_json(runs[0].results, {"test": {"base": score(0.3), "best": score(0.1) | kinds | {"errors": 4}}})
+    rows, varied, _ = compared_rows(runs)
+    file = io.StringIO()
+    compare_csv.write_csv(file, rows, varied)
+    read = {row["run"]: row for row in csv.DictReader(io.StringIO(file.getvalue()))}
+    keys = [f"test_{key}" for key in ("errors", *kinds)]
+    assert [read["new"][key] for key in keys] == ["4", "1", "0", "3"]
+    assert [read["old"][key] for key in keys] == ["1", "", "", ""]
+
+
 def counted_score(errors: Sequence[int], **more: Any) -> dict[str, Any]:
     """The figures of a model over pages of 1,000 characters each, as recognition leaves them."""
     cer = sum(errors) / (1000 * len(errors))

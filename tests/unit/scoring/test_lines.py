@@ -6,7 +6,8 @@ import unicodedata
 import pytest
 import regex
 
-from htr_exp.scoring.lines import LinePair, Score, normalise, score
+from htr_exp.scoring.differences import aligned
+from htr_exp.scoring.lines import Codes, LinePair, Score, normalise, score
 
 # Letters, abbreviations and joiners of every kind UAX #29 knows, so that random texts meet all its rules; none that
 # stands otherwise in display order, which test_text_order.py is about.
@@ -141,8 +142,56 @@ def test_pages_are_scored_alone_and_sorted() -> None:
 
 def test_record_has_the_documented_keys_and_pages_only_when_asked() -> None:
     result = score([LinePair("a", "1", "ab cd", "ab cx")])
-    keys = "cer cer_raw wer errors characters errors_raw characters_raw word_errors words lines pages"
+    keys = "cer cer_raw wer errors insertions deletions substitutions characters errors_raw characters_raw word_errors words lines pages"
     assert list(result.to_json()) == keys.split()
+    kinds = {"insertions": 0, "deletions": 0, "substitutions": 1}
     assert result.to_json(per_page=True)["per_page"] == [
-        {"page": "a", "cer": 0.2, "cer_raw": 0.2, "wer": 0.5, "errors": 1, "characters": 5, "lines": 1}
+        {"page": "a", "cer": 0.2, "cer_raw": 0.2, "wer": 0.5, "errors": 1, **kinds, "characters": 5, "lines": 1}
     ]
+
+
+def kinds(result: Score) -> tuple[int, int, int]:
+    return result.insertions, result.deletions, result.substitutions
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "expected"),
+    [
+        ("abc", "abxc", (1, 0, 0)),
+        ("abc", "ac", (0, 1, 0)),
+        ("abc", "axc", (0, 0, 1)),
+        ("q\u0303 a", "q a", (0, 0, 1)),  # the mark is a part of its letter
+        ("", "xy", (2, 0, 0)),
+        ("xy", "", (0, 2, 0)),
+        ("xy", None, (0, 2, 0)),
+        ("a  b", "a b", (0, 0, 0)),
+        ("ab", "ba", (1, 1, 0)),  # two substitutions would be as few: `edits` says which is taken
+        ("\u05d0\u05d1\u05d2", "\u05d2\u05d1", (0, 1, 0)),  # what was read is in display order
+        ("in principio", "n prinncipia", (1, 1, 1)),
+    ],
+)
+def test_errors_are_counted_by_kind(reference: str, hypothesis: str | None, expected: tuple[int, int, int]) -> None:
+    assert kinds(one(reference, hypothesis)) == expected
+
+
+def test_the_kinds_of_errors_are_all_errors_and_swap_with_the_sides() -> None:
+    for left, right in zip(texts(400, seed=8), texts(400, seed=9), strict=True):
+        forth, back = one(left, right), one(right, left)
+        assert sum(kinds(forth)) == forth.errors
+        assert forth.insertions - forth.deletions == len(clusters(right)) - len(clusters(left))
+        assert sum(kinds(back)) == forth.errors
+
+
+def test_the_kinds_of_errors_are_those_that_the_report_shows() -> None:
+    codes = Codes()
+    for left, right in zip(texts(200, seed=10), texts(200, seed=11), strict=True):
+        steps = [step for step in aligned(normalise(left), normalise(right), codes) if step.is_error]
+        more, less = sum(not step.expected for step in steps), sum(not step.read for step in steps)
+        assert kinds(one(left, right)) == (more, less, len(steps) - more - less)
+
+
+def test_a_line_of_thousands_of_characters_is_counted() -> None:
+    source = random.Random(12)
+    reference, read = ("".join(source.choices("abcde \u0303", k=2000)) for _ in range(2))
+    result = one(reference, read)
+    assert sum(kinds(result)) == result.errors == plain_distance(clusters(reference), clusters(read))

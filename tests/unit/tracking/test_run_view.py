@@ -146,6 +146,17 @@ def test_intervals_and_gains_are_metrics(place: Path) -> None:
     assert "test_units" not in shown
 
 
+def test_errors_by_kind_are_metrics_and_their_sum_is_not(place: Path) -> None:
+    folder = make_run(place)
+    results = files.read_json(folder / "results.json")
+    results["test"]["best"] |= {"errors": 12, "insertions": 2, "deletions": 3, "substitutions": 7}
+    files.write_json(folder / "results.json", results)
+    shown = {name: value for (name, _), (value, _) in run_view.read(folder, place).metrics.items()}
+    assert [shown[f"test_{kind}"] for kind in ("insertions", "deletions", "substitutions")] == [2, 3, 7]
+    assert "test_errors" not in shown
+    assert "test_insertions_base" not in shown  # of before they were counted
+
+
 def test_percent_has_two_decimals_in_metrics_and_notes(place: Path) -> None:
     folder = make_run(place, curve=(0.3123456, 0.0454912))
     results = files.read_json(folder / "results.json")
