@@ -10,6 +10,7 @@ import yaml
 
 from htr_exp.config.choices import conf_dir
 from htr_exp.core.task import TASKS
+from htr_exp.core.text import first_of
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,15 @@ def read(file: Path, before: str) -> list[KeyMeaning]:
     for name, value in root.value:
         if name.value in ("defaults", "hydra"):
             continue
-        number = value.end_mark.line
-        comment = lines[number][value.end_mark.column :].strip()
+        is_long = (
+            isinstance(value, yaml.SequenceNode) and not value.flow_style
+        )  # a row a line: the comment is behind the key
+        end = name.end_mark if is_long else value.end_mark
+        comment = lines[end.line][end.column :].lstrip(":").strip()
         above = lines[name.start_mark.line - 1] if name.start_mark.line > 1 else ""
         meaning = (comment or (above if above.startswith("#") else "")).lstrip("# ")
         shown = text[value.start_mark.index : value.end_mark.index]
+        if is_long:
+            shown = first_of([one.value for one in value.value], 3)
         found.append(KeyMeaning(f"{before}{name.value}", shown, meaning))
     return found

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import cast
 
 from htr_exp.config import places
+from htr_exp.config.folding_rules import folding_problems
 from htr_exp.config.launch_rules import launch_problems
 from htr_exp.config.leg_rules import leg_problems
 from htr_exp.config.schema import (
@@ -137,19 +138,18 @@ def _named(model: Model) -> str:
 
 
 def _recognition(experiment: Experiment, defaults: Experiment, evaluate: bool) -> Iterator[Problem]:
-    if segments(experiment) and not evaluate:
-        yield _segmenter_unused(experiment)
+    yield from [_segmenter_unused(experiment)] * (segments(experiment) and not evaluate)
     training, scores = cast("RecognitionTraining", experiment.training), cast("RecognitionScores", experiment.scores)
     yield from _at_least("training.batch_size", training.batch_size, 1)
     yield from _at_least("scores.pad", scores.pad, 0)
+    yield from folding_problems(scores, cast("RecognitionScores", defaults.scores))
     for key in (f"classes.{field.name}" for field in fields(experiment.classes)):
         if _value(experiment, key) != _value(defaults, key):
             yield _no_effect(key, _value(experiment, key), "task=recognition")
 
 
 def _segmentation(experiment: Experiment, defaults: Experiment, evaluate: bool) -> Iterator[Problem]:
-    if segments(experiment):
-        yield _segmenter_unused(experiment)
+    yield from [_segmenter_unused(experiment)] * segments(experiment)
     if experiment.dataset.characters is not None:
         yield _no_effect("dataset.characters", experiment.dataset.characters, "task=segmentation")
     training, scores = cast("SegmentationTraining", experiment.training), cast("SegmentationScores", experiment.scores)

@@ -194,6 +194,10 @@ class RecognitionScores(Scores):
     """How lines are recognised for scoring."""
 
     pad: int = MISSING  # blank columns left and right of a line, pixels
+    # what counts as the same in cer_folded; null: cer_folded is not counted, as in runs of before there was one
+    folding: list[str] | None = None  # rows: what is written and, after a blank, what it counts as
+    folding_case: bool = True
+    folding_punctuation: bool = True
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any, cast
 from htr_exp.config.schema import RecognitionScores, RecognitionTraining
 from htr_exp.core.errors import ChangedError, DatasetError, TrainingError
 from htr_exp.core.file_cache import Stamp
-from htr_exp.core.files import make_folder, read_jsonl, write_json, write_jsonl
+from htr_exp.core.files import digest_json, make_folder, read_jsonl, write_json, write_jsonl
 from htr_exp.core.lock import Locked, made_once
 from htr_exp.core.signals import Interrupted
 from htr_exp.core.task import RECOGNITION
@@ -22,8 +22,9 @@ from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
 from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.stages import HELD_OUT, Stages
-from htr_exp.runs.records import Gain, PageRecord, Results
+from htr_exp.runs.records import FoldingRecord, Gain, PageRecord, Results
 from htr_exp.scoring import intervals
+from htr_exp.scoring.folding import Folding
 from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.lines import LinePair, Score, score
@@ -205,9 +206,7 @@ class Recognition(Stages):
                 name: _figures(scored[name], unit_of) if name in scored else None for name in self._inputs.scored
             }
             results["gain"][side] = _gain(scored, unit_of)
-        results |= self._common_results(outcome) | {
-            "polygons": self._polygons,
-        }
+        results |= self._common_results(outcome) | {"polygons": self._polygons, "folding": self._folding_record}
         if self._inputs.segmenter is not None:
             found = FoundLines(self._inputs, self._call, self._stop, self._observer)
             results["end_to_end"] = found.end_to_end(self._rows("test"))
@@ -225,7 +224,26 @@ class Recognition(Stages):
 
     def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> Score:
         pairs = (LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows)
-        return score(pairs, self._inputs.kraken.release)
+        return score(pairs, self._inputs.kraken.release, self._folding)
+
+    @cached_property
+    def _folding(self) -> Folding | None:
+        scores = self._scores
+        if scores.folding is None:
+            return None
+        return Folding(scores.folding, case=scores.folding_case, punctuation=scores.folding_punctuation)
+
+    @property
+    def _folding_record(self) -> FoldingRecord | None:
+        scores = self._scores
+        if scores.folding is None:
+            return None
+        table: Any = {
+            "rows": list(scores.folding),
+            "case": scores.folding_case,
+            "punctuation": scores.folding_punctuation,
+        }
+        return cast("FoldingRecord", table | {"digest": digest_json(table)})
 
     def _readable(self, row: dict[str, Any]) -> dict[str, Any]:
         """A row for people: all texts in logical order; and in display order, too, where that is another."""

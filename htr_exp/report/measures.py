@@ -33,6 +33,12 @@ RATES: dict[Task, tuple[tuple[str, str, str], ...]] = {
     RECOGNITION: (
         ("cer", "CER", "characters as they are read; several blanks count as one"),
         ("cer_raw", "raw CER", "code points, as ketos test counts them"),
+        ("cer_nospace", "CER without blanks", "the characters of the CER but the blanks"),
+        (
+            "cer_folded",
+            "CER after folding",
+            "the characters of the CER, after what conventions write differently was made the same",
+        ),
         ("wer", "WER", "words"),
     )
 }

@@ -40,6 +40,7 @@ def record_table(
         ("digest of the test pages", str(row["test_digest"])[:12] if row["test_digest"] else None),
         ("kraken", f"{row['kraken']} ({row['runtime']})" if row["runtime"] else row["kraken"]),
         ("device", results.get("device")),
+        ("folded", _folded(results.get("folding") or {})),
         ("memory", _memory(facts, results, epochs)),
         ("GPU memory", _at_most(epochs, GPU_MEMORY)),
         (
@@ -52,6 +53,14 @@ def record_table(
         ("key", facts["run"]["key"]),
     ]
     return [(name, str(value)) for name, value in pairs if value]
+
+
+def _folded(table: Mapping[str, Any]) -> str:
+    """By which table the CER after folding was counted."""
+    if not table:
+        return ""
+    also = ["case"] * bool(table.get("case")) + ["punctuation"] * bool(table.get("punctuation"))
+    return f"{', '.join(['; '.join(map(str, table.get('rows') or ())), *also])}; digest {str(table.get('digest'))[:12]}"
 
 
 def _memory(facts: Provenance, results: Results, epochs: Sequence[Epoch]) -> str:

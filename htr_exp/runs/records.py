@@ -322,8 +322,17 @@ class Gain(TypedDict):
     units: int  # over so many pages or groups
 
 
+class FoldingRecord(TypedDict):
+    """The table by which `cer_folded` was counted: `scores.folding` and the two keys beside it."""
+
+    rows: list[str]
+    case: bool
+    punctuation: bool
+    digest: str  # of the rest
+
+
 class Results(TypedDict, total=False):
-    """results.json; of a segmentation without `end_to_end` and `polygons`, of an evaluation without the training."""
+    """results.json; of a segmentation without `end_to_end`, `polygons` and `folding`, of an evaluation without the training."""
 
     test: dict[str, Figures | None]  # base and best
     validation: dict[str, Figures | None]
@@ -346,6 +355,7 @@ class Results(TypedDict, total=False):
     kraken: KrakenRecord
     environments: list[Environment]  # of all starts, each once
     polygons: str
+    folding: FoldingRecord | None  # null: cer_folded was not counted
     time: str
 
 

@@ -19,7 +19,11 @@ from htr_exp.runs.seals import CHANGED
 from htr_exp.runs.status import RunStatus, of_folder
 from htr_exp.runs.sweep_points import differing, in_order
 
-OF_TEST = ("wer", "errors", "insertions", "deletions", "substitutions")
+OF_TEST = (
+    *("wer", "cer_raw"),
+    *("cer_nospace", "cer_nospace_low", "cer_nospace_high", "cer_folded", "cer_folded_low", "cer_folded_high"),
+    *("errors", "insertions", "deletions", "substitutions"),
+)
 """What a row has of the test figures, with `test_` before it, beside what the run is judged by."""
 
 
@@ -32,6 +36,13 @@ class Judgement(TypedDict):
     base_val: float | None
     base_test: float | None
     test_wer: float | None
+    test_cer_raw: float | None
+    test_cer_nospace: float | None  # as the next five, not counted in older runs
+    test_cer_nospace_low: float | None
+    test_cer_nospace_high: float | None
+    test_cer_folded: float | None
+    test_cer_folded_low: float | None
+    test_cer_folded_high: float | None
     test_errors: int | None  # of the test CER; the sum of the next three, which older runs have not counted
     test_insertions: int | None
     test_deletions: int | None

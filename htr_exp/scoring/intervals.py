@@ -13,12 +13,9 @@ from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
-from htr_exp.scoring.lines import Score
+from htr_exp.scoring.lines import RATES, Score
 
 LEVEL = 0.95
-
-RATES = {"cer": ("errors", "characters"), "cer_raw": ("errors_raw", "characters_raw"), "wer": ("word_errors", "words")}
-"""A rate -> its errors and what they are divided by, of a `Score`."""
 
 MOST_UNITS_EXACT = 16
 """Up to so many units all signs are tried: 65,536 ways."""
@@ -178,7 +175,7 @@ def counts(score: Score, rate: str, unit_of: Mapping[str, str]) -> list[Count]:
 
     Args:
         score: with its pages.
-        rate: a key of `RATES`.
+        rate: a key of `lines.RATES`.
         unit_of: page -> unit (`units`).
     """
     errors, of = RATES[rate]
@@ -202,7 +199,7 @@ def bounds(score: Score, unit_of: Mapping[str, str]) -> dict[str, Any]:
         unit_of: page -> unit (`units`).
     """
     found: dict[str, Any] = {"units": len({unit_of[page] for page, _ in score.per_page})}
-    for rate in RATES:
+    for rate in score.rates:
         interval = of_rate(counts(score, rate, unit_of))
         found |= {f"{rate}_low": interval and interval.low, f"{rate}_high": interval and interval.high}
     return found

@@ -18,6 +18,7 @@ from typing import Any
 import regex
 from rapidfuzz.distance import Levenshtein
 
+from htr_exp.scoring.folding import Folding
 from htr_exp.scoring.text_order import Release, blanks, display_order, logical_order
 
 # Extended grapheme clusters, UAX #29: what a reader takes for one character.
@@ -37,6 +38,16 @@ FIRST_CODE_PAST_UNICODE = 0x110000
 
 KINDS = ("insertions", "deletions", "substitutions")
 """The errors of `cer` by kind: read where nothing is written, written and not read, read as another one."""
+
+
+RATES = {
+    "cer": ("errors", "characters"),
+    "cer_raw": ("errors_raw", "characters_raw"),
+    "cer_nospace": ("errors_nospace", "characters_nospace"),
+    "cer_folded": ("errors_folded", "characters_folded"),
+    "wer": ("word_errors", "words"),
+}
+"""A rate -> its errors and what they are divided by, of a `Score`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,8 @@ class Score:
             normalised.
         insertions, deletions, substitutions: the same errors by kind (`edits`); their sum is `errors`.
         errors_raw, characters_raw: in code points in display order, each white-space character as a blank.
+        errors_nospace, characters_nospace: as `errors`, without the blanks.
+        errors_folded, characters_folded: as `errors`, after a `Folding`; 0 without one.
         word_errors, words: in tokens between whitespace, after the same normalisation as `errors`.
         lines, pages: how many were scored.
         per_page: the score of each page, by name in code point order; empty for the score of a page.
@@ -78,11 +91,21 @@ class Score:
     characters: int
     errors_raw: int
     characters_raw: int
+    errors_nospace: int
+    characters_nospace: int
+    errors_folded: int
+    characters_folded: int
     word_errors: int
     words: int
     lines: int
     pages: int
     per_page: tuple[tuple[str, Score], ...] = ()
+    is_folded: bool = False
+
+    @property
+    def rates(self) -> tuple[str, ...]:
+        """The keys of `RATES` that were counted."""
+        return tuple(rate for rate in RATES if rate != "cer_folded" or self.is_folded)
 
     @property
     def cer(self) -> float:
@@ -102,6 +125,16 @@ class Score:
         return rate(self.errors_raw, self.characters_raw)
 
     @property
+    def cer_nospace(self) -> float:
+        """The character error rate on the clusters of `cer` without the blanks: what is read where words are not divided."""
+        return rate(self.errors_nospace, self.characters_nospace)
+
+    @property
+    def cer_folded(self) -> float:
+        """The character error rate after both sides passed through the same `Folding`."""
+        return rate(self.errors_folded, self.characters_folded)
+
+    @property
     def wer(self) -> float:
         """The word error rate."""
         return rate(self.word_errors, self.words)
@@ -112,26 +145,13 @@ class Score:
         Args:
             per_page: add the list `per_page`, one entry a page.
         """
-        record: dict[str, Any] = {
-            "cer": self.cer,
-            "cer_raw": self.cer_raw,
-            "wer": self.wer,
-            "errors": self.errors,
-            "insertions": self.insertions,
-            "deletions": self.deletions,
-            "substitutions": self.substitutions,
-            "characters": self.characters,
-            "errors_raw": self.errors_raw,
-            "characters_raw": self.characters_raw,
-            "word_errors": self.word_errors,
-            "words": self.words,
-            "lines": self.lines,
-            "pages": self.pages,
-        }
+        errors, *others = (count for of in self.rates for count in RATES[of])
+        counts = (errors, *KINDS, *others)
+        record: dict[str, Any] = {key: getattr(self, key) for key in (*self.rates, *counts, "lines", "pages")}
         if per_page:
-            shown = ("cer", "cer_raw", "wer", "errors", *KINDS, "characters", "lines")
+            listed = (*self.rates, *counts, "lines")
             record["per_page"] = [
-                {"page": page, **{key: getattr(one, key) for key in shown}} for page, one in self.per_page
+                {"page": page, **{key: getattr(one, key) for key in listed}} for page, one in self.per_page
             ]
         return record
 
@@ -159,27 +179,28 @@ class Codes(dict[str, int]):
         return code
 
 
-def score(pairs: Iterable[LinePair], release: Release = "7.1") -> Score:
+def score(pairs: Iterable[LinePair], release: Release = "7.1", folding: Folding | None = None) -> Score:
     """Score predictions against their references, over all lines and by page.
 
     Args:
         pairs: the lines.
         release: of the kraken that read them, whose display order the predictions have.
+        folding: of `cer_folded`, which is not counted without it.
     """
     tallies: dict[str, list[int]] = {}
-    codes = Codes()
+    codes, folded = Codes(), folding is not None
     for pair in pairs:
-        tally = tallies.setdefault(pair.page, [0] * (len(_COUNTS) + 1))
+        tally = tallies.setdefault(pair.page, [0] * (_COUNTED + 1))
         shown = display_order(pair.reference, release)
-        for index, count in enumerate((*_line_counts(shown, pair.hypothesis or "", codes), 1)):
+        for index, count in enumerate((*_line_counts(shown, pair.hypothesis or "", codes, folding), 1)):
             tally[index] += count
-    totals = map(sum, zip([0] * (len(_COUNTS) + 1), *tallies.values()))
-    per_page = tuple((page, Score(*tallies[page], pages=1)) for page in sorted(tallies))
-    return Score(*totals, pages=len(per_page), per_page=per_page)
+    totals = map(sum, zip([0] * (_COUNTED + 1), *tallies.values()))
+    per_page = tuple((page, Score(*tallies[page], pages=1, is_folded=folded)) for page in sorted(tallies))
+    return Score(*totals, pages=len(per_page), per_page=per_page, is_folded=folded)
 
 
-_COUNTS = ("errors", *KINDS, "characters", "errors_raw", "characters_raw", "word_errors", "words")
-"""What is counted of each line, in the order of the fields of `Score`."""
+_COUNTED = 2 * len(RATES) + len(KINDS)
+"""How much is counted of each line, in the order of the fields of `Score`."""
 
 
 def normalise(displayed: str) -> str:
@@ -200,36 +221,56 @@ def counts(expected: str, recognised: str, codes: Codes) -> tuple[int, int, int,
     return errors, len(characters), word_errors, len(words)
 
 
-def edits(expected: str | list[str], recognised: str | list[str], codes: Codes) -> tuple[int, int, int]:
+def edits(expected: str | list[int], recognised: str | list[int]) -> tuple[int, int, int]:
     """Insertions, deletions and substitutions that make the reference what was read: as few together as possible.
 
     Several alignments can have as few: `ab` read as `ba` has an insertion and a deletion, or two substitutions. Counted is
     the one that rapidfuzz's `Levenshtein.editops` gives (here the first), which the report shows, too (`differences.aligned`).
 
     Args:
-        expected: the clusters of the reference.
-        recognised: the clusters of what was read.
-        codes: numbers of clusters, shared by all texts.
+        expected: the clusters of the reference, as `numbers` has them.
+        recognised: those of what was read, likewise.
     """
-    found = Levenshtein.editops(numbers(expected, codes), numbers(recognised, codes)).as_list()
-    substitutions = sum(tag == "replace" for tag, _, _ in found)
+    found = Levenshtein.editops(expected, recognised).as_list()
+    substitutions = [tag for tag, _, _ in found].count("replace")
     more = len(recognised) - len(expected)  # insertions less deletions
     insertions = (len(found) - substitutions + more) // 2
     return insertions, insertions - more, substitutions
 
 
-def _line_counts(reference: str, hypothesis: str, codes: Codes) -> tuple[int, ...]:
-    """The counts of one line, as `_COUNTS` names them; both texts in display order."""
+def _line_counts(reference: str, hypothesis: str, codes: Codes, folding: Folding | None) -> tuple[int, ...]:
+    """The first fields of a `Score`, of one line; both texts in display order."""
     expected = normalise(reference)
     recognised = expected if reference == hypothesis else normalise(hypothesis)
-    words, characters = expected.split(), clusters(expected)
-    kinds, word_errors = (0, 0, 0), 0
+    words, characters = expected.split(), numbers(clusters(expected), codes)
+    letters = _without_blanks(characters)
+    folded = "" if folding is None else numbers(clusters(folding(expected)), codes)
+    kinds, nospace_errors, folded_errors, word_errors = (0, 0, 0), 0, 0, 0
     if expected != recognised:
-        kinds = edits(characters, clusters(recognised), codes)
+        read = numbers(clusters(recognised), codes)
+        kinds = edits(characters, read)
+        nospace_errors = Levenshtein.distance(letters, _without_blanks(read))
         word_errors = Levenshtein.distance(numbers(words, codes), numbers(recognised.split(), codes))
-    raw, read = blanks(reference), blanks(hypothesis)
-    raw_errors = Levenshtein.distance(raw, read)
-    return sum(kinds), *kinds, len(characters), raw_errors, len(raw), word_errors, len(words)
+        if folding is not None:
+            folded_errors = Levenshtein.distance(folded, numbers(clusters(folding(recognised)), codes))
+    raw, read_raw = blanks(reference), blanks(hypothesis)
+    return (
+        *(sum(kinds), *kinds, len(characters)),
+        *(Levenshtein.distance(raw, read_raw), len(raw)),
+        *(nospace_errors, len(letters)),
+        *(folded_errors, len(folded)),
+        *(word_errors, len(words)),
+    )
+
+
+def _without_blanks(characters: str | list[int]) -> str | list[int]:
+    """The clusters of a normalised text but for those that are a blank: a mark that follows one stays."""
+    if isinstance(characters, str):
+        return characters.replace(" ", "")
+    return [one for one in characters if one != _BLANK]
+
+
+_BLANK = ord(" ")
 
 
 def clusters(text: str) -> str | list[str]:

@@ -44,7 +44,7 @@ MLFLOW_STATUS = {
 PARAM_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH, EXPERIMENT_LENGTH = 6000, 250, 36, 500
 CUT = f" ... (cut; whole in {_NAMES.experiment})"
 
-COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "word_errors", "words", "lines", "pages", "units", "regions",
+COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "errors_nospace", "characters_nospace", "errors_folded", "characters_folded", "word_errors", "words", "lines", "pages", "units", "regions",
                     "lines_predicted", "regions_predicted", "bag_errors", "lines_without_baseline", "regions_without_area"})  # fmt: skip
 MODEL = _NAMES.best.name
 MODEL_TAGS = frozenset({"htr_exp.uuid", "htr_exp.name", "htr_exp.folder", "htr_exp.dataset", "htr_exp.model", "htr_exp.best_epoch", "htr_exp.kraken", "htr_exp.worse_than_base", "mlflow.note.content"})  # fmt: skip

@@ -150,11 +150,14 @@ def test_every_key_has_a_meaning_in_conf(workspace: Path) -> None:
 
 def test_the_meaning_of_a_key_is_the_comment_behind_it_or_above(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
-    file.write_text('# A file.\ndefaults: [b]\nx: "#1" # one: two # three\n# Of y.\ny: {a: 1}\nz: null\n')
+    file.write_text(
+        '# A file.\ndefaults: [b]\nx: "#1" # one: two # three\n# Of y.\ny: {a: 1}\nz: null\nl: # Of l.\n  - a b # row\n  - c\n'
+    )
     assert [(key.key, key.default, key.meaning) for key in read(file, "g.")] == [
         ("g.x", '"#1"', "one: two # three"),
         ("g.y", "{a: 1}", "Of y."),
         ("g.z", "null", ""),
+        ("g.l", "a b, c", "Of l."),
     ]
 
 

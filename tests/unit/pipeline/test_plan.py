@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,12 +101,22 @@ OTHER = [
     ["training.resize=fail"],
     ["training.normalization=NFD"],
     ["scores.pad=8"],
+    ["scores.folding=[v u]"],
+    ["scores.folding_case=false"],
     ["split.seed=5"],
     ["split.test=0"],
     ["question=rates"],
     ["model=none", "model.path=null", "architecture=small"],
     ["model=none", "model.path=null", "architecture=guide"],
 ]
+
+
+def test_a_run_of_before_the_table_of_cer_folded_has_the_same_key(planned: Planned) -> None:
+    plan = planned()
+    older = {key: value for key, value in plan.composed.values["scores"].items() if not key.startswith("folding")}
+    assert older.keys() < plan.composed.values["scores"].keys()
+    composed = replace(plan.composed, values=plan.composed.values | {"scores": older})
+    assert replace(plan, composed=composed).key == plan.key
 
 
 def test_what_decides_the_result_is_its_identity(planned: Planned) -> None:

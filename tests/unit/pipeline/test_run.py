@@ -52,10 +52,12 @@ def test_every_rate_of_a_run_has_its_interval_and_so_has_its_gain(planned: Calla
     base, best, gain = result["test"]["base"], result["test"]["best"], result["gain"]["test"]
     assert (best["units"], gain["units"]) == (3, 3)
     for scored in (base, best):
-        for rate in ("cer", "cer_raw", "wer"):
+        for rate in ("cer", "cer_raw", "cer_nospace", "cer_folded", "wer"):
             assert scored[f"{rate}_low"] <= scored[rate] <= scored[f"{rate}_high"]
     assert gain["cer"] == pytest.approx(base["cer"] - best["cer"])
     assert gain["cer_low"] <= gain["cer"] <= gain["cer_high"]
+    assert result["folding"]["rows"][0] == "v u"
+    assert len(result["folding"]["digest"]) == 64
     alone = result["validation"]["best"]
     assert (alone["units"], alone["cer_low"], result["gain"]["validation"]) == (1, None, None)
 

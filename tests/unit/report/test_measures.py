@@ -40,7 +40,9 @@ def test_a_rate_has_its_interval() -> None:
 
 
 def test_what_an_older_run_has_not_counted_is_not_known() -> None:
-    assert [shown()[kind] for kind in KINDS] == [NOT_KNOWN] * 3
+    assert [shown()[name] for name in (*KINDS, "CER without blanks", "CER after folding")] == [NOT_KNOWN] * 5
+    known = shown(cer_nospace=0.05, cer_folded=0.04, cer_folded_low=0.03, cer_folded_high=0.05)
+    assert (known["CER without blanks"], known["CER after folding"]) == ("5.00 %", "4.00 % (3.00 to 5.00 %)")
     assert shown()["CER"] == "10.00 %"
 
 

@@ -87,6 +87,12 @@ def test_what_stands_where(run: Path) -> None:
     assert len(page.all("span", **{"class": "other"})) == 1 + 2  # in the key, and of each model
 
 
+def test_the_table_of_the_folded_rate_is_shown(tmp_path: Path) -> None:
+    table = {"rows": ["v u", "¬"], "case": True, "punctuation": False, "digest": "abcdef0123456789" * 4}
+    page = page_of(scored_run(tmp_path / "r", RESULTS | {"folding": table}))
+    assert "folded v u; ¬, case; digest abcdef012345" in page.section("How these scores were made")
+
+
 def test_it_needs_nothing_but_itself(run: Path) -> None:
     page = page_of(run)
     assert not {"script", "link", "iframe", "object", "base", "form", "a"} & {tag for tag, _ in page.tags}

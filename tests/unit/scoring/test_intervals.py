@@ -147,7 +147,10 @@ def test_each_rate_of_a_score_has_its_bounds() -> None:
     found = score(pairs)
     unit_of = units(dict.fromkeys(("1", "2", "3")))
     said = bounds(found, unit_of)
-    assert said.keys() == {"units", *(f"{rate}_{end}" for rate in ("cer", "cer_raw", "wer") for end in ("low", "high"))}
+    assert said.keys() == {
+        "units",
+        *(f"{rate}_{end}" for rate in ("cer", "cer_raw", "cer_nospace", "wer") for end in ("low", "high")),
+    }
     assert said["units"] == 3
     for rate in ("cer", "cer_raw", "wer"):
         assert 0 < said[f"{rate}_low"] < getattr(found, rate) < said[f"{rate}_high"]

@@ -7,6 +7,7 @@ import pytest
 import regex
 
 from htr_exp.scoring.differences import aligned
+from htr_exp.scoring.folding import Folding
 from htr_exp.scoring.lines import Codes, LinePair, Score, normalise, score
 
 # Letters, abbreviations and joiners of every kind UAX #29 knows, so that random texts meet all its rules; none that
@@ -140,14 +141,45 @@ def test_pages_are_scored_alone_and_sorted() -> None:
     assert (result.pages, result.lines, result.errors) == (2, 3, 3)
 
 
+RATES = "cer cer_raw cer_nospace wer"
+COUNTS = "errors insertions deletions substitutions characters errors_raw characters_raw errors_nospace characters_nospace word_errors words"
+
+
 def test_record_has_the_documented_keys_and_pages_only_when_asked() -> None:
     result = score([LinePair("a", "1", "ab cd", "ab cx")])
-    keys = "cer cer_raw wer errors insertions deletions substitutions characters errors_raw characters_raw word_errors words lines pages"
-    assert list(result.to_json()) == keys.split()
-    kinds = {"insertions": 0, "deletions": 0, "substitutions": 1}
-    assert result.to_json(per_page=True)["per_page"] == [
-        {"page": "a", "cer": 0.2, "cer_raw": 0.2, "wer": 0.5, "errors": 1, **kinds, "characters": 5, "lines": 1}
-    ]
+    assert list(result.to_json()) == f"{RATES} {COUNTS} lines pages".split()
+    (page,) = result.to_json(per_page=True)["per_page"]
+    assert list(page) == f"page {RATES} {COUNTS} lines".split()
+    assert page == {"page": "a"} | {key: value for key, value in result.to_json().items() if key != "pages"}
+    assert (page["cer"], page["wer"], page["cer_nospace"], page["substitutions"]) == (0.2, 0.5, 0.25, 1)
+
+
+def test_a_record_has_the_rate_after_folding_where_there_is_a_table() -> None:
+    folding = Folding(["v u"], case=True, punctuation=True)
+    result = score(
+        [LinePair("a", "1", "Vnus, duo", "unus dvo"), LinePair("b", "1", "a", "b")], folding=folding
+    ).to_json(per_page=True)
+    assert (result["errors_folded"], result["characters_folded"], result["cer_folded"]) == (1, 9, 1 / 9)
+    assert [(page["cer_folded"], page["errors_folded"]) for page in result["per_page"]] == [(0, 0), (1, 1)]
+    assert result["errors"] == 4
+    assert "cer_folded" not in score([LinePair("a", "1", "v", "u")]).to_json()
+
+
+def test_without_blanks_what_stands_between_words_does_not_count() -> None:
+    for left, right in zip(texts(300, seed=13), texts(300, seed=14), strict=True):
+        result = one(left, right)
+        expected, read = ([cluster for cluster in clusters(text) if cluster != " "] for text in (left, right))
+        assert result.errors_nospace == plain_distance(expected, read)
+        assert result.characters_nospace == len(expected)
+    divided = one("in principio", "inprin cipio")
+    assert (divided.errors, divided.errors_nospace, divided.cer_nospace) == (2, 0, 0.0)
+
+
+def test_all_rates_of_a_reference_of_blanks_or_punctuation_are_numbers() -> None:
+    folding = Folding([], case=True, punctuation=True)
+    for reference, read, expected in ((" ", "", 0.0), (" ", "a", 1.0), (".", ",", 0.0), (".", "a", 1.0)):
+        assert score([LinePair("p", "l", reference, read)], folding=folding).cer_folded == expected
+    assert [one(" ", read).cer_nospace for read in ("\t", None, "a b")] == [0.0, 0.0, 1.0]
 
 
 def kinds(result: Score) -> tuple[int, int, int]:
