@@ -30,6 +30,7 @@ from htr_exp.scoring.text_order import main_direction
 from htr_exp.splits import from_config
 from htr_exp.splits.leakage import LeakageReport
 from htr_exp.splits.split import Split
+from htr_exp.splits.tables import Metadata
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Plan:
     warnings: tuple[str, ...]
     training_data: TrainingData
     left_out: LeftOutRecord
+    metadata: Metadata | None = None  # what a table says of the pages
     default_rate: LearningRate | None = None  # None: the user gave one
     evaluate: bool = False  # score the base model on all pages, train nothing
 
@@ -187,6 +189,7 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         warnings=(*composed.warnings, *plan_checks.warnings(gathered, sources)),
         training_data=data,
         left_out=left_out,
+        metadata=gathered.metadata,
         default_rate=rate,
         evaluate=evaluate,
     )

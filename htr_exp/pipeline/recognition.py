@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -23,7 +24,7 @@ from htr_exp.kraken.commands import compile_command, predict_command
 from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.stages import HELD_OUT, Stages
 from htr_exp.runs.records import FoldingRecord, Gain, PageRecord, Results
-from htr_exp.scoring import intervals
+from htr_exp.scoring import intervals, parts
 from htr_exp.scoring.folding import Folding
 from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
@@ -202,8 +203,10 @@ class Recognition(Stages):
                 self._run.write_predictions(side, map(self._readable, rows))
             scored = {name: self._score_of(name, rows) for name in self._inputs.models() if rows}
             unit_of = intervals.units({page["page"]: page.get("group") for page in self._inputs.split[side]})
+            columns = _columns(self._inputs.split[side])
             results[side] = {
-                name: _figures(scored[name], unit_of) if name in scored else None for name in self._inputs.scored
+                name: _figures(scored[name], unit_of, columns) if name in scored else None
+                for name in self._inputs.scored
             }
             results["gain"][side] = _gain(scored, unit_of)
         results |= self._common_results(outcome) | {"polygons": self._polygons, "folding": self._folding_record}
@@ -266,13 +269,22 @@ class Recognition(Stages):
         return {row["line"]: row["text"] for row in read_jsonl(self._predicted(self._inputs.digests[name], page))}
 
 
-def _figures(scored: Score, unit_of: Mapping[str, str]) -> dict[str, Any]:
-    """The figures of a model with their intervals, and the unit of each page that is not one by itself."""
+def _columns(pages: Sequence[PageRecord]) -> dict[str, dict[str, str]]:
+    """What is known of pages: column -> page -> value."""
+    found: dict[str, dict[str, str]] = {parts.FOLDER: {page["page"]: posixpath.dirname(page["page"]) for page in pages}}
+    for page in pages:
+        for column, value in (page.get("metadata") or {}).items():
+            found.setdefault(column, {})[page["page"]] = value
+    return found
+
+
+def _figures(scored: Score, unit_of: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """The figures of a model with their intervals and those of parts of the pages, and the unit of each page that is not one by itself."""
     figures = scored.to_json(per_page=True)
     for page in figures["per_page"]:
         if unit_of[page["page"]] != page["page"]:
             page["unit"] = unit_of[page["page"]]
-    return figures | intervals.bounds(scored, unit_of)
+    return figures | intervals.bounds(scored, unit_of) | {"by": parts.by_column(scored, columns, unit_of)}
 
 
 def _gain(scored: Mapping[str, Score], unit_of: Mapping[str, str]) -> Gain | None:

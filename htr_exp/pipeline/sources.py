@@ -38,6 +38,7 @@ from htr_exp.splits.leakage import LeakageReport
 from htr_exp.splits.line_pages import pages_of
 from htr_exp.splits.similar_pages import Similar, explained, find_similar, thresholds, together
 from htr_exp.splits.split import Split, everything
+from htr_exp.splits.tables import Metadata
 
 Value = TypeVar("Value")
 
@@ -170,6 +171,14 @@ class Sources:
         """Which pages have changed their side since the last run of the same dataset and split, as `moved_since` says it."""
         key = ("moved", id(dataset), split.digest, experiment.dataset.name, repr(experiment.split), runs)
         return self._once(key, lambda: moved_since(experiment, dataset, folders, split, runs))
+
+    def metadata(self, experiment: Experiment, dataset: Dataset) -> Metadata | None:
+        """The table with a row for each page; None without one.
+
+        Raises:
+            DatasetError: it cannot be used.
+        """
+        return from_config.metadata_of(experiment, dataset.pages, self._tables)
 
     def left_out(self, experiment: Experiment, dataset: Dataset, split: Split, runs: Path) -> LeftOutRecord:
         """The pages that a run leaves out: by patterns, and all on which an earlier run was scored, however they are left out."""
@@ -314,6 +323,7 @@ class Gathered:
     training_data: TrainingData | None = None
     leaks: LeakageReport | None = None
     left_out: LeftOutRecord | None = None
+    metadata: Metadata | None = None  # also where there is no table
     cluster: Sequence[Problem] = ()
 
     def is_sound(self, *sections: str) -> bool:
@@ -379,6 +389,7 @@ def gather(
     if (split := attempt(lambda: sources.split(experiment, dataset, evaluate=evaluate))) is None:
         return found
     found.split = split
+    found.metadata = attempt(lambda: sources.metadata(experiment, dataset))
     found.left_out = sources.left_out(experiment, dataset, split, places.runs)
     if (found.base is not None or not named) and found.is_sound("classes"):
         found.training_data = attempt(

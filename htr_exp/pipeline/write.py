@@ -270,6 +270,8 @@ def _page_facts(plan: Plan, name: str) -> PageRecord:
         "line_ids": [line.id for line in page.lines],
         "why": plan.split.why[name],
     }
+    if plan.metadata is not None:
+        facts["metadata"] = dict(plan.metadata.rows.get(name) or {})
     return facts if group == name else {**facts, "group": group}
 
 

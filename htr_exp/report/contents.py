@@ -157,6 +157,7 @@ class Contents:
     curve: Curve | None
     ended: str
     documents: tuple[Part, ...]
+    columns_of_table: tuple[tuple[str, list[Part]], ...]
     pages: tuple[Part, ...]
     lines: Lines | None
     overlays: tuple[Overlay, ...]
@@ -217,6 +218,7 @@ def contents(run: RunDir) -> Contents:
         curve=None if evaluates else curve_of(task, run.epochs(), results.get("best_epoch"), row["resumed_at"]),
         ended=_ended(results, row),
         documents=tuple(figures.by_document(task, row["scores"][side], models)) if models else (),
+        columns_of_table=tuple(figures.by_column(task, row["scores"][side], models)) if models else (),
         pages=tuple(figures.by_page(task, row["scores"][side], models)) if models else (),
         lines=_lines(run, side, models, pictures) if task.reads_text and models else None,
         overlays=overlays,

@@ -186,6 +186,26 @@ def by_document(task: Task, scores: Scores, models: Sequence[Model]) -> list[Par
     return _parts(task, documents, models, lambda one: _facts(task, one, ("pages", "lines")))
 
 
+def by_column(task: Task, scores: Scores, models: Sequence[Model]) -> list[tuple[str, list[Part]]]:
+    """The score of the pages of each value in each column of the table of pages; folders have `by_document`."""
+    last = _by(scores[models[-1].name])
+    found = []
+    for column in sorted(last.keys() - {"folder"}):
+        values = {model.name: _by(scores[model.name]).get(column, {}) for model in models}
+        found.append((column, _parts(task, values, models, lambda one: _facts(task, one, ("pages", "lines")))))
+    return found
+
+
+def _by(figures: Figures | None) -> dict[str, dict[str, Figures]]:
+    """Column -> value -> figures; nothing that is not as it should be."""
+    by = (figures or {}).get("by")
+    listed = {column: rows for column, rows in by.items() if isinstance(rows, list)} if isinstance(by, dict) else {}
+    return {
+        column: {str(one.get("value") or "(not said)"): one for one in rows if isinstance(one, dict)}
+        for column, rows in listed.items()
+    }
+
+
 def _per_page(figures: Figures | None) -> dict[str, Figures]:
     listed = (figures or {}).get("per_page")
     rows = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []

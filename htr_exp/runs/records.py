@@ -138,6 +138,7 @@ class PageRecord(_PageRecord, total=False):
     """A page in split.json."""
 
     group: str  # of pages that the split keeps on one side; only where that is not the page alone
+    metadata: dict[str, str]  # column -> value, as the table of dataset.metadata had them; only where there is a table
 
 
 SplitRecord = dict[str, list[PageRecord]]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,9 +194,14 @@ def score(pairs: Iterable[LinePair], release: Release = "7.1", folding: Folding 
         shown = display_order(pair.reference, release)
         for index, count in enumerate((*_line_counts(shown, pair.hypothesis or "", codes, folding), 1)):
             tally[index] += count
-    totals = map(sum, zip([0] * (_COUNTED + 1), *tallies.values()))
-    per_page = tuple((page, Score(*tallies[page], pages=1, is_folded=folded)) for page in sorted(tallies))
-    return Score(*totals, pages=len(per_page), per_page=per_page, is_folded=folded)
+    return together([(page, Score(*tallies[page], pages=1, is_folded=folded)) for page in sorted(tallies)])
+
+
+def together(pages: Sequence[tuple[str, Score]]) -> Score:
+    """The score of several pages, of which each has its name and its own score."""
+    counts = (*(one for of in RATES.values() for one in of), *KINDS, "lines")
+    totals = {count: sum(getattr(score, count) for _, score in pages) for count in counts}
+    return Score(**totals, pages=len(pages), per_page=tuple(pages), is_folded=any(one.is_folded for _, one in pages))
 
 
 _COUNTED = 2 * len(RATES) + len(KINDS)

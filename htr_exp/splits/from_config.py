@@ -143,14 +143,19 @@ def _stratify(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables
 def _grouped(
     experiment: Experiment, key: str, by: str, pages: Sequence[SplitPage], tables: Tables, whence: str = ""
 ) -> Grouping:
-    metadata = None if by in BUILT_IN else _metadata(experiment, pages, tables)
+    metadata = None if by in BUILT_IN else metadata_of(experiment, pages, tables)
     try:
         return grouped(pages, by, metadata)
     except UnknownColumn as error:
         raise ConfigError(f"split.{key}={by}{whence}: {error}") from None
 
 
-def _metadata(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) -> Metadata | None:
+def metadata_of(experiment: Experiment, pages: Sequence[SplitPage], tables: Tables) -> Metadata | None:
+    """The table with a row for each page; None without one.
+
+    Raises:
+        DatasetError: it cannot be used.
+    """
     config = experiment.dataset
     if config.metadata is None:
         return None

@@ -74,6 +74,12 @@ def test_what_the_split_keeps_together_is_one_unit(planned: Callable[..., RunDir
     assert best["units"] == len(codices) > 1
     assert {page["page"]: page["unit"] for page in best["per_page"]} == {page["page"]: page["group"] for page in tested}
     assert read_json(run.provenance)["split"]["by"] == "codex"
+    values = {page["metadata"]["codex"] for page in tested}
+    assert {page["metadata"]["codex"] for side in ("train", "validation") for page in read_json(run.split)[side]} <= {
+        *"abcd"
+    }
+    assert [one["value"] for one in best["by"]["codex"]] == sorted(values)
+    assert sum(one["errors"] for one in best["by"]["codex"]) == best["errors"]
 
 
 def test_natural_end_takes_krakens_own_best_weights(planned: Callable[..., RunDir], scenario) -> None:

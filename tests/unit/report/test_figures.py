@@ -9,7 +9,7 @@ import pytest
 
 from helpers.reports import figures
 from htr_exp.core.task import RECOGNITION, SEGMENTATION
-from htr_exp.report.figures import Model, by_document, by_page, gains, number
+from htr_exp.report.figures import Model, by_column, by_document, by_page, gains, number
 
 BASE, BEST = Model("base", "base"), Model("best", "fine-tuned")
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -118,3 +118,22 @@ def test_what_is_no_figure_is_none(value: Any) -> None:
 def test_a_list_of_pages_that_was_edited_shows_what_is_left(listed: Any) -> None:
     assert by_page(RECOGNITION, {"best": {"per_page": listed}}, [BEST]) == []
     assert by_document(RECOGNITION, {"best": {"per_page": listed}}, [BEST]) == []
+
+
+def test_the_values_of_each_column_of_the_table_of_pages_have_their_score() -> None:
+    def by(odo: float, guy: float) -> dict[str, Any]:
+        rows = [{"value": "Odo", "cer": odo, "pages": 2, "lines": 4}, {"value": "", "cer": guy, "pages": 1, "lines": 2}]
+        return {"by": {"hand": rows, "folder": rows}}
+
+    scores = {"base": figures(3, 10) | by(0.3, 0.2), "best": figures(2, 10) | by(0.1, 0.2)}
+    ((column, values),) = by_column(RECOGNITION, scores, [BASE, BEST])
+    assert (column, [(one.name, [bar.text for bar in one.bars]) for one in values]) == (
+        "hand", [("(not said)", ["20.00 %", "20.00 %"]), ("Odo", ["30.00 %", "10.00 %"])],
+    )  # fmt: skip
+    assert values[0].facts == ("1 page", "2 lines")
+
+
+@pytest.mark.parametrize("by", [None, "x", [1], {"hand": 7}, {"hand": [7, None]}, {"hand": [{"value": 3, "cer": "x"}]}])
+def test_columns_that_were_edited_show_what_is_left(by: Any) -> None:
+    found = by_column(RECOGNITION, {"best": {"by": by}}, [BEST])
+    assert [bar.text for _, values in found for one in values for bar in one.bars] in ([], ["-"])

@@ -93,6 +93,13 @@ def test_the_table_of_the_folded_rate_is_shown(tmp_path: Path) -> None:
     assert "folded v u; ¬, case; digest abcdef012345" in page.section("How these scores were made")
 
 
+def test_the_columns_of_the_table_of_pages_have_a_table_each(tmp_path: Path) -> None:
+    rows = [{"value": hand, "cer": cer, "pages": 1, "lines": 2} for hand, cer in (("Odo", 0.1), ("<b>Guy</b>", 0.3))]
+    scores = {name: RESULTS["test"][name] | {"by": {"hand": rows}} for name in ("base", "best")}
+    page = page_of(scored_run(tmp_path / "r", RESULTS | {"test": scores}))
+    assert "<b>Guy</b> 1 page, 2 lines 30.00 % 30.00 % Odo 1 page, 2 lines 10.00 % 10.00 %" in page.section("By hand")
+
+
 def test_it_needs_nothing_but_itself(run: Path) -> None:
     page = page_of(run)
     assert not {"script", "link", "iframe", "object", "base", "form", "a"} & {tag for tag, _ in page.tags}
