@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+from omegaconf import OmegaConf
 
 from htr_exp.config.defaults import shipped
 from htr_exp.config.folding_rules import folding_problems
@@ -96,3 +97,8 @@ def test_every_row_that_cannot_be_used_is_named() -> None:
 def test_a_key_without_effect_is_refused() -> None:
     assert problems(None) == []
     assert problems(None, folding_case=False) == ["scores.folding_case changes nothing with scores.folding=null"]
+
+
+def test_an_experiment_of_before_there_was_a_table_has_none() -> None:
+    older = OmegaConf.merge(OmegaConf.structured(RecognitionScores), {"pad": 16, "text_direction": None})
+    assert OmegaConf.to_object(older).folding is None
