@@ -59,9 +59,8 @@ def read(file: Path, before: str) -> list[KeyMeaning]:
     for name, value in root.value:
         if name.value in ("defaults", "hydra"):
             continue
-        is_long = (
-            isinstance(value, yaml.SequenceNode) and not value.flow_style
-        )  # a row a line: the comment is behind the key
+        # one row a line: the comment stands behind the key
+        is_long = isinstance(value, yaml.SequenceNode) and not value.flow_style
         end = name.end_mark if is_long else value.end_mark
         comment = lines[end.line][end.column :].lstrip(":").strip()
         above = lines[name.start_mark.line - 1] if name.start_mark.line > 1 else ""

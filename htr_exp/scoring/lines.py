@@ -190,22 +190,22 @@ def score(pairs: Iterable[LinePair], release: Release = "7.1", folding: Folding 
     tallies: dict[str, list[int]] = {}
     codes, folded = Codes(), folding is not None
     for pair in pairs:
-        tally = tallies.setdefault(pair.page, [0] * (_COUNTED + 1))
+        tally = tallies.setdefault(pair.page, [0] * len(_COUNTED))
         shown = display_order(pair.reference, release)
         for index, count in enumerate((*_line_counts(shown, pair.hypothesis or "", codes, folding), 1)):
             tally[index] += count
-    return together([(page, Score(*tallies[page], pages=1, is_folded=folded)) for page in sorted(tallies)])
+    counted = ((page, dict(zip(_COUNTED, tallies[page]))) for page in sorted(tallies))
+    return together([(page, Score(**counts, pages=1, per_page=(), is_folded=folded)) for page, counts in counted])
 
 
 def together(pages: Sequence[tuple[str, Score]]) -> Score:
     """The score of several pages, of which each has its name and its own score."""
-    counts = (*(one for of in RATES.values() for one in of), *KINDS, "lines")
-    totals = {count: sum(getattr(score, count) for _, score in pages) for count in counts}
+    totals = {count: sum(getattr(score, count) for _, score in pages) for count in _COUNTED}
     return Score(**totals, pages=len(pages), per_page=tuple(pages), is_folded=any(one.is_folded for _, one in pages))
 
 
-_COUNTED = 2 * len(RATES) + len(KINDS)
-"""How much is counted of each line, in the order of the fields of `Score`."""
+_COUNTED = ("errors", *KINDS, *[count for of in RATES.values() for count in of][1:], "lines")
+"""What is counted of each line, in the order of the fields of `Score`."""
 
 
 def normalise(displayed: str) -> str:
@@ -244,7 +244,7 @@ def edits(expected: str | list[int], recognised: str | list[int]) -> tuple[int, 
 
 
 def _line_counts(reference: str, hypothesis: str, codes: Codes, folding: Folding | None) -> tuple[int, ...]:
-    """The first fields of a `Score`, of one line; both texts in display order."""
+    """The first fields of a `Score`, up to `words`, of one line; both texts in display order."""
     expected = normalise(reference)
     recognised = expected if reference == hypothesis else normalise(hypothesis)
     words, characters = expected.split(), numbers(clusters(expected), codes)

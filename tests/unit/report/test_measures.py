@@ -12,7 +12,7 @@ from htr_exp.report.figures import Model
 from htr_exp.report.measures import NOT_KNOWN, measures
 
 BASE, BEST = Model("base", "base"), Model("best", "fine-tuned")
-KINDS = {"insertions": 10, "deletions": 20, "substitutions": 70}
+KINDS: dict[str, Any] = {"insertions": 10, "deletions": 20, "substitutions": 70}
 THIN = "\N{NARROW NO-BREAK SPACE}"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from omegaconf import OmegaConf
@@ -13,7 +15,7 @@ from htr_exp.config.schema import RecognitionScores
 from htr_exp.scoring.folding import Folding
 from htr_exp.scoring.lines import LinePair, normalise, score
 
-DEFAULT: RecognitionScores = shipped().scores
+DEFAULT = cast("RecognitionScores", shipped().scores)
 SHIPPED = Folding(DEFAULT.folding, case=DEFAULT.folding_case, punctuation=DEFAULT.folding_punctuation)
 
 
@@ -73,8 +75,8 @@ def test_both_sides_of_right_to_left_text_are_folded() -> None:
     assert (score([pair], folding=folding).errors_folded, score([pair]).errors) == (0, 2)
 
 
-def problems(folding: list[str] | None, **more: bool) -> list[str]:
-    scores = RecognitionScores(folding=folding, **more)
+def problems(folding: list[str] | None, **more: Any) -> list[str]:
+    scores = replace(DEFAULT, folding=folding, **more)
     return [problem.what for problem in folding_problems(scores, DEFAULT)]
 
 
@@ -100,5 +102,5 @@ def test_a_key_without_effect_is_refused() -> None:
 
 
 def test_an_experiment_of_before_there_was_a_table_has_none() -> None:
-    older = OmegaConf.merge(OmegaConf.structured(RecognitionScores), {"pad": 16, "text_direction": None})
-    assert OmegaConf.to_object(older).folding is None
+    older: Any = OmegaConf.merge(OmegaConf.structured(RecognitionScores), {"pad": 16, "text_direction": None})
+    assert older.folding is None
