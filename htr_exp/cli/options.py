@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
         for group, choices in groups.items():
             _show_choices(group, choices)
         say("`options GROUP` shows the keys of a group with meaning and default, as `options training`")
+        say("`options evaluate` shows those that `evaluate` has alone")
         return 0
     asked = _asked(args.names, groups)
     if args.json:
@@ -40,20 +41,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _asked(names: Sequence[str], groups: Mapping[str, Mapping[str, str]]) -> list[tuple[KeyMeaning, str]]:
-    """The keys that words name, each with the choice of its group that gives it its default.
+    """The keys that words name, each with the choice of its group that gives it its default; `evaluate`: those it has alone.
 
     Raises:
         ConfigError: with all words that name neither a group nor a key.
     """
     from htr_exp.config.key_meanings import keys_of
     from htr_exp.config.misread_words import did_you_mean, keys_meant, types_of_keys
+    from htr_exp.config.predictions_rules import OWN
     from htr_exp.core.task import TASKS
 
     found: list[tuple[KeyMeaning, str]] = []
     problems = []
     for name in names:
         wanted = [name] if name in types_of_keys() else keys_meant(name, list(TASKS.values()), misspelt=False)
-        if name in groups:
+        if name == "evaluate":
+            found += [(key, "") for key in keys_of("")[""] if key.key in OWN]
+        elif name in groups:
             found += [(key, choice) for choice, keys in keys_of(name).items() for key in keys]
         elif wanted:
             for group in dict.fromkeys(_group_of(key, groups) for key in wanted):

@@ -12,7 +12,7 @@ from htr_exp.splits.split import NAMES
 
 def of_plan(plan: Plan) -> dict[str, Any]:
     """The record of a plan, of plain values."""
-    dataset, split = plan.dataset, plan.split
+    dataset, split, kraken = plan.dataset, plan.split, plan.kraken
     return {
         "key": plan.key,
         "name": plan.name,
@@ -36,11 +36,12 @@ def of_plan(plan: Plan) -> dict[str, Any]:
             "unused": list(split.unused),
         },
         "base_model": _model(plan.base),
+        "system": {"name": plan.experiment.system, **plan.predictions.record} if plan.predictions else None,
         "segmentation_model": _model(plan.segmenter),
         "network": plan.base.header.network if plan.base else plan.experiment.architecture.spec,
         "learning_rate": None if plan.evaluate else plan.experiment.training.lrate,
         "training_data": dict(plan.training_data.summary()),
-        "kraken": {"version": plan.kraken.version, "kind": plan.kraken.kind, "device": plan.device},
+        "kraken": kraken and {"version": kraken.version, "kind": kraken.kind, "device": plan.device},
         "accepted": {kind: len(found) for kind, found in plan.leaks.accepted.items()},
         "trained_on": list(plan.leaks.origins()),
         "warnings": list(plan.warnings),

@@ -17,6 +17,7 @@ from htr_exp.splits.split import NAMES
 
 if TYPE_CHECKING:  # `status` prints on login nodes and needs neither Hydra nor the readers of ground truth
     from htr_exp.config.schema import Slurm
+    from htr_exp.kraken.runtime import Kraken
     from htr_exp.pipeline.plan import Plan
 
 
@@ -52,8 +53,11 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
             )
     if plan.split.unused:
         rows.append(("not used", f"{counted(len(plan.split.unused), 'page')}; split.json says why of each"))
-    rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
-    rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
+    if plan.predictions:
+        rows.append(("system", f"{experiment.system} ({experiment.predictions}: {plan.predictions.shown})"))
+    else:
+        rows.append(("base model", f"{plan.base.name} ({plan.base.path})" if plan.base else "none: from scratch"))
+        rows.append(("network", plan.base.header.network if plan.base else str(experiment.architecture.spec)))
     if not plan.evaluate:
         reason = f" ({plan.default_rate.reason})" if plan.default_rate else ""
         rows.append(("learning rate", f"{experiment.training.lrate:g}{reason}"))
@@ -63,7 +67,8 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
         rows.append(("accepted", f"{kind}: {counted(len(found), 'pair')}, first {found[0]}"))
     rows += [("accepted", f"leakage.{key}={value:g}, weaker than shipped") for key, value in plan.leaks.weaker.items()]
     rows += [("trained on", said) for said in plan.leaks.origins()]
-    rows.append(("kraken", f"{plan.kraken.version} on {device} ({_where(plan)})"))
+    if plan.kraken is not None:
+        rows.append(("kraken", f"{plan.kraken.version} on {device} ({_where(plan, plan.kraken)})"))
     if plan.kill_costs is not None:
         exact = experiment.training.exact
         after = (
@@ -79,9 +84,9 @@ def show_plan(out: Console, plan: Plan, *, folder: str) -> None:
     show_warnings(out, plan.warnings)
 
 
-def _where(plan: Plan) -> str:
+def _where(plan: Plan, kraken: Kraken) -> str:
     """Where a plan's kraken comes from, and which fallback is used where that is missing."""
-    wanted, kraken = plan.experiment.runtime, plan.kraken
+    wanted = plan.experiment.runtime
     if kraken.kind == "host":
         return str(kraken.folder)
     if wanted.kind == "apptainer" or kraken.fallback:

@@ -12,7 +12,7 @@ from htr_exp.cli.arguments import VERBS, verb_parser
 from htr_exp.core.errors import ConfigError
 
 PATHS = re.compile(
-    r".*\.(path|table|image|metadata|characters|trained_on|ketos|workspace|ground_truth|models|runs|cache|images)|split\.lists\..*"
+    r".*\.(path|table|image|metadata|characters|trained_on|ketos|workspace|ground_truth|models|runs|cache|images)|split\.lists\..*|predictions|system_trained_on"
 )
 """Keys whose values are files and folders."""
 

@@ -197,11 +197,11 @@ def setting(key: str, value: str = "") -> str:
     """The words `KEY=VALUE` to type for a key, quoted for a shell: the value as it is meant, or a word that stands for one."""
     meant = (value_meant(key, value) or value) if value else ""
     if not meant:
-        path = key.endswith((".path", ".file", ".table", ".image", ".metadata", ".spec", ".trained_on"))
+        path = key.endswith((".path", ".file", ".table", ".image", ".metadata", ".spec", "trained_on"))
         meant = (
             CHOICES[key][0] if key in CHOICES else "FILE" if path else PLACEHOLDERS.get(kind_of(key) or str, "VALUE")
         )
-        meant = "FOLDER" if key == "dataset.path" else meant
+        meant = {"dataset.path": "FOLDER", "predictions": "FOLDER", "system": "NAME"}.get(key, meant)
     return quoted_for_shell(f"{key}={meant}")
 
 

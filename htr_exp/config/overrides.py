@@ -44,7 +44,7 @@ CLASS_KEYS = re.compile(r"classes\.(lines|regions)\.(.+)$")
 
 LITERAL_KEYS = re.compile(
     r"(dataset\.(path|pattern|exclude|name|characters|metadata|page_column|page_of_line|text_equiv)|(segmentation_)?model\.(path|file|name|doi|trained_on)|architecture\.spec|split\.(lists\.\w+|table|page_column|column|by|stratify|fold|run)"
-    r"|runtime\.(ketos|kraken|module|image|fallback_kraken)|site\.\w+|tracking\.uri|name|question"
+    r"|runtime\.(ketos|kraken|module|image|fallback_kraken)|site\.\w+|tracking\.uri|name|question|predictions|system|system_trained_on"
     r"|slurm\.(partition|gres|constraint|account|qos|mail_type|mail_user|nodelist|exclude|compile_partition|extra\.[\w-]+))$"
 )
 """Keys whose values are names, paths or VGSL specs: taken as typed, whatever Hydra's grammar makes of their characters."""

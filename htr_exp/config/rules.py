@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from operator import attrgetter
 from typing import cast
 
 from htr_exp.config import places
 from htr_exp.config.folding_rules import folding_problems
 from htr_exp.config.launch_rules import launch_problems
 from htr_exp.config.leg_rules import leg_problems
+from htr_exp.config.predictions_rules import predictions_problems
 from htr_exp.config.schema import (
     BUILT_IN,
     Experiment,
@@ -75,9 +77,8 @@ def problems(experiment: Experiment, defaults: Experiment, *, evaluate: bool = F
 
 
 def _at_least(key: str, value: float | None, least: float) -> list[Problem]:
-    if value is None or value >= least:
-        return []
-    return [Problem(f"{key}={value}: it must be at least {least}", where=key)]
+    fits = value is None or value >= least
+    return [] if fits else [Problem(f"{key}={value}: it must be at least {least}", where=key)]
 
 
 def _no_effect(key: str, value: object, choice: str, remedy: str = "remove it") -> Problem:
@@ -91,11 +92,12 @@ def _choices(experiment: Experiment, evaluate: bool) -> Iterator[Problem]:
             f"run `{own_command('options')}` to see the choices, or name a folder: dataset.path=FOLDER",
             "dataset",
         )
-    yield from _scratch(experiment, evaluate) if experiment.model.name == "none" else _base_model(experiment)
+    yield from predictions_problems(experiment, evaluate=evaluate)
+    if experiment.predictions is None:
+        yield from _scratch(experiment, evaluate) if experiment.model.name == "none" else _base_model(experiment)
     if experiment.tracking.kind == "server" and not experiment.tracking.uri:
         yield Problem("tracking=server needs an address", "give tracking.uri=http://HOST:PORT", "tracking")
-    name = experiment.name
-    if name is not None and (not name or "/" in name or name.startswith((".", "-"))):
+    if (name := experiment.name) is not None and (not name or "/" in name or name.startswith((".", "-"))):
         yield Problem(f"name={name}: it names a folder", "use letters, digits, `_` and `-`", "name")
 
 
@@ -216,9 +218,8 @@ def _numbers(experiment: Experiment) -> Iterator[Problem]:
     if shared_out and 0 < split.validation < 1 and 0 <= split.test < 1 and split.validation + split.test >= 1:
         what = f"split.validation={split.validation} and split.test={split.test} leave nothing to train on"
         yield Problem(what, where="split.validation")
-    yield from _at_least("split.train_pages", split.train_pages, 1)
-    yield from _at_least("split.folds", split.folds, 2)
-    yield from _at_least("model.fetch_timeout_s", experiment.model.fetch_timeout_s, 1)
+    for key, least in (("split.train_pages", 1), ("split.folds", 2), ("model.fetch_timeout_s", 1)):
+        yield from _at_least(key, cast("int | None", _value(experiment, key)), least)
 
 
 def _inert(experiment: Experiment, defaults: Experiment) -> Iterator[Problem]:
@@ -254,8 +255,7 @@ def _without_effect(experiment: Experiment) -> Iterator[tuple[str, str]]:
 
 
 def _value(experiment: Experiment, key: str) -> object:
-    section, _, name = key.partition(".")
-    return getattr(getattr(experiment, section), name)
+    return attrgetter(key)(experiment)
 
 
 def _combinations(experiment: Experiment) -> Iterator[Problem]:

@@ -313,6 +313,9 @@ class Experiment:
     launch: Launch = field(default_factory=Launch)
     site: Site = field(default_factory=Site)
     tracking: Tracking = field(default_factory=Tracking)
+    predictions: str | None = None  # evaluate: what another system read on the test pages, instead of a model
+    system: str | None = None  # its name
+    system_trained_on: str | None = None  # as model.trained_on, of that system
     question: str = (
         MISSING  # what the experiment asks; one MLflow experiment each, `default` one for each dataset and task
     )

@@ -25,7 +25,8 @@ from htr_exp.pipeline import plan_checks
 from htr_exp.pipeline.learning_rate import LearningRate, rate_of
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel, Gathered, Sources, gather, versions_of
-from htr_exp.runs.records import LeftOutRecord
+from htr_exp.runs.records import NO_KRAKEN, LeftOutRecord
+from htr_exp.scoring.other_systems.predictions import Predictions
 from htr_exp.scoring.text_order import main_direction
 from htr_exp.splits import from_config
 from htr_exp.splits.leakage import LeakageReport
@@ -46,14 +47,15 @@ class Plan:
     leaks: LeakageReport
     base: BaseModel | None
     segmenter: BaseModel | None
-    kraken: Kraken
+    kraken: Kraken | None  # None: predictions of another system are scored, and nothing is run
     device: str
     warnings: tuple[str, ...]
     training_data: TrainingData
     left_out: LeftOutRecord
     metadata: Metadata | None = None  # what a table says of the pages
     default_rate: LearningRate | None = None  # None: the user gave one
-    evaluate: bool = False  # score the base model on all pages, train nothing
+    evaluate: bool = False  # score the base model, or predictions, and train nothing
+    predictions: Predictions | None = None
 
     @property
     def experiment(self) -> Experiment:
@@ -62,7 +64,7 @@ class Plan:
     @property
     def name(self) -> str:
         """The run folder's name without its key."""
-        of = self.base.name if self.base else self.experiment.architecture.name or "scratch"
+        of = self.base.name if self.base else self.experiment.system or self.experiment.architecture.name or "scratch"
         return self.experiment.name or f"{'evaluate-' * self.evaluate}{self.dataset_name}-{of}"
 
     @cached_property
@@ -73,17 +75,18 @@ class Plan:
     @property
     def versions(self) -> tuple[str, ...]:
         """The versions of kraken that may do the run."""
-        return versions_of(self.experiment.runtime, self.kraken)
+        return versions_of(self.experiment.runtime, self.kraken) if self.kraken else ()
 
     @property
     def kill_costs(self) -> int | None:
         """How many epochs a kill costs at most; None where nothing is trained."""
-        return None if self.evaluate else kill_costs(self.experiment.training, self.kraken.version)
+        trains = not self.evaluate and self.kraken is not None
+        return kill_costs(self.experiment.training, self.kraken.version) if trains and self.kraken else None
 
     @cached_property
     def compiled(self) -> dict[str, Path]:
         """Where the cache holds, or will hold, the compiled lines of each side of the split."""
-        if self.evaluate:
+        if self.evaluate or self.kraken is None:
             return {}
         digests = {side: [self.pages[name].digest for name in names] for side, names in self.split.pages.items()}
         preparation = preparation_of(self.experiment)
@@ -98,6 +101,11 @@ class Plan:
     def key(self) -> str:
         """The run's identity: all that decides its result, and nothing that only says where it runs and what it is called."""
         values = self.composed.values
+        if self.predictions is not None:
+            who = {"system": self.experiment.system, "predictions": self.predictions.sha256}
+            return digest_json(
+                {"task": values["task"], "question": values["question"], "split": self.split.digest, **who}
+            )
         learnt = {"training": values["training"], "seed": values["seed"]}
         read = {"training": {key: values["training"][key] for key in ("device", "precision", "threads")}}
         return digest_json(
@@ -111,7 +119,7 @@ class Plan:
                 "split": self.split.digest,
                 "model": self.base.sha256 if self.base else None,
                 "network": None if self.base else values["architecture"]["spec"],
-                "kraken": self.kraken.version,
+                "kraken": self.kraken.version if self.kraken else None,
                 "runtime": values["runtime"]["kind"],
             }
         )
@@ -134,7 +142,7 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
     Args:
         composed: the configuration.
         sources: shared by the plans of one command.
-        evaluate: score the base model on every page instead of training.
+        evaluate: score the base model, or the predictions of another system, instead of training.
 
     Raises:
         ConfigError: with every problem of configuration, ground truth, split, base model and kraken.
@@ -158,13 +166,16 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         problems
         or dataset is None
         or split is None
-        or kraken is None
+        or (kraken is None and gathered.predictions is None)
         or leaks is None
         or data is None
         or left_out is None
     ):
         raise ConfigError("the experiment cannot run:", problems)
-    rate = rate_of(experiment, gathered.base.header if gathered.base else None)
+    if gathered.predictions is not None:  # tables show the system where a model stands
+        composed = composed.with_settings("model", name=experiment.system)
+        experiment = composed.experiment
+    rate = rate_of(experiment, gathered.base.header if gathered.base else None) if kraken else None
     if rate is not None:
         composed = composed.with_settings("training", lrate=rate.value)
     if not evaluate and (length := _leg_length(gathered)) is not None:
@@ -172,7 +183,9 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
     if (segments(experiment) or not task_of(experiment.task.name).reads_text) and not experiment.scores.text_direction:
         direction = main_direction(line.text for page in dataset.pages for line in page.lines)
         composed = composed.with_settings("scores", text_direction=direction)
-    if kraken.kind == "host" and experiment.runtime.ketos is not None:  # jobs stand in another folder
+    if (
+        kraken is not None and kraken.kind == "host" and experiment.runtime.ketos is not None
+    ):  # jobs stand in another folder
         composed = composed.with_settings("runtime", ketos=kraken.program("ketos"))
     return Plan(
         composed=composed,
@@ -185,13 +198,14 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         base=gathered.base,
         segmenter=gathered.segmenter,
         kraken=kraken,
-        device=sources.device(experiment.training.device, submits=experiment.slurm.submit),
+        device=sources.device(experiment.training.device, submits=experiment.slurm.submit) if kraken else NO_KRAKEN,
         warnings=(*composed.warnings, *plan_checks.warnings(gathered, sources)),
         training_data=data,
         left_out=left_out,
         metadata=gathered.metadata,
         default_rate=rate,
         evaluate=evaluate,
+        predictions=gathered.predictions,
     )
 
 

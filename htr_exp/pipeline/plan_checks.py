@@ -138,6 +138,7 @@ def warnings(gathered: Gathered, sources: Sources) -> Iterator[str]:
     yield from gathered.split.notes if gathered.split else ()
     yield from _moved(gathered, sources)
     yield from gathered.leaks.warnings if gathered.leaks else ()
+    yield from gathered.predictions.notes if gathered.predictions else ()
     yield from _left_out(gathered)
     reads_text = task_of(experiment.task.name).reads_text
     if reads_text and (said := transcription_conventions.warning(experiment, evaluate=gathered.evaluate)):

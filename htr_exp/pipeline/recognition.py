@@ -227,7 +227,7 @@ class Recognition(Stages):
 
     def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> Score:
         pairs = (LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows)
-        return score(pairs, self._inputs.kraken.release, self._folding)
+        return score(pairs, self._inputs.release, self._folding)
 
     @cached_property
     def _folding(self) -> Folding | None:
@@ -251,7 +251,7 @@ class Recognition(Stages):
     def _readable(self, row: dict[str, Any]) -> dict[str, Any]:
         """A row for people: all texts in logical order; and in display order, too, where that is another."""
         displayed = {name: row[name] for name in ("reference", *self._inputs.scored)}
-        displayed["reference"] = display_order(row["reference"], self._inputs.kraken.release)
+        displayed["reference"] = display_order(row["reference"], self._inputs.release)
         logical = {name: text and logical_order(text) for name, text in displayed.items()}
         return row | logical | ({"display": displayed} if logical != displayed else {})
 

@@ -26,6 +26,7 @@ from htr_exp.kraken.log import extracted_of, without_steering
 from htr_exp.kraken.process import was_killed
 from htr_exp.kraken.software import software_of
 from htr_exp.pipeline import training
+from htr_exp.pipeline.given_predictions import GivenPredictions
 from htr_exp.pipeline.line_pairs import PairRecognition
 from htr_exp.pipeline.recognition import Recognition
 from htr_exp.pipeline.run_inputs import RunInputs
@@ -96,6 +97,12 @@ def run_stages(
         raise (RunGoneError(run) if run.is_gone else plainly(error, run.path)) from None
 
 
+def _stages_of(inputs: RunInputs) -> type[Stages]:
+    if inputs.of_system:
+        return GivenPredictions
+    return PairRecognition if inputs.of_line_pairs else STAGES[task_of(inputs.facts["run"]["task"])]
+
+
 class _Job:
     def __init__(self, run: RunDir, stop: Stop, observer: Observer, last_stage: str | None) -> None:
         self._run, self._signalled, self._observer, self._last_stage = run, stop, observer, last_stage
@@ -115,10 +122,7 @@ class _Job:
         self._begin()
         started = time.monotonic()
         try:
-            stages = (
-                PairRecognition if self._inputs.of_line_pairs else STAGES[task_of(self._inputs.facts["run"]["task"])]
-            )
-            task = stages(self._inputs, self._call, self._stop, self._observer)
+            task = _stages_of(self._inputs)(self._inputs, self._call, self._stop, self._observer)
             self._stage("verify", self._inputs.verify)
             run.unseal_results()
             self._say_which_kraken()
@@ -175,7 +179,7 @@ class _Job:
         """
         run = self._run
         self._enter("report")
-        upright = self._inputs.kraken.release != "4.3"
+        upright = self._inputs.release != "4.3"
         self._attempt(
             "the pictures of the report",
             lambda: keep_pictures(run, wanted_pictures(run), self._files_of, upright=upright),
@@ -231,6 +235,8 @@ class _Job:
 
     def _say_which_kraken(self) -> None:
         """Record the kraken of this start, what it computes with and where; a fallback is said, too."""
+        if self._inputs.of_system:
+            return
         kraken = self._inputs.kraken
         place = {"software": software_of(kraken), "machine": provenance.machine()}
         append_jsonl(self._run.krakens, {"time": utc_now(), **kraken.facts(), **place})

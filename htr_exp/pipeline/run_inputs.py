@@ -30,6 +30,7 @@ from htr_exp.runs import temporary_folder
 from htr_exp.runs.records import PageRecord, PlacesRecord, Provenance, SplitRecord
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.seals import CHANGED
+from htr_exp.scoring.text_order import Release
 from htr_exp.splits.split import NAMES
 
 IMAGE_CHANGED = "the image was changed since the run was planned"
@@ -111,6 +112,16 @@ class RunInputs:
         return Path(path)
 
     @property
+    def of_system(self) -> bool:
+        """Whether the predictions of another system are scored: then no kraken is needed."""
+        return "predictions" in self.facts
+
+    @property
+    def release(self) -> Release:
+        """The release of kraken whose display order texts have; of another system, whose texts have none, the newest."""
+        return "7.1" if self.of_system else self.kraken.release
+
+    @property
     def kraken_version(self) -> str:
         """The version that the last start found, or that the plan states."""
         found = self.run.found_krakens
@@ -174,6 +185,8 @@ class RunInputs:
 
     def models(self) -> dict[str, Path]:
         """The models that are scored, by these names: of a training its base model, where there is one, and its best."""
+        if self.of_system:
+            return {"model": self.run.given_predictions}
         if not self.trains:
             return {"model": self._model("base_model")}
         return ({"base": self._model("base_model")} if self.facts["model"] else {}) | {"best": self.run.best}
@@ -205,7 +218,10 @@ class RunInputs:
     def _planned_models(self) -> dict[Path, tuple[str, str]]:
         """What each model that the run is given is called, and its digest in the plan."""
         found: dict[Path, tuple[str, str]] = {}
-        if (base := self.facts["model"]) is not None:
+        base = self.facts["model"]
+        if base is not None and self.of_system:
+            found[self.run.given_predictions] = "file of predictions", base["sha256"]
+        elif base is not None:
             found[self._model("base_model")] = "base model", base["sha256"]
         if (segmenter := self.facts.get("segmentation_model")) is not None:
             found[self._model("segmentation_model")] = "segmentation model", segmenter["sha256"]
@@ -274,12 +290,13 @@ class RunInputs:
             raise TrainingError(
                 f"{self.run.path}: {CHANGED.format(files=', '.join(broken))}; start anew with again=true"
             )
-        # kraken renders it as a program of its own
-        if self.run.template.read_text("utf-8") != PREDICTION_TEMPLATE:
-            raise TrainingError(
-                f"{self.run.template} is not that of this version of htr_exp: start anew with again=true"
-            )
-        self.kraken  # noqa: B018 - found here, or told why not
+        if not self.of_system:
+            # kraken renders it as a program of its own
+            if self.run.template.read_text("utf-8") != PREDICTION_TEMPLATE:
+                raise TrainingError(
+                    f"{self.run.template} is not that of this version of htr_exp: start anew with again=true"
+                )
+            self.kraken  # noqa: B018 - found here, or told why not
         problems = []
         pages = self.pages(*NAMES)
         images = [one for page in pages for one in self.images(page)]

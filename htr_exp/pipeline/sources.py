@@ -32,12 +32,13 @@ from htr_exp.pipeline.earlier_split import moved_since
 from htr_exp.pipeline.slurm_settings import asked_slurm
 from htr_exp.runs.records import LeftOutRecord
 from htr_exp.runs.scorings import DIGITS, Scorings
+from htr_exp.scoring.other_systems.predictions import Predictions, read_predictions
 from htr_exp.splits import from_config, leakage, seen_pages
 from htr_exp.splits.fingerprints import Lineage
 from htr_exp.splits.leakage import LeakageReport
 from htr_exp.splits.line_pages import pages_of
 from htr_exp.splits.similar_pages import Similar, explained, find_similar, thresholds, together
-from htr_exp.splits.split import Split, everything
+from htr_exp.splits.split import Split
 from htr_exp.splits.tables import Metadata
 
 Value = TypeVar("Value")
@@ -143,13 +144,14 @@ class Sources:
         return self._once(key, lambda: find_similar(dataset.pages, config, user_cache(), self._progress))
 
     def split(self, experiment: Experiment, dataset: Dataset, *, evaluate: bool) -> Split:
-        """The split; in an evaluation all pages are for the test.
+        """The split; an evaluation has nothing but test pages.
 
         Raises:
             ConfigError, DatasetError: no such split can be made of these pages.
         """
         if evaluate:
-            return self._once(("everything", id(dataset)), lambda: everything(dataset.pages))
+            evaluated = ("evaluated", id(dataset), repr(experiment.split))
+            return self._once(evaluated, lambda: from_config.evaluated(experiment, dataset.pages))
         accepted = experiment.leakage.accept
 
         def made() -> Split:
@@ -320,6 +322,7 @@ class Gathered:
     base: BaseModel | None = None
     segmenter: BaseModel | None = None
     kraken: Kraken | None = None
+    predictions: Predictions | None = None
     training_data: TrainingData | None = None
     leaks: LeakageReport | None = None
     left_out: LeftOutRecord | None = None
@@ -373,7 +376,9 @@ def gather(
             return None
 
     found.cluster = sources.slurm_problems(experiment.slurm)
-    found.settings += sources.device_problems(experiment.training.device, submits=experiment.slurm.submit)
+    scores_predictions = evaluate and experiment.predictions is not None
+    if not scores_predictions:
+        found.settings += sources.device_problems(experiment.training.device, submits=experiment.slurm.submit)
     if folders:
         found.dataset = attempt(lambda: sources.dataset(experiment, folders))
     if named:
@@ -383,13 +388,16 @@ def gather(
         segmenter = experiment.segmentation_model
         start = "segmentation_model is"
         found.segmenter = attempt(lambda: sources.base_model(segmenter, SEGMENTATION, places, needed_for=start))
-    found.kraken = attempt(lambda: sources.kraken(experiment.runtime, submits=experiment.slurm.submit))
+    if not scores_predictions:
+        found.kraken = attempt(lambda: sources.kraken(experiment.runtime, submits=experiment.slurm.submit))
     if (dataset := found.dataset) is None or not (evaluate or found.is_sound("split", "leakage")):
         return found
     if (split := attempt(lambda: sources.split(experiment, dataset, evaluate=evaluate))) is None:
         return found
     found.split = split
     found.metadata = attempt(lambda: sources.metadata(experiment, dataset))
+    if scores_predictions:
+        found.predictions = attempt(lambda: _given(experiment, dataset, split))
     found.left_out = sources.left_out(experiment, dataset, split, places.runs)
     if (found.base is not None or not named) and found.is_sound("classes"):
         found.training_data = attempt(
@@ -400,6 +408,14 @@ def gather(
     return found
 
 
+def _given(experiment: Experiment, dataset: Dataset, split: Split) -> Predictions:
+    tested = [page for page in dataset.pages if page.name in set(split.pages["test"])]
+    try:
+        return read_predictions(absolute(str(experiment.predictions)), tested)
+    except DatasetError as error:
+        raise DatasetError(f"predictions={experiment.predictions}: {error.headline}", error.problems) from None
+
+
 def _guarded(found: Gathered, sources: Sources, dataset: Dataset, split: Split) -> LeakageReport:
     experiment, places = found.experiment, found.places
     models = {}
@@ -408,6 +424,8 @@ def _guarded(found: Gathered, sources: Sources, dataset: Dataset, split: Split) 
     if found.segmenter is not None:
         segmenter = experiment.segmentation_model
         models["segmentation_model"] = sources.lineage(found.segmenter, segmenter, "segmentation_model", places)
+    if found.evaluate and experiment.predictions is not None:
+        models["system"] = seen_pages.of_system(experiment.system_trained_on, user_cache())
     pages = {page.name: page for page in dataset.pages}
     similar = sources.similar_pages(experiment, dataset)
     return leakage.guard(split.pages, pages, similar, models, experiment.leakage)

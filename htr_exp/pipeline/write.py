@@ -32,7 +32,7 @@ from htr_exp.pipeline.plan import Plan
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
 from htr_exp.runs import judgements, ownership, provenance
-from htr_exp.runs.records import DatasetRecord, ModelRecord, PagePlace, PageRecord
+from htr_exp.runs.records import NO_KRAKEN, DatasetRecord, ModelRecord, PagePlace, PageRecord
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 from htr_exp.splits.groups import image_name
@@ -90,7 +90,7 @@ def _written(plan: Plan, command: Sequence[str], again: bool) -> tuple[RunDir, b
     run = RunDir(_free_folder(plan))
     _place(run, plan)
     run.write_state(RunState.QUEUED)
-    files: dict[str, str | bytes] = {**_sealed(plan, run, command), run.page_archive.name: _page_archive(plan, run)}
+    files: dict[str, str | bytes] = {**_sealed(plan, run, command), **_steps(plan, run)}
     run.clear_leftovers()
     run.seal(files, before=partial(ownership.sign, run))
     return run, True
@@ -101,8 +101,21 @@ def _judge(run: RunDir, plan: Plan, command: Sequence[str]) -> None:
     judgements.judge(run, plan.leaks.record(), transcription_conventions.of(plan.experiment), command)
 
 
+def _steps(plan: Plan, run: RunDir) -> dict[str, str | bytes]:
+    """The files from which the run predicts, or what another system predicted."""
+    if plan.predictions is not None:
+        return {run.given_predictions.name: plan.predictions.content}
+    return {
+        run.commands.name: script_of(plan),
+        run.template.name: PREDICTION_TEMPLATE,
+        run.page_archive.name: _page_archive(plan, run),
+    }
+
+
 def script_of(plan: Plan) -> str:
     """The text of the plan's commands.sh."""
+    if plan.kraken is None:
+        return "# Nothing is run: another system has read the lines, and its predictions are scored.\n"
     return script(
         plan.experiment.training,
         version=plan.kraken.version,
@@ -159,7 +172,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         "command": list(command),
         "site": {"name": plan.experiment.site.name, "from": plan.composed.site.source},
         "code": code,
-        "software": provenance.software(plan.kraken.version),
+        "software": provenance.software(plan.kraken.version if plan.kraken else NO_KRAKEN),
         "machine": provenance.machine(),
         "dataset": _dataset_facts(plan),
         "split": {
@@ -172,18 +185,19 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
             **{side: _side_facts(plan, plan.split.pages[side]) for side in NAMES},
             "unused": _side_facts(plan, plan.split.unused),
         },
-        "model": _model_facts(plan.base),
+        "model": _system_facts(plan) if plan.predictions else _model_facts(plan.base),
         "conventions": transcription_conventions.of(plan.experiment),
         "segmentation_model": _model_facts(plan.segmenter),
         **plan.training_data.facts(),
         "leakage": plan.leaks.record(),
         "left_out": plan.left_out,
+        **({"predictions": plan.predictions.record} if plan.predictions else {}),
         "device": plan.device,
         "kraken": {
-            "kind": plan.kraken.kind,
-            "version": plan.kraken.version,
+            "kind": plan.kraken.kind if plan.kraken else NO_KRAKEN,
+            "version": plan.kraken.version if plan.kraken else NO_KRAKEN,
             "remarks": []
-            if plan.evaluate
+            if plan.evaluate or plan.kraken is None
             else remarks(plan.experiment.training, plan.kraken.version, task_of(plan.experiment.task.name)),
         },
         "warnings": list(plan.warnings),
@@ -203,8 +217,6 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         + "\n",
         run.fingerprints.name: json.dumps(plan.leaks.fingerprints(), ensure_ascii=False, indent=1) + "\n",
         **({} if classes is None else {run.classes.name: classes}),
-        run.commands.name: script_of(plan),
-        run.template.name: PREDICTION_TEMPLATE,
         run.uncommitted_diff.name: diff,
         run.provenance.name: json.dumps(facts, ensure_ascii=False, indent=1) + "\n",
     }
@@ -254,6 +266,20 @@ def _model_facts(base: BaseModel | None) -> ModelRecord | None:
         "doi": base.doi,
         "network": base.header.network,
         "legacy_polygons": base.header.legacy_polygons,
+    }
+
+
+def _system_facts(plan: Plan) -> ModelRecord | None:
+    """The system whose predictions are scored, where other runs have their model."""
+    if plan.predictions is None:
+        return None
+    return {
+        "name": str(plan.experiment.system),
+        "file": plan.predictions.record["given"],
+        "sha256": plan.predictions.sha256,
+        "doi": None,
+        "network": None,
+        "legacy_polygons": None,
     }
 
 

@@ -13,7 +13,7 @@ from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
 from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs import narrow, resumptions, test_sets, told_apart
-from htr_exp.runs.records import Figures
+from htr_exp.runs.records import NO_KRAKEN, Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
 from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
 from htr_exp.runs.sweep_points import short
@@ -92,6 +92,7 @@ RUN_WIDTH = 24
 def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]) -> None:
     """Print runs side by side, what does not compare in tables of its own: the settings in which they differ, and their scores."""
     kinds: dict[tuple[str, str], list[ComparedRow]] = {}
+    groups = told_apart.groups(rows)  # of trainings and evaluations together: what is paired are their test lines
     for row in rows:
         kinds.setdefault((row["task"], row["verb"]), []).append(row)
     for number, ((task, verb), alike) in enumerate(kinds.items()):
@@ -100,15 +101,15 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
             if number:
                 out.print()
             out.print(Text(f"{task}: {word}", style="bold"))
-        _show_alike(out, alike, [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1])
+        differing = [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1]
+        _show_alike(out, alike, differing, groups)
 
 
-def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]) -> None:
+def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str], groups: Mapping[str, int]) -> None:
     """Print runs of one task and verb: as many of the settings as there is room for, and what a reader must know."""
     tests = test_sets.numbered(rows)
     data = _data(rows)
-    mixed = len({row["kraken"] for row in rows}) > 1
-    groups = told_apart.groups(rows)
+    mixed = len({row["kraken"] for row in rows} - {NO_KRAKEN}) > 1
     own = task_of(rows[0]["task"])
     columns = [column for column in own.compare_columns if rows[0]["verb"] != "evaluate" or column.key in EVALUATED]
     marks: dict[str, Cell] = {
@@ -149,7 +150,7 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
         out.print(Text(line, style="yellow" if len(tests) > 1 else ""))
     if data:
         out.print(Text(OTHER_DATA, style="yellow"))
-    if groups:
+    if not groups.keys().isdisjoint(row["folder"] for row in rows):
         out.print(Text(told_apart.SAID.format(runs=counted(len(groups), "run"))))
     for said, runs in _sentences(rows).items():
         out.print(Text(f"{first_of(runs, 3)}: {said}", style="yellow"))

@@ -18,8 +18,8 @@ from htr_exp.runs.record_check import read_records
 from htr_exp.runs.records import JudgementRecord, Provenance
 from htr_exp.runs.run_dir import RunDir
 
-MODELS = {"base_model": "base model", "segmentation_model": "segmentation model"}
-"""The models of whose training data a judgement says how far it is known. So the kinds of leaks are called that are about them."""
+MODELS = {"base_model": "base model", "segmentation_model": "segmentation model", "system": "system"}
+"""The models, and systems of others, of whose training data a judgement says how far it is known. So the kinds of leaks are called that are about them."""
 
 
 def judge(run: RunDir, leakage: dict[str, Any], conventions: dict[str, str | None], command: Sequence[str]) -> None:

@@ -9,6 +9,9 @@ from typing import Any, TypedDict, cast
 from htr_exp.kraken.record import KrakenRecord, KrakenSoftware
 from htr_exp.runs.record_check import fits
 
+NO_KRAKEN = "none"
+"""Where a record names kraken or its device, and the predictions of another system were scored."""
+
 Figures = dict[str, Any]
 """The figures of one model on one side of the split, with a list `per_page`. Which ones there are is for the task:
 `score` and `result_columns` of `core.task.Task`."""
@@ -40,7 +43,7 @@ class DatasetRecord(TypedDict):
 
 
 class ModelRecord(TypedDict):
-    """A model that a run starts from or uses."""
+    """A model that a run starts from or uses; of another system its name, and the digest of what it read."""
 
     name: str
     file: str
@@ -117,6 +120,7 @@ class Provenance(_Provenance, total=False):
     """provenance.json. The other keys are what the audit of the training data found, task by task."""
 
     left_out: LeftOutRecord
+    predictions: dict[str, Any]  # of another system: `scoring.other_systems.predictions.Predictions.record`
     classes: dict[str, Any]
     memory: dict[str, Any]
     crowded_lines: dict[str, Any] | None
@@ -341,7 +345,7 @@ class Results(TypedDict, total=False):
     end_to_end: dict[str, Figures]
     network: str | None
     models: dict[str, str]  # base and best -> SHA-256 of the file
-    weights: dict[str, str]  # base and best -> digest of the weights alone
+    weights: dict[str, str]  # base and best -> digest of the weights alone; of another system of what it read
     best_epoch: int
     epochs: int
     ended_by: str

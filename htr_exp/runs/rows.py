@@ -153,7 +153,8 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
     model = facts["model"]
     judged_so = judgements.judgements(run, facts)
     used = judgements.conventions(judged_so)
-    models = {"base_model": model, "segmentation_model": facts.get("segmentation_model")}
+    reader = "system" if "predictions" in facts else "base_model"
+    models = {reader: model, "segmentation_model": facts.get("segmentation_model")}
     unknown_data = judgements.unknown_data(judged_so, [kind for kind, there in models.items() if there])
     split = facts.get("split") or {}
     left_out: LeftOutRecord = facts.get("left_out") or {"excluded": [], "scored_before": []}

@@ -53,6 +53,11 @@ class RunFiles:
         return self.path / "classes.yaml"
 
     @property
+    def given_predictions(self) -> Path:
+        """What another system read, line by line, where that is scored."""
+        return self.path / "given_predictions.jsonl"
+
+    @property
     def uncommitted_diff(self) -> Path:
         """The changes of the code since its commit."""
         return self.path / "uncommitted.diff"
@@ -62,7 +67,7 @@ class RunFiles:
         """The files that say what the run is; a run has those that it needs."""
         return (
             self.experiment, self.provenance, self.split, self.fingerprints, self.classes, self.commands, self.page_archive,
-            self.template, self.uncommitted_diff,
+            self.template, self.given_predictions, self.uncommitted_diff,
         )  # fmt: skip
 
     @property

@@ -37,6 +37,8 @@ _NO_DIFFERENCE = (
     "dataset.path",
     "dataset.transcription_convention",
     "model.transcription_convention",
+    "predictions",
+    "system",
     "segmentation_model.path",
     "segmentation_model.file",
     "segmentation_model.doi",

@@ -15,8 +15,8 @@ from htr_exp.splits import folds as splits_folds
 from htr_exp.splits.folds import k_fold, leave_out
 from htr_exp.splits.groups import Grouping, SplitPage, UnknownColumn, grouped
 from htr_exp.splits.line_pages import describes_lines, metadata_of_lines
-from htr_exp.splits.recorded import pin, recorded
-from htr_exp.splits.split import NAMES, Split, draw, first_pages, given
+from htr_exp.splits.recorded import on_test_pages, pin, recorded
+from htr_exp.splits.split import NAMES, Split, draw, everything, first_pages, given
 from htr_exp.splits.tables import Metadata, read_list, read_metadata, read_table
 
 DRAWN = ("drawn", "page", "k_fold", "leave_one_out")
@@ -51,6 +51,20 @@ def made(
         return split
     strata = _stratify(experiment, pages, tables)
     return first_pages(split, pages, count=config.train_pages, order_seed=config.order_seed, stratify=strata)
+
+
+def evaluated(experiment: Experiment, pages: Sequence[SplitPage]) -> Split:
+    """The pages on which an evaluation scores: the test pages of a run where one is named, else all.
+
+    Raises:
+        ConfigError: there is no such run.
+        DatasetError: it has no test pages, or some are gone.
+    """
+    config = experiment.split
+    if config.kind != "of_run" or not config.run:
+        return everything(pages)
+    record = recorded(str(config.run), places_of(experiment).runs)
+    return on_test_pages(pages, record, without_gone=config.gone == "leave_out")
 
 
 def _made(

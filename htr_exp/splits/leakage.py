@@ -29,6 +29,7 @@ KINDS = {
     "near_text": "nearly identical texts are on two sides",
     "base_model": "the base model was trained on pages that it is to be scored on",
     "segmentation_model": "the segmentation model was trained on pages in which it is to find the lines",
+    "system": "the system whose predictions are scored was trained on these pages",
 }
 """What can be accepted by `leakage.accept`, and what each means."""
 
@@ -98,8 +99,16 @@ class LeakageReport:
                 for kind, found in self.accepted.items()
             },
             "weaker": dict(self.weaker),
-            **{kind: self.models[kind].to_json() if kind in self.models else None for kind in MODELS},
+            **{
+                kind: self.models[kind].to_json() if kind in self.models else None
+                for kind in MODELS
+                if self._tells(kind)
+            },
         }
+
+    def _tells(self, kind: str) -> bool:
+        """Whether the record speaks of such a model, even where there is none: not of systems, which most runs do not score."""
+        return kind != "system" or kind in self.models
 
     def fingerprints(self) -> dict[str, Any]:
         """fingerprints.json, by which runs that start from this one's model know what it has seen."""

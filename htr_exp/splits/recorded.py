@@ -31,6 +31,7 @@ class RecordedPage:
     name: str
     image_digest: str  # empty: not known
     side: str  # train, validation, test or unused
+    group: str = ""  # what the split kept together with it; empty: the page alone
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _read(path: Path, name: str, what: str) -> RecordedSplit:
     try:
         lists = read_json(path)
         pages = [
-            RecordedPage(str(page["page"]), str(page.get("image_digest") or ""), side)
+            RecordedPage(str(page["page"]), str(page.get("image_digest") or ""), side, str(page.get("group") or ""))
             for side in (*NAMES, UNUSED)
             for page in lists.get(side) or ()
         ]
@@ -200,6 +201,44 @@ def pin(
         side: [page for page in pages if side_of[page.name] == side] for side in NAMES
     }
     return frozen(pages, placed, why, notes=notes)
+
+
+def on_test_pages(pages: Sequence[SplitPage], record: RecordedSplit, *, without_gone: bool = False) -> Split:
+    """The test pages of an earlier split, on which something else is to be scored; all others are unused.
+
+    Args:
+        pages: all pages of today.
+        record: the earlier split.
+        without_gone: go on without the test pages that are gone.
+
+    Raises:
+        DatasetError: it has no test pages, or some are gone.
+    """
+    wanted = [page for page in record.pages if page.side == "test"]
+    if not wanted:
+        raise DatasetError(
+            f"{record.name}: it has no test pages: leave split out, to score on all pages of the dataset"
+        )
+    side_of, missing = found_again(record, pages)
+    gone = [page for page in missing if page.side == "test"]
+    placed = {side: [page for page in pages if side == "test" == side_of.get(page.name)] for side in NAMES}
+    if (gone and not without_gone) or not placed["test"]:
+        what = f"{record.name}: test pages of it are not in the ground truth, or have no line that is used:"
+        raise DatasetError(what, _gone(gone))
+    why = {page.name: f"unused: no test page of {record.name}" for page in pages}
+    why |= {page.name: f"test: as in {record.name}" for page in placed["test"]}
+    notes = [
+        f"split.gone=leave_out: {counted(len(gone), 'test page')} of {record.name} not in the ground truth"
+    ] * bool(gone)
+    groups = {(page.name, page.image_digest): page.group for page in wanted if page.group}
+    by_name = {_nfc(name): group for (name, _), group in groups.items()}
+    by_image = {image: group for (_, image), group in groups.items() if image}
+    group = {
+        page.name: found
+        for page in placed["test"]
+        if (found := by_name.get(_nfc(page.name)) or by_image.get(page.image_digest))
+    }
+    return replace(frozen(pages, placed, why, notes=notes), by=record.by if group else None, group=group)
 
 
 def _gone(gone: Sequence[RecordedPage]) -> list[Problem]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from htr_exp.config.places import absolute
 from htr_exp.core.files import read_json
 from htr_exp.core.text import joined
 from htr_exp.kraken.model_file import ModelHeader
@@ -61,6 +62,23 @@ def lineage(
         tuple(notes),
         f"{key}.trained_on={trained_on}" if trained_on is not None else None,
     )  # fmt: skip
+
+
+def of_system(trained_on: str | None, cache: Path | None = None) -> Lineage:
+    """What is known of the training data of another system: what its user says.
+
+    Args:
+        trained_on: a table as of `lineage`; None: nothing is said.
+        cache: folder in which the looks of images are remembered.
+
+    Raises:
+        DatasetError: the table cannot be used.
+    """
+    if trained_on is None:
+        return Lineage("unknown")
+    key, table = "system_trained_on", absolute(trained_on)
+    pages = read_trained_on(table, key, cache)
+    return Lineage("known", (table.name,), pages, listed=f"{key}={trained_on}")
 
 
 def _known(accounts: Iterable[Lineage]) -> Known:

@@ -1,0 +1,279 @@
+"""`evaluate predictions=...`: what another system read on the same pages, scored as a run of its own, without any kraken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from helpers.in_process import Call, Said
+from helpers.one_training import User
+from htr_exp.core.files import read_json, read_jsonl, sha256_file
+from htr_exp.runs.rows import row_of
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.selection import runs_in
+
+pytestmark = pytest.mark.seconds
+
+TEXTS = {
+    f"f{page:02d}": [f"in principio erat verbum {page} linea {line}" for line in (1, 2, 3)] for page in range(1, 7)
+}
+"""What the pages of `make_pages` say."""
+
+Evaluate = Callable[..., Said]
+Given = Mapping[str, list[str]]
+
+
+@pytest.fixture
+def evaluate(call: Call, pages: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
+    """Score predictions on a machine without any program, kraken among them."""
+    monkeypatch.setenv("PATH", "")
+
+    def run(predictions: Path, *words: str, system: str | None = "Transkribus Titan") -> Said:
+        named = [] if system is None else [f"system={system}"]
+        return call("evaluate", f"dataset.path={pages}", f"predictions={predictions}", "tracking=none", *named, *words)
+
+    return run
+
+
+def misread(texts: Given = TEXTS) -> dict[str, list[str]]:
+    """A system that reads one letter of each page wrongly, and leaves one line out."""
+    found = {page: list(lines) for page, lines in texts.items()}
+    for lines in found.values():
+        lines[0] = lines[0].replace("erat", "etat")
+    found["f02"][1] = ""
+    return found
+
+
+def as_text(folder: Path, texts: Given) -> Path:
+    folder.mkdir()
+    for page, lines in texts.items():
+        (folder / f"{page}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+def as_json(file: Path, texts: Given) -> Path:
+    rows = [
+        {"page": page, "line": f"l{number}", "text": text}
+        for page, lines in texts.items()
+        for number, text in enumerate(lines, 1)
+    ]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def only_run(workspace: Path) -> RunDir:
+    (run,) = runs_in(workspace / "runs")
+    return run
+
+
+@pytest.mark.parametrize("form", [as_text, as_json])
+def test_predictions_are_scored_as_a_run_without_any_kraken(
+    form: Callable[[Path, Given], Path], evaluate: Evaluate, workspace: Path, tmp_path: Path
+) -> None:
+    given = form(tmp_path / "read.jsonl", misread())
+    said = evaluate(given)
+    assert said.code == 0, said.err
+    run = only_run(workspace)
+    assert run.name.startswith("evaluate-pages-Transkribus Titan-")
+    figures = read_json(run.results)["test"]["model"]
+    characters = sum(len(line) for lines in TEXTS.values() for line in lines)
+    assert (figures["errors"], figures["characters"]) == (6 + len(TEXTS["f02"][1]), characters)
+    assert (figures["lines"], figures["pages"], len(figures["per_page"])) == (18, 6, 6)
+    assert figures["cer_raw"] == figures["cer"] > 0
+    assert figures["cer_low"] < figures["cer"] < figures["cer_high"]
+    rows = read_jsonl(run.predictions_of("test"))
+    assert rows[0] == {"page": "f01.xml", "line": "l1", "reference": TEXTS["f01"][0], "model": misread()["f01"][0]}
+    assert rows[4]["model"] == ""
+    row = row_of(run, every_digest=True)
+    assert (row["base_model"], row["verb"], row["state"], row["seals"]) == (
+        "Transkribus Titan",
+        "evaluate",
+        "done",
+        "ok",
+    )
+    assert row["unknown_data"] == ["system's training data: unknown"]
+    assert "Transkribus Titan was scored on pages" in run.report.read_text(encoding="utf-8")
+
+
+def test_what_was_given_is_recorded_and_kept(evaluate: Evaluate, workspace: Path, tmp_path: Path) -> None:
+    given = as_text(tmp_path / "read", misread())
+    assert evaluate(given).code == 0
+    run = only_run(workspace)
+    record = run.facts()["predictions"]
+    assert (record["given"], record["form"], record["paired_by"]) == ("read", "text", {"order": 6})
+    assert record["files"] == {f"{page}.txt": sha256_file(given / f"{page}.txt") for page in TEXTS}
+    assert run.facts()["model"]["sha256"] == sha256_file(run.given_predictions)
+    shutil.rmtree(given)
+    again = evaluate(run.given_predictions)  # what was kept can be scored again, and is the same run
+    assert (again.code, only_run(workspace).path) == (0, run.path)
+    run.given_predictions.write_bytes(b"")
+    assert "given_predictions.jsonl" in row_of(run)["seals"]
+
+
+def test_every_problem_is_said_at_once_and_nothing_is_written(
+    evaluate: Evaluate, workspace: Path, tmp_path: Path
+) -> None:
+    file = as_json(tmp_path / "read.jsonl", {page: lines for page, lines in TEXTS.items() if page != "f05"})
+    lines = file.read_text().splitlines()
+    del lines[1]  # f01 l2
+    lines[2] = '{"page": "f02", "line": "l1"'
+    lines[3] = '{"page": "f02", "line": 2, "text": "a"}'
+    lines[4] = '{"page": "f02", "line": "l3", "text": null}'
+    lines[6] = '{"page": "f03", "line": "l1", "text": "twice"}'
+    lines[8] = '{"page": "f04", "line": "l9", "text": "no such line"}'
+    file.write_text("\n".join([*lines, '{"page": "f99", "line": "l1", "text": "elsewhere"}']))
+    said = evaluate(file)
+    assert said.code == 2
+    for expected in (
+        "read.jsonl:3: it is no JSON",
+        "read.jsonl:4: line is 2 and no text",
+        'read.jsonl:5: text is null and no text (a line in which nothing was read has "")',
+        "line l2 of f01.xml is missing; add it",
+        "read.jsonl:7: line l1 of f03.xml is given already in read.jsonl:6; leave one of them",
+        "read.jsonl:9: f04.xml has no line l9; take it out",
+        "f05.xml: there is no prediction of this page (there are f99, which are not of the test); name it f05",
+    ):
+        assert expected in said.err, said.err
+    assert not (workspace / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("verbum\nlinéa\n".encode("latin-1") + b"c\n", "f01.txt:2: it is not UTF-8 (byte 0xE9); save it as UTF-8"),
+        ("a\nb\nc\n".encode("utf-16"), "f01.txt: it is not UTF-8 (it looks like UTF-16)"),
+        (b"a\nb\n", "f01.txt: it has 2 lines, and f01.xml has 3 lines; write one line for each"),
+        (b"a\nb\nc\n\n", "f01.txt: it has 4 lines, and f01.xml has 3 lines"),
+    ],
+)
+def test_a_text_file_that_cannot_be_used_is_refused(
+    content: bytes, expected: str, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    given = as_text(tmp_path / "read", TEXTS)
+    (given / "f01.txt").write_bytes(content)
+    said = evaluate(given)
+    assert said.code == 2
+    assert expected in said.err
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows_are_no_text(
+    evaluate: Evaluate, workspace: Path, tmp_path: Path
+) -> None:
+    given = as_text(tmp_path / "read", misread())
+    text = (given / "f01.txt").read_text()
+    (given / "f01.txt").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert evaluate(given).code == 0
+    assert read_json(only_run(workspace).results)["test"]["model"]["per_page"][0]["errors"] == 1
+
+
+def test_extra_pages_are_said_and_left_out(evaluate: Evaluate, workspace: Path, tmp_path: Path) -> None:
+    given = as_text(tmp_path / "read", misread())
+    (given / "f77.txt").write_text("of another book\n")
+    said = evaluate(given)
+    assert said.code == 0
+    assert "predictions: 1 page not of the test left out: f77" in " ".join(said.err.split())
+    assert only_run(workspace).facts()["predictions"]["extra_pages"] == ["f77"]
+
+
+def test_lines_that_the_ground_truth_does_not_use_are_left_out(
+    evaluate: Evaluate, pages: Path, workspace: Path, tmp_path: Path
+) -> None:
+    xml = pages / "f03.xml"
+    xml.write_text(xml.read_text().replace(TEXTS["f03"][1], ""))
+    for number, given in enumerate((as_text(tmp_path / "text", misread()), as_json(tmp_path / "a.jsonl", misread()))):
+        said = evaluate(given, system=f"system {number}")
+        assert said.code == 0, said.err
+        assert "1 line left out that the ground truth does not use" in " ".join(said.err.split())
+    for run in runs_in(workspace / "runs"):
+        assert read_json(run.results)["test"]["model"]["lines"] == 17
+
+
+def test_two_predictions_of_one_page_and_two_forms_are_refused(evaluate: Evaluate, tmp_path: Path) -> None:
+    given = as_text(tmp_path / "read", TEXTS)
+    (given / "again").mkdir()
+    shutil.copy(given / "f01.txt", given / "again" / "f01.txt")
+    assert "f01.xml: its prediction is given 2 times, in again/f01.txt and f01.txt" in evaluate(given).err
+    as_json(given / "all.jsonl", TEXTS)
+    assert "they are given as JSON lines and as text" in evaluate(given).err
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from htr_exp.scoring.other_systems import files
+
+    given, read = as_text(tmp_path / "read", TEXTS), files._content
+
+    def changing(path: Path) -> bytes:
+        found = read(path)
+        if path.name == "f04.txt":
+            path.write_text("a\nb\nc and more\n")
+        return found
+
+    monkeypatch.setattr(files, "_content", changing)
+    said = evaluate(given)
+    assert said.code == 2
+    assert "f04.txt was changed while it was read; run the command again" in said.err
+
+
+def test_predictions_without_one_error_are_said_to_be_the_ground_truth(evaluate: Evaluate, tmp_path: Path) -> None:
+    said = evaluate(as_text(tmp_path / "read", TEXTS))
+    assert said.code == 0
+    assert "these predictions are the ground truth" in " ".join(said.err.split())
+
+
+def test_what_was_typed_wrongly_is_answered(evaluate: Evaluate, call: Call, pages: Path, tmp_path: Path) -> None:
+    given = as_text(tmp_path / "read", TEXTS)
+    assert "predictions=nowhere: there is no such file or folder" in evaluate(Path("nowhere")).err
+    assert "system is not set" in evaluate(given, system=None).err
+    assert (
+        "either the predictions of another system are scored or a model" in evaluate(given, "model.path=a.mlmodel").err
+    )
+    assert "split=k_fold: predictions are scored on all pages" in evaluate(given, "split=k_fold", "split.fold=1").err
+    alone = call("evaluate", f"dataset.path={pages}", "model.path=a.mlmodel", "system=Loghi")
+    assert "system=Loghi changes nothing without predictions; give predictions=FOLDER" in alone.err
+    trained = call("train", f"dataset.path={pages}", f"predictions={given}", "system=Loghi")
+    assert f"predictions={given}: only `evaluate` scores the predictions of other systems" in trained.err
+    assert "system=Loghi: only `evaluate`" in trained.err
+    (tmp_path / "read.docx").write_bytes(b"PK")
+    assert "this file is no prediction, by its ending" in evaluate(tmp_path / "read.docx").err
+
+
+def test_options_lists_the_keys(call: Call) -> None:
+    said = call("options", "evaluate", "--json")
+    assert [one["key"] for one in said.json] == ["predictions", "system", "system_trained_on"]
+    assert all(one["meaning"] and one["default"] == "null" for one in said.json)
+
+
+def test_a_dry_run_says_what_would_be_scored(evaluate: Evaluate, workspace: Path, tmp_path: Path) -> None:
+    given = as_text(tmp_path / "read", misread())
+    assert "Transkribus Titan" in evaluate(given, "--dry-run").out
+    planned = evaluate(given, "--dry-run", "--json").json
+    assert (planned["system"]["name"], planned["system"]["form"], planned["kraken"]) == (
+        "Transkribus Titan",
+        "text",
+        None,
+    )
+    assert not (workspace / "runs").exists()
+
+
+def test_a_system_is_compared_with_a_run_on_its_test_pages(user: User, tmp_path: Path) -> None:
+    page = user.page_of("test")
+    given = as_text(tmp_path / "read", {page: misread()[page], "f77": ["not of the test"]})
+    words = ("split=of_run", f"split.run={user.first.name}", f"predictions={given}", "system=Loghi")
+    said = user.call("evaluate", f"dataset.path={user.pages}", "tracking=none", *words)
+    assert said.code == 0, said.err
+    (system,) = [run for run in user.runs if run.path != user.first.path]
+    mine, theirs = row_of(user.first), row_of(system)
+    assert mine["test_digest"] == theirs["test_digest"]
+    assert [one["page"] for one in read_json(system.split)["test"]] == [f"{page}.xml"]
+    assert theirs["test_scored"] == 2
+    tables = user.tables()
+    assert "group" in tables["compare"]
+    assert "Loghi" in tables["compare"]
+    assert user.in_mlflow(system)["htr_exp.model"] == "Loghi"
+    assert user.in_mlflow(system)["htr_exp.test_digest"] == mine["test_digest"]
