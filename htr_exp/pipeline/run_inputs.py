@@ -276,6 +276,14 @@ class RunInputs:
         """The file in which the cache holds the prediction of a page that was made by all that `key` says."""
         return self.cache / "predictions" / digest_json(key)[:32] / f"{page['digest'][:32]}{suffix}"
 
+    def _verify_kraken(self) -> None:
+        # kraken renders it as a program of its own
+        if self.run.template.read_text("utf-8") != PREDICTION_TEMPLATE:
+            raise TrainingError(
+                f"{self.run.template} is not that of this version of htr_exp: start anew with again=true"
+            )
+        self.kraken  # noqa: B018 - found here, or told why not
+
     def verify(self) -> None:
         """Make sure that everything is what the plan saw, byte for byte.
 
@@ -291,12 +299,7 @@ class RunInputs:
                 f"{self.run.path}: {CHANGED.format(files=', '.join(broken))}; start anew with again=true"
             )
         if not self.of_system:
-            # kraken renders it as a program of its own
-            if self.run.template.read_text("utf-8") != PREDICTION_TEMPLATE:
-                raise TrainingError(
-                    f"{self.run.template} is not that of this version of htr_exp: start anew with again=true"
-                )
-            self.kraken  # noqa: B018 - found here, or told why not
+            self._verify_kraken()
         problems = []
         pages = self.pages(*NAMES)
         images = [one for page in pages for one in self.images(page)]

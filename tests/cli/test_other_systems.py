@@ -11,6 +11,7 @@ import pytest
 
 from helpers.in_process import Call, Said
 from helpers.one_training import User
+from helpers.page_files import alto_line, alto_xml, page_line
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.runs.rows import row_of
 from htr_exp.runs.run_dir import RunDir
@@ -65,6 +66,30 @@ def as_json(file: Path, texts: Given) -> Path:
     return file
 
 
+def as_page(folder: Path, texts: Given, pages: Path, *, ids: str = "l", moved: int = 0) -> Path:
+    """PAGE as the system of the ground truth's lines writes it; with other ids, or baselines and polygons elsewhere."""
+    folder.mkdir()
+    for page, lines in texts.items():
+        xml = (pages / f"{page}.xml").read_text(encoding="utf-8").replace("<PcGts", "<!-- Transkribus --><PcGts")
+        for number, line in enumerate(lines, 1):
+            xml = xml.replace(f"<Unicode>{TEXTS[page][number - 1]}<", f"<Unicode>{line}<").replace(
+                f'id="l{number}"', f'id="{ids}{number}"'
+            )
+        if moved:
+            xml = xml.replace("210,", f"{210 + moved},")
+        (folder / f"{page}.xml").write_text(xml, encoding="utf-8")
+    return folder
+
+
+def as_alto(folder: Path, texts: Given) -> Path:
+    """ALTO of another segmentation, in files that are not called as the pages: only the image and the order tell."""
+    folder.mkdir()
+    for number, (page, lines) in enumerate(texts.items()):
+        drawn = "".join(alto_line(40 + place, f'<String CONTENT="{line}"/>') for place, line in enumerate(lines))
+        (folder / f"scan_{number}.xml").write_text(alto_xml(drawn, image=f"scans\\{page}.png"), encoding="utf-8")
+    return folder
+
+
 def only_run(workspace: Path) -> RunDir:
     (run,) = runs_in(workspace / "runs")
     return run
@@ -97,6 +122,89 @@ def test_predictions_are_scored_as_a_run_without_any_kraken(
     )
     assert row["unknown_data"] == ["system's training data: unknown"]
     assert "Transkribus Titan was scored on pages" in run.report.read_text(encoding="utf-8")
+
+
+def test_page_alto_text_and_json_lines_of_one_reading_are_one_run(
+    evaluate: Evaluate, pages: Path, workspace: Path, tmp_path: Path
+) -> None:
+    given = {
+        as_page(tmp_path / "page", misread(), pages): {"ids": 6},
+        as_page(tmp_path / "renumbered", misread(), pages, ids="r1l"): {"baselines": 6},
+        as_alto(tmp_path / "alto", misread()): {"order": 6},
+        as_json(tmp_path / "read.jsonl", misread()): {"ids": 6},
+    }
+    for place, how in given.items():
+        planned = evaluate(place, "--dry-run", "--json").json
+        assert planned["system"]["paired_by"] == how, place
+        said = evaluate(place)
+        assert said.code == 0, said.err
+    assert read_json(only_run(workspace).results)["test"]["model"]["errors"] == 6 + len(TEXTS["f02"][1])
+
+
+def test_ids_that_mean_other_lines_do_not_deceive(
+    evaluate: Evaluate, pages: Path, workspace: Path, tmp_path: Path
+) -> None:
+    given = as_page(tmp_path / "page", misread(), pages)
+    xml = (given / "f01.xml").read_text()
+    (given / "f01.xml").write_text(
+        xml.replace('id="l1"', 'id="l9"').replace('id="l2"', 'id="l1"').replace('id="l9"', 'id="l2"')
+    )
+    said = evaluate(given)
+    assert "on 1 page lines were paired by their baselines or boxes" in " ".join(said.err.split())
+    assert read_json(only_run(workspace).results)["test"]["model"]["per_page"][0]["errors"] == 1
+
+
+def test_lines_of_another_segmentation_are_paired_by_order_only_where_they_are_as_many(
+    evaluate: Evaluate, pages: Path, tmp_path: Path
+) -> None:
+    given = as_page(tmp_path / "page", misread(), pages, ids="x", moved=3)
+    assert "on 6 pages lines were paired by their order alone" in " ".join(evaluate(given, "--dry-run").out.split())
+    xml = given / "f04.xml"
+    xml.write_text(xml.read_text().replace("</TextRegion>", page_line(9, "one more", id="x9") + "</TextRegion>"))
+    said = evaluate(given)
+    assert said.code == 2
+    assert (
+        "f04.xml: it has 4 lines, and f04.xml has 3 lines; let the system read the lines of the ground truth"
+        in said.err
+    )
+
+
+def test_lines_that_the_system_found_or_lost_are_refused(evaluate: Evaluate, pages: Path, tmp_path: Path) -> None:
+    given = as_page(tmp_path / "page", misread(), pages)
+    more, less = given / "f04.xml", given / "f05.xml"
+    more.write_text(more.read_text().replace("</TextRegion>", page_line(9, "one more") + "</TextRegion>"))
+    line = less.read_text()[less.read_text().index('<TextLine id="l2"') :].partition("</TextLine>")
+    less.write_text(less.read_text().replace(line[0] + line[1], ""))
+    said = evaluate(given)
+    assert said.code == 2
+    assert "f04.xml: f04.xml has no line l9" in said.err
+    assert "f05.xml: line l2 of f05.xml is missing" in said.err
+
+
+def test_other_files_of_an_export_are_left_aside_and_broken_ones_refused(
+    evaluate: Evaluate, pages: Path, tmp_path: Path
+) -> None:
+    given = as_page(tmp_path / "page", misread(), pages)
+    (given / "mets.xml").write_text("<mets/>")
+    said = evaluate(given)
+    assert said.code == 0, said.err
+    assert "predictions: 1 XML file neither PAGE nor ALTO, left aside: mets.xml" in " ".join(said.err.split())
+    (given / "f02.xml").write_text("<PcGts")
+    said = evaluate(given)
+    assert "f02.xml: it is not well-formed XML" in said.err
+    assert "f02.xml: there is no prediction of this page" in said.err
+
+
+def test_the_files_of_the_ground_truth_are_no_predictions(evaluate: Evaluate, pages: Path) -> None:
+    said = evaluate(pages)
+    assert said.code == 2
+    assert "the predictions are the ground truth itself: all files have the bytes of its files" in said.err
+
+
+def test_lines_without_any_text_were_not_read(evaluate: Evaluate, pages: Path, tmp_path: Path) -> None:
+    given = as_page(tmp_path / "page", {page: ["", "", ""] for page in TEXTS}, pages)
+    said = evaluate(given)
+    assert (said.code, "no line has a text; export what was read, too" in said.err) == (2, True)
 
 
 def test_what_was_given_is_recorded_and_kept(evaluate: Evaluate, workspace: Path, tmp_path: Path) -> None:

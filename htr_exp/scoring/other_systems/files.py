@@ -13,7 +13,7 @@ from htr_exp.core.files import digest_json, sha256_bytes
 from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.xml import open_regular
 
-FORMS = {".jsonl": "JSON lines", ".txt": "text"}
+FORMS = {".jsonl": "JSON lines", ".txt": "text", ".xml": "PAGE or ALTO"}
 """The form of predictions by the ending of their files."""
 
 MOST_BYTES = 1 << 30

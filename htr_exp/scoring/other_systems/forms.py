@@ -1,16 +1,19 @@
-"""The forms in which systems give what they read: text, a file a page, and JSON lines."""
+"""The forms in which systems give what they read: PAGE, ALTO and text, a file a page, and JSON lines."""
 
 from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from htr_exp.core.problem import Problem
-from htr_exp.scoring.other_systems.files import GivenFile
+from htr_exp.groundtruth.choices import LOWEST, Choices
+from htr_exp.groundtruth.model import NotGroundTruth, NotWellFormed, Points, Unplaceable
+from htr_exp.groundtruth.xml import page_of, parse
+from htr_exp.scoring.other_systems.files import FORMS, GivenFile
 
 NEEDED = ("page", "line", "text")
 """The keys of a JSON line, all texts."""
@@ -23,6 +26,8 @@ class GivenLine:
     id: str | None  # None: only its place tells which line it is
     text: str  # in logical order, as the file has it
     where: str  # file, and the number of the line in it
+    baseline: Points = ()
+    box: Points = ()  # the corners of its polygon
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,43 @@ class GivenPage:
     names: tuple[str, ...]  # by which it is looked for, the surest first
     file: str
     lines: tuple[GivenLine, ...]
+    has_shapes: bool = False  # whether lines may be known by where they are, and by their order, where ids are others
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A file that is none of predictions, as others lie among them: a METS file, metadata."""
+
+    file: str
+
+
+def box_of(polygon: Points) -> Points:
+    """The least and the greatest corner of a polygon; empty for none."""
+    if not polygon:
+        return ()
+    (xs, ys) = zip(*polygon)
+    return ((min(xs), min(ys)), (max(xs), max(ys)))
+
+
+def read_xml(file: GivenFile, choices: Choices) -> Iterator[GivenPage | Problem | Aside]:
+    """Yield the page of a PAGE or ALTO file."""
+    try:
+        page = page_of(parse(file.content), replace(choices, text_equiv=LOWEST))
+    except (NotWellFormed, Unplaceable) as error:
+        yield Problem(f"{file.name}: {error}", "export it again", file.name)
+        return
+    except NotGroundTruth:
+        yield Aside(file.name)
+        return
+    name, image = PurePosixPath(file.name), PurePosixPath(page.image_name.replace("\\", "/"))
+    names = [str(name.with_suffix("")), name.stem, *([image.name, image.stem] if page.image_name else [])]
+    lines = tuple(
+        GivenLine(
+            line.id or None, line.text if line.text.strip() else "", file.name, line.baseline, box_of(line.polygon)
+        )
+        for line in page.lines  # a word without letters is a blank in ALTO
+    )
+    yield GivenPage(tuple(names), file.name, lines, has_shapes=True)
 
 
 def read_text(file: GivenFile) -> Iterator[GivenPage | Problem]:
@@ -102,8 +144,15 @@ def _decoded(file: GivenFile) -> str | Problem:
     return Problem(f"{where}: it is not UTF-8 ({why})", "save it as UTF-8", file.name)
 
 
-READERS: dict[str, Callable[[GivenFile], Iterator[GivenPage | Problem]]] = {
-    "JSON lines": read_json_lines,
-    "text": read_text,
-}
-"""Who reads a form."""
+def pages_of(form: str, file: GivenFile, choices: Choices) -> Iterator[GivenPage | Problem | Aside]:
+    """Yield the pages of a file, and what is wrong with it.
+
+    Args:
+        form: one of `files.FORMS`.
+        file: of that form.
+        choices: by which the ground truth is read.
+    """
+    if form == FORMS[".xml"]:
+        yield from read_xml(file, choices)
+    else:
+        yield from read_text(file) if form == FORMS[".txt"] else read_json_lines(file)

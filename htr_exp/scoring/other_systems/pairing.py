@@ -11,11 +11,11 @@ from pathlib import PurePosixPath
 
 from htr_exp.core.problem import Problem
 from htr_exp.core.text import counted, first_of
-from htr_exp.groundtruth.model import GroundTruthPage, Line
+from htr_exp.groundtruth.model import GroundTruthPage, Line, Points
 from htr_exp.groundtruth.xml import read_page
-from htr_exp.scoring.other_systems.forms import GivenLine, GivenPage
+from htr_exp.scoring.other_systems.forms import GivenLine, GivenPage, box_of
 
-IDS, ORDER = "ids", "order"
+IDS, BASELINES, BOXES, ORDER = "ids", "baselines", "boxes", "order"
 """By what lines were paired."""
 
 SHOWN = 5
@@ -123,10 +123,73 @@ def _meant(given: GivenPage, known: Mapping[str, Mapping[str, GroundTruthPage]])
 
 def _pair_lines(test: TestPage, given: GivenPage, found: Paired) -> Iterator[Problem]:
     """Pair the lines of one page, and yield why that cannot be done."""
-    if any(line.id is None for line in given.lines):
+    if given.has_shapes:
+        yield from _of_xml(test, given, found)
+    elif any(line.id is None for line in given.lines):
         yield from _by_order(test, given, found)
     else:
         yield from _by_id(test, given, found)
+
+
+def _of_xml(test: TestPage, given: GivenPage, found: Paired) -> Iterator[Problem]:
+    """Pair lines by ids, unless their places on the image say otherwise; without ids of ours by places; else by order.
+
+    By order alone lines are paired where no id is one of the ground truth's, and the counts agree.
+    """
+    page = test.page
+    by_id = {line.id: line for line in given.lines if line.id}
+    named = [by_id.get(line.id) for line in page.lines]
+    how, placed = _at_same_places(test, given)
+    if placed is not None and placed != named:
+        others = [line for line in given.lines if line not in placed]
+        unknown = [line for line in others if not _is_unused(test, line)]
+        if unknown:
+            what = f"{given.file}: it has {counted(len(unknown), 'line')} that {page.name} does not have, line {unknown[0].id} first"
+            yield Problem(what, OF_THESE_LINES, given.file)
+            return
+        found.left_out += len(others)
+        found.by[how] += 1
+        found.texts[page.name] = [line.text for line in placed]
+    elif by_id.keys().isdisjoint(line.id for line in page.lines):
+        yield from _by_order(test, given, found)
+    else:
+        yield from _by_id(test, given, found)
+
+
+OF_THESE_LINES = (
+    "let the system read the lines of the ground truth: its PAGE or ALTO files, without another segmentation"
+)
+"""What to do where a system has found lines of its own."""
+
+
+def _at_same_places(test: TestPage, given: GivenPage) -> tuple[str, list[GivenLine] | None]:
+    """By what, and to which, the lines of a page are paired that have the same baselines, or else boxes; None: not all have."""
+    there = test.all_lines
+    baselines = _only_once((line.baseline, line) for line in given.lines)
+    boxes = _only_once((line.box, line) for line in given.lines)
+    for how, known, of in (
+        (BASELINES, baselines, [line.baseline for line in there]),
+        (BOXES, boxes, [box_of(line.polygon) for line in there]),
+    ):
+        wanted = [of[line.number] for line in test.page.lines] if there else [()]
+        if all(place in known and of.count(place) == 1 for place in wanted):
+            return how, [known[place] for place in wanted]
+    return ORDER, None
+
+
+def _only_once(places: Iterable[tuple[Points, GivenLine]]) -> dict[Points, GivenLine]:
+    """What is at each place, where that is one line alone."""
+    found: dict[Points, list[GivenLine]] = {}
+    for place, line in places:
+        found.setdefault(place, []).append(line)
+    return {place: lines[0] for place, lines in found.items() if place and len(lines) == 1}
+
+
+def _is_unused(test: TestPage, line: GivenLine) -> bool:
+    """Whether a line is one that the ground truth has and does not use."""
+    used = {one.number for one in test.page.lines}
+    unused = [one for number, one in enumerate(test.all_lines) if number not in used]
+    return any(line.baseline == one.baseline != () or line.box == box_of(one.polygon) != () for one in unused)
 
 
 def _by_id(test: TestPage, given: GivenPage, found: Paired) -> Iterator[Problem]:
@@ -134,7 +197,7 @@ def _by_id(test: TestPage, given: GivenPage, found: Paired) -> Iterator[Problem]
     by_id: dict[str, GivenLine] = {}
     wrong = False
     for line in given.lines:
-        identifier = str(line.id)
+        identifier = line.id or "without an id"
         if identifier in by_id:
             wrong = True
             yield Problem(
@@ -173,9 +236,8 @@ def _by_order(test: TestPage, given: GivenPage, found: Paired) -> Iterator[Probl
         if len(test.all_lines) > len(page.lines):
             there += f" that can be used (of {len(test.all_lines)} in its file)"
         what = f"{given.file}: it has {counted(count, 'line')}, and {page.name} has {there}"
-        yield Problem(
-            what, "write one line for each, in the order of its file; an empty one where nothing was read", given.file
-        )
+        of_text = "write one line for each, in the order of its file; an empty one where nothing was read"
+        yield Problem(what, OF_THESE_LINES if given.has_shapes else of_text, given.file)
         return
     found.left_out += count - len(chosen)
     found.by[ORDER] += 1

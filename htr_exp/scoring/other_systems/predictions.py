@@ -12,10 +12,11 @@ from htr_exp.core.errors import DatasetError
 from htr_exp.core.files import sha256_bytes
 from htr_exp.core.problem import Problem
 from htr_exp.core.text import and_more, counted, first_of
+from htr_exp.groundtruth.choices import DEFAULT
 from htr_exp.groundtruth.model import GroundTruthPage
 from htr_exp.scoring.other_systems.files import GivenFiles, read_files
-from htr_exp.scoring.other_systems.forms import READERS, GivenPage
-from htr_exp.scoring.other_systems.pairing import ORDER, SHOWN, Paired, pair
+from htr_exp.scoring.other_systems.forms import Aside, GivenPage, pages_of
+from htr_exp.scoring.other_systems.pairing import BASELINES, BOXES, ORDER, SHOWN, Paired, pair
 
 PROBLEMS = 30
 """That are shown; the first ones stand for the others."""
@@ -63,10 +64,14 @@ def read_predictions(path: Path, pages: Sequence[GroundTruthPage]) -> Prediction
         DatasetError: with everything that is wrong: files, pages, lines.
     """
     files = read_files(path)
-    read = [one for file in files.files for one in READERS[files.form](file)]
+    choices = pages[0].choices if pages else DEFAULT
+    read = [one for file in files.files for one in pages_of(files.form, file, choices)]
     problems = [one for one in read if isinstance(one, Problem)]
     paired = pair([one for one in read if isinstance(one, GivenPage)], pages)
     problems += paired.problems
+    problems += _ground_truth_itself(files, paired, pages)
+    if not problems and not any(text.strip() for texts in paired.texts.values() for text in texts):
+        problems.append(Problem("no line has a text", "export what was read, too, and not the lines alone"))
     if problems:
         more = list(filter(None, [and_more(len(problems) - PROBLEMS, "problems")]))
         raise DatasetError("the predictions cannot be scored:", [*problems[:PROBLEMS], *more])
@@ -77,7 +82,24 @@ def read_predictions(path: Path, pages: Sequence[GroundTruthPage]) -> Prediction
         for line, text in zip(page.lines, paired.texts[page.name], strict=True)
     ]
     content = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
-    return Predictions(content, _record(path, files, paired), tuple(_notes(paired, pages)))
+    aside = [one.file for one in read if isinstance(one, Aside)]
+    notes = [*_aside(aside), *_notes(paired, pages)]
+    return Predictions(content, _record(path, files, paired), tuple(notes))
+
+
+def _aside(files: Sequence[str]) -> list[str]:
+    what = counted(len(files), "XML file")
+    return [f"predictions: {what} neither PAGE nor ALTO, left aside: {first_of(files, SHOWN)}"] * bool(files)
+
+
+def _ground_truth_itself(files: GivenFiles, paired: Paired, pages: Sequence[GroundTruthPage]) -> list[Problem]:
+    """That the files of all pages are those of the ground truth: nobody has read anything then."""
+    of = {file.name: file.sha256 for file in files.files}
+    same = [page.name for page in pages if of.get(paired.files.get(page.name, "")) == page.xml_digest]
+    if not pages or len(same) < len(pages):
+        return []
+    what = "the predictions are the ground truth itself: all files have the bytes of its files"
+    return [Problem(what, "name the folder into which the system wrote what it read")]
 
 
 def _record(path: Path, files: GivenFiles, paired: Paired) -> dict[str, Any]:
@@ -101,6 +123,11 @@ def _notes(paired: Paired, pages: Sequence[GroundTruthPage]) -> list[str]:
     if paired.left_out:
         what = counted(paired.left_out, "line")
         notes.append(f"predictions: {what} left out that the ground truth does not use, for example for want of text")
+    if elsewhere := paired.by[BASELINES] + paired.by[BOXES]:
+        notes.append(
+            f"predictions: on {counted(elsewhere, 'page')} lines were paired by their baselines or boxes, which are those of the "
+            "ground truth; their ids are others"
+        )
     if by_order := paired.by[ORDER]:
         notes.append(
             f"predictions: on {counted(by_order, 'page')} lines were paired by their order alone, the first with the first: "
