@@ -385,3 +385,33 @@ def test_a_system_is_compared_with_a_run_on_its_test_pages(user: User, tmp_path:
     assert "Loghi" in tables["compare"]
     assert user.in_mlflow(system)["htr_exp.model"] == "Loghi"
     assert user.in_mlflow(system)["htr_exp.test_digest"] == mine["test_digest"]
+
+
+def test_a_system_that_was_trained_on_test_pages_is_refused_unless_that_is_accepted(
+    evaluate: Evaluate, pages: Path, workspace: Path, tmp_path: Path
+) -> None:
+    given, listed = as_text(tmp_path / "read", misread()), tmp_path / "trained on.csv"
+    listed.write_text(f"page,xml_sha256\nf03.xml,\n,{sha256_file(pages / 'f05.xml')}\n")
+    said = evaluate(given, f"system_trained_on={listed}")
+    assert said.code == 2
+    assert "leakage: system: f03.xml (test) and f03.xml (train of the system, trained on.csv:2)" in said.err
+    assert "leakage: system: f05.xml (test)" in said.err
+    assert "leakage.accept=[system]" in said.err
+    accepted = evaluate(given, f"system_trained_on={listed}", "leakage.accept=[system]")
+    assert accepted.code == 0, accepted.err
+    row = row_of(only_run(workspace))
+    assert (row["leakage"], row["trained_on"], row["unknown_data"]) == (["system"], "known", [])
+
+
+def test_a_list_without_a_test_page_makes_a_system_known(evaluate: Evaluate, workspace: Path, tmp_path: Path) -> None:
+    given, listed = as_text(tmp_path / "read", misread()), tmp_path / "trained.csv"
+    assert evaluate(given).code == 0
+    assert row_of(only_run(workspace))["trained_on"] == "unknown"
+    listed.write_text("page\nanother.xml\n")
+    said = evaluate(given, f"system_trained_on={listed}")
+    assert said.code == 0, said.err
+    assert row_of(only_run(workspace))["trained_on"] == "known"  # judged anew, and the same run
+
+
+def test_the_record_of_a_training_says_nothing_of_systems(user: User) -> None:
+    assert "system" not in user.first.facts()["leakage"]
