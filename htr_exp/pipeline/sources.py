@@ -397,7 +397,7 @@ def gather(
     found.split = split
     found.metadata = attempt(lambda: sources.metadata(experiment, dataset))
     if scores_predictions:
-        found.predictions = attempt(lambda: _given(experiment, dataset, split))
+        found.predictions = attempt(lambda: _given(experiment, dataset, split, places.cache))
     found.left_out = sources.left_out(experiment, dataset, split, places.runs)
     if (found.base is not None or not named) and found.is_sound("classes"):
         found.training_data = attempt(
@@ -408,10 +408,10 @@ def gather(
     return found
 
 
-def _given(experiment: Experiment, dataset: Dataset, split: Split) -> Predictions:
+def _given(experiment: Experiment, dataset: Dataset, split: Split, cache: Path) -> Predictions:
     tested = [page for page in dataset.pages if page.name in set(split.pages["test"])]
     try:
-        return read_predictions(absolute(str(experiment.predictions)), tested)
+        return read_predictions(absolute(str(experiment.predictions)), tested, cache)
     except DatasetError as error:
         raise DatasetError(f"predictions={experiment.predictions}: {error.headline}", error.problems) from None
 

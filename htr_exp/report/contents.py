@@ -51,7 +51,7 @@ WHICH = {
     "validation": "The validation pages chose the epoch that was kept: their scores are too good.",
 }
 ONLY_VALIDATION = "There are no test pages: these are the scores of the validation pages, which chose the epoch that was kept. They are too good."
-EVALUATED = "Nothing was trained: a model was scored on these pages."
+EVALUATED = "Nothing was trained: what was read on these pages was scored."
 
 ENDED_BY = {
     "early": "it did not get better any more",

@@ -31,14 +31,16 @@ def record_table(
         if (count := number(dataset, key)) is not None
     ]
     code = cast("Mapping[str, Any]", facts.get("code") or {})
+    given = facts.get("predictions") or {}
     pairs: list[tuple[str, Any]] = [
         ("ground truth", ", ".join([str(dataset["name"]), *read, f"digest {str(dataset.get('digest'))[:12]}"])),
-        ("model" if row["verb"] == "evaluate" else "base model", _model(model)),
+        ("system" if given else "model" if row["verb"] == "evaluate" else "base model", _model(model)),
+        ("predictions", _given(given)),
         ("segmentation model", _model(facts.get("segmentation_model") or {})),
         ("network", results.get("network")),
         ("split", _split_words(split)),
         ("digest of the test pages", str(row["test_digest"])[:12] if row["test_digest"] else None),
-        ("kraken", f"{row['kraken']} ({row['runtime']})" if row["runtime"] else row["kraken"]),
+        ("kraken", f"{row['kraken']} ({row['runtime']})" if row["runtime"] else None if given else row["kraken"]),
         ("device", results.get("device")),
         ("folded", _folded(results.get("folding") or {})),
         ("memory", _memory(facts, results, epochs)),
@@ -82,6 +84,16 @@ def _model(model: Mapping[str, Any]) -> str:
         f"SHA-256 {str(model['sha256'])[:12]}" if model.get("sha256") else "",
     ]
     return ", ".join(filter(None, words))
+
+
+def _given(predictions: Mapping[str, Any]) -> str:
+    """In what another system's predictions were given, and how their lines were paired."""
+    if not predictions:
+        return ""
+    how = predictions.get("paired_by") or {}
+    paired = (f"lines paired by {by} on {counted(pages, 'page')}" for by, pages in how.items())
+    given = f"{predictions.get('given')} ({predictions.get('form')})"
+    return ", ".join((given, f"digest {str(predictions.get('digest'))[:12]}", *paired))
 
 
 def _split_words(split: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ from htr_exp.runs.records import (
 from htr_exp.runs.run_files import FILES, RunFiles
 from htr_exp.runs.run_place import RunGoneError, held_open, place_now
 
-OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage", "conventions")
+OPTIONAL_FACTS = ("model", "segmentation_model", "split", "left_out", "leakage", "conventions", "predictions")
 """Records in provenance.json that a run may be without."""
 
 

@@ -50,6 +50,7 @@ def tags_of(
         "htr_exp.model_sha256": model.get("sha256"),
         "htr_exp.leakage": ", ".join(judgements.accepted(judged)),
         "htr_exp.base_trained_on": (judged[-1]["leakage"].get("base_model") or {}).get("trained_on"),
+        "htr_exp.system_trained_on": (judged[-1]["leakage"].get("system") or {}).get("trained_on"),
         "htr_exp.segmentation_model_trained_on": (judged[-1]["leakage"].get("segmentation_model") or {}).get(
             "trained_on"
         ),
@@ -177,7 +178,8 @@ def _note(
     epoch = results.get("best_epoch")
     counted = f", the best is epoch {epoch}." if epoch is not None else "."
     lines.append(f"{said}." if evaluates else f"{said}. Epochs: {epochs}{counted}")
-    lines.append(f"Folder: `{shown}` (below the workspace). The exact kraken commands: `commands.sh`.")
+    commands = "" if provenance.get("predictions") else " The exact kraken commands: `commands.sh`."
+    lines.append(f"Folder: `{shown}` (below the workspace).{commands}")
     if again := _command_again(provenance):
         lines.append(f"Do it again, where it was started: `{again}`")
     return "\n\n".join(lines)

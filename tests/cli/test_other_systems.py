@@ -415,3 +415,16 @@ def test_a_list_without_a_test_page_makes_a_system_known(evaluate: Evaluate, wor
 
 def test_the_record_of_a_training_says_nothing_of_systems(user: User) -> None:
     assert "system" not in user.first.facts()["leakage"]
+
+
+def test_a_zip_is_read_as_the_folder_that_is_in_it(
+    evaluate: Evaluate, pages: Path, workspace: Path, tmp_path: Path
+) -> None:
+    as_page(tmp_path / "page", misread(), pages)
+    zipped = Path(shutil.make_archive(str(tmp_path / "export"), "zip", tmp_path, "page"))
+    said = evaluate(zipped)
+    assert said.code == 0, said.err
+    record = only_run(workspace).facts()["predictions"]
+    assert (record["given"], len(record["files"]), record["paired_by"]) == ("export.zip", 6, {"ids": 6})
+    zipped.write_bytes(zipped.read_bytes()[:100])
+    assert f"predictions={zipped}: it is no zip that can be read" in evaluate(zipped).err

@@ -11,6 +11,7 @@ from htr_exp.core.errors import DatasetError
 from htr_exp.core.file_cache import Stamp, stamp_of
 from htr_exp.core.files import digest_json, sha256_bytes
 from htr_exp.core.problem import Problem
+from htr_exp.groundtruth.archives import is_zip, unpacked
 from htr_exp.groundtruth.xml import open_regular
 
 FORMS = {".jsonl": "JSON lines", ".txt": "text", ".xml": "PAGE or ALTO"}
@@ -46,15 +47,17 @@ class GivenFiles:
         return digest_json([[file.name, file.sha256] for file in self.files])
 
 
-def read_files(path: Path) -> GivenFiles:
-    """Read the predictions below a folder, or of one file.
+def read_files(path: Path, cache: Path) -> GivenFiles:
+    """Read the predictions below a folder, in a zip, or of one file.
 
     Args:
-        path: of either.
+        path: of any of these.
+        cache: folder in which zips are unpacked, as those of datasets.
 
     Raises:
         DatasetError: there are none, they have several forms, or they changed while they were read.
     """
+    path = _unpacked(path, cache)
     root = path if path.is_dir() else path.parent
     before = _stamps(path)
     forms = sorted({FORMS[Path(name).suffix.lower()] for name in before})
@@ -68,6 +71,13 @@ def read_files(path: Path) -> GivenFiles:
             "the predictions cannot be read:", [Problem(what, "run the command again when all is written")]
         )
     return GivenFiles(forms[0], files)
+
+
+def _unpacked(path: Path, cache: Path) -> Path:
+    try:
+        return unpacked(path, cache / "datasets") if path.is_file() and is_zip(path) else path
+    except OSError as error:
+        raise DatasetError(f"it cannot be read: {error.strerror or error}") from None
 
 
 def _stamps(path: Path) -> dict[str, Stamp]:
@@ -110,7 +120,7 @@ def _content(path: Path) -> bytes:
 def _none(path: Path) -> Problem:
     endings = ", ".join(f"*{ending} ({form})" for ending, form in FORMS.items())
     what = "there is no prediction in this folder" if path.is_dir() else "this file is no prediction, by its ending"
-    return Problem(what, f"it may be {endings}")
+    return Problem(what, f"it may be {endings}, or a zip of these")
 
 
 def _several(forms: list[str]) -> Problem:

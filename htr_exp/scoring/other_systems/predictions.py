@@ -53,17 +53,18 @@ class Predictions:
         return sha256_bytes(self.content)
 
 
-def read_predictions(path: Path, pages: Sequence[GroundTruthPage]) -> Predictions:
+def read_predictions(path: Path, pages: Sequence[GroundTruthPage], cache: Path) -> Predictions:
     """Read the predictions of a system.
 
     Args:
-        path: a folder, or one file.
+        path: a folder, a zip, or one file.
         pages: of the test.
+        cache: folder in which zips are unpacked.
 
     Raises:
         DatasetError: with everything that is wrong: files, pages, lines.
     """
-    files = read_files(path)
+    files = read_files(path, cache)
     choices = pages[0].choices if pages else DEFAULT
     read = [one for file in files.files for one in pages_of(files.form, file, choices)]
     problems = [one for one in read if isinstance(one, Problem)]
