@@ -43,7 +43,10 @@ VERBS: dict[str, Verb] = {
         works=True,
     ),
     "evaluate": Verb(
-        "evaluate", "experiment", "score a model on all pages of a dataset: evaluate model=... dataset=...", works=True
+        "evaluate",
+        "experiment",
+        "score a model, or what another system read, on a dataset: evaluate model=... dataset=...",
+        works=True,
     ),
     "resume": Verb(
         "resume",

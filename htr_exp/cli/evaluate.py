@@ -1,4 +1,4 @@
-"""`evaluate`: scores a model on all pages of a dataset, and records it."""
+"""`evaluate`: scores a model, or what another system read, on the pages of a dataset, and records it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from htr_exp.cli.train import run_points
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score a model on all pages of a dataset, and record it."""
+    """Score a model, or what another system read, on the pages of a dataset, and record it."""
     from htr_exp.config.choices import overlays
     from htr_exp.config.compose import compose_experiment
 

@@ -36,9 +36,9 @@ def predictions_problems(experiment: Experiment, *, evaluate: bool) -> Iterator[
         yield Problem(
             "predictions are given, and system is not set: no table could name what is scored", remedy, "system"
         )
-    elif "/" in experiment.system or experiment.system.startswith((".", "-")):
+    elif "/" in experiment.system or experiment.system.startswith((".", "-")) or not experiment.system.isprintable():
         what = f"system={experiment.system}: it names a folder, too"
-        yield Problem(what, "write it without /, and without . or - at the beginning", "system")
+        yield Problem(what, "write it in one line without /, and without . or - at the beginning", "system")
     yield from _unused(experiment)
 
 

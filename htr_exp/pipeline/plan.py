@@ -64,7 +64,8 @@ class Plan:
     @property
     def name(self) -> str:
         """The run folder's name without its key."""
-        of = self.base.name if self.base else self.experiment.system or self.experiment.architecture.name or "scratch"
+        system = "_".join((self.experiment.system or "").split())  # so that nobody has to quote it
+        of = self.base.name if self.base else system or self.experiment.architecture.name or "scratch"
         return self.experiment.name or f"{'evaluate-' * self.evaluate}{self.dataset_name}-{of}"
 
     @cached_property

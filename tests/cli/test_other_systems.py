@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from helpers.in_process import Call, Said
 from helpers.one_training import User
-from helpers.page_files import alto_line, alto_xml, page_line
+from helpers.other_systems import TEXTS, Given, as_alto, as_json, as_page, as_text, misread
+from helpers.page_files import page_line
 from htr_exp.core.files import read_json, read_jsonl, sha256_file
 from htr_exp.runs.rows import row_of
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
+from htr_exp.splits.leakage import LeakageReport
 
 pytestmark = pytest.mark.seconds
 
-TEXTS = {
-    f"f{page:02d}": [f"in principio erat verbum {page} linea {line}" for line in (1, 2, 3)] for page in range(1, 7)
-}
-"""What the pages of `make_pages` say."""
-
 Evaluate = Callable[..., Said]
-Given = Mapping[str, list[str]]
 
 
 @pytest.fixture
@@ -38,56 +33,6 @@ def evaluate(call: Call, pages: Path, monkeypatch: pytest.MonkeyPatch) -> Evalua
         return call("evaluate", f"dataset.path={pages}", f"predictions={predictions}", "tracking=none", *named, *words)
 
     return run
-
-
-def misread(texts: Given = TEXTS) -> dict[str, list[str]]:
-    """A system that reads one letter of each page wrongly, and leaves one line out."""
-    found = {page: list(lines) for page, lines in texts.items()}
-    for lines in found.values():
-        lines[0] = lines[0].replace("erat", "etat")
-    found["f02"][1] = ""
-    return found
-
-
-def as_text(folder: Path, texts: Given) -> Path:
-    folder.mkdir()
-    for page, lines in texts.items():
-        (folder / f"{page}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return folder
-
-
-def as_json(file: Path, texts: Given) -> Path:
-    rows = [
-        {"page": page, "line": f"l{number}", "text": text}
-        for page, lines in texts.items()
-        for number, text in enumerate(lines, 1)
-    ]
-    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    return file
-
-
-def as_page(folder: Path, texts: Given, pages: Path, *, ids: str = "l", moved: int = 0) -> Path:
-    """PAGE as the system of the ground truth's lines writes it; with other ids, or baselines and polygons elsewhere."""
-    folder.mkdir()
-    for page, lines in texts.items():
-        xml = (pages / f"{page}.xml").read_text(encoding="utf-8").replace("<PcGts", "<!-- Transkribus --><PcGts")
-        for number, line in enumerate(lines, 1):
-            xml = xml.replace(f"<Unicode>{TEXTS[page][number - 1]}<", f"<Unicode>{line}<").replace(
-                f'id="l{number}"', f'id="{ids}{number}"'
-            )
-        if moved:
-            xml = xml.replace("210,", f"{210 + moved},")
-        (folder / f"{page}.xml").write_text(xml, encoding="utf-8")
-    return folder
-
-
-def as_alto(folder: Path, texts: Given) -> Path:
-    """ALTO of another segmentation, in files that are not called as the pages: only the image and the order tell."""
-    folder.mkdir()
-    for number, (page, lines) in enumerate(texts.items()):
-        drawn = "".join(alto_line(40 + place, f'<String CONTENT="{line}"/>') for place, line in enumerate(lines))
-        (folder / f"scan_{number}.xml").write_text(alto_xml(drawn, image=f"scans\\{page}.png"), encoding="utf-8")
-    return folder
 
 
 def only_run(workspace: Path) -> RunDir:
@@ -103,7 +48,7 @@ def test_predictions_are_scored_as_a_run_without_any_kraken(
     said = evaluate(given)
     assert said.code == 0, said.err
     run = only_run(workspace)
-    assert run.name.startswith("evaluate-pages-Transkribus Titan-")
+    assert run.name.startswith("evaluate-pages-Transkribus_Titan-")
     figures = read_json(run.results)["test"]["model"]
     characters = sum(len(line) for lines in TEXTS.values() for line in lines)
     assert (figures["errors"], figures["characters"]) == (6 + len(TEXTS["f02"][1]), characters)
@@ -275,7 +220,8 @@ def test_a_byte_order_mark_and_line_ends_of_windows_are_no_text(
     text = (given / "f01.txt").read_text()
     (given / "f01.txt").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
     assert evaluate(given).code == 0
-    assert read_json(only_run(workspace).results)["test"]["model"]["per_page"][0]["errors"] == 1
+    rows = read_jsonl(only_run(workspace).given_predictions)
+    assert [row["text"] for row in rows[:3]] == misread()["f01"]
 
 
 def test_extra_pages_are_said_and_left_out(evaluate: Evaluate, workspace: Path, tmp_path: Path) -> None:
@@ -342,6 +288,7 @@ def test_what_was_typed_wrongly_is_answered(evaluate: Evaluate, call: Call, page
         "either the predictions of another system are scored or a model" in evaluate(given, "model.path=a.mlmodel").err
     )
     assert "split=k_fold: predictions are scored on all pages" in evaluate(given, "split=k_fold", "split.fold=1").err
+    assert "system=a/b: it names a folder, too" in evaluate(given, system="a/b").err
     alone = call("evaluate", f"dataset.path={pages}", "model.path=a.mlmodel", "system=Loghi")
     assert "system=Loghi changes nothing without predictions; give predictions=FOLDER" in alone.err
     trained = call("train", f"dataset.path={pages}", f"predictions={given}", "system=Loghi")
@@ -413,8 +360,8 @@ def test_a_list_without_a_test_page_makes_a_system_known(evaluate: Evaluate, wor
     assert row_of(only_run(workspace))["trained_on"] == "known"  # judged anew, and the same run
 
 
-def test_the_record_of_a_training_says_nothing_of_systems(user: User) -> None:
-    assert "system" not in user.first.facts()["leakage"]
+def test_the_record_of_other_runs_says_nothing_of_systems() -> None:
+    assert LeakageReport().record().keys() == {"accepted", "weaker", "base_model", "segmentation_model"}
 
 
 def test_a_zip_is_read_as_the_folder_that_is_in_it(

@@ -12,7 +12,7 @@ from htr_exp.core.file_cache import Stamp, stamp_of
 from htr_exp.core.files import digest_json, sha256_bytes
 from htr_exp.core.problem import Problem
 from htr_exp.groundtruth.archives import is_zip, unpacked
-from htr_exp.groundtruth.xml import open_regular
+from htr_exp.groundtruth.xml import MAX_BYTES, open_regular
 
 FORMS = {".jsonl": "JSON lines", ".txt": "text", ".xml": "PAGE or ALTO"}
 """The form of predictions by the ending of their files."""
@@ -107,13 +107,14 @@ def _found(path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _content(path: Path) -> bytes:
+    most = MAX_BYTES if path.suffix.lower() == ".xml" else MOST_BYTES
     try:
         with open(path, "rb", opener=open_regular) as file:
-            found = file.read(MOST_BYTES + 1)
+            found = file.read(most + 1)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from None
-    if len(found) > MOST_BYTES:
-        raise DatasetError(f"{path} is larger than {MOST_BYTES >> 20} MiB, which no predictions are")
+    if len(found) > most:
+        raise DatasetError(f"{path} is larger than {most >> 20} MiB, which no predictions are")
     return found
 
 
