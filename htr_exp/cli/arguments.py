@@ -18,6 +18,18 @@ INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 """What `--info` shows, as Hydra calls it."""
 
 
+FLAGS = {
+    "resume": (
+        "--trust",
+        "also runs that were copied or made by somebody else: their folders say which programs and checkpoints are started",
+    ),
+    "test": ("--again", "also where the test was opened for another run of the question; every table says so"),
+    "compare": ("--csv", "print a table for spreadsheets, with every setting that differs"),
+    "show": ("--no-open", "print where it is, open no browser"),
+}
+"""What a verb that takes runs has alone, without a value."""
+
+
 @dataclass(frozen=True)
 class Verb:
     """A verb of the command line.
@@ -52,6 +64,12 @@ VERBS: dict[str, Verb] = {
         "resume",
         "runs",
         "go on with runs that ended before they were done: resume RUN... [slurm.time_min=600]",
+        works=True,
+    ),
+    "test": Verb(
+        "open_test",
+        "runs",
+        "open the sealed test (scores.test=final) for the run that validation chose: test SWEEP [slurm=...]",
         works=True,
     ),
     "check": Verb(
@@ -211,22 +229,13 @@ def _add_runs(parser: argparse.ArgumentParser, verb: str, family: str) -> None:
             help="look again, every 10 s, until all have ended",
         )
         parser.add_argument("--sync", action="store_true", help="record in MLflow first what is new")
-    if verb == "resume":
-        parser.add_argument(
-            "--trust",
-            action="store_true",
-            help="also runs that were copied or made by somebody else: their folders say which programs and checkpoints are started",
-        )
+    if verb in FLAGS:
+        flag, meaning = FLAGS[verb]
+        parser.add_argument(flag, action="store_true", help=meaning)
     if verb in ("status", "compare", "sync"):
         parser.add_argument(
             "--digests", action="store_true", help="read every sealed file, not only those of another size or time"
         )
-    if verb == "compare":
-        parser.add_argument(
-            "--csv", action="store_true", help="print a table for spreadsheets, with every setting that differs"
-        )
-    if verb == "show":
-        parser.add_argument("--no-open", action="store_true", help="print where it is, open no browser")
     if verb == "logs":
         parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until the run has ended")
         parser.add_argument("--lines", type=int, default=50, metavar="N", help="how many of the last lines (50)")

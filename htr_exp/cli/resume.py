@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +41,7 @@ def resumed(
     request: StartRequest,
     *,
     trusted: bool = False,
+    before: Callable[[], None] = lambda: None,
 ) -> int:
     """Start runs again that ended before they were done, with other settings of Slurm where `words` gives them.
 
@@ -50,6 +51,7 @@ def resumed(
         folders: the user's config folders.
         request: what else the command line asks for.
         trusted: also runs that this account did not write; they count as written by it from now on.
+        before: called once it is known that nothing is in the way.
 
     Raises:
         ConfigError: a setting cannot be used, or a run folder is not to be believed.
@@ -74,6 +76,7 @@ def resumed(
         ready.append(Ready(run, lacking, experiment, inputs.cache, workspace, inputs.facts["dataset"]["name"]))
     if problems:
         raise ConfigError("the runs cannot be resumed so:", list(dict.fromkeys(problems)))
+    before()
     return started(ready, request)[0]
 
 

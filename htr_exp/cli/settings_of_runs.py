@@ -13,6 +13,9 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.runs.run_dir import RunDir
 
+TAKE_SLURM = ("resume", "test")
+"""The verbs that start runs which are there already."""
+
 
 def refuse_settings(verb: str, settings: Sequence[str], runs: Sequence[RunDir], names: Sequence[str]) -> None:
     """Say what to type instead of settings.
@@ -36,19 +39,19 @@ def _problem(verb: str, word: str, runs: Sequence[RunDir], names: Sequence[str])
     keys = [typed] if known else keys_meant(typed, tasks)
     if not keys:
         return (key_problem(word, typed, groups, tasks) or [Problem(f"{word}: there is no such run")])[0]
-    taken = ("slurm.", "site.") if verb == "resume" else ("site.",)
+    taken = ("slurm.", "site.") if verb in TAKE_SLURM else ("site.",)
     own = [key for key in keys if key.startswith(taken)]
     meant = with_key((own or keys)[0], value, groups, tasks)
     if own:
         return Problem(f"{word}: there is no key `{typed}`", f"write {meant}", typed)
-    if verb != "resume":
+    if verb not in TAKE_SLURM:
         return Problem(
             f"{word}: `{verb}` takes runs and no settings but site=... and site.KEY=...",
             f"for another run: {_again([], meant)}",
             typed,
         )
     what = (
-        f"{word}: a run keeps the settings that it was written with; `resume` changes slurm=... and slurm.KEY=... alone"
+        f"{word}: a run keeps the settings that it was written with; `{verb}` changes slurm=... and slurm.KEY=... alone"
     )
     return Problem(what, f"begin another run: {_again(_command_of(runs, names), meant)}", typed)
 

@@ -38,7 +38,7 @@ class StartRequest:
     """What a command line asks for, beside its experiments.
 
     Attributes:
-        verb: train, evaluate or resume.
+        verb: train, evaluate, resume or test.
         words: of the command line, for the record.
         sweep: the sweep that the runs belong to, or None.
         json: for programs, not for people.

@@ -50,7 +50,11 @@ def candidates(before: Sequence[str], typed: str) -> Iterable[str]:
     if family == "completion":
         return ["bash", "zsh", "fish"]
     if family in ("runs", "store", "ui"):
-        return ["last", *line.runs(), *line.settings(typed, ("site", "slurm") if verb == "resume" else ("site",))]
+        return [
+            "last",
+            *line.runs(),
+            *line.settings(typed, ("site", "slurm") if verb in ("resume", "test") else ("site",)),
+        ]
     if family == "options":
         return line.groups_and_keys()
     return [*line.settings(typed), *(_paths(typed) if family == "check" and "=" not in typed else ())]

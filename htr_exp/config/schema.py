@@ -187,6 +187,8 @@ class Scores:
 
     # in which direction the lines of whole pages follow each other; null: as most lines of the ground truth are written
     text_direction: str | None = None
+    # each_run: a run is scored on its test pages at its end; final: `test` scores the run that validation chose
+    test: str = "each_run"
 
 
 @dataclass
@@ -362,6 +364,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "training.precision": ("32-true", "64-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"),
     "split.kind": ("drawn", "k_fold", "leave_one_out", "lists", "table", "of_run", "page"),
     "split.gone": ("stop", "leave_out"),
+    "scores.test": ("each_run", "final"),
     "training.topline": ("baseline", "topline", "centerline"),
     "scores.best_by": ("mean_iu", "line_f1"),
     "scores.text_direction": ("horizontal-lr", "horizontal-rl"),

@@ -113,7 +113,7 @@ class Plan:
             {
                 "task": values["task"],
                 **(read if self.evaluate else learnt),
-                "scores": _but_shipped_folding(values["scores"], task_of(self.experiment.task.name)),
+                "scores": _unlike_shipped(values["scores"], task_of(self.experiment.task.name)),
                 **({"classes": _in_order(values["classes"])} if "classes" in values else {}),
                 **({} if self.segmenter is None else {"segmentation_model": self.segmenter.sha256}),
                 "question": values["question"],
@@ -126,10 +126,14 @@ class Plan:
         )
 
 
-def _but_shipped_folding(scores: dict[str, Any], task: Task) -> dict[str, Any]:
-    """The scores without the shipped table of `cer_folded`: a run of before there was one has the same key, so it goes on."""
+def _unlike_shipped(scores: dict[str, Any], task: Task) -> dict[str, Any]:
+    """The scores without what is as shipped and was not there before: a run of before has the same key, so it goes on."""
     usual = vars(shipped(task).scores)
-    return {key: value for key, value in scores.items() if not key.startswith("folding") or value != usual[key]}
+    return {
+        key: value
+        for key, value in scores.items()
+        if not (key == "test" or key.startswith("folding")) or value != usual[key]
+    }
 
 
 def _in_order(classes: dict[str, Any]) -> dict[str, Any]:

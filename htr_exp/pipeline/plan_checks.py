@@ -18,7 +18,7 @@ from htr_exp.groundtruth.page_of_line import NAME
 from htr_exp.kraken import options
 from htr_exp.kraken.releases import release, unloadable
 from htr_exp.pipeline.sources import Gathered, Sources
-from htr_exp.runs import ownership, scorings
+from htr_exp.runs import openings, ownership, scorings
 from htr_exp.splits import leakage
 
 
@@ -31,6 +31,9 @@ def setting_problems(composed: Composed, *, evaluate: bool = False) -> list[Prob
     found += rules.problems(experiment, shipped(task_of(experiment.task.name)), evaluate=evaluate)
     found += classes.setting_problems(experiment.classes)
     found += leakage.setting_problems(experiment.leakage)
+    if evaluate and experiment.scores.test == openings.FINAL:
+        what = "scores.test=final changes nothing with `evaluate`, which chooses between no runs"
+        found.append(Problem(what, "remove it, or write scores.test=each_run where a file sets it", "scores.test"))
     return found
 
 
@@ -40,6 +43,14 @@ def _settings(gathered: Gathered) -> Iterable[Problem]:
 
 def _cluster(gathered: Gathered) -> Iterable[Problem]:
     return gathered.cluster
+
+
+def _sealed_test(gathered: Gathered) -> Iterator[Problem]:
+    """Say that there is no test that could be sealed."""
+    sealed = gathered.experiment.scores.test == openings.FINAL and not gathered.evaluate
+    if sealed and gathered.split and not gathered.split.pages["test"]:
+        what = "scores.test=final: the split has no test pages that could be sealed"
+        yield Problem(what, "give it a test set, or write scores.test=each_run", "scores.test")
 
 
 def _unreadable(gathered: Gathered) -> Iterable[Problem]:
@@ -119,6 +130,7 @@ CHECKS: tuple[Callable[[Gathered], Iterable[Problem]], ...] = (
     _line_pairs,
     _training_data,
     _leaks,
+    _sealed_test,
 )
 """In the order in which a user reads what they find."""
 

@@ -22,7 +22,7 @@ from htr_exp.groundtruth.model import Line
 from htr_exp.groundtruth.xml import read_page
 from htr_exp.kraken.commands import compile_command, predict_command
 from htr_exp.pipeline import cached, training
-from htr_exp.pipeline.stages import HELD_OUT, Stages
+from htr_exp.pipeline.stages import Stages
 from htr_exp.runs.records import FoldingRecord, Gain, PageRecord, Results
 from htr_exp.scoring import intervals, parts
 from htr_exp.scoring.folding import Folding
@@ -198,7 +198,7 @@ class Recognition(Stages):
     def _score(self, outcome: training.Outcome | None) -> None:
         results: Results = {"gain": {}}
         for side in ("test", "validation"):
-            rows = self._rows(side)
+            rows = self._rows(side) if side in self._inputs.held_out else []
             if rows:
                 self._run.write_predictions(side, map(self._readable, rows))
             scored = {name: self._score_of(name, rows) for name in self._inputs.models() if rows}
@@ -317,7 +317,7 @@ class FoundLines(Recognition):
     def predict(self) -> None:
         """Read the pages, unless the cache holds it."""
         self._observer.note("reads whole pages in the lines that the segmentation model finds")
-        self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
+        self._predict(self._inputs.models(), self._inputs.pages(*self._inputs.held_out))
 
     def _models_read(self, model: Path) -> list[Path]:
         return [model, self._segmenter]

@@ -35,7 +35,7 @@ from htr_exp.pipeline.stages import Observer, Stages
 from htr_exp.report.contents import wanted_pictures
 from htr_exp.report.page import write_report
 from htr_exp.report.pictures import PageFiles, keep_pictures
-from htr_exp.runs import provenance, temporary_folder
+from htr_exp.runs import openings, provenance, temporary_folder
 from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.run_place import RunGoneError
 from htr_exp.slurm import failures
@@ -103,6 +103,13 @@ def _stages_of(inputs: RunInputs) -> type[Stages]:
     return PairRecognition if inputs.of_line_pairs else STAGES[task_of(inputs.facts["run"]["task"])]
 
 
+def _counted(before: int, last_stage: str | None, opens: bool) -> dict[str, Any]:
+    """What a start is, in its record: one of the whole run, of its compiling alone, or for its opened test alone."""
+    if last_stage:
+        return {"last_stage": last_stage}
+    return {"opens_test": True} if opens else {"start": before}
+
+
 class _Job:
     def __init__(self, run: RunDir, stop: Stop, observer: Observer, last_stage: str | None) -> None:
         self._run, self._signalled, self._observer, self._last_stage = run, stop, observer, last_stage
@@ -119,31 +126,25 @@ class _Job:
         run = self._run
         if run.state().state in (RunState.DONE, RunState.CANCELLED):
             return run.state()
-        self._begin()
+        opens = openings.is_all_that_is_left(run)
+        self._begin(opens)
         started = time.monotonic()
         try:
             task = _stages_of(self._inputs)(self._inputs, self._call, self._stop, self._observer)
             self._stage("verify", self._inputs.verify)
-            run.unseal_results()
+            if not opens:
+                run.unseal_results()
             self._say_which_kraken()
-            outcome = None
-            if self._inputs.trains:
-                if task.prepares:
-                    self._stage("compile", task.prepare)
-                if self._last_stage == "compile":
-                    return self._ended(RunState.QUEUED, None)
-                outcome = self._stage("train", task.train, partial(self._while_training, task))
-                if outcome.ended_by in ("terminated", "preempted", "cancelled"):
-                    raise Interrupted
-                if outcome.epochs == 0:
-                    return self._ended(
-                        RunState.INTERRUPTED,
-                        "stopped before the first epoch was validated: there is nothing to score yet",
-                    )
-                self._stage("convert", task.convert, lambda: SCORES)
+            outcome = training.scored_outcome(run) if opens else None
+            if self._inputs.trains and not opens:
+                learnt = self._learn(task)
+                if isinstance(learnt, StateRecord):
+                    return learnt
+                outcome = learnt
             # an evaluation has nothing half done that is worth waiting for
             answer = (lambda: SCORES) if self._inputs.trains else None
             self._stage("predict", task.predict, answer)
+            run.unseal_results()  # of an opened test only now: until then the other scores stand
             self._stage("score", lambda: task.score(outcome), answer)
             self._report()
         except (Interrupted, KeyboardInterrupt):
@@ -171,6 +172,23 @@ class _Job:
             )
         training.clear(run, keep=False)
         return self._ended(RunState.DONE, None)
+
+    def _learn(self, task: Stages) -> training.Outcome | StateRecord:
+        """Train to the end, and keep the best model; or how the run stands where there is nothing to score."""
+        if task.prepares:
+            self._stage("compile", task.prepare)
+        if self._last_stage == "compile":
+            return self._ended(RunState.QUEUED, None)
+        outcome: training.Outcome = self._stage("train", task.train, partial(self._while_training, task))
+        if outcome.ended_by in ("terminated", "preempted", "cancelled"):
+            raise Interrupted
+        if outcome.epochs == 0:
+            return self._ended(
+                RunState.INTERRUPTED,
+                "stopped before the first epoch was validated: there is nothing to score yet",
+            )
+        self._stage("convert", task.convert, lambda: SCORES)
+        return outcome
 
     def _report(self) -> None:
         """Seal what the run made, and write the page that shows it: it is done whatever becomes of this page, and ends here.
@@ -213,7 +231,7 @@ class _Job:
             self._run.confirm()
         return self._signalled() or ("cancelled" if self._cancelled else None)
 
-    def _begin(self) -> None:
+    def _begin(self, opens: bool) -> None:
         """Record the start, and clear away what a start that was killed has left."""
         self._run.clear_leftovers()
         temporary_folder.clear(self._run)
@@ -222,7 +240,7 @@ class _Job:
         append_jsonl(
             self._run.starts,
             {
-                **({"last_stage": self._last_stage} if self._last_stage else {"start": len(before)}),
+                **_counted(len(before), self._last_stage, opens),
                 "time": utc_now(),
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
@@ -264,6 +282,8 @@ class _Job:
         stage = self._run.state().stage
         self._run.write_state(state, reason=reason, stage=None if state is RunState.DONE else stage)
         self._run.note(f"{state}: {reason}" if reason else state)
+        if state.has_scores:
+            openings.note_scored(self._run)
         return self._run.state()
 
     def _while_training(self, task: Stages) -> str:

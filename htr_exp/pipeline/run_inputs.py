@@ -26,7 +26,7 @@ from htr_exp.groundtruth.scan import image_digests
 from htr_exp.kraken import runtime
 from htr_exp.kraken.commands import PREDICTION_TEMPLATE
 from htr_exp.pipeline.preparation import preparation_of
-from htr_exp.runs import temporary_folder
+from htr_exp.runs import openings, temporary_folder
 from htr_exp.runs.records import PageRecord, PlacesRecord, Provenance, SplitRecord
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.seals import CHANGED
@@ -145,6 +145,11 @@ class RunInputs:
     def cache(self) -> Path:
         """The folder that runs share, by content."""
         return Path(self.places["cache"])
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """The sides of the split that are predicted and scored: a sealed test is not."""
+        return ("validation",) if openings.is_sealed(self.run) else ("validation", "test")
 
     def pages(self, *sides: str) -> list[PageRecord]:
         """The pages of some sides, ordered by content."""

@@ -125,7 +125,8 @@ class Segmentation(Stages):
     def _score(self, outcome: training.Outcome | None) -> None:
         results: Results = {}
         for side in ("test", "validation"):
-            pages = sorted(self._inputs.split[side], key=lambda page: str(page["page"]))
+            known = self._inputs.split[side] if side in self._inputs.held_out else []
+            pages = sorted(known, key=lambda page: str(page["page"]))
             pairs = {name: self._pairs(pages, digest) for name, digest in self._inputs.digests.items() if pages}
             scores = {name: score_pages(of) for name, of in pairs.items()}
             results[side] = {
@@ -171,7 +172,8 @@ class Segmentation(Stages):
         from htr_exp.groundtruth.image_header import KRAKEN_PIXELS
 
         count = self._scores.pictures
-        pages = self._inputs.split["test"] or self._inputs.split["validation"]
+        tested = self._inputs.split["test"] if "test" in self._inputs.held_out else []
+        pages = tested or self._inputs.split["validation"]
         folder = self._run.overlays
         shutil.rmtree(folder, ignore_errors=True)
         if not count or not pages:

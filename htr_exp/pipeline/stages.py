@@ -21,7 +21,7 @@ from htr_exp.kraken.model_metadata import update_metadata
 from htr_exp.kraken.model_weights import weights_digest
 from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.run_inputs import RunInputs
-from htr_exp.runs import scorings
+from htr_exp.runs import openings, scorings
 from htr_exp.runs.provenance import environments_of
 from htr_exp.runs.records import PageRecord, Results, TestScored
 from htr_exp.runs.resumptions import resumptions
@@ -31,8 +31,6 @@ from htr_exp.splits.fingerprints import MODEL_KEY
 
 PAGES_PER_COMMAND = 200
 """Pages in one call of kraken: its start is paid once for them, and the argument list stays within every system's limit."""
-
-HELD_OUT = ("validation", "test")
 
 START_S = 7.0
 """What a start of kraken takes, seconds, at most."""
@@ -171,7 +169,7 @@ class Stages(ABC):
         pages = self._inputs.split
         trained = len(pages["train"]) + len(pages["validation"])
         a_page = self._run.epochs()[-1]["seconds"] / trained
-        return (1 + models) * START_S + models * len(self._inputs.pages(*HELD_OUT)) * a_page
+        return (1 + models) * START_S + models * len(self._inputs.pages(*self._inputs.held_out)) * a_page
 
     @cached_property
     def _base_is_predicted(self) -> bool:
@@ -179,7 +177,7 @@ class Stages(ABC):
         if not self._inputs.facts["model"]:
             return False
         digest = self._inputs.facts["model"]["sha256"]
-        return all(self._predicted(digest, page).exists() for page in self._inputs.pages(*HELD_OUT)[:1])
+        return all(self._predicted(digest, page).exists() for page in self._inputs.pages(*self._inputs.held_out)[:1])
 
     def _base_model(self) -> dict[Path, str]:
         """The file of the base model with its digest; empty without one."""
@@ -231,7 +229,7 @@ class Stages(ABC):
         Raises:
             ChangedError: it is not.
         """
-        digests, pages = self._inputs.digests, self._inputs.pages(*HELD_OUT)
+        digests, pages = self._inputs.digests, self._inputs.pages(*self._inputs.held_out)
         models = {path: digests[name] for name, path in self._inputs.models().items()}
         others = {path: self._inputs.digest(path) for model in models for path in self._models_read(model)}
         self._inputs.unchanged(pages, others | models)
@@ -279,7 +277,7 @@ class Stages(ABC):
 
     def predict(self) -> None:
         """Predict the held-out pages with the base and the best model, unless the cache holds it."""
-        self._predict(self._inputs.models(), self._inputs.pages(*HELD_OUT))
+        self._predict(self._inputs.models(), self._inputs.pages(*self._inputs.held_out))
 
     def _predict(self, models: dict[str, Path], pages: Sequence[PageRecord]) -> None:
         wanted: dict[str, list[PageRecord]] = {}
@@ -365,7 +363,7 @@ class Stages(ABC):
     def _count_scoring(self, weights: str) -> TestScored | None:
         """Count that the test pages were scored, before anybody sees the score; None without a test."""
         facts = self._inputs.facts
-        if (test_digest := facts["split"]["test_digest"]) is None:
+        if (test_digest := facts["split"]["test_digest"]) is None or openings.is_sealed(self._run):
             return None
         scoring: Scoring = {
             "time": utc_now(),
@@ -376,8 +374,12 @@ class Stages(ABC):
             "test_digest": test_digest,
             "weights": weights,
         }
+        opening = openings.opening_of(self._run) if openings.was_sealed(self._run) else None
+        if opening is not None:
+            scoring["opening"] = opening
         others = self._inputs.pages("train", "validation")
-        return scorings.record(self._run.path.parent, scoring, self._inputs.pages("test"), others)
+        counts = scorings.record(self._run.path.parent, scoring, self._inputs.pages("test"), others)
+        return counts if opening is None else {**counts, "opening": opening}
 
     def _common_results(self, outcome: training.Outcome | None) -> Results:
         """What results.json says beside the scores."""

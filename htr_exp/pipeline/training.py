@@ -23,6 +23,7 @@ from htr_exp.kraken.log import REPLACED, further_of, loads_sample, sanity_checks
 from htr_exp.kraken.process import was_killed
 from htr_exp.kraken.releases import release
 from htr_exp.kraken.runtime import Kraken
+from htr_exp.runs.records import Results
 from htr_exp.runs.run_dir import RunDir
 
 
@@ -137,6 +138,12 @@ def weights_of(run: RunDir, training: Training, version: str, task: Task, record
 def kept_epochs(run: RunDir, training: Training, version: str, task: Task, keep: int) -> list[Epoch]:
     """The records of the best epochs, at most `keep` and the best one, whose weights are there."""
     return checkpoints_of(run.training, training, version, task).kept(run.epochs(), keep)
+
+
+def scored_outcome(run: RunDir) -> Outcome:
+    """How a training ended that was scored before, as its results say."""
+    results = run.result() or Results()
+    return Outcome(results["ended_by"], results["best_epoch"], results["epochs"])
 
 
 def best_epoch(run: RunDir, task: Task) -> Epoch:

@@ -31,7 +31,7 @@ from htr_exp.pipeline.page_archive import StagedPage, common_folder, page_archiv
 from htr_exp.pipeline.plan import Plan
 from htr_exp.pipeline.preparation import preparation_of
 from htr_exp.pipeline.sources import BaseModel
-from htr_exp.runs import judgements, ownership, provenance
+from htr_exp.runs import judgements, openings, ownership, provenance
 from htr_exp.runs.records import NO_KRAKEN, DatasetRecord, ModelRecord, PagePlace, PageRecord
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
@@ -178,6 +178,7 @@ def _sealed(plan: Plan, run: RunDir, command: Sequence[str]) -> dict[str, str]:
         "split": {
             "digest": plan.split.digest,
             "test_digest": _test_digest(plan),
+            **({"sealed": True} if plan.experiment.scores.test == openings.FINAL else {}),
             "seed": plan.experiment.split.seed,
             "kind": None if plan.evaluate else plan.experiment.split.kind,
             "by": plan.split.by,

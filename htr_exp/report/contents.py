@@ -50,6 +50,7 @@ WHICH = {
     "test": "The test pages were not used to train or to choose the model: publish these scores.",
     "validation": "The validation pages chose the epoch that was kept: their scores are too good.",
 }
+SEALED = "The test is sealed: these are the scores of the validation pages, which chose the epoch that was kept. They are too good."
 ONLY_VALIDATION = "There are no test pages: these are the scores of the validation pages, which chose the epoch that was kept. They are too good."
 EVALUATED = "Nothing was trained: what was read on these pages was scored."
 
@@ -206,7 +207,7 @@ def contents(run: RunDir) -> Contents:
         task=task,
         lead=_lead(row, facts, evaluates),
         side=side,
-        which=EVALUATED if evaluates else WHICH["test"] if side == "test" else ONLY_VALIDATION,
+        which=EVALUATED if evaluates else WHICH["test"] if side == "test" else _no_test(row),
         models=tuple(models),
         gains=tuple(figures.gains(task, row["scores"][side], models)),
         sizes=_sizes(row, side, models),
@@ -230,12 +231,17 @@ def contents(run: RunDir) -> Contents:
     )
 
 
+def _no_test(row: RunRow) -> str:
+    return SEALED if row["test_sealed"] else ONLY_VALIDATION
+
+
 def _row(run: RunDir, results: Results) -> RunRow:
     """The run's row as its folder alone says it: how often the test was scored when it ended, and nothing of its state now."""
     row = row_of(run, RunStatus(StateRecord(RunState.DONE)))
     then: TestScored = results.get("test_scored") or TestScored(times=0, runs=0, in_part=0, incomplete=False)
     row["test_scored"], row["test_scored_runs"] = then.get("times", 0), then.get("runs", 0)
     row["test_scored_in_part"], row["test_scored_incomplete"] = then.get("in_part", 0), then.get("incomplete", False)
+    row["test_opened"] = then.get("opened", 0)
     return row
 
 

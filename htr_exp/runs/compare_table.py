@@ -12,7 +12,7 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
 from htr_exp.core.text import counted, first_of, percent
-from htr_exp.runs import narrow, resumptions, test_sets, told_apart
+from htr_exp.runs import choice_by_validation, narrow, resumptions, test_sets, told_apart
 from htr_exp.runs.records import NO_KRAKEN, Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
 from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
@@ -148,6 +148,9 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
         )
     for line in test_sets.described(rows, tests):
         out.print(Text(line, style="yellow" if len(tests) > 1 else ""))
+    if rows[0]["verb"] != "evaluate":
+        for line in choice_by_validation.instead_of_best_test(rows):
+            out.print(Text(line, style="yellow"))
     if data:
         out.print(Text(OTHER_DATA, style="yellow"))
     if not groups.keys().isdisjoint(row["folder"] for row in rows):

@@ -97,7 +97,9 @@ class _Provenance(TypedDict):
     software: SoftwareRecord
     machine: MachineRecord
     dataset: DatasetRecord
-    split: dict[str, Any]  # digest, test_digest, seed, kind, by, fold, and pages and lines of each side
+    split: dict[
+        str, Any
+    ]  # digest, test_digest, sealed (scores.test=final), seed, kind, by, fold, and pages and lines of each side
     model: ModelRecord | None
     conventions: dict[str, str | None]  # of `dataset` and `model`
     segmentation_model: ModelRecord | None
@@ -188,6 +190,7 @@ class StartRecord(_Time, total=False):
     # of the run
     start: int
     last_stage: str  # instead of `start`: the run was to end after this stage
+    opens_test: bool  # instead of `start`: the run was to score its opened test
     host: str
     pid: int
     code: str
@@ -273,13 +276,33 @@ class Resumptions(TypedDict):
     resumed_exactly: bool | None  # whether that changed nothing; null: nothing was resumed
 
 
-class TestScored(TypedDict):
-    """How often the test pages of a run were scored in its workspace."""
+class _Opening(TypedDict):
+    by: str
+    time: str
+    question: str
+    trials: int  # runs of the question on the same test pages, whatever became of them
+    place: int  # of the run among them by validation, from 1
+    before: int  # runs of the question whose test was opened before
 
+
+class Opening(_Opening, total=False):
+    """opening.json: a sealed test was opened; so it is in scorings.jsonl and results.json, too."""
+
+    scored: str  # when it was
+
+
+class _TestScored(TypedDict):
     times: int  # different models, each once in each run
     runs: int
     in_part: int  # more scorings, of other test sets that have some of these pages
     incomplete: bool  # the file of scorings was changed by hand: it may have been more
+
+
+class TestScored(_TestScored, total=False):
+    """How often the test pages of a run were scored in its workspace."""
+
+    opened: int  # how often a sealed test was opened on them; only where it was
+    opening: Opening  # of this run
 
 
 class Environment(TypedDict):

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from htr_exp.core.own_command import own_command
 from htr_exp.core.task import task_of
-from htr_exp.runs import certainty, resumptions, test_sets
+from htr_exp.runs import certainty, openings, resumptions, test_sets
 from htr_exp.runs.rows import RunRow, changed, worse
 
 LEAKY = "leakage accepted: {kinds}: these scores are better than they would be on pages never seen"
@@ -62,6 +63,12 @@ def remarks(row: RunRow, *, at_end: bool = False) -> Iterator[Remark]:
         yield Remark(said, weight)
     if said := test_sets.scored(row):
         yield Remark(f"test pages: {said}{' (when this run ended)' if at_end else ''}", "fact")
+    if row["test_sealed"]:
+        yield Remark(
+            f"{openings.SEALED}; `{own_command('test RUNS')}` opens it for the run that validation chooses", "fact"
+        )
+    if (opening := row["opening"]) is not None:
+        yield Remark(f"test opened: {openings.in_words(opening)}", "fact" if opening["place"] == 1 else "doubt")
     if said := test_sets.left_out_in_words(row):
         yield Remark(said, "doubt")
     if row["leakage"]:

@@ -10,9 +10,18 @@ from htr_exp.config import transcription_conventions
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
-from htr_exp.runs import judgements, resumptions, scorings
+from htr_exp.runs import judgements, openings, resumptions, scorings
 from htr_exp.runs.record_check import fits
-from htr_exp.runs.records import CountedFigures, Figures, Gain, LeftOutRecord, Provenance, Results, Resumptions
+from htr_exp.runs.records import (
+    CountedFigures,
+    Figures,
+    Gain,
+    LeftOutRecord,
+    Opening,
+    Provenance,
+    Results,
+    Resumptions,
+)
 from htr_exp.runs.run_dir import BrokenRunError, RunDir
 from htr_exp.runs.scorings import Scoring, Scorings
 from htr_exp.runs.seals import CHANGED
@@ -87,6 +96,9 @@ class RunRow(Judgement, Resumptions):
     test_scored_runs: int  # by how many runs, deleted ones included
     test_scored_in_part: int  # scorings of other test sets that have some of these pages
     test_scored_incomplete: bool  # the record of scorings was changed by hand: it may have been more
+    test_opened: int  # how often a sealed test was opened on these pages
+    test_sealed: bool  # scores.test=final, and the test was not opened for this run
+    opening: Opening | None  # of this run's test: by whom, when, among how many runs it was chosen
     excluded_pages: int  # pages of the ground truth that dataset.exclude left out
     left_out_scored: list[str]  # pages that the run left out although an earlier run was scored on them
     conventions: str | None
@@ -137,6 +149,7 @@ def rows_of(
         counts = scored[run.path.parent].of(row["task"], row["test_digest"])
         row["test_scored"], row["test_scored_runs"] = counts["times"], counts["runs"]
         row["test_scored_in_part"], row["test_scored_incomplete"] = counts["in_part"], counts["incomplete"]
+        row["test_opened"] = counts.get("opened", 0)
     return rows
 
 
@@ -194,6 +207,9 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
         "test_scored_runs": 0,
         "test_scored_in_part": 0,
         "test_scored_incomplete": False,
+        "test_opened": 0,
+        "test_sealed": openings.is_sealed(run),
+        "opening": openings.opening_of(run) if split.get("sealed") else None,
         "excluded_pages": len(left_out["excluded"]),
         "left_out_scored": scorings.named(left_out["scored_before"]),
         "conventions": transcription_conventions.described(*used),
@@ -219,13 +235,16 @@ def _scoring(run: RunDir, facts: Provenance, results: Results) -> Scoring | None
     if test_digest is None or of_model is None:
         return None
     identity = facts["run"]
-    return {
+    scoring: Scoring = {
         "run": run.name,
         "uuid": identity["uuid"],
         "task": identity["task"],
         "test_digest": test_digest,
         "weights": of_model,
     }
+    if opening := (results.get("test_scored") or {}).get("opening"):
+        scoring["opening"] = opening
+    return scoring
 
 
 def changed(row: RunRow) -> str:

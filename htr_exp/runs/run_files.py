@@ -140,6 +140,11 @@ class RunFiles:
         return self.live / "cancelled.json"
 
     @property
+    def opening(self) -> Path:
+        """By whom and when the sealed test was opened (`runs.openings`); absent where it is sealed, or was never."""
+        return self.live / "opening.json"
+
+    @property
     def judgements(self) -> Path:
         """How the run was judged each time that it was asked for with other words (`runs.judgements`)."""
         return self.live / "judgements.jsonl"

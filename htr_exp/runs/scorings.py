@@ -17,7 +17,8 @@ from htr_exp.core.files import read_jsonl
 from htr_exp.core.lock import locked
 from htr_exp.core.text import counted, first_of
 from htr_exp.runs import sealed_records
-from htr_exp.runs.records import PageRecord, TestScored
+from htr_exp.runs.record_check import fits
+from htr_exp.runs.records import Opening, PageRecord, TestScored
 
 _BESIDE = 64
 """Of these pages, those with the smallest digests: parts and copies of one ground truth have nearly the same ones."""
@@ -41,6 +42,7 @@ class Scoring(_Scoring, total=False):
 
     time: str
     dataset: str
+    opening: Opening  # the test was sealed, and opened for this run
     # only in the first line of a test digest:
     pages: dict[str, str]  # image -> name of the page
     beside: list[str]  # images of other pages of that run: by them, its ground truth is known again
@@ -76,6 +78,7 @@ class Scorings:
         self._told: dict[tuple[str, str], Counter[str]] = {}  # what results of runs say
         self._known: set[tuple[str, str, str]] = set()
         self._of: dict[tuple[str, str], list[str]] = {}  # task and test digest -> run of each scoring
+        self._openings: dict[tuple[str, str], dict[str, tuple[str, Opening]]] = {}
         self._pages: dict[tuple[str, str], dict[str, str]] = {}
         self._beside: dict[tuple[str, str], list[str]] = {}
         self._first: dict[tuple[str, str], str] = {}  # the name of the run that was scored first
@@ -99,6 +102,8 @@ class Scorings:
         if pages := line.get("pages"):
             self._pages.setdefault(test, pages)
             self._beside.setdefault(test, line.get("beside") or [])
+        if (opening := line.get("opening")) and fits(opening, Opening) and opening.keys() >= Opening.__required_keys__:
+            self._openings.setdefault(test, {}).setdefault(line["uuid"], (line["run"], opening))
         if key in self._known:
             return False
         self._known.add(key)
@@ -119,12 +124,19 @@ class Scorings:
             self._overlaps = self._overlapping()
         test = (task, test_digest)
         runs, told = self._of.get(test, []), self._told.get(test, Counter())
-        return {
+        counts: TestScored = {
             "times": max(len(runs), told["times"]),
             "runs": max(len(set(runs)), told["runs"]),
             "in_part": max(self._overlaps.get(test, 0), told["in_part"]),
             "incomplete": self._incomplete,
         }
+        if opened := max(len(self._openings.get(test, ())), told["opened"]):
+            counts["opened"] = opened
+        return counts
+
+    def openings(self, task: str, test_digest: str) -> list[tuple[str, Opening]]:
+        """The runs for which these test pages were opened, and how each was chosen."""
+        return list(self._openings.get((task, test_digest), {}).values())
 
     def tell(self, task: str, test_digest: str, then: Mapping[str, object]) -> None:
         """Take note of how often test pages were scored when a run ended, as its results say: since then it was not less often."""
@@ -207,6 +219,8 @@ def said(scored: TestScored) -> str:
         return ""
     by = "" if scored["times"] == 1 else f" by {counted(scored['runs'], 'run')}"
     words = ["scored once" if scored["times"] == 1 else f"scored {scored['times']} times{by}"]
+    if opened := scored.get("opened"):
+        words.append("opened once" if opened == 1 else f"opened {opened} times")
     if scored["in_part"]:
         often = "once" if scored["in_part"] == 1 else f"{scored['in_part']} times"
         words.append(f"some of them {often} more with other pages or lines")

@@ -131,7 +131,7 @@ STATE_STYLES = {
 
 def _status(rows: Sequence[RunRow], width: int) -> Group:
     """A table of runs, and below it why they stand so: each reason once, since many runs may wait for the same."""
-    tested = [row for row in rows if row["test"] is not None]
+    tested = [row for row in rows if row["test"] is not None or row["test_sealed"]]
     tests = test_sets.numbered(tested)
     columns: dict[str, Callable[[RunRow], str]] = {
         "run": lambda row: str(row["run"]),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from htr_exp.core.own_command import own_command
 from htr_exp.core.text import and_more
-from htr_exp.runs import scorings
+from htr_exp.runs import openings, scorings
 from htr_exp.runs.rows import RunRow, compared_on
 
 SHOWN = 5  # test sets below a table of status
@@ -30,8 +31,16 @@ def described(rows: Sequence[RunRow], tests: Mapping[str, str]) -> list[str]:
     for number, row in sorted(of.items(), key=lambda one: int(one[0])):
         where = f"digest {row['test_digest'][:8]}" if row["test_digest"] else "its digest is not known"
         line = f"test{f' {number}' if len(tests) > 1 else ''}: pages of {row['dataset']} ({where})"
-        lines.append(", ".join(filter(None, (line, scored(row)))))
+        lines.append("; ".join([", ".join(filter(None, (line, scored(row)))), *_openings(rows, compared_on(row))]))
     return [*lines, MIXED] if len(tests) > 1 else lines
+
+
+def _openings(rows: Sequence[RunRow], on: str) -> list[str]:
+    """By what the runs were chosen for which a test set was opened, and whether it is still sealed for others."""
+    alike = [row for row in rows if compared_on(row) == on]
+    chosen = [f"{row['run']} {openings.in_words(row['opening'])}" for row in alike if row["opening"] is not None]
+    sealed = any(row["test_sealed"] for row in alike) and not chosen and not any(row["test_opened"] for row in alike)
+    return chosen + [f"sealed: `{own_command('test RUNS')}` opens it for the run that validation chooses"] * sealed
 
 
 def scored(row: RunRow) -> str:
@@ -42,6 +51,7 @@ def scored(row: RunRow) -> str:
             "runs": row["test_scored_runs"],
             "in_part": row["test_scored_in_part"],
             "incomplete": row["test_scored_incomplete"],
+            "opened": row["test_opened"],
         }
     )
 
@@ -50,7 +60,12 @@ def briefly(rows: Sequence[RunRow]) -> list[str]:
     """The first of these sentences, for runs that are not compared; none where there is one test set, scored once for certain."""
     tests = numbered(rows)
     if len(tests) < 2 and not any(
-        row["test_scored"] > 1 or row["test_scored_in_part"] or row["test_scored_incomplete"] for row in rows
+        row["test_scored"] > 1
+        or row["test_scored_in_part"]
+        or row["test_scored_incomplete"]
+        or row["test_sealed"]
+        or row["opening"]
+        for row in rows
     ):
         return []
     lines = described(rows, tests)

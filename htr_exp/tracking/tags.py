@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, cast
 
 from htr_exp.config import transcription_conventions
 from htr_exp.core.task import RECOGNITION, TASKS, Task
-from htr_exp.runs import judgements, resumptions, scorings
+from htr_exp.runs import judgements, openings, resumptions, scorings
 from htr_exp.runs.records import Provenance
 from htr_exp.runs.rows import worse_than_base
 from htr_exp.runs.run_dir import RunDir, StateRecord
@@ -61,6 +61,7 @@ def tags_of(
         "htr_exp.split_digest": (provenance.get("split") or {}).get("digest"),
         "htr_exp.test_digest": (provenance.get("split") or {}).get("test_digest"),
         "htr_exp.test_scored": scorings.said(counted) if (counted := results.get("test_scored")) else None,
+        "htr_exp.test_opened": _opening(provenance, results),
         "htr_exp.excluded_pages": len(left_out.get("excluded") or ()) or None,
         "htr_exp.left_out_scored": ", ".join(scorings.named(left_out.get("scored_before") or ())),
         "htr_exp.dataset_convention": conventions[0],
@@ -86,6 +87,14 @@ def tags_of(
         "mlflow.runName": folder.name,
     }
     return {key: str(value)[:TAG_LENGTH] for key, value in tags.items() if value not in (None, "")}
+
+
+def _opening(provenance: Mapping[str, Any], results: Mapping[str, Any]) -> str | None:
+    """How a run was chosen for which a sealed test was opened, or that it is sealed; None where it was never."""
+    if not (provenance.get("split") or {}).get("sealed"):
+        return None
+    opening = (results.get("test_scored") or {}).get("opening")
+    return openings.in_words(opening) if opening else "sealed"
 
 
 def _classes(provenance: Mapping[str, Any]) -> str | None:
@@ -170,6 +179,8 @@ def _note(
         lines.append(f"**{said[0].upper()}{said[1:]}.**")
     if counted := results.get("test_scored"):
         lines.append(f"Test pages when this run ended: {scorings.said(counted)}.")
+    if chosen := _opening(provenance, results):
+        lines.append("The test is sealed." if chosen == "sealed" else f"Test opened: {chosen}.")
     if left_out := (provenance.get("left_out") or {}).get("scored_before"):
         lines.append(f"**The run {scorings.left_out_in_words(scorings.named(left_out))}.**")
     if leaks:

@@ -220,9 +220,12 @@ class Writer:
     def _log_model(self, run: Any, view: run_view.RunView) -> None:
         """Make the model of a run that was scored a model of MLflow's, with its scores on each side of the split."""
         path = view.artifacts.get(run_view.MODEL)
-        if path is None or not view.model_scores or model_of(self.client, run) is not None:
+        if path is None or not view.model_scores:
             return
-        from mlflow.entities import LoggedModelOutput, Metric
+        if (model := model_of(self.client, run)) is not None:
+            self._log_scores_of_model(run, view, model)
+            return
+        from mlflow.entities import LoggedModelOutput
         from mlflow.exceptions import MlflowException
 
         for half_done in models_of(self.client, run):
@@ -243,18 +246,26 @@ class Writer:
             store.place(path, root / run_view.MODEL)
         else:
             self.client.log_model_artifact(model.model_id, str(path))
+        self._log_scores_of_model(run, view, model)
+        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+        self.client.finalize_logged_model(model.model_id, "READY")
+
+    def _log_scores_of_model(self, run: Any, view: run_view.RunView, model: Any) -> None:
+        """Give a model the scores that it does not have yet; those of a sealed test come later."""
+        from mlflow.entities import Metric
+
+        there = {metric.key for metric in model.metrics or ()}
         of_side = {part.context: part for part in view.datasets}
         metrics = [
             Metric(
-                name, value, view.ended or view.started, 0, model_id=model.model_id, run_id=run_id,
+                name, value, view.ended or view.started, 0, model_id=model.model_id, run_id=run.info.run_id,
                 dataset_name=of_side[side].name if side in of_side else None,
                 dataset_digest=of_side[side].digest if side in of_side else None,
             )
-            for (name, side), value in view.model_scores.items()
+            for (name, side), value in view.model_scores.items() if name not in there
         ]  # fmt: skip
-        self.client.log_batch(run_id, metrics)
-        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
-        self.client.finalize_logged_model(model.model_id, "READY")
+        if metrics:
+            self.client.log_batch(run.info.run_id, metrics)
 
     def _upload(self, run_id: str, path: Path, shown: str) -> None:
         folder = str(Path(shown).parent)

@@ -1,0 +1,53 @@
+"""The sealed test with a real kraken: two trainings that are chosen between by validation, and one opening."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from helpers.real_training import command, needs_kraken, result
+from htr_exp.core.files import read_jsonl
+from htr_exp.runs.rows import row_of, to_minimise
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.runs.scorings import ledger_of
+from htr_exp.runs.selection import runs_in
+
+pytestmark = [
+    pytest.mark.kraken,
+    pytest.mark.slow,
+    needs_kraken,
+]
+
+
+def said(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), cwd=place, capture_output=True, text=True, timeout=1800, check=False)
+
+
+def test_the_run_that_validation_chose_is_the_only_one_that_is_scored_on_the_test(
+    real_data: Path, tmp_path: Path
+) -> None:
+    trained = said(
+        tmp_path, "train", "-m", f"dataset.path={real_data}/demo/page-foral-santarem-1347",
+        f"model.path={real_data}/models/medieval_small.mlmodel", "scores.test=final", "question=which_rate",
+        "training.lrate=1e-5,1e-3", "training.quit=fixed", "training.epochs=2", "training.device=cpu", "tracking=none",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    runs: list[RunDir] = runs_in(tmp_path / "runs")
+    assert [result(run)["test"] for run in runs] == [{"base": None, "best": None}] * 2
+    assert not ledger_of(tmp_path / "runs").exists()
+    best, other = sorted(runs, key=lambda run: to_minimise(row_of(run)) or 0.0)
+
+    opened = said(tmp_path, "test", *(run.name for run in runs))
+    assert opened.returncode == 0, opened.stderr
+    assert f"opens the test for {best.name}, chosen among 2 runs by validation" in opened.stdout
+    scores = result(best)["test"]
+    assert scores["base"] is not None
+    assert scores["best"] is not None
+    assert scores["best"]["cer"] < scores["base"]["cer"]
+    assert result(other)["test"] == {"base": None, "best": None}
+    assert [line["run"] for line in read_jsonl(ledger_of(tmp_path / "runs"))] == [best.name]
+    (row,) = json.loads(said(tmp_path, "compare", "--json", best.name).stdout)
+    assert (row["state"], row["seals"], row["opening"]["trials"]) == ("done", "ok", 2)
