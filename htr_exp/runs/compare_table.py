@@ -13,6 +13,7 @@ from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
 from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs import choice_by_validation, narrow, resumptions, test_sets, told_apart
+from htr_exp.runs.experiment_table import show_experiments
 from htr_exp.runs.records import NO_KRAKEN, Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
 from htr_exp.runs.rows import ComparedRow, RunRow, changed, compared_on, figure, worse
@@ -103,6 +104,8 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
             out.print(Text(f"{task}: {word}", style="bold"))
         differing = [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1]
         _show_alike(out, alike, differing, groups)
+        if verb != "evaluate":
+            show_experiments(out, alike)
 
 
 def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str], groups: Mapping[str, int]) -> None:

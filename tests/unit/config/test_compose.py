@@ -194,6 +194,25 @@ def test_an_experiment_of_many_points_needs_a_sweep(workspace: Path) -> None:
     assert len(swept("experiment=learning_rate", "dataset=demo")) == 6
 
 
+@pytest.mark.parametrize(
+    ("words", "points", "test"),
+    [
+        (["replicates", "model=demo"], 5, "each_run"),
+        (["learning_curve", "model=demo", "split.train_pages=1,2", "seed=1,2"], 4, "each_run"),
+        (["base_models"], 2, "final"),
+        (["leave_one_out", "model=demo"], 1, "each_run"),  # the plan makes one of each fold
+        (["replicates", "model=demo", "seed=7,8", "scores.test=final"], 2, "final"),
+    ],
+)
+def test_an_experiment_has_its_points_and_a_typed_word_replaces_its_own(
+    words: list[str], points: int, test: str, workspace: Path
+) -> None:
+    found = swept(f"experiment={words[0]}", "dataset=demo", *words[1:])
+    assert len(found) == points
+    assert {(one.experiment.question, one.experiment.scores.test) for one in found} == {(words[0], test)}
+    assert {one.experiment.split.kind for one in found} == {"leave_one_out" if words[0] == "leave_one_out" else "drawn"}
+
+
 def test_the_record_keeps_no_hydra_and_no_interpolation(workspace: Path) -> None:
     values = compose_experiment(["dataset=odalricus", "site.workspace=w"]).values
     assert "hydra" not in values

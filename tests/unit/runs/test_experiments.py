@@ -1,0 +1,136 @@
+"""The tables of experiments: runs that differ in their seed alone are one row, and two kinds of spread are kept apart."""
+
+from __future__ import annotations
+
+import io
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from htr_exp.core.files import write_json
+from htr_exp.core.run_state import RunState
+from htr_exp.runs import compare_table
+from htr_exp.runs.experiments import Experiment, experiments
+from htr_exp.runs.rows import compared_rows
+from htr_exp.runs.run_dir import RunDir
+from htr_exp.scoring.intervals import Count, of_rate
+
+
+def figures(*errors: int) -> dict[str, Any]:
+    """Of pages of a hundred characters."""
+    pages = [{"page": f"p{number}", "errors": one, "characters": 100} for number, one in enumerate(errors)]
+    interval = of_rate([Count(one, 100) for one in errors])
+    assert interval is not None
+    return {
+        "cer": sum(errors) / len(errors) / 100, "cer_low": interval.low, "cer_high": interval.high, "wer": 0.5,
+        "lines": 9, "pages": len(errors), "units": len(errors), "per_page": pages,
+    }  # fmt: skip
+
+
+class Maker:
+    """Writes the runs of a question."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.runs = folder, list[RunDir]()
+
+    def __call__(
+        self, name: str, best: tuple[int, ...] | None, *, seed: int = 1, sealed: bool = False, **more: Any
+    ) -> None:
+        """A run; without figures of its best model one that failed."""
+        run = RunDir(self.folder / name)
+        run.live.mkdir(parents=True)
+        settings = {
+            "question": more.pop("question", "asked"), "seed": seed, "split": {"train_pages": more.pop("train_pages", None)},
+        }  # fmt: skip
+        run.seal({"experiment.yaml": yaml.safe_dump(settings)})
+        facts = {
+            "run": {"key": name, "task": "recognition", "verb": "train"}, "dataset": {"name": "hours", "digest": "d"},
+            "split": {"test_digest": more.pop("test", "t" * 64), "fold": more.pop("fold", None)},
+            "software": {"kraken": "7.1.1"}, "model": {"name": more.pop("model", "tridis")},
+        }  # fmt: skip
+        write_json(run.provenance, facts)
+        if best:
+            side = {"base": figures(*(40 for _ in best)), "best": figures(*best)}
+            write_json(run.results, {"test": {} if sealed else side, "validation": side})
+        run.seal({})
+        if best:
+            run.seal_results()
+        run.write_state(RunState.DONE if best else RunState.FAILED, reason=None if best else "no disk")
+        self.runs.append(run)
+
+    def found(self) -> Experiment:
+        (one,) = experiments(compared_rows(self.runs)[0])
+        return one
+
+    def said(self) -> str:
+        out = Console(width=200, record=True, file=io.StringIO())
+        compare_table.show_table(out, *compared_rows(self.runs)[:2])
+        return out.export_text()
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Maker:
+    return Maker(tmp_path)
+
+
+def test_replicates_have_a_mean_a_spread_over_seeds_and_an_interval_over_pages(make: Maker) -> None:
+    each = [(10, 20, 30), (12, 22, 32), (14, 24, 34)]
+    for seed, errors in enumerate(each):
+        make(f"run{seed}", errors, seed=seed)
+    make("run9", None, seed=9)
+    found = make.found()
+    (one,) = found.conditions
+    assert (one.runs, one.scored, found.side) == (4, 3, "test")
+    assert one.mean == pytest.approx(0.22)
+    assert one.spread == pytest.approx(statistics.stdev([0.20, 0.22, 0.24]))
+    assert one.interval == of_rate([Count(36, 300), Count(66, 300), Count(96, 300)])
+    assert one.zero_shot == pytest.approx(0.4)
+    said = make.said()
+    assert "3 of 4" in said
+    assert "1 of 4 runs has no scores: run9 (failed)" in said
+    assert "They are two sources of variance" in said
+
+
+def test_a_learning_curve_begins_with_the_base_model(make: Maker) -> None:
+    for pages in (8, None, 1, 2):
+        for seed in (1, 2):
+            make(f"run-{pages}-{seed}", (20 - (pages or 16), 20), seed=seed, train_pages=pages)
+    found = make.found()
+    assert found.curve
+    assert [one.name for one in found.conditions] == [
+        "zero-shot", "train_pages=1", "train_pages=2", "train_pages=8", "train_pages=null",
+    ]  # fmt: skip
+    assert found.conditions[0].zero_shot == pytest.approx(0.4)
+    lines = [line for line in make.said().splitlines() if line.startswith("zero-shot")]
+    assert "40.00 %" in lines[0]
+
+
+def test_base_models_stand_side_by_side_and_by_validation_as_long_as_the_test_is_sealed(make: Maker) -> None:
+    make("a", (10, 20), model="tridis", sealed=True)
+    make("b", (10, 10), model="catmus", sealed=True)
+    found = make.found()
+    assert [(one.name, one.zero_shot, one.mean) for one in found.conditions] == [
+        ("model=catmus", pytest.approx(0.4), pytest.approx(0.1)),
+        ("model=tridis", pytest.approx(0.4), pytest.approx(0.15)),
+    ]
+    assert found.side == "validation"
+    assert "these are validation scores: choose by them, and do not report them" in make.said()
+
+
+def test_folds_have_a_mean_and_all_their_pages_together(make: Maker) -> None:
+    make("a", (10, 20), fold="one", test="1" * 64)
+    make("b", (30, 40), fold="two", test="2" * 64)
+    (said,) = make.found().sentences
+    assert said.startswith(
+        "mean of 2 folds 25.00 %, standard deviation 14.14 % from fold to fold; of all their pages together"
+    )
+
+
+def test_runs_that_no_question_or_sweep_holds_together_have_no_table(make: Maker) -> None:
+    make("a", (10, 20), seed=1, question="default")
+    make("b", (10, 20), seed=2, question="default")
+    assert list(experiments(compared_rows(make.runs)[0])) == []
