@@ -22,9 +22,10 @@ from htr_exp.groundtruth.model import Dataset, GroundTruthPage
 from htr_exp.kraken.legs import default_length, kill_costs
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import plan_checks
+from htr_exp.pipeline.gathered import Gathered, gather
 from htr_exp.pipeline.learning_rate import LearningRate, rate_of
 from htr_exp.pipeline.preparation import preparation_of
-from htr_exp.pipeline.sources import BaseModel, Gathered, Sources, gather, versions_of
+from htr_exp.pipeline.sources import BaseModel, Sources, versions_of
 from htr_exp.runs.records import NO_KRAKEN, LeftOutRecord
 from htr_exp.scoring.other_systems.predictions import Predictions
 from htr_exp.scoring.text_order import main_direction

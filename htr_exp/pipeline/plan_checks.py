@@ -17,7 +17,8 @@ from htr_exp.groundtruth.as_kraken.values import refused
 from htr_exp.groundtruth.page_of_line import NAME
 from htr_exp.kraken import options
 from htr_exp.kraken.releases import release, unloadable
-from htr_exp.pipeline.sources import Gathered, Sources
+from htr_exp.pipeline.gathered import Gathered
+from htr_exp.pipeline.sources import Sources
 from htr_exp.runs import openings, ownership, scorings
 from htr_exp.splits import leakage
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from htr_exp.core import machine
 from htr_exp.core.errors import ConfigError
@@ -69,7 +70,7 @@ def choose(named: Sequence[RunDir], known: Sequence[RunDir], *, again: bool) -> 
 
 
 def _chosen(
-    question: Question, named: Sequence[RunDir], trials: Sequence[RunDir], rows: Mapping[object, RunRow], *, again: bool
+    question: Question, named: Sequence[RunDir], trials: Sequence[RunDir], rows: Mapping[Path, RunRow], *, again: bool
 ) -> Chosen | Problem:
     """The same of one question, or why its test cannot be opened."""
     names = first_of([run.name for run in named], 3)

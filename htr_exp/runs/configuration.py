@@ -47,6 +47,18 @@ def parsed(text: str) -> Any:
     return values
 
 
+def keys_and_values(text: str) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Raises:
+        ValueError: as for `parsed`, or it has no keys.
+    """
+    values = parsed(text)
+    if not isinstance(values, dict):
+        raise ValueError(NO_KEYS)  # noqa: TRY004 - of a text, as all else that is wrong with it
+    return values
+
+
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:
     """A nested configuration as dotted keys with plain values."""
     if isinstance(values, dict):
@@ -68,10 +80,7 @@ def settings(text: str) -> dict[str, Any]:
     if sections := _sections(text):
         with contextlib.suppress(ValueError):  # the whole says better what is wrong, and where
             return {key: value for one in sections for key, value in _flat_section(one)}
-    values = parsed(text)
-    if not isinstance(values, dict):
-        raise ValueError(NO_KEYS)  # noqa: TRY004 - of a text, as all else that is wrong with it
-    return flat(values)
+    return flat(keys_and_values(text))
 
 
 def _sections(text: str) -> list[str] | None:

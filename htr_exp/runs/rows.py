@@ -242,7 +242,7 @@ def _scoring(run: RunDir, facts: Provenance, results: Results) -> Scoring | None
         "test_digest": test_digest,
         "weights": of_model,
     }
-    if opening := (results.get("test_scored") or {}).get("opening"):
+    if (counted := results.get("test_scored")) and (opening := counted.get("opening")):
         scoring["opening"] = opening
     return scoring
 

@@ -154,12 +154,9 @@ class RunDir(RunFiles):
             BrokenRunError: it cannot be read.
         """
         try:
-            values = configuration.parsed(self.experiment.read_text("utf-8"))
+            return configuration.keys_and_values(self.experiment.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise BrokenRunError(self, self.experiment, error) from None
-        if not isinstance(values, dict):
-            raise BrokenRunError(self, self.experiment, configuration.NO_KEYS)
-        return values
 
     def settings(self) -> dict[str, Any]:
         """The same by dotted keys.
