@@ -375,3 +375,15 @@ def test_a_zip_is_read_as_the_folder_that_is_in_it(
     assert (record["given"], len(record["files"]), record["paired_by"]) == ("export.zip", 6, {"ids": 6})
     zipped.write_bytes(zipped.read_bytes()[:100])
     assert f"predictions={zipped}: it is no zip that can be read" in evaluate(zipped).err
+
+
+def test_a_paper_names_the_system_and_cites_no_kraken(
+    evaluate: Evaluate, call: Call, workspace: Path, tmp_path: Path
+) -> None:
+    assert evaluate(as_text(tmp_path / "read", misread())).code == 0
+    said = call("report", only_run(workspace).name, "--out", tmp_path / "paper", "--json")
+    assert said.code == 0, said.err
+    files = {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "paper").glob("*.[bcm]*")}
+    assert "Transkribus" in files["table.csv"]
+    assert "kiessling" not in files["references.bib"]
+    assert "Version none" not in files["references.bib"]

@@ -38,7 +38,7 @@ def files_of(found: Evidence) -> dict[str, bytes]:
         "table.md": table.markdown(),
         "methods.md": said,
         "checklist.md": checklist.markdown(lists),
-        "commands.sh": commands,
+        "experiment.sh": commands,
         "references.bib": cited,
     }
     if pages := by_page(found.runs[0]):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from htr_exp.core.text import counted, duration, joined
 from htr_exp.report.paper.evidence import Evidence
+from htr_exp.runs.records import NO_KRAKEN
 
 YOURS = "for you to answer"
 
@@ -34,7 +35,7 @@ def checklist(found: Evidence) -> dict[str, list[Item]]:
     if len(seeds) == 1:
         statistics += " (one: say so)"
     settings = "methods.md; experiment.yaml of each run has every setting"
-    packages = f"kraken {joined(sorted({row['kraken'] for row in found.rows}))}; provenance.json and results.json of each run have all packages with versions"
+    packages = f"kraken {joined(sorted({row['kraken'] for row in found.rows} - {NO_KRAKEN})) or NO_KRAKEN}; provenance.json and results.json of each run have all packages with versions"
     code = joined(
         sorted({str((one.facts.get("code") or {}).get("commit") or "an installed package")[:12] for one in found.runs})
     )
@@ -60,7 +61,7 @@ def checklist(found: Evidence) -> dict[str, list[Item]]:
         ],
         "NeurIPS": [
             Item("1, 2", "Claims; limitations", YOURS + "; the notes of the table name what the figures do not hold"),
-            Item("4", "Reproducibility of the main results", f"commands.sh; code {code}; ground truth {data}"),
+            Item("4", "Reproducibility of the main results", f"experiment.sh; code {code}; ground truth {data}"),
             Item("5", "Open access to data and code", YOURS),
             Item("6", "Settings: splits, hyperparameters, how they were chosen", settings),
             Item("7", "Statistical significance", statistics),

@@ -45,7 +45,7 @@ def paper_figures(found: Evidence) -> dict[str, bytes]:
     drawn: dict[str, Callable[[], Figure | None]] = {
         "cer" if found.task is RECOGNITION else "scores": lambda: _scores(found),
         "cer_by_page": lambda: _pages(found.runs[0]),
-        "training": lambda: _curves(found),
+        "curves": lambda: _curves(found),
     }
     files: dict[str, bytes] = {}
     with style.context(["default", _STYLE]), warnings.catch_warnings():
@@ -144,5 +144,5 @@ def alternative(name: str, runs: Sequence[PaperRun]) -> str:
         "cer": f"Test CER of {counted(len(runs), 'run')}, with intervals",
         "scores": f"Test scores of {counted(len(runs), 'run')}",
         "cer_by_page": "CER of each test page before and after training",
-        "training": "Validation figures by epoch",
+        "curves": "Validation figures by epoch",
     }[name]

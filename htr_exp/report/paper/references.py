@@ -9,6 +9,7 @@ from htr_exp import __version__
 from htr_exp.core.task import RECOGNITION
 from htr_exp.report.paper.evidence import Evidence
 from htr_exp.report.paper.latex import escaped
+from htr_exp.runs.records import NO_KRAKEN
 
 KRAKEN = """@inproceedings{kiessling2019kraken,
   author    = {Kiessling, Benjamin},
@@ -43,14 +44,14 @@ KINDS: tuple[Literal["model", "segmentation_model"], ...] = ("model", "segmentat
 
 def bibtex(found: Evidence) -> str:
     """The entries, one file."""
-    versions = sorted({one.row["kraken"] for one in found.runs})
+    versions = sorted({one.row["kraken"] for one in found.runs} - {NO_KRAKEN})
     entries = [
         "@software{htr_exp,\n"
         "  author  = {{The htr\\_exp developers}},\n"
         "  title   = {htr\\_exp: fine-tuning of kraken models for medieval manuscripts},\n"
         f"  version = {{{', '.join(sorted({str((one.facts.get('code') or {}).get('version', __version__)) for one in found.runs}))}}}\n"
         "}",
-        KRAKEN % f"Version {' and '.join(versions)}",
+        *([KRAKEN % f"Version {' and '.join(versions)}"] if versions else []),
     ]
     if found.task is RECOGNITION and any(one.row["cer_low"] is not None for one in found.runs):
         entries += [JACKKNIFE, *[HOLM] * (len(found.runs) > 1)]

@@ -101,7 +101,7 @@ def test_the_bundle_is_the_same_again_and_needs_no_network(tmp_path: Path) -> No
     run = found(made(tmp_path))
     first, second = write_bundle(run, tmp_path / "first"), write_bundle(run, tmp_path / "second")
     assert first.files == second.files
-    assert {"index.html", "table.tex", "cer.pdf", "cer.png", "cer_by_page.csv", "training.pdf", MANIFEST} <= {
+    assert {"index.html", "table.tex", "cer.pdf", "cer.png", "cer_by_page.csv", "curves.pdf", MANIFEST} <= {
         *first.files
     }
     for name in first.files:
