@@ -18,7 +18,7 @@ from htr_exp.core.text import first_of, printable
 from htr_exp.report.paper import checklist, figures, references
 from htr_exp.report.paper.evidence import Evidence
 from htr_exp.report.paper.methods import methods
-from htr_exp.report.paper.table import as_csv, by_page, paper_table
+from htr_exp.report.paper.table import as_csv, by_page, condition_tables, paper_table
 
 MANIFEST = "bundle.json"
 """The file by which a bundle is known, with the digest of each of the others."""
@@ -41,6 +41,10 @@ def files_of(found: Evidence) -> dict[str, bytes]:
         "experiment.sh": commands,
         "references.bib": cited,
     }
+    conditions = condition_tables(found)
+    for number, one in enumerate(conditions, 1):
+        name = "conditions" if len(conditions) == 1 else f"conditions_{number}"
+        texts |= {f"{name}.tex": one.latex(), f"{name}.csv": one.csv(), f"{name}.md": one.markdown()}
     if pages := by_page(found.runs[0]):
         texts["cer_by_page.csv"] = as_csv(pages)
     shown = [
@@ -51,7 +55,7 @@ def files_of(found: Evidence) -> dict[str, bytes]:
     ]
     values: dict[str, Any] = {
         "title": printable(found.title),
-        "table": table,
+        "tables": [*conditions, table],
         "figures": shown,
         "methods": said,
         "checklist": lists,

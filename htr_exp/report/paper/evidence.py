@@ -58,6 +58,11 @@ class Evidence:
         return task_of(self.runs[0].row["task"])
 
     @property
+    def trained(self) -> list[PaperRun]:
+        """The runs that are no evaluations."""
+        return [one for one in self.runs if one.row["verb"] != "evaluate"]
+
+    @property
     def rows(self) -> list[ComparedRow]:
         """The rows of the runs."""
         return [one.row for one in self.runs]

@@ -16,6 +16,7 @@ from htr_exp.core.task import RECOGNITION
 from htr_exp.core.text import counted, printable
 from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.table import by_page, value_of
+from htr_exp.runs.experiments import experiments
 from htr_exp.runs.sweep_points import short
 
 MOST_RUNS = 40
@@ -46,6 +47,7 @@ def paper_figures(found: Evidence) -> dict[str, bytes]:
         "cer" if found.task is RECOGNITION else "scores": lambda: _scores(found),
         "cer_by_page": lambda: _pages(found.runs[0]),
         "curves": lambda: _curves(found),
+        "learning_curve": lambda: _learning_curve(found),
     }
     files: dict[str, bytes] = {}
     with style.context(["default", _STYLE]), warnings.catch_warnings():
@@ -123,6 +125,40 @@ def _curves(found: Evidence) -> Figure | None:
     return figure
 
 
+def _learning_curve(found: Evidence) -> Figure | None:
+    """The mean score by pages to train on, with its interval over pages; the base model's on the left."""
+    curves = [one for one in experiments([run.row for run in found.trained]) if one.curve]
+    if not curves:
+        return None
+    figure, axes = _figure(3.0)
+    factor = 1.0 if found.task.higher_is_better else 100.0
+    for number, curve in enumerate(curves):
+        shown = [one for one in curve.conditions if one.mean is not None]
+        places = range(len(shown))
+        color = f"C{number}"
+        axes.plot(
+            places,
+            [factor * (one.mean or 0.0) for one in shown],
+            "o-",
+            color=color,
+            markersize=4,
+            label=_short(curve.question),
+        )
+        for place, one in zip(places, shown):
+            if one.interval is not None:
+                axes.plot(
+                    [place] * 2, [factor * one.interval.low, factor * one.interval.high], color=color, linewidth=1.2
+                )
+        axes.set_xticks(places, [_short(one.name.rpartition("=")[2]) for one in shown])
+    axes.set_xlabel("pages to train on")
+    axes.set_ylabel(f"{curves[0].side} {found.task.score_label}{'' if found.task.higher_is_better else ' (%)'}")
+    axes.set_ylim(bottom=0.0)
+    axes.grid(axis="y", color=_GRID)
+    if len(curves) > 1:
+        axes.legend(frameon=False)
+    return figure
+
+
 def _figure(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     return figure, figure.add_subplot()
@@ -145,4 +181,5 @@ def alternative(name: str, runs: Sequence[PaperRun]) -> str:
         "scores": f"Test scores of {counted(len(runs), 'run')}",
         "cer_by_page": "CER of each test page before and after training",
         "curves": "Validation figures by epoch",
+        "learning_curve": "Mean score by pages to train on, with intervals over pages",
     }[name]

@@ -26,7 +26,7 @@ def methods(found: Evidence) -> str:
 
 
 def _sentences(found: Evidence) -> Iterator[str]:
-    trained = [one for one in found.runs if one.row["verb"] != "evaluate"]
+    trained = found.trained
     for words in dict.fromkeys(map(_data, found.runs)):
         yield words
     for words in dict.fromkeys(map(_split, trained)):

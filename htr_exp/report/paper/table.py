@@ -7,12 +7,14 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from htr_exp.core.task import RECOGNITION, Task
+from htr_exp.core.task import RECOGNITION, Task, task_of
 from htr_exp.core.text import counted, joined, printable
 from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.latex import escaped
 from htr_exp.runs import test_sets, told_apart
 from htr_exp.runs.certainty import FEW, TOO_FEW, points
+from htr_exp.runs.experiment_table import TWO_SPREADS
+from htr_exp.runs.experiments import Condition, Experiment, experiments
 from htr_exp.runs.rows import compared_on, counted_figures, figure, shown_figures, worse
 from htr_exp.runs.sweep_points import short
 
@@ -95,6 +97,39 @@ def paper_table(found: Evidence) -> PaperTable:
         tuple(tuple(printable(cell(one)) for cell in cells.values()) for one in found.runs),
         tuple(_notes(found, tests, groups=bool(groups))),
     )
+
+
+def condition_tables(found: Evidence) -> list[PaperTable]:
+    """The table of each experiment among the runs: those that differ in their seed alone are one row."""
+    return [_of_conditions(one) for one in experiments([run.row for run in found.trained])]
+
+
+def _of_conditions(found: Experiment) -> PaperTable:
+    task = task_of(found.task)
+    cells: dict[str, list[str]] = {
+        "condition": [one.name for one in found.conditions],
+        "runs": [
+            str(one.scored) if one.scored == one.runs else f"{one.scored} of {one.runs}" for one in found.conditions
+        ],
+        "zero-shot": ["" if found.curve else task.shown(one.zero_shot) for one in found.conditions],
+        f"{found.side} {task.score_label}": [task.shown(one.mean) for one in found.conditions],
+        "sd over seeds": ["" if one.spread is None else task.shown(one.spread) for one in found.conditions],
+        "95 % over pages": [_interval(task, one) for one in found.conditions],
+    }
+    cells = {name: column for name, column in cells.items() if any(column)}
+    return PaperTable(
+        f"{found.question}: mean {task.score_label} of the runs that differ in their seed alone.",
+        tuple(cells),
+        frozenset(cells) - {"condition"},
+        tuple(zip(*([printable(cell) for cell in column] for column in cells.values()))),
+        (*[_sentence(TWO_SPREADS)] * found.has_seeds, *map(_sentence, found.sentences)),
+    )
+
+
+def _interval(task: Task, one: Condition) -> str:
+    if one.interval is None:
+        return ""
+    return _between(task.shown(one.interval.low).removesuffix(" %"), task.shown(one.interval.high))
 
 
 def _settings(found: Evidence) -> dict[str, Cell]:

@@ -21,7 +21,7 @@ from htr_exp.report.paper.bundle import MANIFEST, write_bundle
 from htr_exp.report.paper.evidence import Evidence, evidence
 from htr_exp.report.paper.latex import escaped
 from htr_exp.report.paper.methods import methods
-from htr_exp.report.paper.table import paper_table
+from htr_exp.report.paper.table import condition_tables, paper_table
 from htr_exp.runs.run_dir import RunDir
 
 PAGES = {"a_1.xml": (30, 300), "b&2.xml": (20, 300)}
@@ -42,7 +42,16 @@ def results(**more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-def made(folder: Path, name: str = "one", *, settings: dict[str, Any] | None = None, **more: Any) -> RunDir:
+def made(
+    folder: Path,
+    name: str = "one",
+    *,
+    settings: dict[str, Any] | None = None,
+    seed: int = 1,
+    lrate: float = 0.001,
+    split_pages: int | None = None,
+    **more: Any,
+) -> RunDir:
     """A run folder with intervals and settings."""
     facts = {
         "dataset": {
@@ -57,7 +66,8 @@ def made(folder: Path, name: str = "one", *, settings: dict[str, Any] | None = N
     path = scored_run(folder / name, more.pop("results", results()), curve=(0.2, 0.1))
     run = RunDir(path)
     write_json(run.provenance, read_json(run.provenance) | facts | more)
-    experiment = {"seed": 1, "training": {"lrate": 0.001, "augment": False} | (settings or {})}
+    training = {"lrate": lrate, "augment": False} | (settings or {})
+    experiment = {"question": "rates", "seed": seed, "split": {"train_pages": split_pages}, "training": training}
     run.seal({"experiment.yaml": yaml.safe_dump(experiment)})
     run.seal_results()
     return RunDir(path)
@@ -205,3 +215,24 @@ def test_latex_compiles_the_table(tmp_path: Path) -> None:
     )  # fmt: skip
     assert said.returncode == 0, said.stdout[-2000:]
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
+
+
+def test_runs_that_differ_in_their_seed_are_one_row_of_a_table_of_their_own(tmp_path: Path) -> None:
+    runs = [
+        made(tmp_path, f"seed{seed}", seed=seed, lrate=lrate) for seed, lrate in ((1, 0.001), (2, 0.001), (3, 0.01))
+    ]
+    (table,) = condition_tables(found(*runs))
+    assert [(row[0], row[1]) for row in table.rows] == [("lrate=0.001", "2"), ("lrate=0.01", "1")]
+    assert dict(zip(table.headings, table.rows[0]))["sd over seeds"] == "0.00 %"
+    written = write_bundle(found(*runs), tmp_path / "out")
+    assert {"conditions.tex", "conditions.csv", "conditions.md"} <= {*written.files}
+    page = Page((written.folder / "index.html").read_bytes())
+    assert "sd over seeds" in page.text
+
+
+def test_a_learning_curve_has_a_figure(tmp_path: Path) -> None:
+    runs = [made(tmp_path, f"pages{count}", split_pages=count) for count in (1, 2, 4)]
+    written = write_bundle(found(*runs), tmp_path / "out")
+    assert "learning_curve.pdf" in written.files
+    (table,) = condition_tables(found(*runs))
+    assert [row[0] for row in table.rows] == ["zero-shot", "train_pages=1", "train_pages=2", "train_pages=4"]
