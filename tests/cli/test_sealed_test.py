@@ -51,7 +51,7 @@ def test_a_sealed_test_is_neither_predicted_nor_scored_until_it_is_opened_for_th
     epochs, weights = chosen.epochs(), chosen.best.read_bytes()
 
     said = user.call("test", *(run.name for run in runs))
-    assert said.code == 0, said.err
+    assert said.code == 0, said.out + said.err
     assert f"opens the test for {chosen.name}, chosen among 2 runs by validation" in said.out
     assert (chosen.state().state, chosen.epochs(), chosen.best.read_bytes()) == (RunState.DONE, epochs, weights)
     (line,) = ledger(user)[len(before) :]
