@@ -220,6 +220,13 @@ def _add_runs(parser: argparse.ArgumentParser, verb: str, family: str) -> None:
         parser.add_argument(
             "--out", metavar="FOLDER", help="a new folder, or an earlier report, which is brought up to date"
         )
+    if verb == "compare":
+        parser.add_argument(
+            "--margin",
+            type=float,
+            metavar="POINTS",
+            help="also say which runs are no worse than the best one by so many points of test CER: --margin 0.5",
+        )
     if verb == "status":
         parser.add_argument(
             "--watch",

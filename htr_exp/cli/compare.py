@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING, cast
 
 from htr_exp.cli.chosen_runs import chosen_runs, record_new
+from htr_exp.core.errors import ConfigError
 from htr_exp.core.own_command import own_command
+
+if TYPE_CHECKING:
+    from htr_exp.runs.rows import ComparedRow
 
 
 def run(args: argparse.Namespace) -> int:
     """Put runs side by side, best validation CER first."""
     from htr_exp.core.console import console
     from htr_exp.core.terminal import say, say_json
-    from htr_exp.runs import compare_csv, compare_table
+    from htr_exp.runs import compare_csv, compare_table, told_apart
     from htr_exp.runs.rows import compared_rows
 
+    if args.margin is not None and not 0 < args.margin <= 100:
+        raise ConfigError(
+            f"--margin {args.margin:g}: it must be above 0, in points of percent, for example --margin 0.5"
+        )
+    margin = None if args.margin is None else args.margin / 100
     runs = chosen_runs(args)
     record_new(args, runs, servers=False)
     rows, varied, broken = compared_rows(runs, every_digest=args.digests)
     for said in broken:
         say(f"warning: {said}", error=True)
+    if margin is not None and (args.csv or args.json):
+        no_worse = told_apart.no_worse(rows, margin)
+        rows = [cast("ComparedRow", {**row, "no_worse": no_worse.get(row["folder"])}) for row in rows]
     if args.csv:
         compare_csv.write_csv(sys.stdout, rows, varied)
     elif args.json:
         say_json(rows)
     elif rows:
-        compare_table.show_table(console(), rows, varied)
+        compare_table.show_table(console(), rows, varied, margin)
     else:
         say(f"there are no runs here yet: `{own_command('train dataset=... model=...')}` makes one")
     return 0

@@ -47,7 +47,7 @@ OVERLAY_BYTES = 2_600_000
 """Of the pictures of a segmentation that are shown, all together: the page is to be mailed."""
 
 WHICH = {
-    "test": "The test pages were not used to train or to choose the model: publish these scores.",
+    "test": "The test pages were not used to train or to choose the model: publish these scores, with their intervals.",
     "validation": "The validation pages chose the epoch that was kept: their scores are too good.",
 }
 SEALED = "The test is sealed: these are the scores of the validation pages, which chose the epoch that was kept. They are too good."

@@ -90,10 +90,18 @@ RUN_WIDTH = 24
 """What the names of runs keep of a narrow terminal before settings get any of it."""
 
 
-def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]) -> None:
-    """Print runs side by side, what does not compare in tables of its own: the settings in which they differ, and their scores."""
+def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str], margin: float | None = None) -> None:
+    """Print runs side by side, what does not compare in tables of its own: the settings in which they differ, and their scores.
+
+    Args:
+        out: the terminal.
+        rows: of the runs.
+        varied: the settings in which they differ.
+        margin: also say which runs are no worse than the best one by more than this share of the test CER.
+    """
     kinds: dict[tuple[str, str], list[ComparedRow]] = {}
     groups = told_apart.groups(rows)  # of trainings and evaluations together: what is paired are their test lines
+    no_worse = {} if margin is None else told_apart.no_worse(rows, margin)
     for row in rows:
         kinds.setdefault((row["task"], row["verb"]), []).append(row)
     for number, ((task, verb), alike) in enumerate(kinds.items()):
@@ -103,12 +111,20 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str])
                 out.print()
             out.print(Text(f"{task}: {word}", style="bold"))
         differing = [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1]
-        _show_alike(out, alike, differing, groups)
+        _show_alike(out, alike, differing, groups, no_worse)
         if verb != "evaluate":
             show_experiments(out, alike)
+    if margin is not None:
+        out.print(Text(told_apart.SAID_NO_WORSE.format(margin=f"{100 * margin:g}")))
 
 
-def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str], groups: Mapping[str, int]) -> None:
+def _show_alike(
+    out: Console,
+    rows: Sequence[ComparedRow],
+    varied: Sequence[str],
+    groups: Mapping[str, int],
+    no_worse: Mapping[str, bool],
+) -> None:
     """Print runs of one task and verb: as many of the settings as there is room for, and what a reader must know."""
     tests = test_sets.numbered(rows)
     data = _data(rows)
@@ -120,6 +136,7 @@ def _show_alike(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str]
         "data": lambda row: data.get(str(row["dataset_digest"]), ""),
         "kraken": lambda row: row["kraken"] if mixed else "",
         "group": lambda row: str(groups.get(row["folder"], "")),
+        "no worse": lambda row: {True: "yes", False: "?"}.get(no_worse.get(row["folder"]), ""),
         "note": lambda row: ", ".join([*["changed"] * bool(changed(row)), *["worse"] * bool(worse(row))]),
         "left out": test_sets.left_out,
         "leakage": lambda row: ", ".join(row["leakage"]),

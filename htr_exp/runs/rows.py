@@ -330,10 +330,11 @@ def _training_left_s(training: dict[str, Any], epochs: Sequence[Epoch]) -> float
 
 
 def settings_of(run: RunDir) -> dict[str, Any]:
-    """The configuration of a run as dotted keys with plain values."""
-
-    used = run.settings()
-    if run.facts()["run"].get("verb") == "evaluate":
+    """The configuration of a run as dotted keys with plain values; a base model that is a file is called as tables call it."""
+    used, facts = run.settings(), run.facts()
+    if used.get("model.name") is None and (model := facts["model"]):
+        used["model.name"] = model["name"]
+    if facts["run"].get("verb") == "evaluate":
         return {
             key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))
         }

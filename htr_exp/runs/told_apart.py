@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from htr_exp.core.task import RECOGNITION
 from htr_exp.runs.rows import RunRow, compared_on, counted_figures
@@ -13,6 +13,12 @@ SAID = (
     "corrected for {runs} by Holm)"
 )
 """What stands below a table with groups."""
+
+SAID_NO_WORSE = (
+    "no worse: certainly not by more than {margin} points of test CER than the best one (95 %, paired over pages); "
+    "where it says `?`, the pages leave it open"
+)
+"""What stands below a table that was asked for a margin."""
 
 
 def groups(rows: Sequence[RunRow]) -> dict[str, int]:
@@ -25,15 +31,9 @@ def groups(rows: Sequence[RunRow]) -> dict[str, int]:
     Args:
         rows: the runs, in any order.
     """
-    sets: dict[str, list[tuple[float, RunRow, list[Count]]]] = {}
-    for row in rows:
-        if row["task"] == RECOGNITION.name and row["test"] is not None and (found := _counts(row)):
-            sets.setdefault(compared_on(row), []).append((row["test"], row, found))
     group_of: dict[str, int] = {}
-    for alike in sets.values():
-        left, number = sorted(alike, key=lambda one: (one[0], one[1]["run"])), 0
-        if len(left) < 2 or len({tuple(one.units for one in found) for _, _, found in left}) > 1:
-            continue
+    for left in _sets(rows):
+        number = 0
         while left:
             number += 1
             (_, leader, best), *others = left
@@ -47,6 +47,36 @@ def groups(rows: Sequence[RunRow]) -> dict[str, int]:
                 else:
                     left.append(other)
     return group_of
+
+
+def no_worse(rows: Sequence[RunRow], margin: float) -> dict[str, bool]:
+    """Whether runs are certainly no worse than the best one by more than a margin, by the folder of the run.
+
+    The upper end of the interval of the difference decides, on the same lines (Schuirmann's two one-sided tests, 1987, of which
+    one is asked). A run of which it cannot be said is not worse for that.
+
+    Args:
+        rows: the runs, in any order; those without a group have no answer.
+        margin: of the test CER, as a share.
+    """
+    found: dict[str, bool] = {}
+    for (_, leader, best), *others in _sets(rows):
+        found[leader["folder"]] = True
+        for _, row, counts in others:
+            compared = of_difference(best, counts, signs=False)
+            found[row["folder"]] = compared is not None and compared.interval.high <= margin
+    return found
+
+
+def _sets(rows: Sequence[RunRow]) -> Iterator[list[tuple[float, RunRow, list[Count]]]]:
+    """Yield the runs on the same test pages that can be compared page by page: test CER, row and counts, the best first."""
+    sets: dict[str, list[tuple[float, RunRow, list[Count]]]] = {}
+    for row in rows:
+        if row["task"] == RECOGNITION.name and row["test"] is not None and (found := _counts(row)):
+            sets.setdefault(compared_on(row), []).append((row["test"], row, found))
+    for alike in sets.values():
+        if len(alike) > 1 and len({tuple(one.units for one in found) for _, _, found in alike}) == 1:
+            yield sorted(alike, key=lambda one: (one[0], one[1]["run"]))
 
 
 def _counts(row: RunRow) -> list[Count]:

@@ -43,3 +43,11 @@ def test_a_damaged_record_is_named_and_nothing_is_written(user: User, tmp_path: 
     assert user.first.name in said.err
     assert "Traceback" not in said.err
     assert not (tmp_path / "paper").exists()
+
+
+def test_compare_answers_a_margin(user: User) -> None:
+    rows = user.call("compare", "--margin", "0.5", "--json").json
+    assert all("no_worse" in row for row in rows)
+    assert "points of test CER" in user.call("compare", "--margin", "0.5").out
+    refused = user.call("compare", "--margin", "-1")
+    assert (refused.code, "--margin -1: it must be above 0" in refused.err) == (2, True)

@@ -238,6 +238,21 @@ def test_runs_on_different_test_pages_are_not_grouped_together(make: Maker) -> N
     assert told_apart.groups(compared_rows([counted(make, "a", PAGES), counted(make, "b", PAGES[:4])])[0]) == {}
 
 
+@pytest.mark.parametrize(("margin", "second"), [(0.0001, False), (0.05, True)])
+def test_a_run_is_no_worse_where_its_whole_interval_says_so(make: Maker, margin: float, second: bool) -> None:
+    rows, varied, _ = compared_rows(
+        [counted(make, "best", PAGES), counted(make, "nearly", [*(one + 1 for one in PAGES[:3]), *PAGES[3:]])]
+    )
+    found = told_apart.no_worse(rows, margin)
+    assert [found[row["folder"]] for row in sorted(rows, key=lambda row: row["run"])] == [True, second]
+    out = Console(width=160, record=True, file=io.StringIO())
+    compare_table.show_table(out, rows, varied, margin)
+    said = out.export_text()
+    assert f"not by more than {100 * margin:g} points" in said
+    assert ("?" in next(line for line in said.splitlines() if line.startswith("nearly"))) is not second
+    assert "no worse" not in table(*[RunDir(Path(row["folder"])) for row in rows], width=160)
+
+
 def test_the_interval_stands_beside_the_test_cer(make: Maker) -> None:
     said = table(counted(make, "a", PAGES), make("old"), width=160)
     (row,) = (line for line in said.splitlines() if line.startswith("a "))
