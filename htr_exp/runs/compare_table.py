@@ -136,7 +136,7 @@ def _show_alike(
         "data": lambda row: data.get(str(row["dataset_digest"]), ""),
         "kraken": lambda row: row["kraken"] if mixed else "",
         "group": lambda row: str(groups.get(row["folder"], "")),
-        "no worse": lambda row: {True: "yes", False: "?"}.get(no_worse.get(row["folder"]), ""),
+        "no worse": lambda row: "" if (sure := no_worse.get(row["folder"])) is None else "yes" if sure else "?",
         "note": lambda row: ", ".join([*["changed"] * bool(changed(row)), *["worse"] * bool(worse(row))]),
         "left out": test_sets.left_out,
         "leakage": lambda row: ", ".join(row["leakage"]),
