@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.folders import DEMO
+from helpers.real_pages import demo_pages
 from helpers.real_training import command, needs_kraken, result
 from htr_exp.core.files import read_jsonl
 from htr_exp.runs.rows import row_of, to_minimise
@@ -26,13 +28,12 @@ def said(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*words), cwd=place, capture_output=True, text=True, timeout=1800, check=False)
 
 
-def test_the_run_that_validation_chose_is_the_only_one_that_is_scored_on_the_test(
-    real_data: Path, tmp_path: Path
-) -> None:
+def test_the_run_that_validation_chose_is_the_only_one_that_is_scored_on_the_test(tmp_path: Path) -> None:
+    demo_pages(tmp_path / "pages")
     trained = said(
-        tmp_path, "train", "-m", f"dataset.path={real_data}/demo/page-foral-santarem-1347",
-        f"model.path={real_data}/models/medieval_small.mlmodel", "scores.test=final", "question=which_rate",
-        "training.lrate=1e-5,1e-3", "training.quit=fixed", "training.epochs=2", "training.device=cpu", "tracking=none",
+        tmp_path, "train", "-m", "dataset.path=pages", f"model.path={DEMO / 'base.mlmodel'}", "scores.test=final",
+        "question=which_rate", "training.lrate=1e-5,3e-3", "training.quit=fixed", "training.epochs=1",
+        "training.device=cpu", "tracking=none",
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     runs: list[RunDir] = runs_in(tmp_path / "runs")
