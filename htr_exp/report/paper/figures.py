@@ -23,6 +23,8 @@ MOST_RUNS = 40
 """Runs that a figure shows, the best first."""
 MOST_CURVES = 12
 MOST_PAGES = 60
+SCALE = 2.5
+"""How many times the largest mean a learning curve shows: the interval of a few pages may reach 100 %."""
 LONGEST = 36
 """Characters of a label."""
 
@@ -150,9 +152,13 @@ def _learning_curve(found: Evidence) -> Figure | None:
                     [place] * 2, [factor * one.interval.low, factor * one.interval.high], color=color, linewidth=1.2
                 )
         axes.set_xticks(places, [_short(one.name.rpartition("=")[2]) for one in shown])
-    axes.set_xlabel("pages to train on")
+    means = [factor * one.mean for curve in curves for one in curve.conditions if one.mean is not None]
+    ends = [factor * one.interval.high for curve in curves for one in curve.conditions if one.interval is not None]
+    top = 1.05 * min(max([*means, *ends]), SCALE * max(means))
+    cut = any(end > top for end in ends)
+    axes.set_xlabel(f"pages to train on{'; intervals that leave the figure are in conditions.csv' if cut else ''}")
     axes.set_ylabel(f"{curves[0].side} {found.task.score_label}{'' if found.task.higher_is_better else ' (%)'}")
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(0.0, top or 1.0)
     axes.grid(axis="y", color=_GRID)
     if len(curves) > 1:
         axes.legend(frameon=False)
