@@ -98,7 +98,8 @@ def keys_called(name: str, tasks: Sequence[Task]) -> list[str]:
     name = _folded(name)
     for called in dict.fromkeys((OTHER_NAMES.get(name, name), name)):
         if found := [key for key in _keys_of(tasks) if key == called or key.endswith(f".{called}")]:
-            return found
+            # what a search is done with has names that everybody uses for the run itself
+            return [key for key in found if not key.startswith("launch.search.")] or found
     return []
 
 

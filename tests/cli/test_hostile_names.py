@@ -163,6 +163,11 @@ def lines_of(verb: str, hostile: Path, address: str, ketos: Path) -> list[list[s
         "logs": [["run1"], ["run2"], ["run1", "-f"], [EVIL], ["run1", "run2"]],
         "compare": [[], ["--json"], ["--csv"]],
         "show": [["--no-open", "run1"], ["--no-open", "--json", "run1"], ["--no-open", EVIL]],
+        "report": [
+            ["run1", "--out", str(hostile / f"paper{EVIL}")], ["run1", "--json", "--out", str(hostile / f"paper{EVIL}")],
+            [EVIL, "--out", "paper"], ["run1", "--out", str(hostile / "conf")],
+        ],
+        "test": [["run1"], ["run2", "--json"], [EVIL]],
         "sync": [["--uri", address], ["--uri", address, "--json"]],
         "ui": [["--uri", f"http://{EVIL}"]],
         "register": [["run1", EVIL], [EVIL, "hand"], ["run1", "hand", "--uri", address, "--json"]],

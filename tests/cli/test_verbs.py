@@ -289,12 +289,12 @@ def test_check_takes_several_folders_and_a_dataset(call: Call, pages: Path, tmp_
 
 def test_options_list_every_file(call: Call) -> None:
     said = call("options")
-    for file in conf_dir().glob("*/*.yaml"):
-        assert f"\n  {file.stem} " in said.out
+    found = [*conf_dir().glob("*/*.yaml"), *conf_dir().glob("launch/search/*.yaml")]
+    files = {file.relative_to(conf_dir()).with_suffix("") for file in found}
+    for file in files:
+        assert f"\n  {file.name} " in said.out
     groups = call("options", "--json").json
-    assert {f"{group}/{name}" for group in groups for name in groups[group]} == {
-        f"{file.parent.name}/{file.stem}" for file in conf_dir().glob("*/*.yaml")
-    }
+    assert {f"{group}/{name}" for group in groups for name in groups[group]} == {file.as_posix() for file in files}
     assert all(sentence for choices in groups.values() for sentence in choices.values())
 
 
