@@ -143,9 +143,10 @@ def test_epochs_appear_while_the_run_is_under_way(htr_exp: CommandLine, scenario
     assert done.code == 0
     (ended,) = server.runs("live")
     missed = "is not wholly in MLflow" in " ".join(done.stderr.split())  # on a machine too busy for the last record
-    assert (ended.info.status == "FINISHED") == (not missed)
-    again = htr_exp("sync", "--json")
-    assert [(row["changed"], row["problem"]) for row in again.json] == [(missed, None)]
+    assert missed or ended.info.status == "FINISHED"
+    (again,) = htr_exp("sync", "--json").json
+    assert again["problem"] is None
+    assert missed or not again["changed"]
     (ended,) = server.runs("live")
     assert (ended.info.run_id, ended.info.status) == (under_way.info.run_id, "FINISHED")
     (run,) = htr_exp.runs
