@@ -30,7 +30,7 @@ What differs in 4.3.13:
 - `segtrain` takes no numbers of classes, and names the outputs of its models rightly; the accuracy of their history is the mean
   IoU. With `--resize union` and a base model that has classes which the pages lack, it fails in its sanity check.
 
-The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `validation_seconds`, `samples` (lines or pages that `-vv` tells of in an epoch), `bar` (what compile's bar says, pairs of done and
+The scenario (see scenario.py) may give: `errors` (of 1000 characters, one an epoch), `epoch_seconds`, `hold_after` (so many epochs: the rest waits until a file `go-on` lies beside the scenario), `validation_seconds`, `samples` (lines or pages that `-vv` tells of in an epoch), `bar` (what compile's bar says, pairs of done and
 total), `bar_seconds` (each), `compile_seconds`, `convert_seconds`, `checkpoint_kb`, `says_rubbish`, `rubbish` (compile, convert or predict: what it writes is of no use), `swaps` (see scenario.swap), `fail` (compile, train, convert, ocr or segment) with `message` and `at_epoch`, `die` (a signal) with `at_epoch` and `once`,
 `drop_line` (the number of a row that compile leaves out), `ocr_missing_page` (part of a page's file name). Of segtrain: `mean_iu` (one an
 epoch), `found` (of lines, what the model of each epoch will find; default: its mean_iu), `replaced_page` (it takes another page's

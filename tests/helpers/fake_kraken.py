@@ -23,6 +23,10 @@ class Scenario:
         self.values = values
         self.file.write_text(json.dumps(values))
 
+    def go_on(self) -> None:
+        """Let trainings go on that `hold_after` holds."""
+        self.file.with_name("go-on").touch()
+
     def calls(self, verb: str | None = None) -> list[list[str]]:
         """The arguments of each call so far, or of those of one verb (compile, train, convert, ocr)."""
         log = self.file.with_name("calls.jsonl")

@@ -134,11 +134,12 @@ def reporter_of(process: subprocess.Popen[str]) -> psutil.Process:
 
 @pytest.mark.slow
 def test_epochs_appear_while_the_run_is_under_way(htr_exp: CommandLine, scenario: Scenario, server: Server) -> None:
-    scenario.play(epoch_seconds=1.5)
+    scenario.play(hold_after=2)
     process = htr_exp.start(*htr_exp.training(*to(server.uri, "question=live", "training.epochs=20", "--json")))
     under_way = until(lambda: [run for run in server.runs("live") if "val_cer" in run.data.metrics], "an epoch")[0]
-    assert len(server.curve(under_way)) < 20
+    assert len(server.curve(under_way)) <= 2
     assert under_way.info.status == "RUNNING"
+    scenario.go_on()
     done = htr_exp.end(process)
     assert done.code == 0
     (ended,) = server.runs("live")
@@ -163,18 +164,23 @@ def test_epochs_appear_while_the_run_is_under_way(htr_exp: CommandLine, scenario
 def test_server_that_goes_away_in_the_middle_costs_nothing_and_sync_fills_the_gap(
     htr_exp: CommandLine, scenario: Scenario, server: Server
 ) -> None:
-    scenario.play(epoch_seconds=1)
+    scenario.play(hold_after=2)
     process = htr_exp.start(*htr_exp.training(*to(server.uri, "question=away", "training.epochs=20")))
     before = until(lambda: [run for run in server.runs("away") if "val_cer" in run.data.metrics], "an epoch")[0]
     server.stop()
+    scenario.go_on()
     done = htr_exp.end(process)
     assert done.code == 0
     (run,) = htr_exp.runs
     assert f"warning: {run.name} is not wholly in MLflow" in " ".join(done.stderr.split())
     assert len(run.epochs()) == 20
-    (said,) = [line for line in run.log.read_text().splitlines() if "not reported live" in line]
-    assert f"not reported live: {server.uri}: " in said or f"the tracking server {server.uri} does not answer" in said
-    assert said.endswith(f"; `{own_command('sync')}` records it")
+    said = [line for line in run.log.read_text().splitlines() if "not reported live" in line]
+    assert said  # one line each time that it stops answering, which a busy one does also while it is there
+    for line in said:
+        assert any(
+            words in line for words in (f": {server.uri}: ", f"{server.uri} does not answer", "did not take the end")
+        )
+        assert line.endswith(f"; `{own_command('sync')}` records it")
     server.start()
     assert len(server.curve(before)) < 20
     synced = htr_exp("sync", "--json")
@@ -187,14 +193,14 @@ def test_server_that_goes_away_in_the_middle_costs_nothing_and_sync_fills_the_ga
 
 @pytest.mark.slow
 def test_killed_run_goes_on_in_the_same_mlflow_run(htr_exp: CommandLine, scenario: Scenario, server: Server) -> None:
-    scenario.play(epoch_seconds=1.5)
+    scenario.play(hold_after=2)
     words = htr_exp.training(*to(server.uri, "question=killed", "training.epochs=40", "--json"))
     process = htr_exp.start(*words)
     reporter = reporter_of(process)
     before = until(lambda: [run for run in server.runs("killed") if "val_cer" in run.data.metrics], "an epoch")[0]
     process.kill()
     process.communicate()
-    scenario.play()  # what is left may go fast
+    scenario.go_on()
     until(lambda: not reporter.is_running() or reporter.status() == psutil.STATUS_ZOMBIE, "the reporter to end")
     syncs = [htr_exp.start("sync", "--json", "last") for _ in range(2)]
     assert {htr_exp.end(sync).code for sync in syncs} == {0}
@@ -211,12 +217,14 @@ def test_killed_run_goes_on_in_the_same_mlflow_run(htr_exp: CommandLine, scenari
 
 @pytest.mark.slow
 def test_eight_runs_at_once_have_every_metric_once(htr_exp: CommandLine, scenario: Scenario, server: Server) -> None:
-    scenario.play(epoch_seconds=1.5)
+    scenario.play(hold_after=2)
     sweep = ("-m", "seed=1,2,3,4,5,6,7,8", "launch.jobs=8", "training.epochs=10", "question=eight")
-    done = htr_exp.train(*to(server.uri, *sweep, "--json"))
+    process = htr_exp.start(*htr_exp.training(*to(server.uri, *sweep, "--json")))
+    until(lambda: len([run for run in server.runs("eight") if "val_cer" in run.data.metrics]) == 8, "all eight")
+    scenario.go_on()
+    done = htr_exp.end(process)
     assert done.code == 0
     assert [row["state"] for row in done.json] == ["done"] * 8
-    assert any("val_cer" in run.data.metrics for run in server.runs("eight"))  # before anything is synced
     assert [row["problem"] for row in htr_exp("sync", "--json").json] == [None] * 8
     recorded = server.runs("eight")
     assert len(recorded) == 8
