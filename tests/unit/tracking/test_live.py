@@ -134,7 +134,7 @@ def reporter_of(process: subprocess.Popen[str]) -> psutil.Process:
 
 @pytest.mark.slow
 def test_epochs_appear_while_the_run_is_under_way(htr_exp: CommandLine, scenario: Scenario, server: Server) -> None:
-    scenario.play(hold_after=2)
+    scenario.play(hold_after=2, epoch_seconds=0.3)
     process = htr_exp.start(*htr_exp.training(*to(server.uri, "question=live", "training.epochs=20", "--json")))
     under_way = until(lambda: [run for run in server.runs("live") if "val_cer" in run.data.metrics], "an epoch")[0]
     assert len(server.curve(under_way)) <= 2
