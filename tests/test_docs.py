@@ -297,3 +297,12 @@ def test_tables_that_pages_quote_have_the_labels_of_the_program(label: str) -> N
 def test_each_decision_has_a_number_of_its_own() -> None:
     numbers = sorted(int(path.name.partition("-")[0]) for path in (ROOT / "docs" / "adr").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_where_things_are_is_said_once() -> None:
+    rows = [
+        line.split("|")[1]
+        for line in (CHECKOUT / "CONTRIBUTING.md").read_text("utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    assert [row for row in rows if rows.count(row) > 1] == []
