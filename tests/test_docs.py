@@ -302,7 +302,7 @@ def test_each_decision_has_a_number_of_its_own() -> None:
 def test_where_things_are_is_said_once() -> None:
     rows = [
         line.split("|")[1]
-        for line in (CHECKOUT / "CONTRIBUTING.md").read_text("utf-8").splitlines()
+        for line in (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines()
         if line.startswith("| ")
     ]
     assert [row for row in rows if rows.count(row) > 1] == []
