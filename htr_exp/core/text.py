@@ -69,6 +69,16 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f} %"
 
 
+def between(low: str, high: str) -> str:
+    """An interval of two figures, whose unit is said once: `6.86 to 10.72 %`."""
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def sentence(text: str) -> str:
+    """Words as a sentence: with a capital, and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
 def duration(seconds: float) -> str:
     """A time in the unit that fits."""
     if seconds < 90:

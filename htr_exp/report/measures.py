@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from htr_exp.core.task import RECOGNITION, Task
-from htr_exp.core.text import percent, thousands
+from htr_exp.core.text import between, percent, thousands
 from htr_exp.report.figures import Model, Scores, number
 
 NOT_KNOWN = "not known"
@@ -75,8 +75,8 @@ def _cells(figures: Sequence[Mapping[str, Any]], key: str, shown: Any) -> tuple[
 def _rate(figures: Mapping[str, Any], key: str) -> str:
     """A rate, with its interval if it has one."""
     low, high = number(figures, f"{key}_low"), number(figures, f"{key}_high")
-    between = "" if low is None or high is None else f" ({percent(low).removesuffix(' %')} to {percent(high)})"
-    return f"{percent(number(figures, key))}{between}"
+    interval = "" if low is None or high is None else f" ({between(percent(low), percent(high))})"
+    return f"{percent(number(figures, key))}{interval}"
 
 
 def _kind(figures: Mapping[str, Any], key: str) -> str:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from htr_exp.core.files import write_atomically
 from htr_exp.core.html_page import rendered
 from htr_exp.core.task import END_TO_END_COLUMNS
-from htr_exp.core.text import printable
+from htr_exp.core.text import printable, sentence
 from htr_exp.core.visible import Piece
 from htr_exp.report import curve
 from htr_exp.report.contents import Contents, contents
@@ -45,16 +45,12 @@ def render(shown: Contents) -> str:
         "pages_shown": PAGES_SHOWN,
         "pages_listed": PAGES_LISTED,
     }
-    return rendered(TEMPLATE, values, filters={"sentence": _sentence}, finalize=_safe)
+    return rendered(TEMPLATE, values, filters={"sentence": sentence}, finalize=_safe)
 
 
 def _safe(value: Any) -> Any:
     """A value as it goes into the page, before it is escaped."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _texts(shown: Contents) -> Iterator[str]:

@@ -11,7 +11,7 @@ from htr_exp.core.console import Text
 from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
-from htr_exp.core.text import counted, first_of, percent
+from htr_exp.core.text import between, counted, first_of, percent
 from htr_exp.runs import choice_by_validation, narrow, resumptions, test_sets, told_apart
 from htr_exp.runs.experiment_table import show_experiments
 from htr_exp.runs.records import NO_KRAKEN, Figures
@@ -224,7 +224,7 @@ FIGURES = {column.heading for task in TASKS.values() for column in task.compare_
 def _interval(task: Task, row: RunRow) -> str:
     if row["cer_low"] is None or row["cer_high"] is None:
         return ""
-    return f"{task.shown(row['cer_low']).removesuffix(' %')} to {task.shown(row['cer_high'])}"
+    return between(task.shown(row["cer_low"]), task.shown(row["cer_high"]))
 
 
 EVALUATED = ("test", "test_wer")

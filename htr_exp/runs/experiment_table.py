@@ -9,6 +9,7 @@ from rich.table import Table
 
 from htr_exp.core.console import Text
 from htr_exp.core.task import Task, task_of
+from htr_exp.core.text import between
 from htr_exp.runs.experiments import Condition, Experiment, experiments
 from htr_exp.runs.rows import ComparedRow
 
@@ -59,4 +60,4 @@ def _runs(one: Condition) -> str:
 def _interval(task: Task, one: Condition) -> str:
     if one.interval is None:
         return ""
-    return f"{task.shown(one.interval.low).removesuffix(' %')} to {task.shown(one.interval.high)}"
+    return between(task.shown(one.interval.low), task.shown(one.interval.high))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from htr_exp.core.text import counted, first_of
+from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs.rows import ComparedRow, RunRow, counted_figures, figure
 from htr_exp.runs.sweep_points import described, differing
 from htr_exp.scoring.intervals import Count, Interval, by_unit, of_rate
@@ -182,11 +182,7 @@ def _over_folds(scored: Sequence[ComparedRow], side: Side) -> Iterator[str]:
     counts = by_unit((f"{row['fold']}/{unit}", one) for row in scored for unit, one in _pages(row, side, "best"))
     interval = of_rate(counts)
     errors, units = sum(one.errors for one in counts), sum(one.units for one in counts)
-    said = f"mean of {len(means)} folds {_percent(statistics.fmean(means))}, standard deviation {_percent(statistics.stdev(means))} from fold to fold"
+    said = f"mean of {len(means)} folds {percent(statistics.fmean(means))}, standard deviation {percent(statistics.stdev(means))} from fold to fold"
     if units and interval:
-        said += f"; of all their pages together {_percent(errors / units)}, 95 % over pages {_percent(interval.low)} to {_percent(interval.high)}"
+        said += f"; of all their pages together {percent(errors / units)}, 95 % over pages {percent(interval.low)} to {percent(interval.high)}"
     yield said
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"

@@ -79,11 +79,8 @@ def _scores(found: Evidence) -> Figure | None:
         if row["base_test"] is not None:
             axes.plot(factor * row["base_test"], place, "o", color=_BASE, fillstyle="none", markersize=5)
         axes.plot(factor * (row["test"] or 0.0), place, "o", color=_BEST, markersize=5)
-    axes.set_yticks(range(len(runs)), [_label(found, one) for one in runs])
-    axes.set_ylim(len(runs) - 0.4, -0.6)
-    axes.set_xlim(left=0.0)
+    _name_rows(axes, [_label(found, one) for one in runs])
     axes.set_xlabel(f"test {found.task.score_label}{' (%)' if rates else ''}; hollow: before training")
-    axes.grid(axis="x", color=_GRID)
     return figure
 
 
@@ -99,12 +96,17 @@ def _pages(best: PaperRun) -> Figure | None:
             axes.plot(ends, [place, place], color=_GRID, linewidth=2)
             axes.plot(ends[0], place, "o", color=_BASE, fillstyle="none", markersize=4)
         axes.plot(float(page["CER"]), place, "o", color=_BEST, markersize=4)
-    axes.set_yticks(range(len(pages)), [_short(page["page"]) for page in pages])
-    axes.set_ylim(len(pages) - 0.4, -0.6)
-    axes.set_xlim(left=0.0)
+    _name_rows(axes, [_short(page["page"]) for page in pages])
     axes.set_xlabel(f"CER (%) by test page, {_short(best.row['run'])}; hollow: before training")
-    axes.grid(axis="x", color=_GRID)
     return figure
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a figure, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(left=0.0)
+    axes.grid(axis="x", color=_GRID)
 
 
 def _curves(found: Evidence) -> Figure | None:

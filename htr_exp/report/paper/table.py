@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from htr_exp.core.task import RECOGNITION, Task, task_of
-from htr_exp.core.text import counted, joined, printable
+from htr_exp.core.text import between, counted, joined, printable, sentence
 from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.latex import escaped
 from htr_exp.runs import test_sets, told_apart
@@ -122,14 +122,14 @@ def _of_conditions(found: Experiment) -> PaperTable:
         tuple(cells),
         frozenset(cells) - {"condition"},
         tuple(zip(*([printable(cell) for cell in column] for column in cells.values()))),
-        (*[_sentence(TWO_SPREADS)] * found.has_seeds, *map(_sentence, found.sentences)),
+        (*[sentence(TWO_SPREADS)] * found.has_seeds, *map(sentence, found.sentences)),
     )
 
 
 def _interval(task: Task, one: Condition) -> str:
     if one.interval is None:
         return ""
-    return _between(task.shown(one.interval.low).removesuffix(" %"), task.shown(one.interval.high))
+    return between(task.shown(one.interval.low), task.shown(one.interval.high))
 
 
 def _settings(found: Evidence) -> dict[str, Cell]:
@@ -182,7 +182,7 @@ def _percent(share: float | None) -> str:
 
 
 def _between(low: str, high: str) -> str:
-    return f"{low} to {high}" if low and high else ""
+    return between(low, high) if low and high else ""
 
 
 def _caption(found: Evidence) -> str:
@@ -197,25 +197,21 @@ def _caption(found: Evidence) -> str:
 
 def _notes(found: Evidence, tests: dict[str, str], *, groups: bool) -> list[str]:
     rows = found.rows
-    notes = [_sentence(said) for said in test_sets.described(rows, tests)]
+    notes = [sentence(said) for said in test_sets.described(rows, tests)]
     if any(row["cer_low"] is not None for row in rows):
         notes.append(INTERVALS)
     if any((scores := counted_figures(row["scores"]["test"])) and scores["units"] <= FEW for row in rows):
-        notes.append(_sentence(TOO_FEW))
+        notes.append(sentence(TOO_FEW))
     if groups:
-        notes.append(_sentence(told_apart.SAID.format(runs=counted(len(rows), "run"))))
+        notes.append(sentence(told_apart.SAID.format(runs=counted(len(rows), "run"))))
     notes += [f"{row['run']}: {said}." for row in rows if (said := worse(row))]
     notes += [f"{row['run']}: accepted leaks: {', '.join(row['leakage'])}." for row in rows if row["leakage"]]
-    notes += [_sentence(said) for said in dict.fromkeys(said for row in rows for said in row["unknown_data"])]
+    notes += [sentence(said) for said in dict.fromkeys(said for row in rows for said in row["unknown_data"])]
     if found.without:
         notes.append(
             f"Without scores, and not in the table: {joined([f'{name} ({why})' for name, why in found.without])}."
         )
     return notes
-
-
-def _sentence(said: str) -> str:
-    return f"{said[:1].upper()}{said[1:]}."
 
 
 def by_page(one: PaperRun) -> list[dict[str, str]]:
