@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -41,6 +42,13 @@ if (
 
 PROGRAMS = {"fake_kraken", "fake_kraken4", "empty_database", "workspace"}
 """Fixtures of tests that start programs, or compose an experiment anew."""
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays to the end: leaving it out of every search for garbage saves a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000)  # as `htr_exp.cli.main` does
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -61,8 +61,10 @@ def in_order(keys: Iterable[str]) -> list[str]:
 
 
 def short(key: str, keys: Sequence[str]) -> str:
-    """The last word of a setting's key, where no other ends with the same."""
-    last = key.rpartition(".")[2]
+    """The last word of a setting's key, where no other ends with the same; what a group has chosen is called as it is typed."""
+    group, _, last = key.rpartition(".")
+    if last == "name":
+        return group or key
     return last if [other.rpartition(".")[2] for other in keys].count(last) == 1 else key
 
 

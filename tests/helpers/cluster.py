@@ -127,5 +127,5 @@ class Cluster:
         if self.switched:
             self.switched = False
             self.run(SCRIPTS / "start")
-        self.wait(lambda: not self.jobs(), "the tests' jobs to be gone", timeout=60)
+        self.wait(lambda: not self.jobs(), "the tests' jobs to be gone")
         self.mails_before += len(self.mails())

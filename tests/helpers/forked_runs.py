@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.folders import TESTS
+from helpers.waiting import TIMEOUT_S
 
 HOLD = {
     "verify": ("htr_exp.pipeline.run_inputs", "RunInputs"),
@@ -109,7 +110,7 @@ class Server:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
-        self._process.wait(30)
+        self._process.wait(TIMEOUT_S)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.waiting import until
+from helpers.waiting import TIMEOUT_S, until
 from htr_exp.runs.records import Results
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
@@ -55,7 +55,7 @@ def interrupt(place: Path, number: signal.Signals, *words: str, epochs: int) -> 
         until(far_enough, f"{enough} epochs", timeout=600)
     finally:
         process.send_signal(number)
-        process.wait(120)
+        process.wait(TIMEOUT_S)
 
 
 def result(of: RunDir) -> Results:

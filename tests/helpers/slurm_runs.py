@@ -64,7 +64,7 @@ def ends_as(state: str, run: RunDir, htr_exp: CommandLine, cluster: Cluster) -> 
     cluster.wait_for(job_of(run), *over)
     row = status(htr_exp, run)
     assert row["state"] == state, row["reason"] or run.log.read_text()[-2000:]
-    cluster.wait(lambda: not processes_of(run), f"the processes of {run.path} to be gone", timeout=30)
+    cluster.wait(lambda: not processes_of(run), f"the processes of {run.path} to be gone")
     return row
 
 

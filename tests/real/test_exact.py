@@ -14,7 +14,7 @@ import pytest
 from helpers.folders import DEMO
 from helpers.real_pages import demo_pages, lists, narrow_pages
 from helpers.real_training import CPU, command, interrupt, needs_kraken, result, run_to_end
-from helpers.waiting import until
+from helpers.waiting import TIMEOUT_S, until
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
@@ -47,7 +47,7 @@ def kill_somewhere(place: Path, chance: random.Random, *of_run: str) -> None:
     until(moment, "a moment to kill at", timeout=1200)
     time.sleep(2 * chance.random())
     process.kill()
-    process.wait(120)
+    process.wait(TIMEOUT_S)
 
 
 def curve(run: RunDir) -> list[dict[str, Any]]:

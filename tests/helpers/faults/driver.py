@@ -180,7 +180,7 @@ class Driver:
     def _begin_with(self, fault: Fault, start: Start) -> tuple[int | None, bool]:
         """Let the fault happen to a run that nobody works in, and start it: it goes on, and is ended again, or says why not."""
         scene, stage = self.scene, fault.stage
-        until(lambda: not scene.krakens(), "kraken to be gone", timeout=60)
+        until(lambda: not scene.krakens(), "kraken to be gone")
         try:
             fault.kind.strike(scene)
         except Missed:
@@ -197,7 +197,7 @@ class Driver:
 
     def _must_hold(self, fault: Fault, printed: int, missed: bool) -> None:
         scene, run = self.scene, self.scene.run
-        until(lambda: not scene.krakens(), f"kraken to be gone after {fault}", timeout=60)
+        until(lambda: not scene.krakens(), f"kraken to be gone after {fault}")
         state, said = run.state(), scene.said()[printed:]
         # scoring takes less than a moment, and is done; what happens between two starts the run may also go on from
         may_be_done = fault.stage.name == "score" or fault.kind.between or missed

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from helpers.apptainer_image import in_image
+from helpers.waiting import TIMEOUT_S
 from htr_exp.kraken import apptainer
 from htr_exp.kraken.apptainer import exec_command
 
@@ -82,7 +83,7 @@ def test_the_program_is_what_the_shell_becomes_and_does_not_hear_usr2(
     words = 'echo "$$ $A"; kill -USR2 $$; echo still here; exit 7'
     process = start(as_in_an_image(shell, "sh", "-c", words, leashed=leashed))
     assert process.stdout.read() == f"{process.pid} b\nstill here\n"
-    assert process.wait(30) == 7
+    assert process.wait(TIMEOUT_S) == 7
     process.stdin.close()
     assert none_left_in(process.pid)
 
@@ -99,7 +100,7 @@ def test_a_leashed_program_ends_with_its_standard_input(
     time.sleep(0.2)
     assert process.poll() is None
     process.stdin.close()
-    assert process.wait(30) == -signal.SIGKILL
+    assert process.wait(TIMEOUT_S) == -signal.SIGKILL
     assert process.stdout.read() == ""
     assert none_left_in(process.pid)
 
@@ -119,7 +120,7 @@ def test_the_leash_holds_while_the_program_ends_in_its_own_time(
     os.killpg(process.pid, signal.SIGTERM)
     assert process.stdout.readline() == "ending\n"
     process.stdin.close()
-    assert process.wait(30) == -signal.SIGKILL
+    assert process.wait(TIMEOUT_S) == -signal.SIGKILL
     assert none_left_in(process.pid)
 
 
@@ -130,6 +131,6 @@ def test_a_session_is_ended_with_the_groups_that_left_it(start: Callable[..., su
     assert process.stdout.readline() == "up\n"
     assert len(alive_in(process.pid)) == 2
     apptainer.kill(process.pid)
-    assert process.wait(30) == -signal.SIGKILL
+    assert process.wait(TIMEOUT_S) == -signal.SIGKILL
     assert none_left_in(process.pid)
     apptainer.kill(process.pid)  # again is no fault

@@ -18,7 +18,7 @@ import pytest
 import htr_exp
 from fakes.fake_slurm_site import Site, site
 from helpers.fake_kraken import Scenario
-from helpers.waiting import until
+from helpers.waiting import TIMEOUT_S, until
 from htr_exp.core.files import append_jsonl, read_jsonl, write_json
 from htr_exp.core.lock import Owner
 from htr_exp.core.run_state import RunState
@@ -303,7 +303,7 @@ def test_a_signal_is_not_lost_while_the_process_of_a_run_starts(
     run = planned()
     with launch._started(run, None, None) as process:
         process.send_signal(number)  # long before it has imported what it needs
-        assert process.wait(120) == 0
+        assert process.wait(TIMEOUT_S) == 0
     assert run.state().state == "interrupted"
     assert means in str(run.state().reason)
     assert scenario.calls("train") == []

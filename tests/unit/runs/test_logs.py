@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fakes.fake_slurm_site import Site, site
-from helpers.waiting import until
+from helpers.waiting import TIMEOUT_S, until
 from htr_exp.cli.main import main
 from htr_exp.core import console, machine
 from htr_exp.core.files import utc_now, write_json
@@ -405,6 +405,6 @@ def test_ctrl_c_ends_logs_without_fault(make: Make, cluster: Site, workspace: Pa
             assert process.stdout is not None
             assert process.stdout.readline() == "Epoch 1\n"
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
+            assert process.wait(TIMEOUT_S) == 0
         finally:
             process.kill()

@@ -33,6 +33,8 @@ def test_a_key_is_whole_where_another_ends_alike_and_values_are_written_as_on_th
     keys = ["split.seed", "seed", "training.time_budget_min", "training.exact"]
     point = {"split.seed": 1, "seed": 2, "training.time_budget_min": None, "training.exact": True}
     assert described(point, keys) == "split.seed=1 seed=2 time_budget_min=null exact=true"
+    choices = {"model.name": "tridis", "site.launch.name": "here"}
+    assert described(choices, list(choices)) == "model=tridis site.launch=here"
     assert described({"a": "x" * 100}, ["a"]) == f"a={'x' * 37}..."
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from helpers.recorded_runs import make_run, only
 from helpers.ui_runs import FAKE, NOBODY, Ui, as_nobody, ask, processes, ui
-from helpers.waiting import until
+from helpers.waiting import TIMEOUT_S, until
 from htr_exp.core.errors import HtrExpError
 from htr_exp.tracking import ui as tracking_ui
 from htr_exp.tracking import ui_server
@@ -97,7 +97,7 @@ def test_it_goes_on_where_nothing_can_be_shown_any_more(tmp_path: Path, short: P
         cookie = ask(int(port), f"/?token={token}").cookie  # which prints a line
         assert ask(int(port), "/x", Cookie=cookie).status == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(TIMEOUT_S) == 0
     finally:
         process.kill()
         process.wait()
@@ -203,7 +203,7 @@ def test_nothing_is_left_however_it_ends(tmp_path: Path, output: Path, fake: str
             until(lambda: len(processes(one.process.pid)) == 2)
         started = [psutil.Process(pid) for pid in processes(one.process.pid)]
         one.process.send_signal(how)
-        assert one.process.wait(120) == (-signal.SIGKILL if how == signal.SIGKILL else 0)
+        assert one.process.wait(TIMEOUT_S) == (-signal.SIGKILL if how == signal.SIGKILL else 0)
         until(lambda: not any(process.is_running() and process.status() != "zombie" for process in started))
         until(lambda: not one.folders)
         if how != signal.SIGKILL:
@@ -216,13 +216,13 @@ def test_nothing_is_left_however_it_ends(tmp_path: Path, output: Path, fake: str
 
 def test_a_server_that_ends_ends_the_ui_in_words(tmp_path: Path, output: Path) -> None:
     with ui(tmp_path, output, fake="dies") as one:
-        assert one.process.wait(120) == 1
+        assert one.process.wait(TIMEOUT_S) == 1
         assert "MLflow's server ended: the database is of a newer MLflow (code 1)" in one.said.read_text()
         assert not one.folders
     with ui(tmp_path, output) as one:
         one.line("MLflow is at")
         os.kill(processes(one.process.pid)[1], signal.SIGKILL)
-        assert one.process.wait(120) == 1
+        assert one.process.wait(TIMEOUT_S) == 1
         assert "MLflow's server ended: it said nothing (code -9)" in one.said.read_text()
         assert not one.folders
 
@@ -365,7 +365,7 @@ def test_mlflow_itself_shows_the_workspace_and_nothing_else(place: Path, output:
         assert [file.name for file in outside.iterdir()] == ["private"]
 
         one.process.send_signal(signal.SIGINT)
-        assert one.process.wait(120) == 0
+        assert one.process.wait(TIMEOUT_S) == 0
         assert "MLflow ended" in output.read_text()
         assert not one.folders
 
