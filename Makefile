@@ -46,7 +46,7 @@ test: install ## run the tests; HTR_EXP_REAL_DATA=FOLDER adds those on real grou
 	$(PYTEST) -n $(WORKERS) --dist worksteal
 
 test-slow: install ## run the tests that take more than a quarter of a minute each: real trainings, kills, a server that goes away
-	HTR_EXP_SLOW=1 $(PYTEST) $(LONG) -n $(WORKERS) --dist worksteal -m slow $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
+	HTR_EXP_SLOW=1 $(PYTEST) $(LONG) -n $(WORKERS) --dist load --maxschedchunk 1 -m slow $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
 
 fuzz: install ## try made-up files, models and pages on the readers for long: EXAMPLES=20000 new ones for each test
 	HTR_EXP_FUZZ=$(or $(EXAMPLES),20000) $(PYTEST) --timeout 14400 -n 2 tests/unit/groundtruth/test_fuzz.py tests/unit/groundtruth/test_hostile_images.py \

@@ -56,11 +56,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and not PROGRAMS.isdisjoint(item.fixturenames):
             item.add_marker("seconds")
     if os.environ.get("HTR_EXP_SLOW"):
+        items.sort(key=_minutes, reverse=True)
         return
     reason = "it takes more than a quarter of a minute: `make test-slow` runs it"
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _minutes(item: pytest.Item) -> int:
+    slow = item.get_closest_marker("slow")
+    return slow.kwargs.get("minutes", 0) if slow else 0
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def test_cer_raw_is_the_figure_of_ketos_test(first: RunDir) -> None:
     assert (best["errors_raw"], best["characters_raw"]) == figures
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_again_compiles_nothing_and_repeats_every_figure(first: RunDir, place: Path) -> None:
     cache = place / "cache"
     before = {path: (path.stat().st_mtime_ns, sha256_file(path)) for path in cache.glob("compiled/*.arrow")}
@@ -97,7 +97,7 @@ def test_compiled_bytes_are_the_same_in_another_workspace(first: RunDir, place: 
     assert sha256_file(target) == sha256_file(Path((first.live / "test.list").read_text().strip()))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
 def test_killed_and_terminated_a_run_ends_as_one_with_every_epoch_once(place: Path) -> None:
     more = ("training.epochs=6", "training.leg_epochs=4", "tracking=none")
     for number, kill_after in ((signal.SIGKILL, 2), (signal.SIGTERM, 4)):
@@ -124,7 +124,7 @@ def test_a_model_from_scratch_records_the_network_that_trained(place: Path) -> N
     assert found["test"]["best"]["lines"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=3)
 def test_a_search_of_two_trials_ends_with_the_better_one(place: Path) -> None:
     given = [
         *words(place, "training.epochs=1", "launch/search=optuna", "training.lrate=tag(log, interval(1e-4,1e-2))"),

@@ -18,7 +18,7 @@ from helpers.waiting import TIMEOUT_S, until
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
 
-pytestmark = [pytest.mark.kraken, pytest.mark.slow, needs_kraken]
+pytestmark = [pytest.mark.kraken, pytest.mark.slow(minutes=6), needs_kraken]
 
 SMALL = "[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]"
 
@@ -57,8 +57,8 @@ def curve(run: RunDir) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("kills", "settings"),
     [
-        (5, ("training.quit=early", "training.lag=3", "training.epochs=6")),
-        (3, ("training.quit=fixed", "training.epochs=4")),
+        (4, ("training.quit=early", "training.lag=3", "training.epochs=6")),
+        (2, ("training.quit=fixed", "training.epochs=4")),
     ],
     ids=["early", "fixed"],
 )

@@ -17,7 +17,7 @@ from helpers.real_training import CPU, needs_kraken, result, run_to_end
 from htr_exp.core.files import read_jsonl
 from htr_exp.runs.run_dir import RunDir
 
-pytestmark = [pytest.mark.kraken, pytest.mark.slow, needs_kraken]
+pytestmark = [pytest.mark.kraken, pytest.mark.slow(minutes=2), needs_kraken]
 
 KETOS = str(Path(sys.executable).with_name("ketos"))
 BASE = DEMO / "base.mlmodel"

@@ -17,7 +17,7 @@ pytestmark = [
 SETS = {"demo/alto-hours-sbb25": (17, 237, 5487), "demo/page-foral-santarem-1347": (10, 231, 10782)}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=3)
 @pytest.mark.filterwarnings("ignore")  # what MLflow's libraries find deprecated in each other
 @pytest.mark.parametrize("name", SETS)
 def test_a_real_set_is_split_trained_scored_and_recorded(name: str, real_data: Path, tmp_path: Path) -> None:

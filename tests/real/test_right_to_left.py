@@ -78,7 +78,7 @@ def test_a_model_that_reads_all_rightly_has_no_errors(evaluated: RunDir, place: 
     assert (found["cer"], found["cer_raw"], found["wer"]) == (0, 0, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=3)
 def test_the_cer_of_an_epoch_the_final_one_and_that_of_ketos_test_agree(place: Path) -> None:
     """Of a model that was trained on these letters, on the same lines."""
     trained = run(

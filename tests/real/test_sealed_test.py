@@ -19,7 +19,7 @@ from htr_exp.runs.selection import runs_in
 
 pytestmark = [
     pytest.mark.kraken,
-    pytest.mark.slow,
+    pytest.mark.slow(minutes=3),
     needs_kraken,
 ]
 
