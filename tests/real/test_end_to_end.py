@@ -122,20 +122,3 @@ def test_a_model_from_scratch_records_the_network_that_trained(place: Path) -> N
     assert found["network"].startswith("[1,12,0,1 Cr{C_0}3,3,8")
     assert found["test"]["base"] is None
     assert found["test"]["best"]["lines"] > 0
-
-
-@pytest.mark.slow(minutes=3)
-def test_a_search_of_two_trials_ends_with_the_better_one(place: Path) -> None:
-    given = [
-        *words(place, "training.epochs=1", "launch/search=optuna", "training.lrate=tag(log, interval(1e-4,1e-2))"),
-        "launch.search.trials=2",
-    ]
-    command = [sys.executable, "-m", "htr_exp", given[0], "-m", *given[1:], "--json"]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    trials = json.loads(done.stdout.strip().splitlines()[-1])
-    assert [(one["trial"], one["state"]) for one in trials] == [(1, "done"), (2, "done")]
-    for one in trials:
-        run = RunDir(Path(one["run"]))
-        assert run.training_settings()["lrate"] == one["point"]["training.lrate"]
-        assert one["val"] == scores(run)["validation"]["best"]["cer"]
