@@ -31,7 +31,7 @@ __main__
 FLOOR = {name: number for number, floor in enumerate(ORDER) for name in floor.split()}
 
 ONE_PLACE = {
-    "hydra": {"config.compose", "config.overrides", "config.search_space", "hydra_plugins"},
+    "hydra": {"config", "hydra_plugins"},
     "mlflow": {"tracking.writer", "tracking.ui_server"},
     "aiohttp": {"tracking.ui_proxy"},
     "uvicorn": {"tracking.ui_server"},

@@ -6,25 +6,22 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from htr_exp.config.choices import PACKAGE, conf_dir, options
-from htr_exp.config.current_directory import CurrentDirectory, instead_of_shipped
+from htr_exp.config.choices import conf_dir, options
+from htr_exp.config.current_directory import instead_of_shipped
 from htr_exp.config.ground_truth_folders import located, named_datasets
+from htr_exp.config.hydra_set_up import CURRENT_DIRECTORY, chosen_groups, hydra_on
 from htr_exp.config.overrides import UNREADABLE, checked, first_line, unusable
-from htr_exp.config.places import kraken_file
 from htr_exp.config.recorded import values_with_secrets
 from htr_exp.config.schema import SECTIONS, Experiment, Slurm
 from htr_exp.config.search_space import Point, Space
@@ -70,7 +67,7 @@ def compose_experiment(overrides: Sequence[str], config_dirs: Sequence[Path] = (
         ConfigError: with every bad key, value and missing value.
     """
     words = _words_of(overrides, config_dirs, multirun=False)
-    composed, used = _composed(words, config_dirs)
+    composed, used = _composed(words, config_dirs, once=True)
     swept = composed.hydra.sweeper.get("params")
     if swept:
         raise ConfigError(
@@ -115,16 +112,25 @@ def _words_of(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun
     return _Words(typed, checked(typed, groups, multirun=multirun), site, named)
 
 
-def _composed(words: _Words, config_dirs: Sequence[Path]) -> tuple[DictConfig, tuple[str, ...]]:
-    """The configuration with Hydra's own, and the files of conf/ of the current directory that it uses."""
-    with _hydra(config_dirs, words.named):
+def _composed(words: _Words, config_dirs: Sequence[Path], *, once: bool = False) -> tuple[DictConfig, tuple[str, ...]]:
+    """The configuration with Hydra's own, and the files of conf/ of the current directory that it uses.
+
+    Args:
+        words: of a command line.
+        config_dirs: the user's config folders, strongest first.
+        once: compose what they choose once a process; what Hydra notes of its own words is not in it then.
+    """
+    with hydra_on(config_dirs, words.named):
         try:
-            composed = compose("config", overrides=words.taken, return_hydra_config=True)
+            if once and all(folder.is_absolute() for folder in config_dirs):  # it is noted what is used of any other
+                composed = chosen_groups(config_dirs, words.named).with_values(words.taken)
+            else:
+                composed = compose("config", overrides=words.taken, return_hydra_config=True)
         except UNREADABLE as error:
-            _here.refuse()
+            CURRENT_DIRECTORY.refuse()
             raise _explained(words.typed, words.taken, error) from None
-        _here.refuse()
-        return composed, tuple(sorted(_here.used))
+        CURRENT_DIRECTORY.refuse()
+        return composed, tuple(sorted(CURRENT_DIRECTORY.used))
 
 
 def configuration(
@@ -182,7 +188,7 @@ def composition(overrides: Sequence[str], config_dirs: Sequence[Path] = (), *, w
     said = io.StringIO()
     log = logging.getLogger()
     before = (list(log.handlers), log.level)
-    with _hydra(config_dirs, words.named), contextlib.redirect_stdout(said):
+    with hydra_on(config_dirs, words.named), contextlib.redirect_stdout(said):
         try:
             GlobalHydra.instance().hydra.show_info(what, "config", words.taken)  # type: ignore[union-attr]
         except UNREADABLE as error:
@@ -230,13 +236,13 @@ def compose_sweep(
     words = _words_of(overrides, config_dirs, multirun=True)
 
     def composed(configs: list[DictConfig]) -> list[Composed]:
-        _here.refuse()
+        CURRENT_DIRECTORY.refuse()
         problems: list[Problem] = []
         found = []
         for config in configs:
             try:
                 one = _located(resolve(config, config_dirs))
-                found.append(replace(one, from_here=tuple(sorted(_here.used)), site=words.site))
+                found.append(replace(one, from_here=tuple(sorted(CURRENT_DIRECTORY.used)), site=words.site))
             except ConfigError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
         if problems:
@@ -244,7 +250,7 @@ def compose_sweep(
         return found
 
     # Hydra's basic sweeper leaves a multirun.yaml; the run folders say all that it would.
-    with tempfile.TemporaryDirectory(prefix="htr_exp-sweep-") as scratch, _hydra(config_dirs, words.named):
+    with tempfile.TemporaryDirectory(prefix="htr_exp-sweep-") as scratch, hydra_on(config_dirs, words.named):
         try:
             GlobalHydra.instance().hydra.multirun(  # type: ignore[union-attr]
                 config_name="config",
@@ -253,7 +259,7 @@ def compose_sweep(
                 with_log_configuration=False,
             )
         except UNREADABLE as error:
-            _here.refuse()
+            CURRENT_DIRECTORY.refuse()
             raise _explained(words.typed, words.taken, error) from None
 
 
@@ -327,54 +333,6 @@ def slurm_settings(known: Slurm, words: Sequence[str], config_dirs: Sequence[Pat
     kept = [word for word in template if word.partition("=")[0].removeprefix("slurm.") not in changed]
     given = compose_experiment([*kept, *words], config_dirs).experiment.slurm
     return replace(known, **{key: getattr(given, key) for key in changed})
-
-
-@cache  # Hydra gives copies of what it was given
-def _register() -> None:
-    ConfigStore.instance().store("experiment_schema", Experiment)
-    for task, sections in SECTIONS.items():
-        for section, keys in sections.items():
-            ConfigStore.instance().store(task.name, keys, group=f"schema/{section}")
-    for group, target in (("launcher", "SweepLauncher"), ("sweeper", "GridSweeper")):
-        node: dict[str, Any] = {"_target_": f"hydra_plugins.htr_exp_sweep.{target}"}
-        node |= {"max_batch_size": None, "params": None} if group == "sweeper" else {}
-        ConfigStore.instance().store("htr_exp", node, group=f"hydra/{group}", provider="htr_exp")
-    OmegaConf.register_new_resolver("packaged", lambda name: str(PACKAGE / name), replace=True)
-    OmegaConf.register_new_resolver(
-        "kraken_file", lambda name: str(kraken_file(name) or f"kraken/{name}"), replace=True
-    )
-
-
-@contextmanager
-def _hydra(config_dirs: Sequence[Path], named: dict[str, str]) -> Iterator[None]:
-    _register()
-    for name, path in named.items():
-        node = {"defaults": ["folder"], "path": path}
-        ConfigStore.instance().store(name, node, group="dataset", provider="htr_exp")
-    _search_first[:] = config_dirs
-    _here.used.clear()
-    _here.problems.clear()
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            yield
-    finally:
-        _search_first.clear()
-        ConfigStore.instance().repo.pop("dataset", None)
-
-
-# Read by plugins, which Hydra makes without arguments.
-_search_first: list[Path] = []
-_here = CurrentDirectory()
-
-
-def search_first() -> list[Path]:
-    """The user's config folders of the composition under way, strongest first; the relative one is not trusted."""
-    return list(_search_first)
-
-
-def current_directory() -> CurrentDirectory:
-    """What the composition under way uses of conf/ of the current directory."""
-    return _here
 
 
 def _explained(typed: Sequence[str], words: Sequence[str], error: Exception) -> ConfigError:

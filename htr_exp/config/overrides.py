@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -141,8 +141,6 @@ class _Known:
     groups: dict[str, dict[str, str]]
     tasks: list[Task]
     multirun: bool
-    # By whom a value's type is tried; made where it is needed, as it takes its time.
-    values: dict[Task, DictConfig] = field(default_factory=dict)
 
     def problems(self, typed: str, word: str) -> list[Problem]:
         """What is wrong with a word.
@@ -181,9 +179,7 @@ class _Known:
             ]
         if unknown := key_problem(typed, key, self.groups, self.tasks):
             return unknown
-        if (task := tasks_with(key)[0]) not in self.values:
-            self.values[task] = OmegaConf.structured(experiment_of(task))
-        return _value_problems(key, _values(override), self.values[task])
+        return _value_problems(key, _values(override), _typed_keys(tasks_with(key)[0]))
 
     def _added_or_removed(self, typed: str, key: str, value: str) -> list[Problem]:
         """That a key, or a group, is added or removed."""
@@ -232,6 +228,12 @@ def _values(override: Any) -> list[Any]:
         return [override.value()]
     values = [] if override.is_interval_sweep() else list(override.sweep_iterator(Transformer.identity))
     return [value.text if isinstance(value, QuotedString) else value for value in values]
+
+
+@cache
+def _typed_keys(task: Task) -> DictConfig:
+    """By whom a value's type is tried; what was set for it before makes no difference. Making it takes its time."""
+    return OmegaConf.structured(experiment_of(task))  # type: ignore[no-any-return]
 
 
 def _value_problems(key: str, typed: Sequence[Any], values: DictConfig) -> list[Problem]:
