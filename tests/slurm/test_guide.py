@@ -12,6 +12,8 @@ import htr_exp as package
 from fakes.scenario import weights
 from helpers.cluster import Cluster
 from helpers.command_line import CommandLine
+from helpers.fake_kraken import Scenario
+from helpers.layout_files import make_layout_pages
 from helpers.waiting import until
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.runs.selection import runs_in
@@ -83,6 +85,37 @@ def test_the_guides_second_command_trains_on_the_cluster_in_the_guides_folders(
     }  # fmt: skip
     (row,) = htr_exp("status", "--json").json
     assert (row["run"], row["state"], row["jobs"]) == (run.name, "done", [run.jobs[0]["job"]])
+
+
+def test_the_guides_segmentation_trains_on_the_cluster_with_the_guides_options(
+    htr_exp: CommandLine, cluster: Cluster, workspace: Path, scripted: tuple[str, str], scenario: Scenario
+) -> None:
+    make_layout_pages(workspace / "Ground_Truth" / "Odalricus")
+    words = [
+        "train",
+        "task=segmentation",
+        "dataset=Odalricus",
+        "model=blla",
+        "training=guide",
+        "site=unistra",
+        "slurm=publicgpu",
+    ]
+    said = htr_exp(*words, *scripted)
+    assert said.code == 0, said.stderr
+    run = only_run(workspace / "Repertoire_model_finetune")
+    done(run)
+    train = " ".join(scenario.calls("segtrain")[0])
+    for option in (
+        "--optimizer Adam",
+        "--augment",
+        "--min-epochs 60",
+        "-q early --lag 20",
+        "--resize new",
+        "-r 0.0001",
+    ):
+        assert option in train, train
+    assert len(run.epochs()) >= 60
+    assert not scenario.calls("compile")
 
 
 @pytest.mark.kraken
