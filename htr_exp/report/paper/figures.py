@@ -27,6 +27,8 @@ SCALE = 2.5
 """How many times the largest mean a learning curve shows: the interval of a few pages may reach 100 %."""
 LONGEST = 36
 """Characters of a label."""
+END = (LONGEST - 3) // 2
+"""Characters of each end of a longer one: runs whose names begin alike differ at their end."""
 
 _WIDTH = 6.3
 """Inches: the text width of an A4 page."""
@@ -79,7 +81,7 @@ def _scores(found: Evidence) -> Figure | None:
         if row["base_test"] is not None:
             axes.plot(factor * row["base_test"], place, "o", color=_BASE, fillstyle="none", markersize=5)
         axes.plot(factor * (row["test"] or 0.0), place, "o", color=_BEST, markersize=5)
-    _name_rows(axes, [_label(found, one) for one in runs])
+    _name_rows(axes, [label(found, one) for one in runs])
     axes.set_xlabel(f"test {found.task.score_label}{' (%)' if rates else ''}; hollow: before training")
     return figure
 
@@ -118,7 +120,7 @@ def _curves(found: Evidence) -> Figure | None:
     factor = 1.0 if found.task.higher_is_better else 100.0
     for one in runs:
         values = [factor * found.task.figure(epoch) for epoch in one.epochs]
-        axes.plot([epoch["epoch"] for epoch in one.epochs], values, linewidth=1.2, label=_label(found, one))
+        axes.plot([epoch["epoch"] for epoch in one.epochs], values, linewidth=1.2, label=label(found, one))
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(f"validation {found.task.curve_label}{'' if found.task.higher_is_better else ' (%)'}, kraken's")
@@ -172,14 +174,17 @@ def _figure(height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _label(found: Evidence, one: PaperRun) -> str:
+def label(found: Evidence, one: PaperRun) -> str:
+    """What figures call a run: by what varies."""
     words = [f"{short(key, found.varied)}={value_of(one, key)}" for key in found.varied]
     return _short(" ".join(words) or one.row["run"])
 
 
 def _short(text: str) -> str:
-    said = printable(text).replace("$", r"\$")  # two of them would be a formula
-    return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
+    said = printable(text)
+    if len(said) > LONGEST:
+        said = f"{said[:END]}...{said[-END:]}"
+    return said.replace("$", r"\$")  # two of them would be a formula
 
 
 def alternative(name: str, runs: Sequence[PaperRun]) -> str:

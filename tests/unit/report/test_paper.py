@@ -19,6 +19,7 @@ from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_json, sha256_file, write_json
 from htr_exp.report.paper.bundle import MANIFEST, write_bundle
 from htr_exp.report.paper.evidence import Evidence, evidence
+from htr_exp.report.paper.figures import LONGEST, label
 from htr_exp.report.paper.latex import escaped
 from htr_exp.report.paper.methods import methods
 from htr_exp.report.paper.table import condition_tables, paper_table
@@ -94,6 +95,15 @@ def test_runs_are_told_apart_by_what_varies(tmp_path: Path) -> None:
     assert table.headings[0] == "lrate"
     assert {row[0] for row in table.rows} == {"0.0001", "0.01"}
     assert "group" in table.headings
+
+
+def test_figures_tell_runs_apart_whose_long_names_begin_alike(tmp_path: Path) -> None:
+    long = {"schedule": "a_schedule_with_a_very_long_name_of_its_own"}
+    runs = [made(tmp_path, f"long-{seed}", settings=long, seed=seed) for seed in (1, 2)]
+    several = found(*runs, made(tmp_path, "other", settings={"schedule": "constant"}))
+    labels = [label(several, one) for one in several.runs]
+    assert len(set(labels)) == len(labels)
+    assert all(len(one) <= LONGEST for one in labels)
 
 
 def test_latex_prints_what_has_a_meaning_there(tmp_path: Path) -> None:
