@@ -18,10 +18,9 @@ from htr_exp.core.problem import Problem
 from htr_exp.core.run_state import RunState
 from htr_exp.core.signals import Stop, said_if_interrupted
 from htr_exp.core.text import counted
-from htr_exp.pipeline import launch, submit, write
+from htr_exp.pipeline import write
 from htr_exp.pipeline.plan import Plan, make_plan, points_of
 from htr_exp.pipeline.sources import Sources
-from htr_exp.pipeline.submit import RunToSubmit
 from htr_exp.runs import compare_table, configuration, provenance, status, status_table, sweep_points
 from htr_exp.runs.rows import RunRow, compared_rows, rows_of, settings_of, to_minimise
 from htr_exp.runs.run_dir import RunDir, StateRecord
@@ -227,6 +226,8 @@ def _scripts(
 ) -> list[str]:
     scripts = []
     for settings, members in _by_settings(list(zip(plans, known, folders)), lambda one: one[0].experiment.slurm):
+        from htr_exp.pipeline.submit import RunToSubmit, arrange  # what runs and submitit need: only Slurm costs it
+
         wanted = [
             RunToSubmit(folder, _lacking(point))
             for point, run, folder in members
@@ -236,7 +237,7 @@ def _scripts(
             first = members[0][0]
             name = _name([folder.name for _, _, folder in members], first.dataset_name, request.sweep)
             code = first.places.cache / "code" / provenance.code_digest()[:16]
-            arranged = submit.arrange(wanted, settings, name=name, cache=first.places.cache, code=code)
+            arranged = arrange(wanted, settings, name=name, cache=first.places.cache, code=code)
             scripts += arranged.scripts()
     return scripts
 
@@ -295,9 +296,11 @@ def work(
     """
     submitted = {one.run.path for one in ready if one.experiment.slurm.submit}
     for settings, members in _by_settings(ready, lambda one: one.experiment.slurm):
+        from htr_exp.pipeline.submit import RunToSubmit, submit_runs
+
         wanted = list({one.run.path: RunToSubmit(one.run.path, one.to_compile) for one in members}.values())
         name = _name([run.path.name for run in wanted], members[0].label, request.sweep)
-        jobs = submit.submit_runs(wanted, settings, name=name, cache=members[0].cache)
+        jobs = submit_runs(wanted, settings, name=name, cache=members[0].cache)
         if not request.json and jobs:
             plan_summary.show_submitted(console.console(), jobs, settings)
     stop = Stop()
@@ -311,6 +314,8 @@ def work(
 
 
 def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest, called: Mapping[RunDir, str] | None) -> None:
+    from htr_exp.pipeline.launch import launch_runs  # a third of a second that a dry run does not need
+
     workspace = ready[0].workspace
 
     def ended(run: RunDir, _state: StateRecord) -> None:
@@ -328,7 +333,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest, called:
         called = dict(zip(every, sweep_points.numbered([settings_of(run) for run in every])))
     of_launch = ready[0].experiment.launch
     jobs = of_launch.search.at_a_time or of_launch.jobs
-    launch.launch_runs(waiting, jobs=jobs, stop=stop, quiet=request.json, ended=ended, called=called)
+    launch_runs(waiting, jobs=jobs, stop=stop, quiet=request.json, ended=ended, called=called)
 
 
 def _wait_for(runs: Sequence[RunDir], request: StartRequest) -> None:

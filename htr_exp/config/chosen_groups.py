@@ -18,11 +18,13 @@ class ChosenGroups:
     Attributes:
         compose: has Hydra compose words that choose.
         is_group: whether there is a group of this name.
-        composed: what was composed so far.
+        asked: what was composed so far.
+        composed: what of it is kept: that which was asked for twice, since most commands compose one experiment.
     """
 
     compose: Callable[[list[str]], DictConfig]
     is_group: Callable[[str], bool]
+    asked: set[tuple[str, ...]] = field(default_factory=set)
     composed: dict[tuple[str, ...], DictConfig] = field(default_factory=dict)
 
     def with_values(self, words: Sequence[str]) -> DictConfig:
@@ -34,8 +36,12 @@ class ChosenGroups:
         parsed = OverridesParser.create().parse_overrides(list(words))
         values = [one for one in parsed if "." in one.key_or_group or not self.is_group(one.key_or_group)]
         groups = tuple(str(one.input_line) for one in parsed if one not in values)
-        if groups not in self.composed:
-            self.composed[groups] = self.compose(list(groups))
-        config = copy.deepcopy(self.composed[groups])
+        if groups in self.composed:
+            config = copy.deepcopy(self.composed[groups])
+        else:
+            config = self.compose(list(groups))
+            if groups in self.asked:
+                self.composed[groups] = copy.deepcopy(config)
+            self.asked.add(groups)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config

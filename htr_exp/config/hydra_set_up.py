@@ -10,7 +10,6 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from htr_exp.config.choices import PACKAGE, conf_dir
@@ -55,18 +54,18 @@ def hydra_on(config_dirs: Sequence[Path], named: dict[str, str]) -> Iterator[Non
 
 def chosen_groups(config_dirs: Sequence[Path], named: dict[str, str]) -> ChosenGroups:
     """What was composed of these folders so far, as long as no file of theirs changes; for the body of `hydra_on`, as its arguments."""
-    files = [file for folder in (conf_dir(), *config_dirs) for file in sorted(folder.rglob("*.yaml"))]
+    folders = (conf_dir(), *config_dirs)
+    files = [file for folder in folders for file in sorted(folder.rglob("*.yaml"))]
     state = tuple((str(file), (now := file.stat()).st_mtime_ns, now.st_size) for file in files)
-    return _groups_of(state, tuple(named.items()))
+    return _groups_of(folders, state, tuple(named.items()))
 
 
 @lru_cache(maxsize=8)
-def _groups_of(files: tuple[tuple[str, int, int], ...], named: tuple[tuple[str, str], ...]) -> ChosenGroups:  # noqa: ARG001 - what it hangs on
-    loader: Any = GlobalHydra.instance().config_loader()
-    return ChosenGroups(
-        lambda words: compose("config", overrides=words, return_hydra_config=True),
-        cache(lambda name: bool(loader.get_group_options(name))),
-    )
+def _groups_of(folders: tuple[Path, ...], *_state: object) -> ChosenGroups:
+    def is_group(name: str) -> bool:
+        return name.startswith("hydra/") or any((folder / name).is_dir() for folder in folders)
+
+    return ChosenGroups(lambda words: compose("config", overrides=words, return_hydra_config=True), cache(is_group))
 
 
 @cache  # Hydra gives copies of what it was given

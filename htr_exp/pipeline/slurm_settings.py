@@ -8,7 +8,7 @@ from pathlib import Path
 
 from htr_exp.config.schema import Slurm
 from htr_exp.core.problem import Problem
-from htr_exp.slurm import refusals, sbatch
+from htr_exp.slurm import refusals
 from htr_exp.slurm.cluster import Partition, partitions
 from htr_exp.slurm.programs import SlurmSilent
 
@@ -30,6 +30,8 @@ def asked_slurm(settings: Slurm, *, submits: bool = True) -> tuple[list[Problem]
         found = [*_unknown_partitions(settings, known := partitions()), *_too_long(settings, known)]
         if found:
             return found, []
+        from htr_exp.slurm import sbatch  # with submitit, a tenth of a second that only Slurm costs
+
         script = sbatch.script(sbatch.Work(settings, "test", Path("/"), Path("/")), 1)
         words, waits = refusals.verdict(script, vars(settings))
         refused = [refusals.meaning(words, vars(settings))] if words else []

@@ -1,4 +1,4 @@
-"""What groups choose is composed once a process, and nothing differs for it."""
+"""What groups choose is composed once or twice a process, and nothing differs for it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from htr_exp.config.compose import compose_experiment, configuration
     ids=["nothing", "recognition", "segmentation", "slurm", "scores"],
 )  # fmt: skip
 def test_an_experiment_is_the_one_that_hydra_composes(words: list[str]) -> None:
-    for _ in range(2):
+    for _ in range(3):
         given = [*words, "dataset.path=pages"] if not any(word.startswith("dataset") for word in words) else words
         hydras = yaml.safe_load(configuration(given, resolved=True))
         ours = yaml.safe_load(OmegaConf.to_yaml(OmegaConf.create(compose_experiment(given).values)))
         assert {key: value for key, value in hydras.items() if key in ours} == ours
 
 
-def test_groups_are_composed_once_and_values_are_of_one_experiment_alone() -> None:
+def test_groups_are_composed_twice_at_most_and_values_are_of_one_experiment_alone() -> None:
     composed: list[list[str]] = []
 
     def compose(words: list[str]) -> OmegaConf:
@@ -39,8 +39,9 @@ def test_groups_are_composed_once_and_values_are_of_one_experiment_alone() -> No
         return OmegaConf.create({"seed": 0, "words": words})
 
     chosen = ChosenGroups(compose, {"model"}.__contains__)
-    assert [chosen.with_values(words).seed for words in (["seed=1", "model=a"], ["model=a"], ["seed=2"])] == [1, 0, 2]
-    assert composed == [["model=a"], []]
+    several = (["seed=1", "model=a"], ["model=a"], ["seed=2"], ["model=a", "seed=3"], ["model=a"])
+    assert [chosen.with_values(words).seed for words in several] == [1, 0, 2, 3, 0]
+    assert composed == [["model=a"], ["model=a"], []]
 
 
 def test_a_file_that_changes_is_read_anew(tmp_path: Path) -> None:
