@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from htr_exp.config.chosen_groups import ChosenGroups
 from htr_exp.config.compose import compose_experiment, configuration
@@ -34,7 +34,7 @@ def test_an_experiment_is_the_one_that_hydra_composes(words: list[str]) -> None:
 def test_groups_are_composed_twice_at_most_and_values_are_of_one_experiment_alone() -> None:
     composed: list[list[str]] = []
 
-    def compose(words: list[str]) -> OmegaConf:
+    def compose(words: list[str]) -> DictConfig:
         composed.append(words)
         return OmegaConf.create({"seed": 0, "words": words})
 
