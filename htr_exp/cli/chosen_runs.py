@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,11 +79,20 @@ def chosen_runs(args: argparse.Namespace) -> list[RunDir]:
         for sweep in {member["sweep"] for member in run.memberships}:
             of_sweep.setdefault(sweep, []).append(run)
 
+    @cache
+    def questions() -> dict[str, list[RunDir]]:
+        """The runs of each question: one look into the runs for all the names."""
+        found: dict[str, list[RunDir]] = {}
+        for run in runs:
+            if question := run.facts()["run"].get("question"):
+                found.setdefault(question, []).append(run)
+        return found
+
     def of_question(name: str) -> list[RunDir]:
         """Its runs; nothing where a run is called so."""
         if name == "last" or any(run.startswith(name) for run in known):
             return []
-        return [run for run in runs if run.facts()["run"].get("question") == name]
+        return questions().get(name, [])
 
     chosen: dict[Path, RunDir] = {}
     unknown: list[str] = []

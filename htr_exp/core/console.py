@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import rich.text
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.style import Style
@@ -61,6 +62,37 @@ def console(*, stderr: bool = False) -> Console:
 def stacked(lines: Sequence[Text]) -> rich.text.Text:
     """Lines as one text that is broken nowhere else."""
     return rich.text.Text("\n", no_wrap=True).join(lines)
+
+
+def aligned(columns: Mapping[str, Sequence[str]], right: Collection[str], width: int) -> rich.text.Text | None:
+    """A table as one text, which rich would lay out cell by cell; None where it has no room and cells must be broken.
+
+    Args:
+        columns: heading -> cells.
+        right: the headings of the columns that are aligned on the right.
+        width: of the terminal.
+    """
+    lines: list[list[str]] = [[] for _ in range(1 + max(map(len, columns.values())))]
+    used = -len(GAP)
+    for heading, cells in columns.items():
+        texts = {cell: printable(hidden(cell)) for cell in {heading, *cells}}  # most cells of a column are the same
+        widths = {cell: cell_len(text) for cell, text in texts.items()}
+        widest = max(widths.values())
+        used += len(GAP) + widest
+        blanks = {cell: " " * (widest - own) for cell, own in widths.items()}
+        for line, cell in zip(lines, (heading, *cells)):
+            line.append(blanks[cell] + texts[cell] if heading in right else texts[cell] + blanks[cell])
+    if used > width:
+        return None
+    headings, *rows = map(GAP.join, lines)
+    # each text is made printable already; only our newlines stay
+    return rich.text.Text("\n", no_wrap=True).join(
+        [rich.text.Text(headings, style="table.header"), *map(rich.text.Text, rows)]
+    )
+
+
+GAP = "  "
+"""Between two columns."""
 
 
 def show_block(out: Console, text: str) -> None:

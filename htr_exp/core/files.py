@@ -119,7 +119,7 @@ def read_json(path: Path) -> Any:
         OSError: the file cannot be read.
         ValueError: it is not JSON, or nested without end.
     """
-    return _parsed(path.read_text(encoding="utf-8-sig"))
+    return _parsed(path.read_bytes().decode("utf-8-sig"))  # at once: a text file has this decoded piece by piece
 
 
 def _whole(digits: str) -> int:

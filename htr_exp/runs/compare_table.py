@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from htr_exp.core.console import Text
+from htr_exp.core.console import Text, aligned
 from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
@@ -86,6 +86,9 @@ STYLES = {"bad": "red", "doubt": "yellow", "fact": ""}
 
 Cell = Callable[[ComparedRow], str]
 
+Columns = dict[str, list[str]]
+"""Heading -> a cell for each run: made once, and measured where needed."""
+
 RUN_WIDTH = 24
 """What the names of runs keep of a narrow terminal before settings get any of it."""
 
@@ -144,22 +147,19 @@ def _show_alike(
         "convention": lambda row: (row["conventions"] or "") if row["convention_mismatch"] else "",
         "resumed at": resumptions.shown,
     }
-    named: dict[str, Cell] = {"run": lambda row: row["run"]}
-    named |= {name: cell for name, cell in marks.items() if any(map(cell, rows))}
-    figures: dict[str, Cell] = {"state": lambda row: row["state"]}
+    named: Columns = {"run": [row["run"] for row in rows]}
+    named |= {name: column for name, cell in marks.items() if any(column := [cell(row) for row in rows])}
+    figures: Columns = {"state": [row["state"] for row in rows]}
     for column in columns:
-        figures[column.heading] = _figure(own, column.key)
+        figures[column.heading] = [own.shown(figure(row, column.key)) for row in rows]
         if column.key == "test" and any(row["cer_low"] is not None for row in rows):
-            figures["95 %"] = lambda row: _interval(own, row)
-    less: dict[str, Cell] = {key: _setting(key) for key in varied}
-    less |= {"epoch": lambda row: "" if row["epoch"] is None else str(row["epoch"])}
-    shown = _fitting(out.width, rows, named | figures, less)
-    cells = {name: cell for name, cell in (named | less | figures).items() if name not in less or name in shown}
+            figures["95 %"] = [_interval(own, row) for row in rows]
+    less: Columns = {key: [str(row["settings"].get(key, "")) for row in rows] for key in varied}
+    less |= {"epoch": ["" if row["epoch"] is None else str(row["epoch"]) for row in rows]}
+    shown = _fitting(out.width, named | figures, less)
+    cells = {name: column for name, column in (named | less | figures).items() if name not in less or name in shown}
     headings = {name: name if len(shown) == len(less) else short(name, list(cells)) for name in cells}
-    cramped = (
-        sum(2 + max(len(headings[name]), *map(len, map(cell, rows))) for name, cell in cells.items()) - 2 > out.width
-    )
-    out.print(_table(rows, {headings[name]: cell for name, cell in cells.items()}, out.width, cramped=cramped))
+    out.print(_table({headings[name]: column for name, column in cells.items()}, out.width))
     if left := [key for key in varied if key not in shown]:
         out.print(
             Text(
@@ -193,27 +193,22 @@ def _show_alike(
         )
 
 
-def _table(rows: Sequence[ComparedRow], cells: Mapping[str, Cell], width: int, *, cramped: bool) -> RenderableType:
-    """The cells of rows; where there is no room for a table, a few lines for each.
-
-    Args:
-        rows: of runs.
-        cells: by heading.
-        width: of the terminal.
-        cramped: names must be folded.
-    """
-    shown = {name: [cell(row) for row in rows] for name, cell in cells.items()}
-    if not narrow.fits(shown, width, ["run"]):
-        return narrow.blocks(shown, width)
+def _table(columns: Columns, width: int) -> RenderableType:
+    """The cells of runs; where there is no room for a table, a few lines for each."""
+    right = {name for name in columns if name == "epoch" or name in FIGURES}
+    if (whole := aligned(columns, right, width)) is not None:
+        return whole
+    if not narrow.fits(columns, width, ["run"]):
+        return narrow.blocks(columns, width)
     table = Table(box=None, pad_edge=False)
-    for name, column in shown.items():
+    for name, column in columns.items():
         table.add_column(
             name,
             overflow="fold",
-            justify="right" if name == "epoch" or name in FIGURES else "left",
-            width=_width(name, column) if cramped and name != "run" else None,
+            justify="right" if name in right else "left",
+            width=None if name == "run" else _width(name, column),
         )
-    for row in zip(*shown.values()):
+    for row in zip(*columns.values()):
         table.add_row(*map(Text, row))
     return table
 
@@ -231,26 +226,18 @@ EVALUATED = ("test", "test_wer")
 """The figures of an evaluation: what it scores is no base of anything."""
 
 
-def _figure(task: Task, key: str) -> Cell:
-    return lambda row: task.shown(figure(row, key))
-
-
-def _setting(key: str) -> Cell:
-    return lambda row: str(row["settings"].get(key, ""))
-
-
 def _width(heading: str, cells: Iterable[str]) -> int:
     """The width in which no word of a column is broken."""
     return max([*map(len, heading.split()), *map(len, cells)])
 
 
-def _fitting(width: int, rows: Sequence[ComparedRow], always: Mapping[str, Cell], less: Mapping[str, Cell]) -> set[str]:
+def _fitting(width: int, always: Columns, less: Columns) -> set[str]:
     """The less needed columns that a terminal has room for, the first ones first."""
-    used = min(max(len(row["run"]) for row in rows), RUN_WIDTH)
-    used += sum(2 + _width(name, map(cell, rows)) for name, cell in always.items() if name != "run")
+    used = min(max(map(len, always["run"])), RUN_WIDTH)
+    used += sum(2 + _width(name, column) for name, column in always.items() if name != "run")
     shown = set()
-    for name, cell in less.items():
-        room = 2 + _width(short(name, list(less)), map(cell, rows))
+    for name, column in less.items():
+        room = 2 + _width(short(name, list(less)), column)
         if used + room <= width:
             used += room
             shown.add(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from functools import lru_cache
 from typing import Any
@@ -69,7 +70,8 @@ def flat(values: Any, prefix: str = "") -> dict[str, Any]:
 def settings(text: str) -> dict[str, Any]:
     """The values of a run's configuration by dotted keys.
 
-    The runs of a sweep have most sections in common, and each section is parsed once.
+    The runs of a sweep have most sections in common, and each section is parsed once. A reference to another section has
+    no meaning in one that is parsed alone, so that it is refused, too.
 
     Args:
         text: as `yaml.safe_dump` writes it; any other is parsed as a whole.
@@ -85,17 +87,15 @@ def settings(text: str) -> dict[str, Any]:
 
 def _sections(text: str) -> list[str] | None:
     """The parts of a text that each have one key of the first level; None where it is not so simple."""
-    if "&" in text and "*" in text:
-        return None
-    found: list[str] = []
+    found: list[list[str]] = []
     for line in text.splitlines(keepends=True):
-        if _KEY.match(line):
-            found.append(line)
-        elif found and line.startswith((" ", "-")) and not line.startswith("---"):
-            found[-1] += line
+        if found and line.startswith((" ", "-")) and not line.startswith("---"):
+            found[-1].append(line)
+        elif _KEY.match(line):
+            found.append([line])
         elif not line.startswith("#"):
             return None
-    return found
+    return ["".join(lines) for lines in found]
 
 
 _KEY = re.compile(r"[a-z_]+:(?: |$)", re.MULTILINE)
@@ -118,8 +118,11 @@ def section(text: str, name: str) -> Any:
         ValueError: as for `parsed`.
     """
     found = re.search(rf"^{re.escape(name)}:.*\n?(?:[ \t].*\n?|\n)*", text, re.MULTILINE)
-    values = parsed(found[0]) if found else None
-    return values.get(name) if isinstance(values, dict) else None
+    values = _parsed_section(found[0]) if found else None
+    return copy.deepcopy(values.get(name)) if isinstance(values, dict) else None
+
+
+_parsed_section = lru_cache(maxsize=4096)(parsed)
 
 
 def _levels(values: Any) -> int:

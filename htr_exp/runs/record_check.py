@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from types import UnionType
@@ -29,8 +29,7 @@ def _check(kind: Any) -> Callable[[Any], bool]:
     if kind is Any:
         return lambda _: True
     if is_typeddict(kind):
-        checks = {key: _check(hint) for key, hint in get_type_hints(kind).items()}
-        return lambda value: isinstance(value, dict) and all(checks[key](value[key]) for key in checks.keys() & value)
+        return partial(_is_record, [(key, _check(hint)) for key, hint in get_type_hints(kind).items()])
     match get_origin(kind):
         case None:
             return partial(_is, int | float if kind is float else kind)
@@ -42,6 +41,15 @@ def _check(kind: Any) -> Callable[[Any], bool]:
             return lambda value: isinstance(value, list) and all(map(each, value))
     each = _check(get_args(kind)[1])
     return lambda value: isinstance(value, dict) and all(map(each, value.values()))
+
+
+def _is_record(checks: Sequence[tuple[str, Callable[[Any], bool]]], value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    for key, check in checks:  # noqa: SIM110 - a loop takes half the time of `all`, and a table of runs has a million keys
+        if key in value and not check(value[key]):
+            return False
+    return True
 
 
 def _is(kind: Any, value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 
@@ -125,7 +126,7 @@ class RunFiles:
         """The folder of kraken's own files, while it trains."""
         return self.path / "train"
 
-    @property
+    @cached_property
     def live(self) -> Path:
         """The folder of what changes, or holds on this machine alone."""
         return self.path / "live"
@@ -290,7 +291,7 @@ class RunFiles:
         """The names of the files below `predictions`, but for those that are being written."""
         found: set[str] = set()
         for folder, _, names in os.walk(self.predictions):
-            inside = os.path.relpath(folder, self.path)
+            inside = f"{FILES.predictions}{folder[len(str(self.predictions)) :]}"
             found.update(f"{inside}/{name}" for name in names if name[0] != ".")
         return found
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from htr_exp.config.compose import compose_experiment
+from htr_exp.runs import configuration
 from htr_exp.runs.configuration import flat, parsed, section, settings
 
 ODD: dict[str, Any] = {
@@ -61,6 +62,21 @@ def test_settings_written_by_hand_are_read_as_yaml_is(text: str, expected: dict[
 def test_settings_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each says another thing
         settings(text)
+
+
+def test_a_section_that_runs_share_is_parsed_once_whatever_letters_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(configuration, "parsed", lambda text: read.append(text) or parsed(text))
+    shared = {"dataset": {"pattern": "*.tiff, of this test"}, "scores": {"folding": ["& et, of this test"]}}
+    for seed in (71, 72, 73):
+        settings(yaml.safe_dump(shared | {"seed": seed}, sort_keys=False))
+    assert len([text for text in read if "of this test" in text]) == 2
+
+
+def test_a_section_that_is_read_alone_is_the_readers_own() -> None:
+    text = yaml.safe_dump({"training": {"epochs": 3}})
+    section(text, "training")["epochs"] = 9
+    assert section(text, "training") == {"epochs": 3}
 
 
 def test_a_key_that_does_not_stand_by_itself_is_none() -> None:
