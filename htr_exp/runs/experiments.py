@@ -10,7 +10,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs.rows import ComparedRow, RunRow, counted_figures, figure
@@ -37,6 +37,7 @@ class Condition:
         mean: of the runs' scores.
         spread: their standard deviation; None with fewer than two.
         interval: of the mean, over pages; None where pages were not counted.
+        folders: of the runs.
     """
 
     name: str
@@ -46,6 +47,25 @@ class Condition:
     mean: float | None
     spread: float | None
     interval: Interval | None
+    folders: tuple[str, ...] = ()
+
+
+class ConditionRecord(TypedDict):
+    """The row of an experiment's table that a run is part of, for programs; shares, not percent."""
+
+    question: str
+    name: str
+    side: Side
+    runs: int
+    scored: int
+    mean: float | None
+    sd: float | None  # over seeds
+    low: float | None  # of the mean: the 95 % interval over pages
+    high: float | None
+    zero_shot: float | None
+    zero_shot_low: float | None  # of a learning curve, whose first row the base model is
+    zero_shot_high: float | None
+    notes: list[str]  # below the table
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,38 @@ def experiments(rows: Sequence[ComparedRow]) -> Iterator[Experiment]:
             continue
         if found := _experiment(question, alike):
             yield found
+
+
+def condition_records(rows: Sequence[ComparedRow]) -> dict[str, ConditionRecord]:
+    """The condition of each run that an experiment's table has, by the folder of the run; figures as people see them there."""
+    tasks: dict[str, list[ComparedRow]] = {}
+    for row in rows:
+        if row["verb"] != "evaluate":
+            tasks.setdefault(row["task"], []).append(row)
+    return {
+        folder: record for alike in tasks.values() for found in experiments(alike) for folder, record in _records(found)
+    }
+
+
+def _records(found: Experiment) -> Iterator[tuple[str, ConditionRecord]]:
+    base = next((one for one in found.conditions if not one.runs), None)
+    for one in found.conditions:
+        record: ConditionRecord = {
+            "question": found.question,
+            "name": one.name,
+            "side": found.side,
+            "runs": one.runs,
+            "scored": one.scored,
+            "mean": one.mean,
+            "sd": one.spread,
+            "low": one.interval.low if one.interval else None,
+            "high": one.interval.high if one.interval else None,
+            "zero_shot": base.zero_shot if base else one.zero_shot,
+            "zero_shot_low": base.interval.low if base and base.interval else None,
+            "zero_shot_high": base.interval.high if base and base.interval else None,
+            "notes": list(found.sentences),
+        }
+        yield from ((folder, record) for folder in one.folders)
 
 
 def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None:
@@ -137,6 +189,7 @@ def _condition(name: str, rows: Sequence[ComparedRow], side: Side) -> Condition:
         mean=statistics.fmean(values) if values else None,
         spread=statistics.stdev(values) if len(values) > 1 else None,
         interval=of_rate(counts),
+        folders=tuple(row["folder"] for row in rows),
     )
 
 
@@ -166,8 +219,17 @@ def _sentences(
         yield f"{len(missing)} of {counted(len(rows), 'run')} {have} no scores: {first_of(missing, 3)}"
     if side == "validation" and scored:
         yield "these are validation scores: choose by them, and do not report them"
+    if "fold" not in keys and len({row["test_digest"] for row in scored}) > 1:
+        yield OTHER_TESTS
     if "fold" in keys:
         yield from _over_folds(scored, side)
+
+
+OTHER_TESTS = (
+    "these runs were scored on different test pages: figures of different pages do not compare, and a mean mixes them; "
+    "`split=of_run split.run=RUN` keeps the pages of a run"
+)
+"""What stands below a table whose runs were not scored on the same pages, although no fold asked for that."""
 
 
 def _over_folds(scored: Sequence[ComparedRow], side: Side) -> Iterator[str]:

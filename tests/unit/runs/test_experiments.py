@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import statistics
 from pathlib import Path
@@ -13,8 +14,8 @@ from rich.console import Console
 
 from htr_exp.core.files import write_json
 from htr_exp.core.run_state import RunState
-from htr_exp.runs import compare_table
-from htr_exp.runs.experiments import Experiment, experiments
+from htr_exp.runs import compare_csv, compare_table
+from htr_exp.runs.experiments import OTHER_TESTS, ConditionRecord, Experiment, condition_records, experiments
 from htr_exp.runs.rows import compared_rows
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.scoring.intervals import Count, of_rate
@@ -65,6 +66,10 @@ class Maker:
     def found(self) -> Experiment:
         (one,) = experiments(compared_rows(self.runs)[0])
         return one
+
+    def records(self) -> list[ConditionRecord]:
+        found = condition_records(compared_rows(self.runs)[0])
+        return [found[str(run.path)] for run in self.runs if str(run.path) in found]
 
     def said(self) -> str:
         out = Console(width=200, record=True, file=io.StringIO())
@@ -134,3 +139,48 @@ def test_runs_that_no_question_or_sweep_holds_together_have_no_table(make: Maker
     make("a", (10, 20), seed=1, question="default")
     make("b", (10, 20), seed=2, question="default")
     assert list(experiments(compared_rows(make.runs)[0])) == []
+
+
+def test_programs_get_the_table_that_people_see(make: Maker) -> None:
+    for number, pages in enumerate((4, 4, 8, 8)):
+        make(f"run{number}", (10 + number, 20, 30), seed=number, train_pages=pages)
+    make("run9", None, seed=9, train_pages=8)
+    base, four, eight = make.found().conditions
+    first, _, third, _, failed = make.records()
+    assert four.interval
+    assert eight.interval
+    assert base.interval
+    assert (first["question"], first["name"], first["side"]) == ("asked", four.name, "test")
+    assert (first["runs"], first["scored"], third["runs"], third["scored"]) == (2, 2, 3, 2)
+    assert (first["mean"], first["sd"]) == (four.mean, four.spread)
+    assert (third["low"], third["high"]) == (eight.interval.low, eight.interval.high)
+    zero_shot = (first["zero_shot"], first["zero_shot_low"], first["zero_shot_high"])
+    assert zero_shot == (base.mean, base.interval.low, base.interval.high)
+    assert failed == third
+    assert third["notes"] == ["1 of 5 runs has no scores: run9 (failed)"]
+
+
+def test_a_spreadsheet_has_the_table_beside_each_run(make: Maker) -> None:
+    for seed in (1, 2):
+        make(f"run{seed}", (10 * seed, 20), seed=seed)
+    rows, varied, _ = compared_rows(make.runs)
+    conditions = condition_records(rows)
+    file = io.StringIO()
+    compare_csv.write_csv(file, [{**row, "condition": conditions[row["folder"]]} for row in rows], varied)
+    for line in csv.DictReader(io.StringIO(file.getvalue())):
+        assert line["condition_name"] == "all runs"
+        assert line["condition_mean"] == str(conditions[line["folder"]]["mean"])
+        assert "condition" not in line
+    file = io.StringIO()
+    compare_csv.write_csv(file, [{**row, "condition": None} for row in rows], varied)
+    assert "condition" not in file.getvalue()
+
+
+def test_a_table_over_different_test_pages_says_so_but_for_folds(make: Maker) -> None:
+    for seed in (1, 2):
+        make(f"run{seed}", (10, 20), seed=seed, test=str(seed) * 64)
+    assert OTHER_TESTS in make.found().sentences
+    for run in make.runs:
+        facts = run.facts()
+        write_json(run.provenance, {**facts, "split": {**facts["split"], "fold": run.name[-1]}})
+    assert OTHER_TESTS not in make.found().sentences
