@@ -31,7 +31,7 @@ def of_plan(plan: Plan) -> dict[str, Any]:
         "split": {
             "fold": plan.split.fold,
             "digest": split.digest,
-            "pages": {side: list(split.pages[side]) for side in NAMES},
+            **{side: list(split.pages[side]) for side in NAMES},
             "lines": {side: sum(len(plan.pages[name].lines) for name in split.pages[side]) for side in NAMES},
             "unused": list(split.unused),
         },

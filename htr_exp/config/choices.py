@@ -52,11 +52,11 @@ NESTED = ("launch/search",)
 
 
 def options(config_dirs: Sequence[Path] = ()) -> dict[str, dict[str, str]]:
-    """Every choice of every group with the sentence that its file opens with."""
+    """Every choice of every group with the sentence that its file opens with; what is no file, such as a pipe at which one waits, is none."""
     found: dict[str, dict[str, str]] = {}
     for folder in (conf_dir(), *reversed(config_dirs)):
         nested = [file for group in NESTED for file in sorted(folder.glob(f"{group}/*.yaml"))]
-        for file in (*sorted(folder.glob("*/*.yaml")), *nested):
+        for file in filter(Path.is_file, (*sorted(folder.glob("*/*.yaml")), *nested)):
             lines = [
                 line
                 for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines()

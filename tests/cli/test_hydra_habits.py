@@ -182,7 +182,8 @@ def test_a_dry_run_needs_no_slurm(planned: Call, call: Call, experiment: list[st
 def test_a_plan_for_programs_is_whole(planned: Call) -> None:
     told = planned("--json").json
     assert told["dataset"]["pages"] == 6
-    assert {side: len(pages) for side, pages in told["split"]["pages"].items()} == {"train": 4, "validation": 1, "test": 1}  # fmt: skip
+    assert [len(told["split"][side]) for side in ("train", "validation", "test")] == [4, 1, 1]
+    assert told["split"]["test"][0].endswith(".xml")
     assert told["split"]["lines"] == {"train": 12, "validation": 3, "test": 3}
     assert (told["kraken"]["version"], told["kraken"]["device"], told["base_model"]["name"]) == ("7.1.1", "cpu", "base")
     assert told["configuration"]["training"]["epochs"] == 3

@@ -61,7 +61,7 @@ def test_an_export_is_checked_and_trained_on(
     assert planned.code == (0 if answer.trains else 2), planned.err
     if answer.trains:
         split = planned.json["split"]
-        assert [len(names) for names in split["pages"].values()] == [1, 1, 1]
+        assert [len(split[side]) for side in ("train", "validation", "test")] == [1, 1, 1]
         assert sum(split["lines"].values()) == len(answer.texts)
 
 

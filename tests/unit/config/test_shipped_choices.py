@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from helpers.sentences import sentences
-from htr_exp.config.choices import NESTED, conf_dir
+from htr_exp.config.choices import NESTED, conf_dir, options
 from htr_exp.config.compose import Composed, compose_experiment, compose_sweep
 from htr_exp.config.defaults import shipped
 from htr_exp.config.overrides import word_problems
@@ -149,3 +149,14 @@ def test_the_wheel_contains_conf(tmp_path: Path) -> None:
     assert {f"htr_exp/conf/{named(file)}" for file in FILES} <= inside
     assert {"hydra_plugins/htr_exp_sweep/__init__.py", "htr_exp/demo/pages/fol_001r.xml"} <= inside
     assert "hydra_plugins/__init__.py" not in inside  # a namespace that other packages add to
+
+
+def test_only_regular_files_are_choices(tmp_path: Path) -> None:
+    group = tmp_path / "dataset"
+    (group / "a.yaml").mkdir(parents=True)
+    os.mkfifo(group / "b.yaml")
+    (group / "c.yaml").write_text("# Mine.\n")
+    (group / "d.yaml").symlink_to("c.yaml")
+    found = options([tmp_path])["dataset"]
+    assert {"a", "b"}.isdisjoint(found)
+    assert found["c"] == found["d"] == "Mine."
