@@ -18,6 +18,7 @@ from htr_exp.core.run_state import RunState
 from htr_exp.report.paper.bundle import write_bundle
 from htr_exp.report.paper.evidence import evidence
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.scoring.intervals import Count, of_rate
 from htr_exp.scoring.lines import LinePair, score
 
 RUNS, EPOCHS, PAGES, LINES_PER_PAGE, SEEDS = 200, 30, 20, 10, 5
@@ -29,10 +30,14 @@ LIMIT_CPU_S = 60
 def scored(source: random.Random) -> list[dict[str, object]]:
     """The figures of some models on the same pages."""
     texts = [(f"page{n // LINES_PER_PAGE:02}.xml", f"l{n}", line(source)) for n in range(PAGES * LINES_PER_PAGE)]
-    return [
-        score(LinePair(page, name, text, misread(text, source)) for page, name, text in texts).to_json(per_page=True)
-        for _ in range(READINGS)
-    ]
+    found = []
+    for _ in range(READINGS):
+        pairs = (LinePair(page, name, text, misread(text, source)) for page, name, text in texts)
+        figures = score(pairs).to_json(per_page=True)
+        interval = of_rate([Count(page["errors"], page["characters"]) for page in figures["per_page"]])
+        ends = {"cer_low": interval and interval.low, "cer_high": interval and interval.high, "units": PAGES}
+        found.append(figures | ends)
+    return found
 
 
 def make_run(folder: Path, number: int, values: dict[str, object], figures: list[dict[str, object]]) -> RunDir:

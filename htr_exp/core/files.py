@@ -128,7 +128,14 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-_DECODER = json.JSONDecoder(parse_int=_whole)  # made once: a workspace has tens of thousands of records
+def _no_number(word: str) -> Any:
+    """NaN and Infinity, which JSON does not have: we write none, and a mean or an order with one means nothing."""
+    raise ValueError(f"{word} is no number")
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_whole, parse_constant=_no_number
+)  # made once: a workspace has tens of thousands of records
 
 
 def _parsed(text: str | bytes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
@@ -260,7 +261,7 @@ def worse_than_base(task: Task, scores: Mapping[str, Mapping[str, Figures | None
         scores: of the test and the validation pages, as results.json has them. The test decides, without one the validation.
     """
     for side in ("test", "validation"):
-        base, best = (((scores.get(side) or {}).get(name) or {}).get(task.score) for name in ("base", "best"))
+        base, best = (_number((scores.get(side) or {}).get(name), task.score) for name in ("base", "best"))
         if base is not None and best is not None:
             figures = f"{side} {task.score_label} {task.shown(base)} before training, {task.shown(best)} after it"
             return f"worse than its base model: {figures}" if task.gain(base, best) < 0 else ""
@@ -304,14 +305,20 @@ def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epoc
     scored = test is not None or validation is not None
     found: dict[str, Any] = {
         "metric": task.score if scored or not epochs else task.curve,
-        "val": validation.get(task.score) if validation else None if scored else task.best_value(epochs),
-        "test": test.get(task.score) if test else None,
-        "base_val": (scores["validation"].get("base") or {}).get(task.score),
-        "base_test": (scores["test"].get("base") or {}).get(task.score),
+        "val": _number(validation, task.score) if validation else None if scored else task.best_value(epochs),
+        "test": _number(test, task.score),
+        "base_val": _number(scores["validation"].get("base"), task.score),
+        "base_test": _number(scores["test"].get("base"), task.score),
     }
     every = {name: None for one in TASKS.values() for name, _ in one.row_names}
     found |= {f"test_{key}": (test or {}).get(key) for key in OF_TEST}
     return cast("Judgement", found | every | {name: found[key] for name, key in task.row_names})
+
+
+def _number(figures: Figures | None, key: str) -> float | None:
+    """A figure that runs are ordered by; None where it is none, as `1e999`, which is infinite."""
+    value = (figures or {}).get(key)
+    return value if isinstance(value, int | float) and abs(value) <= sys.float_info.max else None
 
 
 def _runtime(kraken: KrakenRecord) -> str:

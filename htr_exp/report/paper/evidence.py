@@ -85,8 +85,10 @@ def evidence(title: str, runs: Sequence[RunDir]) -> Evidence:
     for row in rows:
         if said := changed(row):
             problems.append(Problem(f"{row['run']}: {said}", "a paper needs the files as the run wrote them"))
-        elif (row["test"] is None and row["val"] is None) or not row["state"].has_scores:
+        elif not row["state"].has_scores:
             without.append((row["run"], str(row["reason"] or row["state"])))
+        elif row["test"] is None and (row["val"] is None or row["val_source"] == "kraken"):
+            without.append((row["run"], "its results.json has no scores, or cannot be read"))
         else:
             run = by_folder[row["folder"]]
             found.append(PaperRun(row, run.facts(), run.final_result() or Results(), tuple(run.epochs())))

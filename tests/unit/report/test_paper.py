@@ -187,6 +187,10 @@ def test_runs_without_scores_are_named_and_changed_ones_refused(tmp_path: Path) 
     assert any("failed (out of memory)" in note for note in paper_table(both).notes)
     with pytest.raises(ConfigError, match="no run has scores: failed"):
         found(failed)
+    unread = made(tmp_path, "unread")
+    unread.results.write_text("NaN")
+    unread.seal_results()
+    assert found(good, unread).without == (("unread", "its results.json has no scores, or cannot be read"),)
     edited.results.write_text(edited.results.read_text().replace("21", "2"))
     with pytest.raises(ConfigError, match=r"edited: .*results\.json"):
         found(good, edited)

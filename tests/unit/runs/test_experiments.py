@@ -184,3 +184,17 @@ def test_a_table_over_different_test_pages_says_so_but_for_folds(make: Maker) ->
         facts = run.facts()
         write_json(run.provenance, {**facts, "split": {**facts["split"], "fold": run.name[-1]}})
     assert OTHER_TESTS not in make.found().sentences
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "1e999"])
+def test_a_figure_that_is_no_number_is_none(make: Maker, word: str) -> None:
+    for seed in (1, 2, 3):
+        make(f"run{seed}", (10, 20), seed=seed)
+    damaged = make.runs[0]
+    damaged.results.write_text(damaged.results.read_text().replace('"cer": 0.15,', f'"cer": {word},'))
+    damaged.seal_results()
+    (one,) = make.found().conditions
+    assert (one.runs, one.mean) == (3, pytest.approx(0.15))
+    row = next(row for row in compared_rows(make.runs)[0] if row["run"] == "run1")
+    assert (row["val"], row["test"]) == (None, None)
+    assert {"nan", "inf"}.isdisjoint(make.said().split())
