@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, write and run or submit an experiment, every point of a sweep, or the trials of a search."""
+    return run_verb(args, "train")
+
+
+def run_verb(args: argparse.Namespace, verb: str) -> int:
+    """The same for a verb that takes an experiment: train or evaluate."""
     from htr_exp.config.choices import overlays
     from htr_exp.config.compose import compose_experiment, compose_sweep
 
@@ -25,17 +30,19 @@ def run(args: argparse.Namespace) -> int:
     if shows_configuration(args, folders):
         return 0
     if not args.multirun:
-        return run_points([compose_experiment(args.overrides, folders)], args, "train")[0]
+        return run_points([compose_experiment(args.overrides, folders)], args, verb)[0]
     codes: list[int] = []
 
     def launch_points(points: list[Composed]) -> list[Any]:
-        code, values = run_points(points, args, "train", sweep=_sweep_id(args.overrides))
+        code, values = run_points(points, args, verb, sweep=_sweep_id(args.overrides))
         codes.append(code)
         return values
 
     def do_search(space: Space, compose: Callable[[Sequence[Point]], list[Composed]]) -> None:
         from htr_exp.cli import start
 
+        if verb == "evaluate":
+            raise _search_refused(verb)
         try:
             from htr_exp.cli import search
         except ImportError as error:
@@ -64,12 +71,16 @@ def run_points(
     from htr_exp.cli import start
 
     if any(point.experiment.launch.search.name == "optuna" for point in points):
-        what = "launch/search=optuna makes several runs, of points that it chooses"
-        remedy = "write `train -m ...`" if verb == "train" else "leave it out: `evaluate` trains nothing"
-        raise ConfigError("the experiment cannot run:", [Problem(what, remedy, "launch/search")])
+        raise _search_refused(verb)
     repeat_site(points[0].site)
     request = start.StartRequest(verb, args.overrides, sweep, args.json, points[0].experiment.launch.wait)
     if args.dry_run:
         start.dry_run(points, request)
         return 0, [None] * len(points)
     return start.start_runs(points, request)
+
+
+def _search_refused(verb: str) -> ConfigError:
+    what = "launch/search=optuna makes several runs, of points that it chooses"
+    remedy = "write `train -m ...`" if verb == "train" else "leave it out: `evaluate` trains nothing"
+    return ConfigError("the experiment cannot run:", [Problem(what, remedy, "launch/search")])

@@ -21,6 +21,7 @@ from htr_exp.config.choices import conf_dir, options
 from htr_exp.config.current_directory import instead_of_shipped
 from htr_exp.config.ground_truth_folders import located, named_datasets
 from htr_exp.config.hydra_set_up import CURRENT_DIRECTORY, chosen_groups, hydra_on
+from htr_exp.config.models_of_runs import named_models
 from htr_exp.config.overrides import UNREADABLE, checked, first_line, unusable
 from htr_exp.config.recorded import values_with_secrets
 from htr_exp.config.schema import SECTIONS, Experiment, Slurm
@@ -87,28 +88,31 @@ class _Words:
         typed: as typed.
         taken: as Hydra takes them.
         site: who chose the site.
-        named: the paths of datasets that are no files in conf/.
+        named: group -> the paths of its choices that are no files in conf/, by their names.
     """
 
     typed: list[str]
     taken: list[str]
     site: SiteChoice
-    named: dict[str, str]
+    named: dict[str, dict[str, str]]
 
 
 def _words_of(overrides: Sequence[str], config_dirs: Sequence[Path], *, multirun: bool) -> _Words:
     site, groups = chosen_site(overrides, config_dirs), options(config_dirs)
     typed = [*site.words, *overrides]
 
-    def ground_truth() -> str | None:
+    def of_site(key: str) -> str | None:
         try:
             words = [word for word in typed if is_site_word(word)]
-            return compose_experiment(words, config_dirs).experiment.site.ground_truth
+            return str(getattr(compose_experiment(words, config_dirs).experiment.site, key))
         except ConfigError:
             return None  # it is said with all else that is wrong
 
-    typed, named = named_datasets(typed, groups["dataset"], ground_truth)
-    groups["dataset"] |= dict.fromkeys(named, "")
+    named: dict[str, dict[str, str]] = {}
+    typed, named["dataset"] = named_datasets(typed, groups["dataset"], lambda: of_site("ground_truth"))
+    typed, named["model"] = named_models(typed, groups["model"], lambda: of_site("runs"))
+    for group, found in named.items():
+        groups[group] |= dict.fromkeys(found, "")
     return _Words(typed, checked(typed, groups, multirun=multirun), site, named)
 
 

@@ -1,8 +1,8 @@
-"""Hydra as we use it: with our schema, the user's config folders before ours, and datasets that are no files."""
+"""Hydra as we use it: with our schema, the user's config folders before ours, and datasets and models that are no files there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -30,17 +30,20 @@ def search_first() -> list[Path]:
 
 
 @contextmanager
-def hydra_on(config_dirs: Sequence[Path], named: dict[str, str]) -> Iterator[None]:
+def hydra_on(config_dirs: Sequence[Path], named: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
     """Have Hydra compose from config folders while the body runs.
 
     Args:
         config_dirs: the user's, strongest first.
-        named: the paths of datasets that are no files in them.
+        named: dataset, model -> the paths of choices that are no files in them, by their names.
     """
     _register()
-    for name, path in named.items():
+    for name, path in named["dataset"].items():
         node = {"defaults": ["folder"], "path": path}
         ConfigStore.instance().store(name, node, group="dataset", provider="htr_exp")
+    for name, path in named["model"].items():
+        node = {"defaults": ["file"], "name": name, "path": path}
+        ConfigStore.instance().store(name, node, group="model", provider="htr_exp")
     _search_first[:] = config_dirs
     CURRENT_DIRECTORY.used.clear()
     CURRENT_DIRECTORY.problems.clear()
@@ -49,15 +52,16 @@ def hydra_on(config_dirs: Sequence[Path], named: dict[str, str]) -> Iterator[Non
             yield
     finally:
         _search_first.clear()
-        ConfigStore.instance().repo.pop("dataset", None)
+        for group in named:
+            ConfigStore.instance().repo.pop(group, None)
 
 
-def chosen_groups(config_dirs: Sequence[Path], named: dict[str, str]) -> ChosenGroups:
+def chosen_groups(config_dirs: Sequence[Path], named: Mapping[str, Mapping[str, str]]) -> ChosenGroups:
     """What was composed of these folders so far, as long as no file of theirs changes; for the body of `hydra_on`, as its arguments."""
     folders = (conf_dir(), *config_dirs)
     files = [file for folder in folders for file in sorted(folder.rglob("*.yaml"))]
     state = tuple((str(file), (now := file.stat()).st_mtime_ns, now.st_size) for file in files)
-    return _groups_of(folders, state, tuple(named.items()))
+    return _groups_of(folders, state, *(tuple(choices.items()) for choices in named.values()))
 
 
 @lru_cache(maxsize=8)

@@ -17,11 +17,13 @@ from htr_exp.config.rules import segments
 from htr_exp.config.schema import CHOICES, Experiment
 from htr_exp.core.errors import ConfigError, HtrExpError
 from htr_exp.core.files import digest_json
+from htr_exp.core.problem import Problem
 from htr_exp.core.task import Task, task_of
 from htr_exp.groundtruth.model import Dataset, GroundTruthPage
 from htr_exp.kraken.legs import default_length, kill_costs
 from htr_exp.kraken.runtime import Kraken
 from htr_exp.pipeline import plan_checks
+from htr_exp.pipeline.dataset_of_run import with_dataset_of_run
 from htr_exp.pipeline.gathered import Gathered, gather
 from htr_exp.pipeline.learning_rate import LearningRate, rate_of
 from htr_exp.pipeline.preparation import preparation_of
@@ -154,8 +156,14 @@ def make_plan(composed: Composed, sources: Sources | None = None, *, evaluate: b
         ConfigError: with every problem of configuration, ground truth, split, base model and kraken.
     """
     sources = sources or Sources()
+    of_run: list[Problem] = []
+    try:
+        composed = with_dataset_of_run(composed) if evaluate else composed
+    except HtrExpError as error:
+        of_run = error.reasons()
     experiment = composed.experiment
-    settings = plan_checks.setting_problems(composed, evaluate=evaluate)
+    checked = plan_checks.setting_problems(composed, evaluate=evaluate)
+    settings = [*of_run, *(one for one in checked if not of_run or one.where != "dataset")]
     if experiment.task.name not in CHOICES["task.name"]:
         raise ConfigError("the experiment cannot run:", settings)
     places = places_of(experiment)

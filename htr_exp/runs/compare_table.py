@@ -115,8 +115,7 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str],
             out.print(Text(f"{task}: {word}", style="bold"))
         differing = [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1]
         _show_alike(out, alike, differing, groups, no_worse)
-        if verb != "evaluate":
-            show_experiments(out, alike)
+        show_experiments(out, alike)
     if margin is not None:
         out.print(Text(told_apart.SAID_NO_WORSE.format(margin=f"{100 * margin:g}")))
 

@@ -1,4 +1,4 @@
-"""The table of an experiment, on the terminal."""
+"""The table of an experiment: its cells, and how the terminal shows them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from rich.table import Table
 from htr_exp.core.console import Text
 from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import between
-from htr_exp.runs.experiments import Condition, Experiment, experiments
+from htr_exp.runs.experiments import Experiment, Measured, experiments
 from htr_exp.runs.rows import ComparedRow
+from htr_exp.scoring.intervals import Interval
 
 TWO_SPREADS = (
     "sd over seeds: how far the runs lie apart by chance in training; 95 % over pages: where their mean would be on other "
@@ -29,35 +30,56 @@ def show_experiments(out: Console, rows: Sequence[ComparedRow]) -> None:
 
 
 def _show(out: Console, found: Experiment) -> None:
-    task = task_of(found.task)
-    known = found.conditions
-    columns = {"": [one.name for one in known], "runs": [_runs(one) for one in known]}
-    if not found.curve and any(one.zero_shot is not None for one in known):
-        columns["zero-shot"] = [task.shown(one.zero_shot) for one in known]
-    columns[f"{found.side} {task.score_label}"] = [task.shown(one.mean) for one in known]
-    if found.has_seeds:
-        columns["sd over seeds"] = ["" if one.spread is None else task.shown(one.spread) for one in known]
-    if any(one.interval for one in known):
-        columns["95 % over pages"] = [_interval(task, one) for one in known]
+    shown = columns(found)
     table = Table(box=None, pad_edge=False)
-    for name in columns:
+    for name in shown:
         table.add_column(name, overflow="fold", justify="right" if name not in ("", "runs") else "left")
-    for cells in zip(*columns.values()):
+    for cells in zip(*shown.values()):
         table.add_row(*map(Text, cells))
     out.print(table)
-    if "sd over seeds" in columns and "95 % over pages" in columns:
-        out.print(Text(TWO_SPREADS))
-    for said in found.sentences:
-        out.print(Text(said, style="yellow"))
+    for said in notes(found):
+        out.print(Text(said, style="" if said == TWO_SPREADS else "yellow"))
 
 
-def _runs(one: Condition) -> str:
-    if not one.runs:
+def columns(found: Experiment) -> dict[str, list[str]]:
+    """Headings -> the cells of the table of an experiment, wherever it is printed; a column without any cell is left out.
+
+    What was tried stands in the rows. Each test has its columns, with its name before them where there are several.
+    """
+    task = task_of(found.task)
+    shown = {"": [one.name for one in found.conditions]}
+    for number, test in enumerate(found.tests):
+        cells = [one.on[number] for one in found.conditions]
+        before = f"{test}: " if found.is_matrix else ""
+        score = task.score_label if found.is_matrix else f"{found.side} {task.score_label}"
+        of_test = {
+            "runs": ["" if found.is_matrix else _runs(one) for one in cells],
+            "zero-shot": ["" if found.curve else _figure(task, one.zero_shot if one else None) for one in cells],
+            score: ["" if one is None else task.shown(one.mean) for one in cells],
+            "sd over seeds": [_figure(task, one.spread if one else None) for one in cells],
+            "95 % over pages": [_interval(task, one.interval if one else None) for one in cells],
+            "ins/del/sub": ["/".join(map(str, one.kinds)) if one and one.kinds else "" for one in cells],
+            "group": [str(one.group) if one and one.group else "" for one in cells],
+        }
+        shown |= {before + name: column for name, column in of_test.items() if any(column)}
+    return shown
+
+
+def notes(found: Experiment) -> list[str]:
+    """What stands below the table, sentences without a full stop."""
+    both = found.has_seeds and any(one.interval for one in found.measured)
+    return [*[TWO_SPREADS] * both, *found.sentences]
+
+
+def _runs(one: Measured | None) -> str:
+    if one is None or not one.runs:
         return ""
     return str(one.runs) if one.scored == one.runs else f"{one.scored} of {one.runs}"
 
 
-def _interval(task: Task, one: Condition) -> str:
-    if one.interval is None:
-        return ""
-    return between(task.shown(one.interval.low), task.shown(one.interval.high))
+def _figure(task: Task, value: float | None) -> str:
+    return "" if value is None else task.shown(value)
+
+
+def _interval(task: Task, interval: Interval | None) -> str:
+    return "" if interval is None else between(task.shown(interval.low), task.shown(interval.high))

@@ -1,5 +1,7 @@
 """The table that a paper prints of an experiment: runs that differ in their seed alone are one row, with two kinds of spread.
 
+Rows are what was tried, columns are what it was tested on: one test for trainings, several where models are only scored.
+
 Other seeds give another model, other pages another score. The first is the spread of the runs, the second the interval over
 pages. They answer different questions, and are never added or mixed.
 """
@@ -8,12 +10,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from htr_exp.core.text import counted, first_of, percent
-from htr_exp.runs.rows import ComparedRow, RunRow, counted_figures, figure
+from htr_exp.runs import told_apart
+from htr_exp.runs.rows import ComparedRow, RunRow, compared_on, counted_figures, figure
 from htr_exp.runs.sweep_points import described, differing
 from htr_exp.scoring.intervals import Count, Interval, by_unit, of_rate
 
@@ -22,15 +26,17 @@ Side = Literal["test", "validation"]
 TRAIN_PAGES = "split.train_pages"
 
 _SAID_OTHERWISE = ("model.", "dataset.", "architecture.", "split.fold", "scores.test", "training.leg_epochs")
-"""Settings that model, dataset and fold say, or that change no result."""
+"""Settings that model, dataset, architecture and fold say, or that change no result."""
+
+_OF_TABLES = {TRAIN_PAGES, "model", "fold", "architecture"}
+"""What has a table also where nobody gave the question a name."""
 
 
 @dataclass(frozen=True)
-class Condition:
-    """Runs that differ in their seed alone.
+class Measured:
+    """What the runs of one condition have on one test.
 
     Attributes:
-        name: what sets them apart from the others: `lrate=0.003`.
         runs: how many there are.
         scored: how many of them have scores.
         zero_shot: the score of the base model, as a share.
@@ -38,9 +44,10 @@ class Condition:
         spread: their standard deviation; None with fewer than two.
         interval: of the mean, over pages; None where pages were not counted.
         folders: of the runs.
+        kinds: insertions, deletions and substitutions of one run; None where it is not one, or they were not counted.
+        group: of one run among those on the same test: the pages cannot tell it apart from the best of its group.
     """
 
-    name: str
     runs: int
     scored: int
     zero_shot: float | None
@@ -48,6 +55,8 @@ class Condition:
     spread: float | None
     interval: Interval | None
     folders: tuple[str, ...] = ()
+    kinds: tuple[int, int, int] | None = None
+    group: int | None = None
 
 
 class ConditionRecord(TypedDict):
@@ -55,6 +64,7 @@ class ConditionRecord(TypedDict):
 
     question: str
     name: str
+    test: str  # of a matrix: the name of its column; "" where there is one test
     side: Side
     runs: int
     scored: int
@@ -69,6 +79,24 @@ class ConditionRecord(TypedDict):
 
 
 @dataclass(frozen=True)
+class Condition:
+    """Runs that differ in their seed alone, and in what they are tested on.
+
+    Attributes:
+        name: what sets them apart from the others: `lrate=0.003`.
+        on: what they have on each test of the experiment; None where there is no run.
+    """
+
+    name: str
+    on: tuple[Measured | None, ...]
+
+    @property
+    def only(self) -> Measured:
+        """What they have, where there is one test."""
+        return next(one for one in self.on if one is not None)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """What the runs of a question found.
 
@@ -76,7 +104,8 @@ class Experiment:
         question: its name.
         task: of the runs.
         side: of the split that the scores are of: validation as long as a test is sealed.
-        conditions: in the order of their settings.
+        tests: the names of what was tested on, the columns; "" of a single one.
+        conditions: in the order of their settings, the rows.
         curve: the conditions are numbers of training pages, and the first one is the base model.
         sentences: what a reader must know.
     """
@@ -84,22 +113,34 @@ class Experiment:
     question: str
     task: str
     side: Side
+    tests: tuple[str, ...]
     conditions: tuple[Condition, ...]
     curve: bool
     sentences: tuple[str, ...]
 
     @property
+    def is_matrix(self) -> bool:
+        """Whether there are several tests."""
+        return len(self.tests) > 1
+
+    @property
+    def measured(self) -> list[Measured]:
+        """All cells that have runs."""
+        return [cell for one in self.conditions for cell in one.on if cell is not None]
+
+    @property
     def has_seeds(self) -> bool:
         """Whether a condition has runs with several seeds."""
-        return any(one.spread is not None for one in self.conditions)
+        return any(one.spread is not None for one in self.measured)
 
 
 def experiments(rows: Sequence[ComparedRow]) -> Iterator[Experiment]:
-    """The experiments among trainings of one task that have a table of their own; those without a name if they are one sweep."""
-    questions: dict[str, list[ComparedRow]] = {}
+    """The experiments among runs of one task that have a table of their own; those without a name if they are one sweep."""
+    questions: dict[tuple[str, bool], list[ComparedRow]] = {}
     for row in rows:
-        questions.setdefault(str(row["settings"].get("question", "default")), []).append(row)
-    for question, alike in questions.items():
+        evaluated = row["verb"] == "evaluate"
+        questions.setdefault((str(row["settings"].get("question", "default")), evaluated), []).append(row)
+    for (question, _), alike in questions.items():
         if question == "default" and not set.intersection(*(set(row["sweeps"]) for row in alike)):
             continue
         if found := _experiment(question, alike):
@@ -108,61 +149,98 @@ def experiments(rows: Sequence[ComparedRow]) -> Iterator[Experiment]:
 
 def condition_records(rows: Sequence[ComparedRow]) -> dict[str, ConditionRecord]:
     """The condition of each run that an experiment's table has, by the folder of the run; figures as people see them there."""
-    tasks: dict[str, list[ComparedRow]] = {}
+    alike: dict[tuple[str, bool], list[ComparedRow]] = {}
     for row in rows:
-        if row["verb"] != "evaluate":
-            tasks.setdefault(row["task"], []).append(row)
+        alike.setdefault((row["task"], row["verb"] == "evaluate"), []).append(row)
     return {
-        folder: record for alike in tasks.values() for found in experiments(alike) for folder, record in _records(found)
+        folder: record
+        for of_a_kind in alike.values()
+        for found in experiments(of_a_kind)
+        for folder, record in _records(found)
     }
 
 
 def _records(found: Experiment) -> Iterator[tuple[str, ConditionRecord]]:
-    base = next((one for one in found.conditions if not one.runs), None)
-    for one in found.conditions:
-        record: ConditionRecord = {
-            "question": found.question,
-            "name": one.name,
-            "side": found.side,
-            "runs": one.runs,
-            "scored": one.scored,
-            "mean": one.mean,
-            "sd": one.spread,
-            "low": one.interval.low if one.interval else None,
-            "high": one.interval.high if one.interval else None,
-            "zero_shot": base.zero_shot if base else one.zero_shot,
-            "zero_shot_low": base.interval.low if base and base.interval else None,
-            "zero_shot_high": base.interval.high if base and base.interval else None,
-            "notes": list(found.sentences),
-        }
-        yield from ((folder, record) for folder in one.folders)
+    base = next((one for one in found.measured if not one.runs), None)
+    for condition in found.conditions:
+        for test, one in zip(found.tests, condition.on):
+            if one is None:
+                continue
+            record: ConditionRecord = {
+                "question": found.question,
+                "name": condition.name,
+                "test": test,
+                "side": found.side,
+                "runs": one.runs,
+                "scored": one.scored,
+                "mean": one.mean,
+                "sd": one.spread,
+                "low": one.interval.low if one.interval else None,
+                "high": one.interval.high if one.interval else None,
+                "zero_shot": base.zero_shot if base else one.zero_shot,
+                "zero_shot_low": base.interval.low if base and base.interval else None,
+                "zero_shot_high": base.interval.high if base and base.interval else None,
+                "notes": list(found.sentences),
+            }
+            yield from ((folder, record) for folder in one.folders)
 
 
 def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None:
     """The table of a question; None where it would say nothing that runs side by side do not say."""
-    settings = {row["folder"]: _settings(row) for row in rows}
+    evaluated = rows[0]["verb"] == "evaluate"
+    settings = {row["folder"]: _settings(row, evaluated=evaluated) for row in rows}
     keys = [key for key in differing(list(settings.values())) if key != "seed"]
+    tests = _tests(rows) if evaluated else {}
     groups: dict[str, list[ComparedRow]] = {}
     for row in sorted(rows, key=lambda row: [_order(settings[row["folder"]].get(key)) for key in keys]):
         groups.setdefault(described(settings[row["folder"]], keys), []).append(row)
-    if len(rows) == len(groups) and not {TRAIN_PAGES, "model", "fold"}.intersection(keys):
+    one_each = len(rows) == len(groups) and not (question != "default" and len(rows) > 1)
+    if len(tests) < 2 and one_each and not _OF_TABLES.intersection(keys):
         return None
     scored = [row for row in rows if _is_scored(row)]
     side: Side = "test" if scored and all(row["test"] is not None for row in scored) else "validation"
-    conditions = [_condition(name or "all runs", of, side) for name, of in groups.items()]
+    told = told_apart.groups(rows) if len(tests) > 1 else {}
+    columns = list(tests) if len(tests) > 1 else [None]
+    conditions = [
+        Condition(name or "all runs", tuple(_measured(of, side, test, told) for test in columns))
+        for name, of in groups.items()
+    ]
     curve = keys == [TRAIN_PAGES]
     if curve and (base := next((row for row in scored if _base(row, side) is not None), None)):
         interval = of_rate(by_unit(_pages(base, side, "base")))
-        conditions.insert(0, Condition("zero-shot", 0, 0, _base(base, side), _base(base, side), None, interval))
-    return Experiment(
-        question, rows[0]["task"], side, tuple(conditions), curve, tuple(_sentences(rows, scored, side, keys))
-    )
+        zero_shot = _base(base, side)
+        conditions.insert(0, Condition("zero-shot", (Measured(0, 0, zero_shot, zero_shot, None, interval),)))
+    said = list(_sentences(rows, scored, side, keys))
+    if told:
+        most = max(sum(compared_on(row) == test for row in rows) for test in tests)
+        said.append(told_apart.SAID.format(runs=counted(most, "run")) + "; each test has groups of its own")
+    names = tuple(tests.values()) if len(tests) > 1 else ("",)
+    return Experiment(question, rows[0]["task"], side, names, tuple(conditions), curve, tuple(said))
 
 
-def _settings(row: ComparedRow) -> dict[str, Any]:
-    """What can set a run apart, with model, data and fold as tables call them."""
+def _tests(rows: Sequence[ComparedRow]) -> dict[str, str]:
+    """What evaluations were scored on -> how a table calls it: the dataset, with the digest of the pages where others share its name."""
+    datasets = {compared_on(row): row["dataset"] for row in rows}
+    shared = [name for name, times in Counter(datasets.values()).items() if times > 1]
+    named = {test: f"{name} ({test[:8]})" if name in shared else name for test, name in datasets.items()}
+    return dict(sorted(named.items(), key=lambda one: one[1]))
+
+
+def _settings(row: ComparedRow, *, evaluated: bool) -> dict[str, Any]:
+    """What can set a run apart, with model, data, network and fold as tables call them; what an evaluation is scored on is a column."""
     kept = {key: value for key, value in row["settings"].items() if not key.startswith(_SAID_OTHERWISE)}
-    return kept | {"dataset": row["dataset"], "model": row["base_model"] or "none", "fold": row["fold"]}
+    if evaluated:
+        return {key: value for key, value in kept.items() if key != "seed"} | {"model": _model(row)}
+    used = {"dataset": row["dataset"], "model": row["base_model"] or "none", "fold": row["fold"]}
+    if row["base_model"] is None:
+        used["architecture"] = row["settings"].get("architecture.name") or row["settings"].get("architecture.spec")
+    return kept | used
+
+
+def _model(row: ComparedRow) -> str:
+    """The evaluated model: by its file where it has no name but the one that each run gives its model."""
+    path = row["settings"].get("model.path")
+    return str(path) if path and row["base_model"] == "best" else str(row["base_model"])
 
 
 def _order(value: Any) -> tuple[float, str]:
@@ -176,13 +254,17 @@ def _is_scored(row: RunRow) -> bool:
     return row["val_source"] == "rescored" or row["test"] is not None
 
 
-def _condition(name: str, rows: Sequence[ComparedRow], side: Side) -> Condition:
+def _measured(rows: Sequence[ComparedRow], side: Side, test: str | None, told: Mapping[str, int]) -> Measured | None:
+    """What runs of one condition have: on one of several tests, or where there is one test alone."""
+    rows = [row for row in rows if test is None or compared_on(row) == test]
+    if not rows:
+        return None
     scored = [row for row in rows if _is_scored(row)]
     values = [value for row in scored if (value := figure(row, _key(side))) is not None]
     bases = [value for row in scored if (value := _base(row, side)) is not None]
-    counts = by_unit(page for row in scored for page in _pages(row, side, "best"))
-    return Condition(
-        name=name,
+    counts = by_unit(page for row in scored for page in _pages(row, side, _shown(row)))
+    alone = scored[0] if len(scored) == 1 else None
+    return Measured(
         runs=len(rows),
         scored=len(values),
         zero_shot=statistics.fmean(bases) if bases else None,
@@ -190,7 +272,19 @@ def _condition(name: str, rows: Sequence[ComparedRow], side: Side) -> Condition:
         spread=statistics.stdev(values) if len(values) > 1 else None,
         interval=of_rate(counts),
         folders=tuple(row["folder"] for row in rows),
+        kinds=_kinds(alone) if alone and test is not None else None,
+        group=told.get(alone["folder"]) if alone else None,
     )
+
+
+def _shown(row: RunRow) -> str:
+    """The model whose scores stand for a run."""
+    return "model" if row["verb"] == "evaluate" else "best"
+
+
+def _kinds(row: RunRow) -> tuple[int, int, int] | None:
+    found = row["test_insertions"], row["test_deletions"], row["test_substitutions"]
+    return None if None in found else cast("tuple[int, int, int]", found)
 
 
 def _key(side: Side) -> str:
@@ -217,6 +311,8 @@ def _sentences(
     if missing := [f"{row['run']} ({row['state']})" for row in rows if not _is_scored(row)]:
         have = "has" if len(missing) == 1 else "have"
         yield f"{len(missing)} of {counted(len(rows), 'run')} {have} no scores: {first_of(missing, 3)}"
+    if leaky := [f"{row['run']} ({', '.join(row['leakage'])})" for row in scored if row["leakage"]]:
+        yield f"with accepted leaks: {first_of(leaky, 3)}"
     if side == "validation" and scored:
         yield "these are validation scores: choose by them, and do not report them"
     if "fold" not in keys and len({row["test_digest"] for row in scored}) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -52,6 +53,7 @@ def paper_figures(found: Evidence) -> dict[str, bytes]:
         "cer_by_page": lambda: _pages(found.runs[0]),
         "curves": lambda: _curves(found),
         "learning_curve": lambda: _learning_curve(found),
+        "matrix": lambda: _matrix(found),
     }
     files: dict[str, bytes] = {}
     with style.context(["default", _STYLE]), warnings.catch_warnings():
@@ -139,25 +141,25 @@ def _learning_curve(found: Evidence) -> Figure | None:
     figure, axes = _figure(3.0)
     factor = 1.0 if found.task.higher_is_better else 100.0
     for number, curve in enumerate(curves):
-        shown = [one for one in curve.conditions if one.mean is not None]
+        shown = [(one.name, one.only) for one in curve.conditions if one.only.mean is not None]
         places = range(len(shown))
         color = f"C{number}"
         axes.plot(
             places,
-            [factor * (one.mean or 0.0) for one in shown],
+            [factor * (one.mean or 0.0) for _, one in shown],
             "o-",
             color=color,
             markersize=4,
             label=_short(curve.question),
         )
-        for place, one in zip(places, shown):
+        for place, (_, one) in zip(places, shown):
             if one.interval is not None:
                 axes.plot(
                     [place] * 2, [factor * one.interval.low, factor * one.interval.high], color=color, linewidth=1.2
                 )
-        axes.set_xticks(places, [_short(one.name.rpartition("=")[2]) for one in shown])
-    means = [factor * one.mean for curve in curves for one in curve.conditions if one.mean is not None]
-    ends = [factor * one.interval.high for curve in curves for one in curve.conditions if one.interval is not None]
+        axes.set_xticks(places, [_short(name.rpartition("=")[2]) for name, _ in shown])
+    means = [factor * one.mean for curve in curves for one in curve.measured if one.mean is not None]
+    ends = [factor * one.interval.high for curve in curves for one in curve.measured if one.interval is not None]
     top = 1.05 * min(max([*means, *ends]), SCALE * max(means))
     cut = any(end > top for end in ends)
     axes.set_xlabel(f"pages to train on{'; intervals that leave the figure are in conditions.csv' if cut else ''}")
@@ -166,6 +168,39 @@ def _learning_curve(found: Evidence) -> Figure | None:
     axes.grid(axis="y", color=_GRID)
     if len(curves) > 1:
         axes.legend(frameon=False)
+    return figure
+
+
+def _matrix(found: Evidence) -> Figure | None:
+    """Each model on each test: the score as a number and as a shade, with its interval below it."""
+    matrix = next((one for one in experiments(found.rows) if one.is_matrix), None)
+    if matrix is None or not any(one.mean is not None for one in matrix.measured):
+        return None
+    rows = matrix.conditions[:MOST_RUNS]
+    figure, axes = _figure(1.2 + 0.45 * len(rows))
+    factor = 1.0 if found.task.higher_is_better else 100.0
+    values = [
+        [math.nan if cell is None or cell.mean is None else factor * cell.mean for cell in one.on] for one in rows
+    ]
+    darkest = max(value for row in values for value in row if not math.isnan(value))
+    shades = "Blues_r" if found.task.higher_is_better else "Blues"
+    axes.imshow(values, cmap=shades, vmin=0.0, vmax=1.3 * darkest or 1.0, aspect="auto")
+    for row, one in enumerate(rows):
+        for column, cell in enumerate(one.on):
+            if cell is None or cell.mean is None:
+                continue
+            said = f"{factor * cell.mean:.1f}" if factor > 1 else f"{cell.mean:.3f}"
+            if cell.interval is not None:
+                low, high = (
+                    f"{factor * end:.1f}" if factor > 1 else f"{end:.3f}"
+                    for end in (cell.interval.low, cell.interval.high)
+                )
+                said += f"\n{low} to {high}"
+            dark = (values[row][column] > 0.75 * darkest) is not found.task.higher_is_better
+            axes.text(column, row, said, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+    axes.set_xticks(range(len(matrix.tests)), [_short(test) for test in matrix.tests])
+    axes.set_yticks(range(len(rows)), [_short(one.name.removeprefix("model=")) for one in rows])
+    axes.set_xlabel(f"{matrix.side} {found.task.score_label}{'' if factor == 1 else ' (%)'}, 95 % over pages below it")
     return figure
 
 
@@ -195,4 +230,5 @@ def alternative(name: str, runs: Sequence[PaperRun]) -> str:
         "cer_by_page": "CER of each test page before and after training",
         "curves": "Validation figures by epoch",
         "learning_curve": "Mean score by pages to train on, with intervals over pages",
+        "matrix": "The score of each model on each test, with intervals over pages",
     }[name]

@@ -13,8 +13,8 @@ from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.latex import escaped
 from htr_exp.runs import test_sets, told_apart
 from htr_exp.runs.certainty import FEW, TOO_FEW, points
-from htr_exp.runs.experiment_table import TWO_SPREADS
-from htr_exp.runs.experiments import Condition, Experiment, experiments
+from htr_exp.runs.experiment_table import columns, notes
+from htr_exp.runs.experiments import Experiment, experiments
 from htr_exp.runs.rows import compared_on, counted_figures, figure, shown_figures, worse
 from htr_exp.runs.sweep_points import short
 
@@ -101,35 +101,20 @@ def paper_table(found: Evidence) -> PaperTable:
 
 def condition_tables(found: Evidence) -> list[PaperTable]:
     """The table of each experiment among the runs: those that differ in their seed alone are one row."""
-    return [_of_conditions(one) for one in experiments([run.row for run in found.trained])]
+    return [_of_conditions(one) for one in experiments(found.rows)]
 
 
 def _of_conditions(found: Experiment) -> PaperTable:
-    task = task_of(found.task)
-    cells: dict[str, list[str]] = {
-        "condition": [one.name for one in found.conditions],
-        "runs": [
-            str(one.scored) if one.scored == one.runs else f"{one.scored} of {one.runs}" for one in found.conditions
-        ],
-        "zero-shot": ["" if found.curve else task.shown(one.zero_shot) for one in found.conditions],
-        f"{found.side} {task.score_label}": [task.shown(one.mean) for one in found.conditions],
-        "sd over seeds": ["" if one.spread is None else task.shown(one.spread) for one in found.conditions],
-        "95 % over pages": [_interval(task, one) for one in found.conditions],
-    }
-    cells = {name: column for name, column in cells.items() if any(column)}
+    label = task_of(found.task).score_label
+    cells = {name or ("model" if found.is_matrix else "condition"): column for name, column in columns(found).items()}
+    of = "each model on each test" if found.is_matrix else "the runs that differ in their seed alone"
     return PaperTable(
-        f"{found.question}: mean {task.score_label} of the runs that differ in their seed alone.",
-        tuple(cells),
-        frozenset(cells) - {"condition"},
+        f"{found.question}: {'' if found.is_matrix else 'mean '}{label} of {of}.",
+        tuple(map(printable, cells)),
+        frozenset(map(printable, list(cells)[1:])),
         tuple(zip(*([printable(cell) for cell in column] for column in cells.values()))),
-        (*[sentence(TWO_SPREADS)] * found.has_seeds, *map(sentence, found.sentences)),
+        tuple(map(sentence, notes(found))),
     )
-
-
-def _interval(task: Task, one: Condition) -> str:
-    if one.interval is None:
-        return ""
-    return between(task.shown(one.interval.low), task.shown(one.interval.high))
 
 
 def _settings(found: Evidence) -> dict[str, Cell]:

@@ -200,6 +200,8 @@ def test_an_experiment_of_many_points_needs_a_sweep(workspace: Path) -> None:
         (["replicates", "model=demo"], 5, "each_run"),
         (["learning_curve", "model=demo", "split.train_pages=1,2", "seed=1,2"], 4, "each_run"),
         (["base_models"], 2, "final"),
+        (["architectures", "seed=1"], 3, "final"),
+        (["strategies", "model=demo", "seed=1"], 4, "final"),
         (["leave_one_out", "model=demo"], 1, "each_run"),  # the plan makes one of each fold
         (["replicates", "model=demo", "seed=7,8", "scores.test=final"], 2, "final"),
     ],

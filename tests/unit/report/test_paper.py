@@ -250,3 +250,24 @@ def test_a_learning_curve_has_a_figure(tmp_path: Path) -> None:
     assert "learning_curve.pdf" in written.files
     (table,) = condition_tables(found(*runs))
     assert [row[0] for row in table.rows] == ["zero-shot", "train_pages=1", "train_pages=2", "train_pages=4"]
+
+
+def test_a_matrix_of_models_and_tests_has_its_table_and_its_figure(tmp_path: Path) -> None:
+    runs = []
+    for model, errors in (("tridis", 21), ("own", 50)):
+        for test in ("hours", "letters"):
+            scores = {"test": {"model": counted(errors, PAGES, 0.02, 0.06)}, "validation": {}, "device": "cpu"}
+            run = made(tmp_path, f"{model}-{test}", results=scores, model={"name": model})
+            facts = read_json(run.provenance)
+            facts["run"] |= {"verb": "evaluate", "question": "rates"}
+            facts["dataset"]["name"], facts["split"]["test_digest"] = test, test[0] * 64
+            write_json(run.provenance, facts)
+            run.seal({"experiment.yaml": run.experiment.read_text()})
+            run.seal_results()
+            runs.append(RunDir(run.path))
+    matrix = found(*runs)
+    (table,) = condition_tables(matrix)
+    assert {"model", "hours: CER", "letters: CER", "letters: 95 % over pages", "letters: group"} <= {*table.headings}
+    assert [row[0] for row in table.rows] == ["model=own", "model=tridis"]
+    written = write_bundle(matrix, tmp_path / "out")
+    assert {"matrix.pdf", "matrix.png", "conditions.tex"} <= {*written.files}

@@ -28,7 +28,8 @@ def figures(*errors: int) -> dict[str, Any]:
     assert interval is not None
     return {
         "cer": sum(errors) / len(errors) / 100, "cer_low": interval.low, "cer_high": interval.high, "wer": 0.5,
-        "lines": 9, "pages": len(errors), "units": len(errors), "per_page": pages,
+        "lines": 9, "pages": len(errors), "units": len(errors), "per_page": pages, "errors": sum(errors),
+        "insertions": 1, "deletions": 2, "substitutions": sum(errors) - 3,
     }  # fmt: skip
 
 
@@ -46,16 +47,20 @@ class Maker:
         run.live.mkdir(parents=True)
         settings = {
             "question": more.pop("question", "asked"), "seed": seed, "split": {"train_pages": more.pop("train_pages", None)},
+            "model": {"name": None, "path": more.pop("path", None)}, "training": more.pop("training", {}),
+            "architecture": {"name": more.pop("network", None)},
         }  # fmt: skip
         run.seal({"experiment.yaml": yaml.safe_dump(settings)})
         facts = {
-            "run": {"key": name, "task": "recognition", "verb": "train"}, "dataset": {"name": "hours", "digest": "d"},
+            "run": {"key": name, "task": "recognition", "verb": more.pop("verb", "train")},
+            "dataset": {"name": more.pop("dataset", "hours"), "digest": "d"},
             "split": {"test_digest": more.pop("test", "t" * 64), "fold": more.pop("fold", None)},
-            "software": {"kraken": "7.1.1"}, "model": {"name": more.pop("model", "tridis")},
+            "software": {"kraken": "7.1.1"}, "model": {"name": model} if (model := more.pop("model", "tridis")) else None,
         }  # fmt: skip
         write_json(run.provenance, facts)
         if best:
             side = {"base": figures(*(40 for _ in best)), "best": figures(*best)}
+            side = {"model": figures(*best)} if facts["run"]["verb"] == "evaluate" else side
             write_json(run.results, {"test": {} if sealed else side, "validation": side})
         run.seal({})
         if best:
@@ -88,7 +93,8 @@ def test_replicates_have_a_mean_a_spread_over_seeds_and_an_interval_over_pages(m
         make(f"run{seed}", errors, seed=seed)
     make("run9", None, seed=9)
     found = make.found()
-    (one,) = found.conditions
+    one = found.conditions[0].only
+    assert len(found.conditions) == 1
     assert (one.runs, one.scored, found.side) == (4, 3, "test")
     assert one.mean == pytest.approx(0.22)
     assert one.spread == pytest.approx(statistics.stdev([0.20, 0.22, 0.24]))
@@ -109,7 +115,7 @@ def test_a_learning_curve_begins_with_the_base_model(make: Maker) -> None:
     assert [one.name for one in found.conditions] == [
         "zero-shot", "train_pages=1", "train_pages=2", "train_pages=8", "train_pages=null",
     ]  # fmt: skip
-    assert found.conditions[0].zero_shot == pytest.approx(0.4)
+    assert found.conditions[0].only.zero_shot == pytest.approx(0.4)
     lines = [line for line in make.said().splitlines() if line.startswith("zero-shot")]
     assert "40.00 %" in lines[0]
 
@@ -118,7 +124,7 @@ def test_base_models_stand_side_by_side_and_by_validation_as_long_as_the_test_is
     make("a", (10, 20), model="tridis", sealed=True)
     make("b", (10, 10), model="catmus", sealed=True)
     found = make.found()
-    assert [(one.name, one.zero_shot, one.mean) for one in found.conditions] == [
+    assert [(one.name, one.only.zero_shot, one.only.mean) for one in found.conditions] == [
         ("model=catmus", pytest.approx(0.4), pytest.approx(0.1)),
         ("model=tridis", pytest.approx(0.4), pytest.approx(0.15)),
     ]
@@ -145,12 +151,12 @@ def test_programs_get_the_table_that_people_see(make: Maker) -> None:
     for number, pages in enumerate((4, 4, 8, 8)):
         make(f"run{number}", (10 + number, 20, 30), seed=number, train_pages=pages)
     make("run9", None, seed=9, train_pages=8)
-    base, four, eight = make.found().conditions
+    base, four, eight = make.found().measured
     first, _, third, _, failed = make.records()
     assert four.interval
     assert eight.interval
     assert base.interval
-    assert (first["question"], first["name"], first["side"]) == ("asked", four.name, "test")
+    assert (first["question"], first["name"], first["test"], first["side"]) == ("asked", "train_pages=4", "", "test")
     assert (first["runs"], first["scored"], third["runs"], third["scored"]) == (2, 2, 3, 2)
     assert (first["mean"], first["sd"]) == (four.mean, four.spread)
     assert (third["low"], third["high"]) == (eight.interval.low, eight.interval.high)
@@ -193,8 +199,56 @@ def test_a_figure_that_is_no_number_is_none(make: Maker, word: str) -> None:
     damaged = make.runs[0]
     damaged.results.write_text(damaged.results.read_text().replace('"cer": 0.15,', f'"cer": {word},'))
     damaged.seal_results()
-    (one,) = make.found().conditions
+    (one,) = make.found().measured
     assert (one.runs, one.mean) == (3, pytest.approx(0.15))
     row = next(row for row in compared_rows(make.runs)[0] if row["run"] == "run1")
     assert (row["val"], row["test"]) == (None, None)
     assert {"nan", "inf"}.isdisjoint(make.said().split())
+
+
+def test_models_on_several_tests_are_a_matrix_told_apart_within_each_column(make: Maker) -> None:
+    for model, hours, letters in (("old", (40, 42, 41), (5, 6, 5)), ("new", (4, 6, 5), (5, 5, 6))):
+        for test, errors in (("hours", hours), ("letters", letters)):
+            make(f"{model}-{test}", errors, verb="evaluate", model=model, dataset=test, test=test[0] * 64)
+    found = make.found()
+    assert found.tests == ("hours", "letters")
+    assert {(one["name"], one["test"]) for one in make.records()} == {
+        (model, test) for model in ("model=new", "model=old") for test in ("hours", "letters")
+    }
+    assert [(one.name, [cell and cell.mean for cell in one.on]) for one in found.conditions] == [
+        ("model=new", [pytest.approx(0.05), pytest.approx(16 / 300)]),
+        ("model=old", [pytest.approx(0.41), pytest.approx(16 / 300)]),
+    ]
+    assert [[cell and cell.group for cell in one.on] for one in found.conditions] == [[1, 1], [2, 1]]
+    assert all(cell.interval is not None for cell in found.measured)
+    said = make.said()
+    assert "each test has groups of its own" in said
+    (row,) = [line.split() for line in said.splitlines() if line.startswith("model=old")]
+    assert row[:2] == ["model=old", "41.00"]
+    assert "1/2/120" in row
+
+
+def test_a_matrix_has_an_empty_cell_where_nothing_was_scored_and_keeps_models_apart(make: Maker) -> None:
+    make("a", (10, 20), verb="evaluate", model="best", path="runs/a/best.mlmodel", test="1" * 64)
+    make("b", (30, 40), verb="evaluate", model="best", path="runs/b/best.mlmodel", test="1" * 64)
+    make("c", (50, 60), verb="evaluate", model="best", path="runs/b/best.mlmodel", test="2" * 64)
+    found = make.found()
+    assert found.tests == ("hours (11111111)", "hours (22222222)")
+    assert [(one.name, one.on[1] is None) for one in found.conditions] == [
+        ("model=runs/a/best.mlmodel", True), ("model=runs/b/best.mlmodel", False),
+    ]  # fmt: skip
+
+
+def test_networks_from_scratch_are_conditions_of_their_own(make: Maker) -> None:
+    for network in ("small", "guide"):
+        make(network, (10, 20), model=None, network=network, question="architectures")
+    assert [one.name for one in make.found().conditions] == ["architecture=guide", "architecture=small"]
+
+
+def test_a_ladder_of_recipes_has_a_table_with_one_seed_each(make: Maker) -> None:
+    for model in ("tridis", "catmus"):
+        for resize in ("new", "union"):
+            make(f"{model}{resize}", (10, 20), model=model, training={"resize": resize}, question="strategies")
+    names = [one.name for one in make.found().conditions]
+    assert names[0] == "model=catmus resize=new"
+    assert len(names) == 4

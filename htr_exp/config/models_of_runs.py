@@ -1,0 +1,46 @@
+"""Models that runs of the workspace trained are named by these runs: `model=RUN`, without a file in conf/model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+
+from htr_exp.config.misread_words import exists
+from htr_exp.config.overrides import quoted
+
+TRAINED = "best.mlmodel"
+"""The model that a run leaves in its folder."""
+
+
+def named_models(
+    words: Sequence[str], known: Container[str], runs: Callable[[], str | None]
+) -> tuple[list[str], dict[str, str]]:
+    """What `model=NAME` means where no file says it: the model of the run whose folder is called so.
+
+    Args:
+        words: of a command line.
+        known: the models that have files.
+        runs: finds the site's folder of runs; it is asked where some name is not known.
+
+    Returns:
+        The words, with such names as Hydra takes them, and the path of each name.
+    """
+    wanted = {name for word in words for name in _names(word) if name not in known and _names_a_folder(name)}
+    if not wanted or (folder := runs()) is None:
+        return list(words), {}
+    models = {name: Path(folder).expanduser() / name / TRAINED for name in sorted(wanted)}
+    found = {name: str(path).replace("${", "\\${") for name, path in models.items() if exists(str(path))}
+    # Hydra's grammar has no word for some names, as for those with letters beyond ASCII
+    taken = [
+        f"model={','.join(map(quoted, _names(word)))}" if not found.keys().isdisjoint(_names(word)) else word
+        for word in words
+    ]
+    return taken, found
+
+
+def _names(word: str) -> list[str]:
+    return word.partition("=")[2].split(",") if word.startswith("model=") else []
+
+
+def _names_a_folder(name: str) -> bool:
+    return name not in ("", "null", ".", "..") and "/" not in name
