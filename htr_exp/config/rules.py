@@ -8,8 +8,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import cast
 
-from htr_exp.config import places
-from htr_exp.config.folding_rules import folding_problems
+from htr_exp.config import convention_rules, folding_rules, places
 from htr_exp.config.launch_rules import launch_problems
 from htr_exp.config.leg_rules import leg_problems
 from htr_exp.config.predictions_rules import predictions_problems
@@ -144,7 +143,8 @@ def _recognition(experiment: Experiment, defaults: Experiment, evaluate: bool) -
     training, scores = cast("RecognitionTraining", experiment.training), cast("RecognitionScores", experiment.scores)
     yield from _at_least("training.batch_size", training.batch_size, 1)
     yield from _at_least("scores.pad", scores.pad, 0)
-    yield from folding_problems(scores, cast("RecognitionScores", defaults.scores))
+    limits, table = convention_rules.convention_problems, folding_rules.folding_problems
+    yield from (one for of in (limits, table) for one in of(scores, cast("RecognitionScores", defaults.scores)))
     for key in (f"classes.{field.name}" for field in fields(experiment.classes)):
         if _value(experiment, key) != _value(defaults, key):
             yield _no_effect(key, _value(experiment, key), "task=recognition")

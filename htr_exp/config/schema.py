@@ -200,6 +200,9 @@ class RecognitionScores(Scores):
     folding: list[str] | None = None  # rows: what is written and, after a blank, what it counts as
     folding_case: bool = True
     folding_punctuation: bool = True
+    # null: the CER is not divided into convention and reading, as in runs of before this could be done
+    convention_share: float | None = None
+    convention_pages: int = 2
 
 
 @dataclass

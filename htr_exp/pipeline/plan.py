@@ -135,7 +135,7 @@ def _unlike_shipped(scores: dict[str, Any], task: Task) -> dict[str, Any]:
     return {
         key: value
         for key, value in scores.items()
-        if not (key == "test" or key.startswith("folding")) or value != usual[key]
+        if not (key == "test" or key.startswith(("folding", "convention"))) or value != usual[key]
     }
 
 

@@ -24,7 +24,7 @@ from htr_exp.kraken.commands import compile_command, predict_command
 from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.stages import Stages
 from htr_exp.runs.records import FoldingRecord, Gain, PageRecord, Results
-from htr_exp.scoring import intervals, parts
+from htr_exp.scoring import conventions, intervals, parts
 from htr_exp.scoring.folding import Folding
 from htr_exp.scoring.layout import score as scoring_layout_score
 from htr_exp.scoring.layout.model import Layout, PagePair
@@ -202,10 +202,11 @@ class Recognition(Stages):
             if rows:
                 self._run.write_predictions(side, map(self._readable, rows))
             scored = {name: self._score_of(name, rows) for name in self._inputs.models() if rows}
+            parts_of = {name: self._convention_of(name, rows, side) for name in scored}
             unit_of = intervals.units({page["page"]: page.get("group") for page in self._inputs.split[side]})
             columns = _columns(self._inputs.split[side])
             results[side] = {
-                name: _figures(scored[name], unit_of, columns) if name in scored else None
+                name: _figures(scored[name], unit_of, columns) | parts_of[name] if name in scored else None
                 for name in self._inputs.scored
             }
             results["gain"][side] = _gain(scored, unit_of)
@@ -226,8 +227,16 @@ class Recognition(Stages):
         return "legacy" if self._training.legacy_polygons else "new"
 
     def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> Score:
-        pairs = (LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows)
-        return score(pairs, self._inputs.release, self._folding)
+        return score(_pairs(name, rows), self._inputs.release, self._folding)
+
+    def _convention_of(self, name: str, rows: Sequence[dict[str, Any]], side: str) -> dict[str, Any]:
+        """How much of the CER is convention and how much reading; nothing where that is not asked for."""
+        scores = self._scores
+        if scores.convention_share is None:
+            return {}
+        unit_of = intervals.units({page["page"]: page.get("group") for page in self._inputs.split[side]})
+        limits = conventions.Limits(scores.convention_pages, scores.convention_share)
+        return conventions.split(_pairs(name, rows), unit_of, limits, self._inputs.release)
 
     @cached_property
     def _folding(self) -> Folding | None:
@@ -267,6 +276,11 @@ class Recognition(Stages):
 
     def _texts(self, name: str, page: PageRecord) -> dict[str, str]:
         return {row["line"]: row["text"] for row in read_jsonl(self._predicted(self._inputs.digests[name], page))}
+
+
+def _pairs(name: str, rows: Sequence[dict[str, Any]]) -> Iterator[LinePair]:
+    """The lines of a side of the split as a model read them."""
+    return (LinePair(row["page"], row["line"], row["reference"], row[name]) for row in rows)
 
 
 def _columns(pages: Sequence[PageRecord]) -> dict[str, dict[str, str]]:

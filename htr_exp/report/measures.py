@@ -44,6 +44,16 @@ RATES: dict[Task, tuple[tuple[str, str, str], ...]] = {
 }
 """The rates of a task: key, name, and what is counted."""
 
+PARTS = (
+    (
+        "cer_reading",
+        "reading",
+        "errors of the CER that are left where the reference follows the convention of the model",
+    ),
+    ("cer_convention", "convention", "errors of the CER that recur on other pages in most places, as per for ꝑ"),
+)
+"""The parts of the CER, where they were asked for: key, name, and what is counted."""
+
 KINDS: dict[Task, tuple[tuple[str, str, str], ...]] = {
     RECOGNITION: (
         ("substitutions", "substitutions", "errors of the CER: a character was read as another one"),
@@ -64,6 +74,11 @@ def measures(task: Task, scores: Scores, models: Sequence[Model]) -> tuple[Measu
     """
     figures = [scores[model.name] or {} for model in models]
     rates = [Measure(name, said, _cells(figures, key, _rate)) for key, name, said in RATES.get(task, ())]
+    rates += [
+        Measure(name, said, _cells(figures, key, _rate))
+        for key, name, said in PARTS
+        if any(key in one for one in figures)
+    ]
     kinds = [Measure(name, said, _cells(figures, key, _kind)) for key, name, said in KINDS.get(task, ())]
     return (*rates, *kinds)
 

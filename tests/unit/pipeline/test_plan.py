@@ -103,6 +103,7 @@ OTHER = [
     ["scores.pad=8"],
     ["scores.folding=[v u]"],
     ["scores.folding_case=false"],
+    ["scores.convention_share=0.4"],
     ["split.seed=5"],
     ["split.test=0"],
     ["question=rates"],
@@ -111,9 +112,13 @@ OTHER = [
 ]
 
 
-def test_a_run_of_before_the_table_of_cer_folded_has_the_same_key(planned: Planned) -> None:
+def test_a_run_of_before_cer_folded_and_convention_has_the_same_key(planned: Planned) -> None:
     plan = planned()
-    older = {key: value for key, value in plan.composed.values["scores"].items() if not key.startswith("folding")}
+    older = {
+        key: value
+        for key, value in plan.composed.values["scores"].items()
+        if not key.startswith(("folding", "convention"))
+    }
     assert older.keys() < plan.composed.values["scores"].keys()
     composed = replace(plan.composed, values=plan.composed.values | {"scores": older})
     assert replace(plan, composed=composed).key == plan.key

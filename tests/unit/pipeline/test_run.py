@@ -15,7 +15,7 @@ from htr_exp.config.compose import compose_experiment
 from htr_exp.core.errors import RuntimeUnavailableError
 from htr_exp.core.files import read_json, read_jsonl
 from htr_exp.core.signals import Stop
-from htr_exp.core.task import Epoch, Task
+from htr_exp.core.task import RECOGNITION, Epoch, Task
 from htr_exp.kraken.checkpoints import LegCheckpoints
 from htr_exp.kraken.model_file import read_header
 from htr_exp.kraken.model_weights import weights_digest
@@ -23,6 +23,8 @@ from htr_exp.pipeline import write as write_module
 from htr_exp.pipeline.plan import make_plan
 from htr_exp.pipeline.run import run_stages
 from htr_exp.pipeline.run_inputs import RunInputs
+from htr_exp.report.figures import Model
+from htr_exp.report.measures import measures
 from htr_exp.runs.provenance import code_digest
 from htr_exp.runs.rows import row_of
 from htr_exp.runs.run_dir import RunDir
@@ -46,7 +48,7 @@ def test_run_is_done_and_everything_is_in_its_folder(planned: Callable[..., RunD
 
 
 def test_every_rate_of_a_run_has_its_interval_and_so_has_its_gain(planned: Callable[..., RunDir], scenario) -> None:
-    run = planned("split.test=0.5")
+    run = planned("split.test=0.5", "scores.convention_share=0.4")
     assert do(run).state == "done"
     result = read_json(run.results)
     base, best, gain = result["test"]["base"], result["test"]["best"], result["gain"]["test"]
@@ -54,6 +56,11 @@ def test_every_rate_of_a_run_has_its_interval_and_so_has_its_gain(planned: Calla
     for scored in (base, best):
         for rate in ("cer", "cer_raw", "cer_nospace", "cer_folded", "wer"):
             assert scored[f"{rate}_low"] <= scored[rate] <= scored[f"{rate}_high"]
+        assert scored["cer_reading"] + scored["cer_convention"] == pytest.approx(scored["cer"])
+        assert scored["cer_reading_low"] <= scored["cer_reading"] <= scored["cer_reading_high"]
+    assert {"reading", "convention"} <= {
+        measure.name for measure in measures(RECOGNITION, result["test"], [Model("best", "")])
+    }
     assert gain["cer"] == pytest.approx(base["cer"] - best["cer"])
     assert gain["cer_low"] <= gain["cer"] <= gain["cer_high"]
     assert result["folding"]["rows"][0] == "v u"
