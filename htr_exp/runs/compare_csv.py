@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from htr_exp.core.text import printable
 
-NESTED = ("gain", "scores", "end_to_end", "settings", "condition")
+NESTED = ("gain", "scores", "end_to_end", "settings", "condition", "forecast")
 """What a cell cannot hold: `--json` has it."""
 
 
@@ -21,7 +21,8 @@ def write_csv(file: TextIO, rows: Sequence[Mapping[str, Any]], varied: Sequence[
         varied: the settings in which they differ.
     """
     keys = [key for key in rows[0] if key not in NESTED] if rows else ["run"]
-    conditions = dict.fromkeys(f"condition_{key}" for row in rows for key in row.get("condition") or ())
+    of_conditions = dict.fromkeys(key for row in rows for key in row.get("condition") or ())
+    conditions = [f"condition_{key}" for key in of_conditions if key not in NESTED]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*keys, *varied, *conditions])
     for row in rows:

@@ -12,6 +12,7 @@ from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import between
 from htr_exp.runs.experiments import Experiment, Measured, experiments
 from htr_exp.runs.rows import ComparedRow
+from htr_exp.scoring.forecast import LEVEL
 from htr_exp.scoring.intervals import Interval
 
 TWO_SPREADS = (
@@ -62,6 +63,14 @@ def columns(found: Experiment) -> dict[str, list[str]]:
             "group": [str(one.group) if one and one.group else "" for one in cells],
         }
         shown |= {before + name: column for name, column in of_test.items() if any(column)}
+    if found.forecast:
+        promised = {
+            "": [f"{one.pages} pages, forecast" for one in found.forecast],
+            f"{found.side} {task.score_label}": [task.shown(one.rate) for one in found.forecast],
+            f"{100 * LEVEL:.0f} % of the forecast": [_interval(task, one.interval) for one in found.forecast],
+        }
+        known, none = [""] * len(found.conditions), [""] * len(found.forecast)
+        shown = {name: shown.get(name, known) + promised.get(name, none) for name in dict.fromkeys([*shown, *promised])}
     return shown
 
 

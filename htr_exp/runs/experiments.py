@@ -11,14 +11,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, cast
 
+from htr_exp.core.task import task_of
 from htr_exp.core.text import counted, first_of, percent
-from htr_exp.runs import told_apart
+from htr_exp.runs import forecasts, told_apart
 from htr_exp.runs.rows import ComparedRow, RunRow, compared_on, counted_figures, figure
 from htr_exp.runs.sweep_points import described, differing
+from htr_exp.scoring.forecast import Forecast
 from htr_exp.scoring.intervals import Count, Interval, by_unit, of_rate
 
 Side = Literal["test", "validation"]
@@ -75,6 +77,7 @@ class ConditionRecord(TypedDict):
     zero_shot: float | None
     zero_shot_low: float | None  # of a learning curve, whose first row the base model is
     zero_shot_high: float | None
+    forecast: dict[str, Any] | None  # of a learning curve, with more pages
     notes: list[str]  # below the table
 
 
@@ -107,7 +110,8 @@ class Experiment:
         tests: the names of what was tested on, the columns; "" of a single one.
         conditions: in the order of their settings, the rows.
         curve: the conditions are numbers of training pages, and the first one is the base model.
-        sentences: what a reader must know.
+        forecast: of a curve, with more pages; none where it cannot be made.
+        sentences: what a reader must know; of a curve the last one says its forecast, or why there is none.
     """
 
     question: str
@@ -116,6 +120,7 @@ class Experiment:
     tests: tuple[str, ...]
     conditions: tuple[Condition, ...]
     curve: bool
+    forecast: tuple[Forecast, ...]
     sentences: tuple[str, ...]
 
     @property
@@ -180,6 +185,7 @@ def _records(found: Experiment) -> Iterator[tuple[str, ConditionRecord]]:
                 "zero_shot": base.zero_shot if base else one.zero_shot,
                 "zero_shot_low": base.interval.low if base and base.interval else None,
                 "zero_shot_high": base.interval.high if base and base.interval else None,
+                "forecast": forecasts.as_record(found.forecast, found.sentences[-1]) if found.curve else None,
                 "notes": list(found.sentences),
             }
             yield from ((folder, record) for folder in one.folders)
@@ -206,6 +212,7 @@ def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None
         for name, of in groups.items()
     ]
     curve = keys == [TRAIN_PAGES]
+    rates = _rates(groups.values(), conditions) if curve else {}
     if curve and (base := next((row for row in scored if _base(row, side) is not None), None)):
         interval = of_rate(by_unit(_pages(base, side, "base")))
         zero_shot = _base(base, side)
@@ -215,7 +222,21 @@ def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None
         most = max(sum(compared_on(row) == test for row in rows) for test in tests)
         said.append(told_apart.SAID.format(runs=counted(most, "run")) + "; each test has groups of its own")
     names = tuple(tests.values()) if len(tests) > 1 else ("",)
-    return Experiment(question, rows[0]["task"], side, names, tuple(conditions), curve, tuple(said))
+    promised: list[Forecast] = []
+    if curve:
+        promised, of_more = forecasts.forecast(task_of(rows[0]["task"]), rates)
+        said.append(of_more)
+    return Experiment(question, rows[0]["task"], side, names, tuple(conditions), curve, tuple(promised), tuple(said))
+
+
+def _rates(groups: Iterable[Sequence[ComparedRow]], conditions: Iterable[Condition]) -> dict[int, float]:
+    """Pages to train on -> the mean score; runs on all pages are left out, since their settings do not say how many these are."""
+    found: dict[int, float] = {}
+    for rows, condition in zip(groups, conditions):
+        pages, mean = rows[0]["settings"].get(TRAIN_PAGES), condition.only.mean
+        if isinstance(pages, int) and mean is not None:
+            found[pages] = mean
+    return found
 
 
 def _tests(rows: Sequence[ComparedRow]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.table import by_page, value_of
 from htr_exp.runs.experiments import experiments
 from htr_exp.runs.sweep_points import short
+from htr_exp.scoring.forecast import Forecast
 
 MOST_RUNS = 40
 """Runs that a figure shows, the best first."""
@@ -134,7 +135,7 @@ def _curves(found: Evidence) -> Figure | None:
 
 
 def _learning_curve(found: Evidence) -> Figure | None:
-    """The mean score by pages to train on, with its interval over pages; the base model's on the left."""
+    """The mean score by pages to train on, with its interval over pages; the base model's on the left, the forecast on the right."""
     curves = [one for one in experiments([run.row for run in found.trained]) if one.curve]
     if not curves:
         return None
@@ -157,9 +158,16 @@ def _learning_curve(found: Evidence) -> Figure | None:
                 axes.plot(
                     [place] * 2, [factor * one.interval.low, factor * one.interval.high], color=color, linewidth=1.2
                 )
-        axes.set_xticks(places, [_short(name.rpartition("=")[2]) for name, _ in shown])
+        names = [_short(name.rpartition("=")[2]) for name, _ in shown]
+        if curve.forecast:
+            start = max(place for place, name in enumerate(names) if name.isdecimal())  # all pages may come after it
+            _promise(axes, start, shown[start][1].mean or 0.0, len(shown), curve.forecast, color)
+            names += [f"{one.pages}\n(forecast)" for one in curve.forecast]
+        axes.set_xticks(range(len(names)), names)
     means = [factor * one.mean for curve in curves for one in curve.measured if one.mean is not None]
-    ends = [factor * one.interval.high for curve in curves for one in curve.measured if one.interval is not None]
+    means += [100 * one.rate for curve in curves for one in curve.forecast]
+    ends = [100 * one.interval.high for curve in curves for one in curve.forecast]
+    ends += [factor * one.interval.high for curve in curves for one in curve.measured if one.interval is not None]
     top = 1.05 * min(max([*means, *ends]), SCALE * max(means))
     cut = any(end > top for end in ends)
     axes.set_xlabel(f"pages to train on{'; intervals that leave the figure are in conditions.csv' if cut else ''}")
@@ -202,6 +210,17 @@ def _matrix(found: Evidence) -> Figure | None:
     axes.set_yticks(range(len(rows)), [_short(one.name.removeprefix("model=")) for one in rows])
     axes.set_xlabel(f"{matrix.side} {found.task.score_label}{'' if factor == 1 else ' (%)'}, 95 % over pages below it")
     return figure
+
+
+def _promise(axes: Axes, start: int, last: float, ahead: int, forecast: Sequence[Forecast], color: str) -> None:
+    """Draw a forecast as a dashed line with a band, from the last point that it was made of; of error rates, in percent."""
+    places = [start, *range(ahead, ahead + len(forecast))]
+    rates, low, high = (
+        [100 * share for share in (last, *shares)]
+        for shares in zip(*((one.rate, one.interval.low, one.interval.high) for one in forecast))
+    )
+    axes.plot(places, rates, "--", color=color, linewidth=1.2)
+    axes.fill_between(places, low, high, color=color, alpha=0.15, linewidth=0)
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

@@ -17,7 +17,8 @@ import yaml
 from helpers.reports import Page, figures, scored_run
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_json, sha256_file, write_json
-from htr_exp.report.paper.bundle import MANIFEST, write_bundle
+from htr_exp.report.paper import figures as paper_figures
+from htr_exp.report.paper.bundle import MANIFEST, files_of, write_bundle
 from htr_exp.report.paper.evidence import Evidence, evidence
 from htr_exp.report.paper.figures import LONGEST, label
 from htr_exp.report.paper.latex import escaped
@@ -271,3 +272,27 @@ def test_a_matrix_of_models_and_tests_has_its_table_and_its_figure(tmp_path: Pat
     assert [row[0] for row in table.rows] == ["model=own", "model=tridis"]
     written = write_bundle(matrix, tmp_path / "out")
     assert {"matrix.pdf", "matrix.png", "conditions.tex"} <= {*written.files}
+
+
+def test_a_forecast_is_in_the_table_the_figure_and_the_page(tmp_path: Path) -> None:
+    runs = []
+    for count, errors in ((1, 200), (2, 110), (4, 50), (None, 30)):
+        best = figures(errors, 600, {"a_1.xml": (errors, 600)}, units=1, cer_low=None, cer_high=None)
+        runs.append(made(tmp_path, f"pages{count}", split_pages=count, results=results(test={"best": best})))
+    shown = found(*runs)
+    (table,) = condition_tables(shown)
+    last = dict(zip(table.headings, table.rows[-1]))
+    assert last["condition"] == "16 pages, forecast"
+    assert last["test CER"] == "2.08 %"
+    assert re.fullmatch(r"0\.\d\d to \d+\.\d\d %", last["80 % of the forecast"])
+    drawn = paper_figures._learning_curve(shown)
+    assert drawn is not None
+    (axes,) = drawn.axes
+    assert [label.get_text() for label in axes.get_xticklabels()][-3:] == ["null", "8\n(forecast)", "16\n(forecast)"]
+    (dashed,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [round(float(share), 2) for share in dashed.get_ydata()] == [8.33, 4.17, 2.08]
+    assert [int(place) for place in dashed.get_xdata()] == [2, 4, 5]
+    assert (
+        "Forecast (80 % intervals, on the same test pages): twice the pages (8)"
+        in Page(files_of(shown)["index.html"]).text
+    )

@@ -18,6 +18,7 @@ from htr_exp.runs import compare_csv, compare_table
 from htr_exp.runs.experiments import OTHER_TESTS, ConditionRecord, Experiment, condition_records, experiments
 from htr_exp.runs.rows import compared_rows
 from htr_exp.runs.run_dir import RunDir
+from htr_exp.scoring.forecast import of_curve
 from htr_exp.scoring.intervals import Count, of_rate
 
 
@@ -120,6 +121,40 @@ def test_a_learning_curve_begins_with_the_base_model(make: Maker) -> None:
     assert "40.00 %" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("last", "verdict"), [(13, "clearly better than 13.00 %"), (26, "not clearly better than 26.00 %")]
+)
+def test_a_learning_curve_has_a_forecast_and_says_whether_more_pages_are_worth_it(
+    make: Maker, last: int, verdict: str
+) -> None:
+    for pages, errors in ((1, 52), (2, 27), (4, last)):
+        make(f"run-{pages}", (errors, errors), train_pages=pages)
+    make("all", (50, 50))  # of how many pages, its settings do not say
+    rates = {1: 0.52, 2: 0.27, 4: last / 100}
+    found = make.found()
+    assert list(found.forecast) == of_curve(rates)
+    words = " ".join(make.said().split())
+    assert "forecast (80 % intervals, on the same test pages): twice the pages (8) " in words
+    assert f"). That is {verdict} with 4 pages" in words
+    records = [one["forecast"] for one in make.records()]
+    assert len(records) == len(make.runs)
+    record = records[0]
+    assert [one["pages"] for one in record["points"]] == [8, 16]
+    assert record["level"] == 0.8
+    assert record["said"] == found.sentences[-1]
+
+
+def test_a_learning_curve_of_two_sizes_says_that_it_has_no_forecast(make: Maker) -> None:
+    for pages, errors in ((1, 52), (2, 27)):
+        make(f"run-{pages}", (errors, errors), train_pages=pages)
+    make("run-4", None, train_pages=4)
+    found = make.found()
+    assert found.forecast == ()
+    assert found.sentences[-1] == (
+        "no forecast with more pages: 2 numbers of pages have scores, and a forecast needs 3"
+    )
+
+
 def test_base_models_stand_side_by_side_and_by_validation_as_long_as_the_test_is_sealed(make: Maker) -> None:
     make("a", (10, 20), model="tridis", sealed=True)
     make("b", (10, 10), model="catmus", sealed=True)
@@ -163,7 +198,7 @@ def test_programs_get_the_table_that_people_see(make: Maker) -> None:
     zero_shot = (first["zero_shot"], first["zero_shot_low"], first["zero_shot_high"])
     assert zero_shot == (base.mean, base.interval.low, base.interval.high)
     assert failed == third
-    assert third["notes"] == ["1 of 5 runs has no scores: run9 (failed)"]
+    assert third["notes"][0] == "1 of 5 runs has no scores: run9 (failed)"
 
 
 def test_a_spreadsheet_has_the_table_beside_each_run(make: Maker) -> None:
