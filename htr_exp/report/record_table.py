@@ -12,6 +12,7 @@ from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch
 from htr_exp.core.text import counted
 from htr_exp.report.figures import number
+from htr_exp.runs import costs
 from htr_exp.runs.records import Provenance, Results
 from htr_exp.runs.rows import RunRow
 
@@ -43,6 +44,7 @@ def record_table(
         ("kraken", f"{row['kraken']} ({row['runtime']})" if row["runtime"] else None if given else row["kraken"]),
         ("device", results.get("device")),
         ("folded", _folded(results.get("folding") or {})),
+        ("cost of training", costs.said(costs.cost([(results, epochs)])) if row["verb"] != "evaluate" else None),
         ("memory", _memory(facts, results, epochs)),
         ("GPU memory", _at_most(epochs, GPU_MEMORY)),
         (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from htr_exp.core.text import counted, duration, joined
+from htr_exp.core.text import counted, joined
 from htr_exp.report.paper.evidence import Evidence
+from htr_exp.runs import costs
 from htr_exp.runs.records import NO_KRAKEN
 
 YOURS = "for you to answer"
@@ -29,8 +30,9 @@ class Item:
 def checklist(found: Evidence) -> dict[str, list[Item]]:
     """List -> its items: the ACL's checklist for responsible NLP research, and that of NeurIPS."""
     seeds = sorted({str(row["settings"].get("seed")) for row in found.rows})
-    seconds = sum(float(epoch.get("seconds") or 0.0) for one in found.runs for epoch in one.epochs)
-    compute = f"{counted(len(found.runs), 'run')}; {duration(seconds)} of epochs in all; devices: {joined(sorted({str(one.results.get('device') or 'unknown') for one in found.runs}))}; energy: not known"
+    devices = joined(sorted({str(one.results.get("device") or "unknown") for one in found.runs}))
+    spent = costs.said(found.cost) if found.trained else costs.UNKNOWN
+    compute = f"{counted(len(found.runs), 'run')}, {len(found.trained)} of them trained: {spent}; devices: {devices}"
     statistics = f"table.csv has 95 % intervals over test pages; seeds: {', '.join(seeds)}"
     if len(seeds) == 1:
         statistics += " (one: say so)"

@@ -10,6 +10,7 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import Epoch, Task, task_of
 from htr_exp.core.text import first_of
+from htr_exp.runs.costs import Cost, cost
 from htr_exp.runs.records import Provenance, Results
 from htr_exp.runs.rows import ComparedRow, changed, compared_rows
 from htr_exp.runs.run_dir import RunDir
@@ -61,6 +62,11 @@ class Evidence:
     def trained(self) -> list[PaperRun]:
         """The runs that are no evaluations."""
         return [one for one in self.runs if one.row["verb"] != "evaluate"]
+
+    @property
+    def cost(self) -> Cost:
+        """Of the trainings."""
+        return cost((one.results, one.epochs) for one in self.trained)
 
     @property
     def rows(self) -> list[ComparedRow]:

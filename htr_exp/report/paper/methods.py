@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from htr_exp.core.task import RECOGNITION
-from htr_exp.core.text import counted, duration, joined
+from htr_exp.core.text import counted, joined
 from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.table import value_of
-from htr_exp.runs import test_sets
+from htr_exp.runs import costs, test_sets
 from htr_exp.runs.rows import compared_on, counted_figures
 
 MEASURES = (
@@ -39,7 +39,7 @@ def _sentences(found: Evidence) -> Iterator[str]:
         )
         yield f"{_count(trained)} trained {began} with kraken {joined(sorted({one.row['kraken'] for one in trained}))}, by htr_exp."
         yield _recipe(trained)
-        yield _cost(trained)
+        yield _cost(found)
     if found.task is RECOGNITION:
         yield MEASURES
     yield from _certainty(found)
@@ -103,11 +103,10 @@ def _recipe(trained: list[PaperRun]) -> str:
     return f"Settings: {'; '.join(words)}."
 
 
-def _cost(trained: list[PaperRun]) -> str:
-    seconds = sum(float(epoch.get("seconds") or 0.0) for one in trained for epoch in one.epochs)
-    devices = sorted({str(one.results.get("device") or "unknown") for one in trained})
-    machines = sorted({_machine(one) for one in trained})
-    return f"All epochs together took {duration(seconds)} on {joined(devices)} ({joined(machines)}); the energy is not known."
+def _cost(found: Evidence) -> str:
+    devices = sorted({str(one.results.get("device") or "unknown") for one in found.trained})
+    machines = sorted({_machine(one) for one in found.trained})
+    return f"Cost of training: {costs.said(found.cost)}; devices: {joined(devices)} ({joined(machines)})."
 
 
 def _machine(one: PaperRun) -> str:

@@ -19,11 +19,13 @@ from htr_exp.core.errors import ConfigError
 from htr_exp.core.files import read_json, sha256_file, write_json
 from htr_exp.report.paper import figures as paper_figures
 from htr_exp.report.paper.bundle import MANIFEST, files_of, write_bundle
+from htr_exp.report.paper.checklist import checklist
 from htr_exp.report.paper.evidence import Evidence, evidence
 from htr_exp.report.paper.figures import LONGEST, label
 from htr_exp.report.paper.latex import escaped
 from htr_exp.report.paper.methods import methods
 from htr_exp.report.paper.table import condition_tables, paper_table
+from htr_exp.runs.costs import said
 from htr_exp.runs.run_dir import RunDir
 
 PAGES = {"a_1.xml": (30, 300), "b&2.xml": (20, 300)}
@@ -290,9 +292,19 @@ def test_a_forecast_is_in_the_table_the_figure_and_the_page(tmp_path: Path) -> N
     (axes,) = drawn.axes
     assert [label.get_text() for label in axes.get_xticklabels()][-3:] == ["null", "8\n(forecast)", "16\n(forecast)"]
     (dashed,) = [line for line in axes.lines if line.get_linestyle() == "--"]
-    assert [round(float(share), 2) for share in dashed.get_ydata()] == [8.33, 4.17, 2.08]
-    assert [int(place) for place in dashed.get_xdata()] == [2, 4, 5]
+    drawn_points = [(place, round(share, 2)) for place, share in dashed.get_xydata().tolist()]  # type: ignore[union-attr]
+    assert drawn_points == [(2, 8.33), (4, 4.17), (5, 2.08)]
     assert (
         "Forecast (80 % intervals, on the same test pages): twice the pages (8)"
         in Page(files_of(shown)["index.html"]).text
     )
+
+
+def test_the_cost_of_all_trainings_is_in_the_methods_and_the_checklists(tmp_path: Path) -> None:
+    shown = found(made(tmp_path, "one"), made(tmp_path, "two", results=results(device="cuda:0")))
+    spent = said(shown.cost)
+    assert re.fullmatch(r"\d+ s of epochs on a GPU and \d+ s of epochs without a GPU; .*energy: not known", spent)
+    assert f"Cost of training: {spent}; devices: cpu and cuda:0 (" in methods(shown)
+    assert [one.answer for items in checklist(shown).values() for one in items if one.number in ("C1", "8")] == [
+        f"2 runs, 2 of them trained: {spent}; devices: cpu and cuda:0"
+    ] * 2

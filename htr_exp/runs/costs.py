@@ -1,0 +1,77 @@
+"""What trainings cost, by what they recorded of themselves; what nobody measured is said to be unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from htr_exp.core.memory import GPU_MEMORY, MEMORY
+from htr_exp.core.task import Epoch
+from htr_exp.core.text import counted, duration, joined
+from htr_exp.runs.records import Results
+
+UNKNOWN = "CPU time and energy: not known"
+"""No run measures them: the time of an epoch is that of the clock."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some trainings cost together.
+
+    Attributes:
+        gpu_s: seconds of epochs on a GPU, by the clock; None where no run computed on one.
+        cpu_s: the same without a GPU.
+        untimed: runs of which no time, or no device, is known, evaluations among them.
+        memory_gb: the most that one of them held at once; None where no one knows.
+        gpu_memory_gb: the same of GPUs.
+    """
+
+    gpu_s: float | None
+    cpu_s: float | None
+    untimed: int
+    memory_gb: float | None
+    gpu_memory_gb: float | None
+
+
+def cost(runs: Iterable[tuple[Results, Sequence[Epoch]]]) -> Cost:
+    """Sum the times of runs, and find their peaks; an epoch that was lost and trained again counts once.
+
+    Args:
+        runs: what each ended with, and its curve.
+    """
+    gpu, cpu, untimed = list[float](), list[float](), 0
+    curves = list[Sequence[Epoch]]()
+    for results, epochs in runs:
+        curves.append(epochs)
+        device, times = results.get("device"), [one.get("seconds") for one in epochs]
+        known = [float(one) for one in times if isinstance(one, int | float)]
+        if not device or not known or len(known) < len(times):
+            untimed += 1
+        else:
+            (cpu if str(device).startswith("cpu") else gpu).append(sum(known))
+    return Cost(
+        sum(gpu) if gpu else None, sum(cpu) if cpu else None, untimed, _peak(curves, MEMORY), _peak(curves, GPU_MEMORY)
+    )
+
+
+def said(found: Cost) -> str:
+    """A cost in words, without a full stop."""
+    times = [
+        f"{duration(seconds)} of epochs {where}"
+        for seconds, where in ((found.gpu_s, "on a GPU"), (found.cpu_s, "without a GPU"))
+        if seconds is not None
+    ]
+    peaks = [
+        f"{peak:.2f} GB of {what}"
+        for peak, what in ((found.memory_gb, "memory"), (found.gpu_memory_gb, "GPU memory"))
+        if peak is not None
+    ]
+    words = [joined(times)] if times else []
+    words += [f"time of {counted(found.untimed, 'run')} not known"] if found.untimed else []
+    words += [f"at most {joined(peaks)} at once in one run" if peaks else "memory: not known", UNKNOWN]
+    return "; ".join(words)
+
+
+def _peak(curves: Iterable[Sequence[Epoch]], key: str) -> float | None:
+    values = (one.get(key) for epochs in curves for one in epochs)
+    return max((float(one) for one in values if isinstance(one, int | float)), default=None)
