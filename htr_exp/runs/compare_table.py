@@ -147,7 +147,7 @@ def _show_alike(
         "resumed at": resumptions.shown,
     }
     named: Columns = {"run": [row["run"] for row in rows]}
-    named |= {name: column for name, cell in marks.items() if any(column := [cell(row) for row in rows])}
+    named |= {name: texts for name, cell in marks.items() if any(texts := [cell(row) for row in rows])}
     figures: Columns = {"state": [row["state"] for row in rows]}
     for column in columns:
         figures[column.heading] = [own.shown(figure(row, column.key)) for row in rows]
@@ -156,9 +156,9 @@ def _show_alike(
     less: Columns = {key: [str(row["settings"].get(key, "")) for row in rows] for key in varied}
     less |= {"epoch": ["" if row["epoch"] is None else str(row["epoch"]) for row in rows]}
     shown = _fitting(out.width, named | figures, less)
-    cells = {name: column for name, column in (named | less | figures).items() if name not in less or name in shown}
+    cells = {name: texts for name, texts in (named | less | figures).items() if name not in less or name in shown}
     headings = {name: name if len(shown) == len(less) else short(name, list(cells)) for name in cells}
-    out.print(_table({headings[name]: column for name, column in cells.items()}, out.width))
+    out.print(_table({headings[name]: texts for name, texts in cells.items()}, out.width))
     if left := [key for key in varied if key not in shown]:
         out.print(
             Text(

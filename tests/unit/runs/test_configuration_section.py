@@ -66,7 +66,12 @@ def test_settings_that_are_none_are_refused(text: str) -> None:
 
 def test_a_section_that_runs_share_is_parsed_once_whatever_letters_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    monkeypatch.setattr(configuration, "parsed", lambda text: read.append(text) or parsed(text))
+
+    def noting(text: str) -> Any:
+        read.append(text)
+        return parsed(text)
+
+    monkeypatch.setattr(configuration, "parsed", noting)
     shared = {"dataset": {"pattern": "*.tiff, of this test"}, "scores": {"folding": ["& et, of this test"]}}
     for seed in (71, 72, 73):
         settings(yaml.safe_dump(shared | {"seed": seed}, sort_keys=False))
