@@ -170,7 +170,7 @@ class _Learnt:
         replaced: page -> replacement -> how often it was made.
         written: page -> what was replaced anywhere -> how often it is written.
         read: page -> what stands in the place of anything -> how often it is read.
-        pages: replacement -> on how many pages.
+        total, total_written, total_read: the same of all pages, of replacements that each page has seen on enough others.
     """
 
     limits: Limits
@@ -180,7 +180,6 @@ class _Learnt:
     total: Counter[Replacement]
     total_written: Counter[str]
     total_read: Counter[str]
-    pages: Counter[Replacement]
 
     @classmethod
     def of(cls, lines: Mapping[str, Sequence[tuple[str, str]]], limits: Limits) -> _Learnt:
@@ -201,7 +200,7 @@ class _Learnt:
             {page: Counter({one[number]: text.count(one[number]) for one in enough}) for page, text in side.items()}
             for number, side in enumerate(sides)
         ]
-        return cls(limits, replaced, of_page[0], of_page[1], Counter(enough), written, read, pages)
+        return cls(limits, replaced, of_page[0], of_page[1], Counter(enough), written, read)
 
     def without(self, page: str) -> _Table:
         """What holds for a page: learned on all others. What shorter ones make together is no replacement of its own."""
@@ -212,11 +211,7 @@ class _Learnt:
             times = self.total[one] - own[one]
             written = {source: self.total_written[source] - self.written[page][source]}
             read = {target: self.total_read[target] - self.read[page][target]}
-            if (
-                self.pages[one] - (one in own) >= self.limits.pages
-                and _holds(one, times, written, read, self.limits)
-                and _rewritten(source, table) != target
-            ):
+            if _holds(one, times, written, read, self.limits) and _rewritten(source, table) != target:
                 table.add(source, target)
         return table
 
