@@ -239,8 +239,9 @@ def _replacements(expected: str, read: str) -> Iterator[Replacement]:
     if expected == read:
         return
     runs: list[tuple[int, int, int, int]] = []
-    for tag, start, end, there, to in Levenshtein.opcodes(expected, read).as_list():
-        if tag == "equal":
+    for step in Levenshtein.opcodes(expected, read):
+        start, end, there, to = step.src_start, step.src_end, step.dest_start, step.dest_end
+        if step.tag == "equal":
             continue
         if runs and runs[-1][1] == start and runs[-1][3] == there:
             runs[-1] = (runs[-1][0], end, runs[-1][2], to)
