@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
-from htr_exp.config.misread_words import exists
 from htr_exp.config.overrides import quoted
-
-TRAINED = "best.mlmodel"
-"""The model that a run leaves in its folder."""
 
 
 def named_models(
@@ -28,8 +24,9 @@ def named_models(
     wanted = {name for word in words for name in _names(word) if name not in known and _names_a_folder(name)}
     if not wanted or (folder := runs()) is None:
         return list(words), {}
-    models = {name: Path(folder).expanduser() / name / TRAINED for name in sorted(wanted)}
-    found = {name: str(path).replace("${", "\\${") for name, path in models.items() if exists(str(path))}
+    models = {name: list((Path(folder).expanduser() / name).glob("*.mlmodel")) for name in sorted(wanted)}
+    # a run leaves one; where there are several, somebody added the others
+    found = {name: str(paths[0]).replace("${", "\\${") for name, paths in models.items() if len(paths) == 1}
     # Hydra's grammar has no word for some names, as for those with letters beyond ASCII
     taken = [
         f"model={','.join(map(quoted, _names(word)))}" if not found.keys().isdisjoint(_names(word)) else word
