@@ -26,8 +26,9 @@ class Epoch(_Epoch, total=False):
     val_bl_precision: float
     val_bl_recall: float
     val_bl_f1: float
-    memory_gb: float  # the most that kraken's processes held until then (`core.memory`)
+    memory_gb: float  # the most that kraken's processes held until then (`core.resource_use`)
     gpu_memory_gb: float
+    cpu_s: float  # CPU time that kraken's processes took for it, those of its start among them
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypedDict, cast
 from htr_exp.config.schema import Training
 from htr_exp.core.errors import KilledError, TrainingError
 from htr_exp.core.files import append_jsonl, make_folder, utc_now, write_json
-from htr_exp.core.memory import MemoryWatch
+from htr_exp.core.resource_use import ResourceWatch
 from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch, Task
 from htr_exp.core.text import counted
@@ -299,9 +299,9 @@ class _Follower:
             try:
                 newest = cast("Mapping[str, float]", self._records[-1] if self._records else {})
                 on_gpu = self._inputs.device.startswith("cuda")
-                self._memory = MemoryWatch(command.pid, on_gpu=on_gpu, before=newest)
+                self._taken = ResourceWatch(command.pid, on_gpu=on_gpu, before=newest)
                 while command.wait(0.2) is None:
-                    self._memory.look()
+                    self._taken.look()
                     self._take_in(log)
                     self._tell()
                     over = self._stop() or self._cut()
@@ -375,8 +375,8 @@ class _Follower:
             self._began = None
         now = time.monotonic()
         seconds = round(now - self._since, 2)
-        self._memory.look_at_gpu()
-        facts = {**figures, "seconds": seconds, "time": utc_now(), **self._memory.peaks}
+        self._taken.look_at_gpu()
+        facts = {**figures, "seconds": seconds, "time": utc_now(), **self._taken.peaks, **self._taken.cpu_time()}
         record = cast("Epoch", {"epoch": len(self._records) + 1, **facts})
         self._since = now
         self._records.append(record)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from htr_exp import __version__
-from htr_exp.core.memory import GPU_MEMORY, MEMORY
+from htr_exp.core.resource_use import GPU_MEMORY, MEMORY
 from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch
 from htr_exp.core.text import counted

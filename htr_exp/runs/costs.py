@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from htr_exp.core.memory import GPU_MEMORY, MEMORY
+from htr_exp.core.resource_use import CPU_TIME, GPU_MEMORY, MEMORY
 from htr_exp.core.task import Epoch
 from htr_exp.core.text import counted, duration, joined
 from htr_exp.runs.records import Results
 
-UNKNOWN = "CPU time and energy: not known"
-"""No run measures them: the time of an epoch is that of the clock."""
+UNKNOWN = "energy: not known"
+"""No run measures it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Cost:
         gpu_s: seconds of epochs on a GPU, by the clock; None where no run computed on one.
         cpu_s: the same without a GPU.
         untimed: runs of which no time, or no device, is known, evaluations among them.
+        cpu_time_s: CPU time of all epochs, of all cores together; None where some run did not record it.
         memory_gb: the most that one of them held at once; None where no one knows.
         gpu_memory_gb: the same of GPUs.
     """
@@ -29,6 +31,7 @@ class Cost:
     gpu_s: float | None
     cpu_s: float | None
     untimed: int
+    cpu_time_s: float | None
     memory_gb: float | None
     gpu_memory_gb: float | None
 
@@ -49,8 +52,14 @@ def cost(runs: Iterable[tuple[Results, Sequence[Epoch]]]) -> Cost:
             untimed += 1
         else:
             (cpu if str(device).startswith("cpu") else gpu).append(sum(known))
+    took = [one.get(CPU_TIME) for epochs in curves for one in epochs]
     return Cost(
-        sum(gpu) if gpu else None, sum(cpu) if cpu else None, untimed, _peak(curves, MEMORY), _peak(curves, GPU_MEMORY)
+        gpu_s=sum(gpu) if gpu else None,
+        cpu_s=sum(cpu) if cpu else None,
+        untimed=untimed,
+        cpu_time_s=sum(cast("list[float]", took)) if took and None not in took else None,
+        memory_gb=_peak(curves, MEMORY),
+        gpu_memory_gb=_peak(curves, GPU_MEMORY),
     )
 
 
@@ -68,6 +77,7 @@ def said(found: Cost) -> str:
     ]
     words = [joined(times)] if times else []
     words += [f"time of {counted(found.untimed, 'run')} not known"] if found.untimed else []
+    words += [f"CPU time {duration(found.cpu_time_s)}" if found.cpu_time_s is not None else "CPU time: not known"]
     words += [f"at most {joined(peaks)} at once in one run" if peaks else "memory: not known", UNKNOWN]
     return "; ".join(words)
 

@@ -340,6 +340,8 @@ def _sentences(
         yield OTHER_TESTS
     if "fold" in keys:
         yield from _over_folds(scored, side)
+    if not keys and (placebo := told_apart.placebo([by_unit(_pages(row, side, _shown(row))) for row in scored])):
+        yield str(placebo)
 
 
 OTHER_TESTS = (

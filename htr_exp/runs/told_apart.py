@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 from htr_exp.core.task import RECOGNITION
+from htr_exp.core.text import counted, percent
 from htr_exp.runs.rows import RunRow, compared_on, counted_figures
 from htr_exp.scoring.intervals import LEVEL, Count, by_unit, holm, of_difference
 
@@ -66,6 +69,44 @@ def no_worse(rows: Sequence[RunRow], margin: float) -> dict[str, bool]:
             compared = of_difference(best, counts, signs=False)
             found[row["folder"]] = compared is not None and compared.interval.high <= margin
     return found
+
+
+@dataclass(frozen=True)
+class Placebo:
+    """How often runs are called different that differ in their seed alone.
+
+    Attributes:
+        called: the pairs of which the interval of the difference does not hold 0.
+        pairs: of all runs.
+    """
+
+    called: int
+    pairs: int
+
+    def __str__(self) -> str:
+        by_chance = 1 - LEVEL
+        said = (
+            f"{self.called} of {counted(self.pairs, 'pair')} of runs that differ in their seed alone are told apart by these pages "
+            f"({percent(self.called / self.pairs)}; chance alone would give {percent(by_chance)})"
+        )
+        if self.called > by_chance * self.pairs:
+            said += ": a difference between two single runs may be that of their seeds, so compare means over seeds"
+        return said
+
+
+def placebo(runs: Sequence[Sequence[Count]]) -> Placebo | None:
+    """Compare runs of one recipe with each other as if they were of two; None where no two can be compared.
+
+    Args:
+        runs: the counts of each, by unit.
+    """
+    compared = [
+        of_difference(one, other, signs=False)
+        for one, other in combinations(runs, 2)
+        if [of.units for of in one] == [of.units for of in other]
+    ]
+    known = [one for one in compared if one is not None]
+    return Placebo(sum(one.p < 1 - LEVEL for one in known), len(known)) if known else None
 
 
 def _sets(rows: Sequence[RunRow]) -> Iterator[list[tuple[float, RunRow, list[Count]]]]:

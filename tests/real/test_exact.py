@@ -24,7 +24,7 @@ SMALL = "[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]"
 
 SEED = 20261129
 KILLS = 4
-OF_THE_MACHINE = ("seconds", "time", "memory_gb", "gpu_memory_gb")
+OF_THE_MACHINE = ("seconds", "time", "memory_gb", "gpu_memory_gb", "cpu_s")
 
 
 def words(place: Path, *more: str) -> list[str]:

@@ -198,6 +198,7 @@ def test_an_experiment_of_many_points_needs_a_sweep(workspace: Path) -> None:
     ("words", "points", "test"),
     [
         (["replicates", "model=demo"], 5, "each_run"),
+        (["placebo", "model=demo"], 10, "each_run"),
         (["learning_curve", "model=demo", "split.train_pages=1,2", "seed=1,2"], 4, "each_run"),
         (["base_models"], 2, "final"),
         (["architectures", "seed=1"], 3, "final"),

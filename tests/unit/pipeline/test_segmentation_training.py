@@ -172,7 +172,7 @@ def what_is_left(run: RunDir) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     assert do(run).state == "done", run.state().reason
     assert_named(run.best)
     records = [
-        {key: value for key, value in one.items() if key not in ("seconds", "time", "memory_gb")}
+        {key: value for key, value in one.items() if key not in ("seconds", "time", "memory_gb", "cpu_s")}
         for one in run.epochs()
     ]
     found = results(run)

@@ -90,6 +90,7 @@ def test_an_epoch_records_the_most_memory_until_then(
         values = [record[key] for record in records]
         assert values == sorted(values)
         assert 0 < values[0] < 100
+    assert 0 < records[0]["cpu_s"] < 100  # of its start, at least
 
 
 @pytest.mark.parametrize("at", [0, 1, 2, 3])

@@ -15,14 +15,14 @@ def run(device: str | None, *epochs: dict[str, Any]) -> tuple[Results, list[Epoc
 
 def test_times_are_summed_by_device_and_of_memory_the_most_is_kept() -> None:
     found = cost([
-        run("cuda:0", {"seconds": 5000.0, "memory_gb": 2.0, "gpu_memory_gb": 9.0}, {"seconds": 5000, "memory_gb": 3.0}),
-        run("cuda:1", {"seconds": 8000.0, "gpu_memory_gb": 7.5}),
-        run("cpu", {"seconds": 30.0}, {"seconds": 40.5, "memory_gb": 1.0}),
+        run("cuda:0", {"seconds": 5000.0, "memory_gb": 2.0, "gpu_memory_gb": 9.0, "cpu_s": 40.0}, {"seconds": 5000, "memory_gb": 3.0, "cpu_s": 3600.0}),
+        run("cuda:1", {"seconds": 8000.0, "gpu_memory_gb": 7.5, "cpu_s": 3600.0}),
+        run("cpu", {"seconds": 30.0, "cpu_s": 60.0}, {"seconds": 40.5, "memory_gb": 1.0, "cpu_s": 80.0}),
     ])  # fmt: skip
-    assert found == Cost(18000.0, 70.5, 0, 3.0, 9.0)
+    assert found == Cost(18000.0, 70.5, 0, 7380.0, 3.0, 9.0)
     assert said(found) == (
-        "5.0 h of epochs on a GPU and 70 s of epochs without a GPU; at most 3.00 GB of memory and 9.00 GB of GPU memory "
-        "at once in one run; CPU time and energy: not known"
+        "5.0 h of epochs on a GPU and 70 s of epochs without a GPU; CPU time 2.0 h; at most 3.00 GB of memory and 9.00 GB of GPU memory "
+        "at once in one run; energy: not known"
     )
 
 
@@ -30,7 +30,7 @@ def test_what_was_not_recorded_is_unknown_and_not_nothing() -> None:
     found = cost(
         [run("cpu", {"seconds": 30.0}), run("cpu", {"seconds": 30.0}, {}), run("cpu"), run(None, {"seconds": 9.0})]
     )
-    assert found == Cost(None, 30.0, 3, None, None)
+    assert found == Cost(None, 30.0, 3, None, None, None)
     assert said(found) == (
-        "30 s of epochs without a GPU; time of 3 runs not known; memory: not known; CPU time and energy: not known"
+        "30 s of epochs without a GPU; time of 3 runs not known; CPU time: not known; memory: not known; energy: not known"
     )

@@ -155,6 +155,18 @@ def test_a_learning_curve_of_two_sizes_says_that_it_has_no_forecast(make: Maker)
     )
 
 
+def test_runs_of_one_recipe_say_how_often_a_difference_is_called_where_there_is_none(make: Maker) -> None:
+    for seed, errors in enumerate(((10, 11, 12), (11, 10, 12), (30, 31, 33))):
+        make(f"run{seed}", errors, seed=seed)
+    said = make.found().sentences[-1]
+    assert said.startswith(
+        "2 of 3 pairs of runs that differ in their seed alone are told apart by these pages (66.67 %;"
+    )
+    assert said.endswith("so compare means over seeds")
+    make("other", (10, 11, 12), seed=1, train_pages=4)
+    assert not any("seed alone" in one for one in make.found().sentences)
+
+
 def test_base_models_stand_side_by_side_and_by_validation_as_long_as_the_test_is_sealed(make: Maker) -> None:
     make("a", (10, 20), model="tridis", sealed=True)
     make("b", (10, 10), model="catmus", sealed=True)

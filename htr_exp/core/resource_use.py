@@ -1,4 +1,4 @@
-"""How much memory a program takes: it and all its children, on this machine and on its GPUs."""
+"""What a program takes of this machine, it and all its children: memory, memory of GPUs, and CPU time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from htr_exp.core.program import NoAnswer, ask
 MEMORY, GPU_MEMORY = "memory_gb", "gpu_memory_gb"
 """The keys of the two peaks, GB (10^9 bytes)."""
 
+CPU_TIME = "cpu_s"
+"""The key of CPU time, seconds: of all cores together, in user and system mode."""
+
 LOOK_S = 2.0
 """How long one look is good for: it reads the list of all processes."""
 
@@ -21,8 +24,8 @@ GPU_TIMEOUT_S = 10.0
 """How long nvidia-smi may take to answer; one that takes longer is not asked again."""
 
 
-class MemoryWatch:
-    """The most memory that a program and its children have held at once.
+class ResourceWatch:
+    """The most memory that a program and its children have held at once, and the CPU time that they took.
 
     Resident memory is added up process by process, so that what several of them share is counted in each.
 
@@ -39,17 +42,31 @@ class MemoryWatch:
         self.peaks = {key: before[key] for key in (MEMORY, GPU_MEMORY) if key in before}
         self._pid, self._smi = pid, shutil.which("nvidia-smi") if on_gpu else None
         self._looked = self._asked = float("-inf")
+        self._cpu_s = self._told_s = 0.0
 
     def look(self) -> None:
         """See what the processes hold now; may be called often."""
-        if (now := time.monotonic()) < self._looked + LOOK_S:
-            return
-        self._looked = now
-        held = 0
+        if time.monotonic() >= self._looked + LOOK_S:
+            self._look()
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        held, cpu_s = 0, 0.0
         for process in self._processes():
             with contextlib.suppress(psutil.Error):  # it has ended meanwhile
                 held += process.memory_info().rss
+                took = process.cpu_times()  # with that of children that have ended
+                cpu_s += took.user + took.system + took.children_user + took.children_system
         self._keep(MEMORY, held)
+        self._cpu_s = max(self._cpu_s, cpu_s)
+
+    def cpu_time(self) -> dict[str, float]:
+        """The CPU time since this was last asked, by `CPU_TIME`; nothing where it is not known, as of a program that was over at once."""
+        self._look()
+        if not self._cpu_s:
+            return {}
+        took, self._told_s = self._cpu_s - self._told_s, self._cpu_s
+        return {CPU_TIME: round(took, 2)}
 
     def look_at_gpu(self) -> None:
         """See what they hold of the GPUs' memory; torch keeps what it once took, so that a look after an epoch tells the most."""
