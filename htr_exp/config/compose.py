@@ -249,7 +249,7 @@ def compose_sweep(
                 found.append(replace(one, from_here=tuple(sorted(CURRENT_DIRECTORY.used)), site=words.site))
             except ConfigError as error:
                 problems += [problem for problem in error.problems if problem not in problems]
-        if problems:
+        if problems := [*problems, *_one_file_of_several_names(found)]:
             raise ConfigError("the sweep cannot run:", problems)
         return found
 
@@ -265,6 +265,23 @@ def compose_sweep(
         except UNREADABLE as error:
             CURRENT_DIRECTORY.refuse()
             raise _explained(words.typed, words.taken, error) from None
+
+
+def _one_file_of_several_names(points: Sequence[Composed]) -> list[Problem]:
+    """That choices of models, such as those of an experiment, are all given one file: tables would call it by their names."""
+    names: dict[str, set[str]] = {}
+    for one in points:
+        if (model := one.experiment.model).path and model.name:
+            names.setdefault(model.path, set()).add(model.name)
+    return [
+        Problem(
+            f"model.path={path} is called {' and '.join(sorted(several))} by turns",
+            "add model=file, and it is called by its own name",
+            "model.path",
+        )
+        for path, several in names.items()
+        if len(several) > 1
+    ]
 
 
 def resolve(config: DictConfig, config_dirs: Sequence[Path] = ()) -> Composed:

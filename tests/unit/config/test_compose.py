@@ -216,6 +216,17 @@ def test_an_experiment_has_its_points_and_a_typed_word_replaces_its_own(
     assert {one.experiment.split.kind for one in found} == {"leave_one_out" if words[0] == "leave_one_out" else "drawn"}
 
 
+def test_a_file_is_not_called_by_the_names_of_the_models_of_an_experiment(workspace: Path) -> None:
+    words = ["experiment=cross", "dataset=demo", "split=by_page", "model.path=one.mlmodel,two.mlmodel"]
+    with pytest.raises(ConfigError) as caught:
+        swept(*words)
+    for file, said in zip(("one", "two"), sentences(caught.value)):
+        assert f"model.path={file}.mlmodel is called catmus_medieval and tridis by turns" in said
+        assert "add model=file" in said
+    assert [one.experiment.model.name for one in swept(*words, "model=file")] == [None, None]
+    assert len(swept("experiment=cross", "dataset=demo", "split=by_page")) == 2
+
+
 def test_the_record_keeps_no_hydra_and_no_interpolation(workspace: Path) -> None:
     values = compose_experiment(["dataset=odalricus", "site.workspace=w"]).values
     assert "hydra" not in values
