@@ -34,7 +34,11 @@ def with_its_workspace(run: RunDir) -> Path:
 
 
 def deleted(run: RunDir) -> None:
-    shutil.rmtree(run.path)
+    def again() -> bool:
+        shutil.rmtree(run.path, ignore_errors=True)  # kraken may be writing a file into a folder that is being emptied
+        return not run.path.exists()
+
+    until(again, "the run to be deleted")
 
 
 class Mover(Quiet):
