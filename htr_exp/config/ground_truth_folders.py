@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from htr_exp.config.misread_words import exists
-from htr_exp.config.overrides import quoted
+from htr_exp.config.named_choices import names_of, taken
 from htr_exp.config.places import absolute
 from htr_exp.core.text import printable
 
@@ -44,19 +44,14 @@ def named_datasets(
     Returns:
         The words, with such names as Hydra takes them, and the path of each name.
     """
-    asked = [names for word in words if (names := _names(word))]
-    wanted = {name for names in asked for name in names if name not in known and name not in ("", "null")}
+    asked = (name for word in words for name in names_of("dataset", word))
+    wanted = {name for name in asked if name not in known and name not in ("", "null")}
     if not wanted or (folder := ground_truth()) is None:
         return list(words), {}
     root = Path(folder).expanduser()
     found = {name: path for name, path in folders_in(root).items() if name not in known}
     found |= {name: path for name in wanted if (path := folder_called(name, root))}
-    # Hydra's grammar has no word for some names, as for those with letters beyond ASCII
-    taken = [
-        f"dataset={','.join(map(quoted, _names(word)))}" if not found.keys().isdisjoint(_names(word)) else word
-        for word in words
-    ]
-    return taken, {name: str(path).replace("${", "\\${") for name, path in found.items()}
+    return taken("dataset", words, found)
 
 
 def located(path: Any, ground_truth: str) -> tuple[Any, tuple[str, ...]]:
@@ -69,10 +64,6 @@ def located(path: Any, ground_truth: str) -> tuple[Any, tuple[str, ...]]:
         if where != one
     )
     return found if isinstance(path, list) else found[0], said
-
-
-def _names(word: str) -> list[str]:
-    return word.partition("=")[2].split(",") if word.startswith("dataset=") else []
 
 
 def _where_it_is(path: str, ground_truth: str) -> str:

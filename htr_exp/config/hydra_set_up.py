@@ -61,15 +61,17 @@ def chosen_groups(config_dirs: Sequence[Path], named: Mapping[str, Mapping[str, 
     folders = (conf_dir(), *config_dirs)
     files = [file for folder in folders for file in sorted(folder.rglob("*.yaml"))]
     state = tuple((str(file), (now := file.stat()).st_mtime_ns, now.st_size) for file in files)
-    return _groups_of(folders, state, *(tuple(choices.items()) for choices in named.values()))
+    return _groups_of(state, *(tuple(choices.items()) for choices in named.values()))
 
 
 @lru_cache(maxsize=8)
-def _groups_of(folders: tuple[Path, ...], *_state: object) -> ChosenGroups:
-    def is_group(name: str) -> bool:
-        return name.startswith("hydra/") or any((folder / name).is_dir() for folder in folders)
+def _groups_of(*_state: object) -> ChosenGroups:
+    return ChosenGroups(lambda words: compose("config", overrides=words, return_hydra_config=True), is_group)
 
-    return ChosenGroups(lambda words: compose("config", overrides=words, return_hydra_config=True), cache(is_group))
+
+def is_group(name: str) -> bool:
+    """Whether there is a group of this name; in the body of `hydra_on`. Hydra would read its whole search path for each answer."""
+    return name.startswith("hydra/") or any((folder / name).is_dir() for folder in (conf_dir(), *_search_first))
 
 
 @cache  # Hydra gives copies of what it was given

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
-from htr_exp.config.overrides import quoted
+from htr_exp.config.named_choices import names_of, taken
 
 
 def named_models(
@@ -21,22 +21,13 @@ def named_models(
     Returns:
         The words, with such names as Hydra takes them, and the path of each name.
     """
-    wanted = {name for word in words for name in _names(word) if name not in known and _names_a_folder(name)}
+    asked = (name for word in words for name in names_of("model", word))
+    wanted = {name for name in asked if name not in known and _names_a_folder(name)}
     if not wanted or (folder := runs()) is None:
         return list(words), {}
     models = {name: list((Path(folder).expanduser() / name).glob("*.mlmodel")) for name in sorted(wanted)}
     # a run leaves one; where there are several, somebody added the others
-    found = {name: str(paths[0]).replace("${", "\\${") for name, paths in models.items() if len(paths) == 1}
-    # Hydra's grammar has no word for some names, as for those with letters beyond ASCII
-    taken = [
-        f"model={','.join(map(quoted, _names(word)))}" if not found.keys().isdisjoint(_names(word)) else word
-        for word in words
-    ]
-    return taken, found
-
-
-def _names(word: str) -> list[str]:
-    return word.partition("=")[2].split(",") if word.startswith("model=") else []
+    return taken("model", words, {name: paths[0] for name, paths in models.items() if len(paths) == 1})
 
 
 def _names_a_folder(name: str) -> bool:

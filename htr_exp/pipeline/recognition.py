@@ -202,8 +202,8 @@ class Recognition(Stages):
             if rows:
                 self._run.write_predictions(side, map(self._readable, rows))
             scored = {name: self._score_of(name, rows) for name in self._inputs.models() if rows}
-            parts_of = {name: self._convention_of(name, rows, side) for name in scored}
             unit_of = intervals.units({page["page"]: page.get("group") for page in self._inputs.split[side]})
+            parts_of = {name: self._convention_of(name, rows, unit_of) for name in scored}
             columns = _columns(self._inputs.split[side])
             results[side] = {
                 name: _figures(scored[name], unit_of, columns) | parts_of[name] if name in scored else None
@@ -229,12 +229,11 @@ class Recognition(Stages):
     def _score_of(self, name: str, rows: Sequence[dict[str, Any]]) -> Score:
         return score(_pairs(name, rows), self._inputs.release, self._folding)
 
-    def _convention_of(self, name: str, rows: Sequence[dict[str, Any]], side: str) -> dict[str, Any]:
+    def _convention_of(self, name: str, rows: Sequence[dict[str, Any]], unit_of: Mapping[str, str]) -> dict[str, Any]:
         """How much of the CER is convention and how much reading; nothing where that is not asked for."""
         scores = self._scores
         if scores.convention_share is None:
             return {}
-        unit_of = intervals.units({page["page"]: page.get("group") for page in self._inputs.split[side]})
         limits = conventions.Limits(scores.convention_pages, scores.convention_share)
         return conventions.split(_pairs(name, rows), unit_of, limits, self._inputs.release)
 

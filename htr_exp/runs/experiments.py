@@ -18,7 +18,7 @@ from typing import Any, Literal, TypedDict, cast
 from htr_exp.core.task import task_of
 from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs import forecasts, told_apart
-from htr_exp.runs.rows import ComparedRow, RunRow, compared_on, counted_figures, figure
+from htr_exp.runs.rows import ComparedRow, RunRow, compared_on, figure
 from htr_exp.runs.sweep_points import described, differing
 from htr_exp.scoring.forecast import Forecast
 from htr_exp.scoring.intervals import Count, Interval, by_unit, of_rate
@@ -154,14 +154,11 @@ def experiments(rows: Sequence[ComparedRow]) -> Iterator[Experiment]:
 
 def condition_records(rows: Sequence[ComparedRow]) -> dict[str, ConditionRecord]:
     """The condition of each run that an experiment's table has, by the folder of the run; figures as people see them there."""
-    alike: dict[tuple[str, bool], list[ComparedRow]] = {}
+    tasks: dict[str, list[ComparedRow]] = {}
     for row in rows:
-        alike.setdefault((row["task"], row["verb"] == "evaluate"), []).append(row)
+        tasks.setdefault(row["task"], []).append(row)
     return {
-        folder: record
-        for of_a_kind in alike.values()
-        for found in experiments(of_a_kind)
-        for folder, record in _records(found)
+        folder: record for alike in tasks.values() for found in experiments(alike) for folder, record in _records(found)
     }
 
 
@@ -318,12 +315,7 @@ def _base(row: RunRow, side: Side) -> float | None:
 
 def _pages(row: RunRow, side: Side, model: str) -> list[tuple[str, Count]]:
     """The counts of a model's pages on one side of the split, each with its unit; none where they were not counted so."""
-    scores = counted_figures({model: row["scores"][side].get(model)})
-    return [
-        (page.get("unit", page["page"]), Count(page["errors"], page["characters"]))
-        for page in (scores["per_page"] if scores else ())
-        if page.keys() >= {"page", "errors", "characters"}
-    ]
+    return told_apart.pages_of({model: row["scores"][side].get(model)})
 
 
 def _sentences(
@@ -336,10 +328,12 @@ def _sentences(
         yield f"with accepted leaks: {first_of(leaky, 3)}"
     if side == "validation" and scored:
         yield "these are validation scores: choose by them, and do not report them"
-    if "fold" not in keys and len({row["test_digest"] for row in scored}) > 1:
-        yield OTHER_TESTS
+    if rows[0]["verb"] == "evaluate":
+        return  # each test has columns of its own, and nothing has a seed
     if "fold" in keys:
         yield from _over_folds(scored, side)
+    elif len({row["test_digest"] for row in scored}) > 1:
+        yield OTHER_TESTS
     if not keys and (placebo := told_apart.placebo([by_unit(_pages(row, side, _shown(row))) for row in scored])):
         yield str(placebo)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from htr_exp.core.task import RECOGNITION
 from htr_exp.core.text import counted, percent
+from htr_exp.runs.records import Figures
 from htr_exp.runs.rows import RunRow, compared_on, counted_figures
 from htr_exp.scoring.intervals import LEVEL, Count, by_unit, holm, of_difference
 
@@ -113,18 +114,22 @@ def _sets(rows: Sequence[RunRow]) -> Iterator[list[tuple[float, RunRow, list[Cou
     """Yield the runs on the same test pages that can be compared page by page: test CER, row and counts, the best first."""
     sets: dict[str, list[tuple[float, RunRow, list[Count]]]] = {}
     for row in rows:
-        if row["task"] == RECOGNITION.name and row["test"] is not None and (found := _counts(row)):
+        if (
+            row["task"] == RECOGNITION.name
+            and row["test"] is not None
+            and (found := by_unit(pages_of(row["scores"]["test"])))
+        ):
             sets.setdefault(compared_on(row), []).append((row["test"], row, found))
     for alike in sets.values():
         if len(alike) > 1 and len({tuple(one.units for one in found) for _, _, found in alike}) == 1:
             yield sorted(alike, key=lambda one: (one[0], one[1]["run"]))
 
 
-def _counts(row: RunRow) -> list[Count]:
-    """The counts of a run's test pages by unit; empty where they were not counted so."""
-    scores = counted_figures(row["scores"]["test"])
-    return by_unit(
+def pages_of(scores: Mapping[str, Figures | None]) -> list[tuple[str, Count]]:
+    """The counts of each page with its unit, of the model that scores stand for; empty where they were not counted so."""
+    shown = counted_figures(scores)
+    return [
         (page.get("unit", page["page"]), Count(page["errors"], page["characters"]))
-        for page in (scores["per_page"] if scores else ())
+        for page in (shown["per_page"] if shown else ())
         if page.keys() >= {"page", "errors", "characters"}
-    )
+    ]

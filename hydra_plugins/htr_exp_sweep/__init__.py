@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from htr_exp.config import search_space
 from htr_exp.config.chosen_groups import ChosenGroups
-from htr_exp.config.hydra_set_up import CURRENT_DIRECTORY, search_first
+from htr_exp.config.hydra_set_up import CURRENT_DIRECTORY, is_group, search_first
 
 
 class UserFoldersFirst(SearchPathPlugin):
@@ -86,7 +86,6 @@ class SweepLauncher(Launcher):
         self.config: DictConfig
         self.context: HydraContext
         self.launch_points: TaskFunction
-        self.groups: dict[str, bool] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.context, self.launch_points = config, hydra_context, task_function
@@ -105,7 +104,7 @@ class SweepLauncher(Launcher):
     def compose(self, points: Sequence[Sequence[str]]) -> list[DictConfig]:
         """The configurations of points, each given by its words."""
         loader: Any = self.context.config_loader
-        chosen = ChosenGroups(lambda groups: loader.load_sweep_config(self.config, groups), self._is_group)
+        chosen = ChosenGroups(lambda groups: loader.load_sweep_config(self.config, groups), is_group)
         return [self._compose(chosen, point) for point in points]
 
     def _compose(self, chosen: ChosenGroups, point: Sequence[str]) -> DictConfig:
@@ -114,9 +113,3 @@ class SweepLauncher(Launcher):
         with open_dict(config):
             del config["hydra"]
         return config
-
-    def _is_group(self, name: str) -> bool:
-        # Hydra reads its whole search path anew for each answer
-        if name not in self.groups:
-            self.groups[name] = bool(self.context.config_loader.get_group_options(name))
-        return self.groups[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.own_command import own_command
@@ -11,6 +12,7 @@ from htr_exp.core.problem import Problem
 from htr_exp.core.task import Epoch, Task, task_of
 from htr_exp.core.text import first_of
 from htr_exp.runs.costs import Cost, cost
+from htr_exp.runs.experiments import Experiment, experiments
 from htr_exp.runs.records import Provenance, Results
 from htr_exp.runs.rows import ComparedRow, changed, compared_rows
 from htr_exp.runs.run_dir import RunDir
@@ -67,6 +69,11 @@ class Evidence:
     def cost(self) -> Cost:
         """Of the trainings."""
         return cost((one.results, one.epochs) for one in self.trained)
+
+    @cached_property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """Those that have a table of their own."""
+        return tuple(experiments(self.rows))
 
     @property
     def rows(self) -> list[ComparedRow]:

@@ -17,7 +17,6 @@ from htr_exp.core.task import RECOGNITION
 from htr_exp.core.text import counted, printable
 from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.table import by_page, value_of
-from htr_exp.runs.experiments import experiments
 from htr_exp.runs.sweep_points import short
 from htr_exp.scoring.forecast import Forecast
 
@@ -136,7 +135,7 @@ def _curves(found: Evidence) -> Figure | None:
 
 def _learning_curve(found: Evidence) -> Figure | None:
     """The mean score by pages to train on, with its interval over pages; the base model's on the left, the forecast on the right."""
-    curves = [one for one in experiments([run.row for run in found.trained]) if one.curve]
+    curves = [one for one in found.experiments if one.curve]
     if not curves:
         return None
     figure, axes = _figure(3.0)
@@ -181,12 +180,12 @@ def _learning_curve(found: Evidence) -> Figure | None:
 
 def _matrix(found: Evidence) -> Figure | None:
     """Each model on each test: the score as a number and as a shade, with its interval below it."""
-    matrix = next((one for one in experiments(found.rows) if one.is_matrix), None)
+    matrix = next((one for one in found.experiments if one.is_matrix), None)
     if matrix is None or not any(one.mean is not None for one in matrix.measured):
         return None
     rows = matrix.conditions[:MOST_RUNS]
     figure, axes = _figure(1.2 + 0.45 * len(rows))
-    factor = 1.0 if found.task.higher_is_better else 100.0
+    factor, digits = (1.0, 3) if found.task.higher_is_better else (100.0, 1)
     values = [
         [math.nan if cell is None or cell.mean is None else factor * cell.mean for cell in one.on] for one in rows
     ]
@@ -197,13 +196,9 @@ def _matrix(found: Evidence) -> Figure | None:
         for column, cell in enumerate(one.on):
             if cell is None or cell.mean is None:
                 continue
-            said = f"{factor * cell.mean:.1f}" if factor > 1 else f"{cell.mean:.3f}"
+            said = f"{factor * cell.mean:.{digits}f}"
             if cell.interval is not None:
-                low, high = (
-                    f"{factor * end:.1f}" if factor > 1 else f"{end:.3f}"
-                    for end in (cell.interval.low, cell.interval.high)
-                )
-                said += f"\n{low} to {high}"
+                said += f"\n{factor * cell.interval.low:.{digits}f} to {factor * cell.interval.high:.{digits}f}"
             dark = (values[row][column] > 0.75 * darkest) is not found.task.higher_is_better
             axes.text(column, row, said, ha="center", va="center", fontsize=7, color="white" if dark else "black")
     axes.set_xticks(range(len(matrix.tests)), [_short(test) for test in matrix.tests])

@@ -14,7 +14,7 @@ from htr_exp.report.paper.latex import escaped
 from htr_exp.runs import test_sets, told_apart
 from htr_exp.runs.certainty import FEW, TOO_FEW, points
 from htr_exp.runs.experiment_table import columns, notes
-from htr_exp.runs.experiments import Experiment, experiments
+from htr_exp.runs.experiments import Experiment
 from htr_exp.runs.rows import compared_on, counted_figures, figure, shown_figures, worse
 from htr_exp.runs.sweep_points import short
 
@@ -101,7 +101,7 @@ def paper_table(found: Evidence) -> PaperTable:
 
 def condition_tables(found: Evidence) -> list[PaperTable]:
     """The table of each experiment among the runs: those that differ in their seed alone are one row."""
-    return [_of_conditions(one) for one in experiments(found.rows)]
+    return [_of_conditions(one) for one in found.experiments]
 
 
 def _of_conditions(found: Experiment) -> PaperTable:

@@ -259,6 +259,7 @@ def test_models_on_several_tests_are_a_matrix_told_apart_within_each_column(make
             make(f"{model}-{test}", errors, verb="evaluate", model=model, dataset=test, test=test[0] * 64)
     found = make.found()
     assert found.tests == ("hours", "letters")
+    assert OTHER_TESTS not in found.sentences
     assert {(one["name"], one["test"]) for one in make.records()} == {
         (model, test) for model in ("model=new", "model=old") for test in ("hours", "letters")
     }
