@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from htr_exp.cli.arguments import VERBS, parser, verb_parser
 from htr_exp.core.errors import ConfigError, DisplayLost, HtrExpError, of_memory
 from htr_exp.core.machine import settle_home
+from htr_exp.core.memory_reserve import keep_memory_back
 from htr_exp.core.terminal import Unread, guarded, say, say_error
 
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
@@ -21,6 +22,7 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
+    keep_memory_back()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     settle_home()
     words = list(sys.argv[1:] if argv is None else argv)
@@ -69,7 +71,7 @@ def _main(words: list[str]) -> int:
         say(f"error: the Python library {library} cannot be used ({error})", error=True)
         say(f"  - install it and all else that is needed: {software.installing()}", error=True)
         return 2
-    except (MemoryError, OSError, RuntimeError) as error:
+    except (MemoryError, OSError, RuntimeError, SystemError) as error:
         if (lacking := of_memory(error)) is None:
             raise
         say_error(lacking)

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from htr_exp.core.memory_reserve import give_memory_back
 from htr_exp.core.problem import Problem
 
 
@@ -112,14 +113,19 @@ class KilledError(TrainingError):
 def of_memory(error: BaseException) -> Lacking | None:
     """The error that tells a user what it means that the system gave no memory, process or thread; None: it is something else.
 
-    With a limit of memory (`ulimit -v`, a container, --mem) Python cannot start a program or a thread either.
+    With a limit of memory (`ulimit -v`, a container, --mem) Python cannot start a program or a thread either. What the
+    process kept back for this moment is given back, so that the words find room.
     """
     refused = ("Cannot allocate memory", "failed to map segment")  # the second: of a library that is loaded
     if (
         isinstance(error, MemoryError)
         or getattr(error, "errno", None) == errno.ENOMEM
         or (isinstance(error, ImportError) and any(word in str(error) for word in refused))
+        or (
+            isinstance(error, SystemError) and "without exception set" in str(error)
+        )  # Python had none for its own error
     ):
+        give_memory_back()
         return Lacking(
             "the memory of this machine, or what this process may use of it, is full",
             ["close other programs, or ask for more (in a job: slurm.mem_gb=GB); then run the same command again"],

@@ -14,6 +14,7 @@ from htr_exp.core import machine
 from htr_exp.core.console import console
 from htr_exp.core.errors import HtrExpError, Lacking, of_memory
 from htr_exp.core.lock import STALE_S, Locked, LockLost
+from htr_exp.core.memory_reserve import keep_memory_back
 from htr_exp.core.own_python import python_module
 from htr_exp.core.signals import SIGNALS, Stop, bound_to_us
 from htr_exp.core.terminal import guarded, say_error
@@ -194,6 +195,7 @@ def _started(run: RunDir, last_stage: str | None, environment: Mapping[str, str]
 
 def main() -> int:
     """Do the run named on the command line, in a process of its own."""
+    keep_memory_back()
     stop = Stop()
     # after a node failed, the lock of the job's earlier start may have to grow old
     patience_s = STALE_S + 30 if machine.allocation() else 0.0
@@ -208,7 +210,7 @@ def main() -> int:
             )
         except HtrExpError as error:  # the run was lost to another process, or its folder cannot be written
             return _cannot(error)
-        except (MemoryError, OSError, RuntimeError) as error:
+        except (MemoryError, OSError, RuntimeError, SystemError) as error:
             if (lacking := of_memory(error)) is None:
                 raise
             return _cannot(lacking)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.seconds
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to RLIMIT_AS")
-@pytest.mark.parametrize("megabytes", [72, 112, 152])
+@pytest.mark.parametrize("megabytes", [92, 112, 152])
 def test_a_verb_whose_memory_is_limited_says_so(workspace: Path, megabytes: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "htr_exp", "check", str(DEMO / "pages"), "--quick"],
