@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -78,9 +79,19 @@ def room_of(source: Path) -> str:
 SOURCES = sorted(source for source in PACKAGE.glob("**/*.py") if source != PACKAGE / "__init__.py")
 
 
-def imports_of(source: Path) -> Iterator[str]:
-    """Yield the dotted names that a file imports anywhere but under TYPE_CHECKING."""
-    waiting: list[ast.AST] = [ast.parse(source.read_text(encoding="utf-8"))]
+@cache
+def tree_of(source: Path) -> ast.Module:
+    return ast.parse(source.read_text(encoding="utf-8"))
+
+
+@cache
+def imports_of(source: Path) -> frozenset[str]:
+    """The dotted names that a file imports anywhere but under TYPE_CHECKING."""
+    return frozenset(_imported(tree_of(source)))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -175,7 +186,7 @@ def test_one_place_writes_to_the_terminal(source: Path) -> None:
     """So that no text of somebody else reaches it raw."""
     if name_of(source) in WRITES_TO_THE_TERMINAL or room_of(source) == "demo":
         return
-    tree = ast.parse(source.read_text(encoding="utf-8"))
+    tree = tree_of(source)
     calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     raw = {"print", "sys.stdout.write", "sys.stderr.write", "rich.print"} & set(calls)
     assert not raw, f"{name_of(source)} calls {', '.join(sorted(raw))}: core.terminal.say does it"
@@ -186,7 +197,7 @@ def test_one_place_writes_to_the_terminal(source: Path) -> None:
 
 
 def texts_of(source: Path) -> Iterator[str]:
-    nodes = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+    nodes = ast.walk(tree_of(source))
     return (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
@@ -214,7 +225,7 @@ def test_the_ui_alone_opens_a_port() -> None:
     open_one = {
         name_of(source)
         for source in [*SOURCES, PLUGIN]
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(source))
         if getattr(node, "attr", getattr(node, "id", None)) in OPENS_A_PORT
     }
     assert open_one == {"tracking.ui"}

@@ -26,8 +26,6 @@ from htr_exp.pipeline.stages import Stages
 from htr_exp.runs.records import FoldingRecord, Gain, PageRecord, Results
 from htr_exp.scoring import conventions, intervals, parts
 from htr_exp.scoring.folding import Folding
-from htr_exp.scoring.layout import score as scoring_layout_score
-from htr_exp.scoring.layout.model import Layout, PagePair
 from htr_exp.scoring.lines import LinePair, Score, score
 from htr_exp.scoring.pages import PageText, score_pages
 from htr_exp.scoring.text_order import display_order, logical_order
@@ -355,6 +353,9 @@ class FoundLines(Recognition):
         Args:
             rows: of the true lines, with what was read in them.
         """
+        from htr_exp.scoring.layout.model import Layout, PagePair  # with shapely and numpy, which no other run needs
+        from htr_exp.scoring.layout.score import score_pages as score_layouts
+
         (model,) = self._inputs.digests
         texts: dict[str, tuple[list[str], list[str]]] = {}
         for row in rows:
@@ -367,7 +368,7 @@ class FoundLines(Recognition):
             found.append(PageText(name, texts.get(name, ([], []))[0], [row["text"] for row in read]))
             true = read_page(self._inputs.staged(page)).lines
             pairs.append(PagePair(name, Layout(true, ()), Layout(tuple(map(_line, read)), ())))
-        lines = scoring_layout_score.score_pages(pairs).to_json(per_page=False)
+        lines = score_layouts(pairs).to_json(per_page=False)
         release = self._inputs.kraken.release
         return {
             "ground_truth_lines": score_pages((PageText(name, *both) for name, both in texts.items()), release),

@@ -30,7 +30,6 @@ from htr_exp.pipeline.given_predictions import GivenPredictions
 from htr_exp.pipeline.line_pairs import PairRecognition
 from htr_exp.pipeline.recognition import Recognition
 from htr_exp.pipeline.run_inputs import RunInputs
-from htr_exp.pipeline.segmentation import Segmentation
 from htr_exp.pipeline.stages import Observer, Stages
 from htr_exp.report.contents import wanted_pictures
 from htr_exp.report.page import write_report
@@ -40,7 +39,14 @@ from htr_exp.runs.run_dir import RunDir, StateRecord
 from htr_exp.runs.run_place import RunGoneError
 from htr_exp.slurm import failures
 
-STAGES: dict[Task, type[Stages]] = {RECOGNITION: Recognition, SEGMENTATION: Segmentation}
+
+def _segmentation() -> type[Stages]:
+    from htr_exp.pipeline.segmentation import Segmentation  # with shapely and numpy, which no recognition needs
+
+    return Segmentation
+
+
+STAGES: dict[Task, Callable[[], type[Stages]]] = {RECOGNITION: lambda: Recognition, SEGMENTATION: _segmentation}
 """What a run does at its stages, by its task."""
 
 LOOK_S = 2.0  # between two looks whether the run was cancelled
@@ -100,7 +106,7 @@ def run_stages(
 def _stages_of(inputs: RunInputs) -> type[Stages]:
     if inputs.of_system:
         return GivenPredictions
-    return PairRecognition if inputs.of_line_pairs else STAGES[task_of(inputs.facts["run"]["task"])]
+    return PairRecognition if inputs.of_line_pairs else STAGES[task_of(inputs.facts["run"]["task"])]()
 
 
 def _counted(before: int, last_stage: str | None, opens: bool) -> dict[str, Any]:

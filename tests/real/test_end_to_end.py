@@ -75,7 +75,6 @@ def test_cer_raw_is_the_figure_of_ketos_test(first: RunDir) -> None:
     assert (best["errors_raw"], best["characters_raw"]) == figures
 
 
-@pytest.mark.slow(minutes=2)
 def test_again_compiles_nothing_and_repeats_every_figure(first: RunDir, place: Path) -> None:
     cache = place / "cache"
     before = {path: (path.stat().st_mtime_ns, sha256_file(path)) for path in cache.glob("compiled/*.arrow")}

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.kraken, pytest.mark.slow(minutes=6), needs_kraken]
 SMALL = "[1,240,0,3 Cr7,7,16,2,2 Gn4 Cr3,3,16,2,2 Gn4 Lbx8 Lby8]"
 
 SEED = 20261129
-KILLS = 4
+KILLS = 3
 OF_THE_MACHINE = ("seconds", "time", "memory_gb", "gpu_memory_gb", "cpu_s")
 
 

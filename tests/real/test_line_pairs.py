@@ -49,7 +49,7 @@ def counted(model: Path, place: Path, run: RunDir) -> tuple[int, int]:
     )  # fmt: skip
 
 
-def test_the_scores_are_those_of_ketos_test(place: Path, run: RunDir) -> None:
+def test_the_scores_are_those_of_ketos_test_and_its_commands_repeat_them(place: Path, run: RunDir) -> None:
     test = result(run)["test"]
     for name, model in (("base", BASE), ("best", run.best)):
         assert (test[name]["errors_raw"], test[name]["characters_raw"]) == counted(model, place, run), name
@@ -57,8 +57,6 @@ def test_the_scores_are_those_of_ketos_test(place: Path, run: RunDir) -> None:
     assert sum(len(pages) for pages in split.values()) == PAGES
     assert len(read_jsonl(run.predictions / "test.jsonl")) == LINES * len(split["test"]) == test["best"]["lines"]
 
-
-def test_its_commands_repeat_the_run(place: Path, run: RunDir) -> None:
     kraken = os.environ | {
         "PATH": f"{Path(KETOS).parent}{os.pathsep}{os.environ['PATH']}",
         "OUT": str(place / "by hand"),
