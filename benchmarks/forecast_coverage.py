@@ -128,13 +128,18 @@ def simulated() -> str:
 
 def looked_back(folders: Sequence[str]) -> Iterator[str]:
     """Yield what was forecast of each recorded learning curve from its smaller sizes, and what came."""
-    rows, _, broken = compared_rows([RunDir(Path(folder)) for folder in folders])
-    yield from (f"warning: {said}" for said in broken)
+    workspaces: dict[Path, list[RunDir]] = {}
+    for folder in map(Path, folders):
+        if folder.is_dir():  # runs/* has records of the workspace, too
+            workspaces.setdefault(folder.parent, []).append(RunDir(folder))
+    curves = []
+    for runs in workspaces.values():
+        rows, _, broken = compared_rows(runs)
+        yield from (f"warning: {said}" for said in broken)
+        curves += [one for one in experiments([row for row in rows if row["verb"] != "evaluate"]) if one.curve]
     held = asked = 0
-    for found in experiments([row for row in rows if row["verb"] != "evaluate"]):
-        if not found.curve:
-            continue
-        rates = _rates_of({one.name: one.mean for one in found.conditions})
+    for found in curves:
+        rates = _rates_of({one.name: one.only.mean for one in found.conditions})
         for kept in range(FEWEST, len(rates)):
             earlier = dict(sorted(rates.items())[:kept])
             if said := why_not(earlier):
