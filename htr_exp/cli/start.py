@@ -77,7 +77,10 @@ def start_runs(points: Sequence[Composed], request: StartRequest) -> tuple[int, 
     by_point = planned(points, request, sources_of(request, fetch=True))
     plans = [one for of_point in by_point for one in of_point]
     if not request.json:
-        console.show_warnings(console.console(stderr=True), [warning for plan in plans for warning in plan.warnings])
+        settings = [_settings(plan) for plan in plans]
+        console.show_warnings(
+            console.console(stderr=True), sweep_points.said_of(settings, [plan.warnings for plan in plans])
+        )
     remember_site(points[0].site, request.verb)
     ready = written(plans, request)
     if request.sweep:
@@ -125,6 +128,13 @@ def _show_sweep(ready: Sequence[Ready], sweep: str) -> None:
     )
 
 
+def _settings(plan: Plan) -> dict[str, Any]:
+    """What a run would be told apart by, as `settings_of` has it of one that is written."""
+    used = configuration.flat(plan.composed.values)
+    called = {"dataset.name": plan.dataset_name, "model.name": plan.base.name if plan.base else None}
+    return used | {key: name for key, name in called.items() if used.get(key) is None}
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
@@ -150,19 +160,17 @@ def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
             terminal.say_json(told | plan_record.of_plan(point))
         return
     out = console.console()
+    settings = [_settings(plan) for plan in plans]
     if len(plans) > 1:
         out.print(f"{counted(len(plans), 'run')}:")
-        settings = [configuration.flat(point.composed.values) for point in plans]
         named = [folder.name for folder in folders]
         sweep_points.show_points(out, [sweep_points.Point(*one) for one in zip(named, settings, states)])
         out.print()
         out.print("the first of them:", style="bold")
     plan_summary.show_plan(out, plans[0], folder=f"{folders[0]} ({states[0]})")
-    if others := list(
-        dict.fromkeys(said for plan in plans[1:] for said in plan.warnings if said not in plans[0].warnings)
-    ):
-        out.print("of the others:", style="bold")
-        console.show_warnings(out, others)
+    first = plans[0].warnings
+    if others := [[said for said in plan.warnings if said not in first] for plan in plans[1:]]:
+        console.show_warnings(out, sweep_points.said_of(settings, [[], *others]))
     out.print()
     console.show_block(out, write.script_of(plans[0]))
     for script in scripts:
@@ -315,12 +323,18 @@ def work(
 
 def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest, called: Mapping[RunDir, str] | None) -> None:
     from htr_exp.pipeline.launch import launch_runs  # a third of a second that a dry run does not need
+    from htr_exp.pipeline.progress import Progress
 
     workspace = ready[0].workspace
+    out = console.console()
 
     def ended(run: RunDir, _state: StateRecord) -> None:
-        for problem in subprocesses.record_ended(run, workspace):
-            console.show_warnings(console.console(stderr=True), [problem])
+        with Progress(out if out.is_terminal and not request.json else None) as progress:
+            progress.stage("record")
+            problems = subprocesses.record_ended(run, workspace)
+        console.show_warnings(console.console(stderr=True), problems)
+        if called and not request.json and (said := compare_table.in_short(rows_of([run])[0])):
+            out.print(f"  {said}")
 
     runs = list(dict.fromkeys(one.run for one in ready if one.run.state().state is not RunState.DONE))
     found, _ = status.look(runs)

@@ -171,7 +171,7 @@ class _Job:
             except OSError:
                 raise wrong from None
         spent = time.monotonic() - started
-        self._observer.note(f"{spent / 60:.1f} minutes")
+        self._observer.note(f"took {duration(spent)}")
         if outcome is not None and outcome.ended_by == "user":
             return self._ended(
                 RunState.STOPPED, "stopped by the user; the best model so far is scored, the same command trains on"

@@ -58,6 +58,15 @@ def show_result(out: Console, row: RunRow) -> None:
     out.print(Text(f"run: {row['folder']}"))
 
 
+def in_short(row: RunRow) -> str:
+    """The end of one run of several: what it scored, or how it ended otherwise."""
+    if row["state"] is not RunState.DONE:
+        return ": ".join(filter(None, (row["state"], row["reason"])))
+    label, shown = task_of(row["task"]).score_label, task_of(row["task"]).shown
+    sides = ("validation", "val"), ("test", "test")
+    return ", ".join(f"{side} {label} {shown(value)}" for side, key in sides if (value := figure(row, key)) is not None)
+
+
 def _show_lines(out: Console, row: RunRow, models: Sequence[tuple[str, str]]) -> None:
     """Print what became of the lines of the pages that stand for a segmentation."""
     side = "test" if row["scores"]["test"].get(models[0][0]) else "validation"
@@ -104,6 +113,7 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str],
     """
     kinds: dict[tuple[str, str], list[ComparedRow]] = {}
     groups = told_apart.groups(rows)  # of trainings and evaluations together: what is paired are their test lines
+    grouped = told_apart.said(rows) if groups else ""
     no_worse = {} if margin is None else told_apart.no_worse(rows, margin)
     for row in rows:
         kinds.setdefault((row["task"], row["verb"]), []).append(row)
@@ -113,8 +123,13 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str],
             if number:
                 out.print()
             out.print(Text(f"{task}: {word}", style="bold"))
-        differing = [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1]
-        _show_alike(out, alike, differing, groups, no_worse)
+        said = (
+            {"dataset.name"} if len({compared_on(row) for row in alike}) > 1 else set()
+        )  # with the number of each test
+        differing = [
+            key for key in varied if key not in said and len({repr(row["settings"].get(key)) for row in alike}) > 1
+        ]
+        _show_alike(out, alike, differing, groups, grouped, no_worse)
         show_experiments(out, alike)
     if margin is not None:
         out.print(Text(told_apart.SAID_NO_WORSE.format(margin=f"{100 * margin:g}")))
@@ -125,6 +140,7 @@ def _show_alike(
     rows: Sequence[ComparedRow],
     varied: Sequence[str],
     groups: Mapping[str, int],
+    grouped: str,
     no_worse: Mapping[str, bool],
 ) -> None:
     """Print runs of one task and verb: as many of the settings as there is room for, and what a reader must know."""
@@ -162,7 +178,7 @@ def _show_alike(
     if left := [key for key in varied if key not in shown]:
         out.print(
             Text(
-                f"{counted(len(left), 'more setting')} differ: {first_of(left, 3)}; `{own_command('compare --csv')}` has all"
+                f"{counted(len(left), 'more setting')} {'differs' if len(left) == 1 else 'differ'}: {first_of(left, 3)}; `{own_command('compare --csv')}` has all"
             )
         )
     for line in test_sets.described(rows, tests):
@@ -173,7 +189,7 @@ def _show_alike(
     if data:
         out.print(Text(OTHER_DATA, style="yellow"))
     if not groups.keys().isdisjoint(row["folder"] for row in rows):
-        out.print(Text(told_apart.SAID.format(runs=counted(len(groups), "run"))))
+        out.print(Text(grouped))
     for said, runs in _sentences(rows).items():
         out.print(Text(f"{first_of(runs, 3)}: {said}", style="yellow"))
     if any(row["resumed_exactly"] is False for row in rows):

@@ -337,10 +337,11 @@ def _training_left_s(training: dict[str, Any], epochs: Sequence[Epoch]) -> float
 
 
 def settings_of(run: RunDir) -> dict[str, Any]:
-    """The configuration of a run as dotted keys with plain values; a base model that is a file is called as tables call it."""
+    """The configuration of a run as dotted keys with plain values; model and dataset of no name are called as tables call them."""
     used, facts = run.settings(), run.facts()
-    if used.get("model.name") is None and (model := facts["model"]):
-        used["model.name"] = model["name"]
+    for kind in ("model", "dataset"):
+        if used.get(f"{kind}.name") is None and (one := facts[kind]):
+            used[f"{kind}.name"] = one["name"]
     if facts["run"].get("verb") == "evaluate":
         return {
             key: value for key, value in used.items() if not key.startswith(("training.", "split.", "architecture."))

@@ -30,7 +30,9 @@ STAGES = {
     "predict": "predicts the held-out pages",
     "score": "scores",
     "report": "makes the report",
+    "record": "records the run in MLflow",
 }
+"""What a run is at, for people; the last one comes when it has ended."""
 
 
 FOLDED = ("run", "job")

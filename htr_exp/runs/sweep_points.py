@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from htr_exp.core.console import Text
-from htr_exp.core.text import and_more, counted
+from htr_exp.core.text import and_more, counted, first_of
 
 Settings = Mapping[str, Any]
 """A configuration as dotted keys with plain values."""
@@ -115,6 +115,21 @@ def numbered(points: Sequence[Settings]) -> list[str]:
     keys = differing(points)
     words = [described(one, keys) for one in points]
     return [f"run {number} of {len(points)}{f', {said}' if said else ''}" for number, said in enumerate(words, 1)]
+
+
+def said_of(points: Sequence[Settings], sentences: Sequence[Sequence[str]]) -> list[str]:
+    """Each sentence once; one that is said of some points alone begins with what sets them apart: `seed=1, seed=2: ...`.
+
+    Args:
+        points: of a sweep.
+        sentences: what is said of each of them.
+    """
+    keys = differing(points)
+    of: dict[str, list[str]] = {}
+    for point, said in zip(points, sentences):
+        for one in dict.fromkeys(said):
+            of.setdefault(one, []).append(described(point, keys))
+    return [f"{first_of(some, 3)}: {one}" if keys and len(some) < len(points) else one for one, some in of.items()]
 
 
 def of_sweep(count: int, sweep: str) -> str:

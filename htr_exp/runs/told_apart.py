@@ -53,6 +53,13 @@ def groups(rows: Sequence[RunRow]) -> dict[str, int]:
     return group_of
 
 
+def said(rows: Sequence[RunRow]) -> str:
+    """What stands below a table with groups: the correction is for the runs of one test, the largest number where there are several."""
+    sizes = [len(alike) for alike in _sets(rows)]
+    each = "; each test has groups of its own" if len(sizes) > 1 else ""
+    return SAID.format(runs=counted(max(sizes), "run")) + each
+
+
 def no_worse(rows: Sequence[RunRow], margin: float) -> dict[str, bool]:
     """Whether runs are certainly no worse than the best one by more than a margin, by the folder of the run.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,23 @@ def test_a_model_that_learnt_from_the_pages_is_refused(user: User, words: list[s
     )
     assert said.code == 2
     assert "base_model" in said.err
+
+
+def test_the_runs_of_a_sweep_over_folders_are_told_apart_by_them(user: User, words: list[str], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(user.made.pages, other)
+    min(other.glob("*.xml")).unlink()
+    datasets = (f"dataset.path={user.made.pages},{other}", "split=by_page", "model=base", "leakage.accept=[base_model]")
+    planned = user.call(*CROSS, *words, *datasets, "--dry-run")
+    assert planned.code == 0, planned.err
+    done = user.call(*CROSS, *words, *datasets)
+    assert done.code == 0, done.err
+    for said in (planned.out, done.out):
+        assert [line.split()[1] for line in said.splitlines() if line.startswith(("1  ", "2  "))] == [
+            f"dataset={user.made.pages.name}", "dataset=other",
+        ]  # fmt: skip
+    assert "run 2 of 2, dataset=other: " in done.out
+    assert [line.split()[0] for line in done.out.splitlines() if line.startswith("  test CER")] == ["test"] * 2
 
 
 def test_a_run_that_is_not_there_and_a_key_that_the_run_decides_are_refused(user: User, words: list[str]) -> None:

@@ -46,6 +46,9 @@ def test_a_sweep_says_its_name_its_runs_before_they_begin_and_which_one_is_at_wo
     ]
     one, two = lines.index(f"run 1 of 2, lrate=0.003: {first}"), lines.index(f"run 2 of 2, lrate=0.001: {second}")
     assert 3 < one < two
+    ends = [line for line in lines if line.startswith("  validation CER ")]
+    assert len(ends) == 2
+    assert all(", test CER " in line for line in ends)
     assert f"compare {name}` shows this sweep again" in lines[-1]
     for verb in ("status", "compare"):
         said = htr_exp(verb, name, "--json").json

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from htr_exp.core.console import console
 from htr_exp.runs.configuration import flat
-from htr_exp.runs.sweep_points import MOST, Point, described, differing, numbered, show_points
+from htr_exp.runs.sweep_points import MOST, Point, described, differing, numbered, said_of, show_points
 
 EVIL = "\x1b]0;x\x07\u202e\nerror: forged\x9b"
 
@@ -36,6 +36,13 @@ def test_a_key_is_whole_where_another_ends_alike_and_values_are_written_as_on_th
     choices = {"model.name": "tridis", "site.launch.name": "here"}
     assert described(choices, list(choices)) == "model=tridis site.launch=here"
     assert described({"a": "x" * 100}, ["a"]) == f"a={'x' * 37}..."
+
+
+def test_what_is_said_of_some_points_alone_names_them() -> None:
+    points = [{"seed": seed} for seed in (1, 2, 3)]
+    assert said_of(points, [["all", "two", "two"], ["all"], ["all", "two"]]) == ["all", "seed=1, seed=3: two"]
+    assert said_of(points[:1], [["one"]]) == ["one"]
+    assert said_of([{"a": 1}, {"a": 1}], [["one"], []]) == ["one"]
 
 
 @pytest.mark.parametrize("width", [40, 80])
