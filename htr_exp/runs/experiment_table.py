@@ -22,6 +22,10 @@ TWO_SPREADS = (
 """What stands below a table with both."""
 
 
+NAMES = ("test", "model", "", "runs")
+"""The headings of columns that hold no figures."""
+
+
 def show_experiments(out: Console, rows: Sequence[ComparedRow]) -> None:
     """Print the table of each experiment among some trainings."""
     for found in experiments(rows):
@@ -34,7 +38,7 @@ def _show(out: Console, found: Experiment) -> None:
     shown = columns(found)
     table = Table(box=None, pad_edge=False)
     for name in shown:
-        table.add_column(name, overflow="fold", justify="right" if name not in ("", "runs") else "left")
+        table.add_column(name, overflow="fold", justify="left" if name in NAMES else "right")
     for cells in zip(*shown.values()):
         table.add_row(*map(Text, cells))
     out.print(table)
@@ -45,24 +49,33 @@ def _show(out: Console, found: Experiment) -> None:
 def columns(found: Experiment) -> dict[str, list[str]]:
     """Headings -> the cells of the table of an experiment, wherever it is printed; a column without any cell is left out.
 
-    What was tried stands in the rows. Each test has its columns, with its name before them where there are several.
+    What was tried stands in the rows, of a matrix the models on one test below each other: columns for each test fit no page.
     """
     task = task_of(found.task)
-    shown = {"": [one.name for one in found.conditions]}
-    for number, test in enumerate(found.tests):
-        cells = [one.on[number] for one in found.conditions]
-        before = f"{test}: " if found.is_matrix else ""
-        score = task.score_label if found.is_matrix else f"{found.side} {task.score_label}"
-        of_test = {
-            "runs": ["" if found.is_matrix else _runs(one) for one in cells],
-            "zero-shot": ["" if found.curve else _figure(task, one.zero_shot if one else None) for one in cells],
-            score: ["" if one is None else task.shown(one.mean) for one in cells],
-            "sd over seeds": [_figure(task, one.spread if one else None) for one in cells],
-            "95 % over pages": [_interval(task, one.interval if one else None) for one in cells],
-            "ins/del/sub": ["/".join(map(str, one.kinds)) if one and one.kinds else "" for one in cells],
-            "group": [str(one.group) if one and one.group else "" for one in cells],
-        }
-        shown |= {before + name: column for name, column in of_test.items() if any(column)}
+    if found.is_matrix:
+        rows = [
+            (test, one.name, cell)
+            for number, test in enumerate(found.tests)
+            for one in found.conditions
+            if (cell := one.on[number]) is not None
+        ]
+        shown = {"test": [test for test, _, _ in rows], "model": [name.removeprefix("model=") for _, name, _ in rows]}
+        cells: list[Measured] = [cell for _, _, cell in rows]
+    else:
+        shown = {"": [one.name for one in found.conditions]}
+        cells = [one.only for one in found.conditions]
+    figures = {
+        "runs": ["" if found.is_matrix else _runs(one) for one in cells],
+        "zero-shot": ["" if found.curve else _figure(task, one.zero_shot) for one in cells],
+        task.score_label if found.is_matrix else f"{found.side} {task.score_label}": [
+            task.shown(one.mean) for one in cells
+        ],
+        "sd over seeds": [_figure(task, one.spread) for one in cells],
+        "95 % over pages": [_interval(task, one.interval) for one in cells],
+        "ins/del/sub": ["/".join(map(str, one.kinds)) if one.kinds else "" for one in cells],
+        "group": [str(one.group) if one.group else "" for one in cells],
+    }
+    shown |= {name: column for name, column in figures.items() if any(column)}
     if found.forecast:
         promised = {
             "": [f"{one.pages} pages, forecast" for one in found.forecast],
@@ -80,8 +93,8 @@ def notes(found: Experiment) -> list[str]:
     return [*[TWO_SPREADS] * both, *found.sentences]
 
 
-def _runs(one: Measured | None) -> str:
-    if one is None or not one.runs:
+def _runs(one: Measured) -> str:
+    if not one.runs:
         return ""
     return str(one.runs) if one.scored == one.runs else f"{one.scored} of {one.runs}"
 

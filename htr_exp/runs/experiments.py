@@ -216,8 +216,7 @@ def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None
         conditions.insert(0, Condition("zero-shot", (Measured(0, 0, zero_shot, zero_shot, None, interval),)))
     said = list(_sentences(rows, scored, side, keys))
     if told:
-        most = max(sum(compared_on(row) == test for row in rows) for test in tests)
-        said.append(told_apart.SAID.format(runs=counted(most, "run")) + "; each test has groups of its own")
+        said.append(told_apart.said(rows))
     names = tuple(tests.values()) if len(tests) > 1 else ("",)
     promised: list[Forecast] = []
     if curve:

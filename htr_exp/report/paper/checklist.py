@@ -29,11 +29,13 @@ class Item:
 
 def checklist(found: Evidence) -> dict[str, list[Item]]:
     """List -> its items: the ACL's checklist for responsible NLP research, and that of NeurIPS."""
-    seeds = sorted({str(row["settings"].get("seed")) for row in found.rows})
+    seeds = sorted({str(one.row["settings"].get("seed")) for one in found.trained})
     devices = joined(sorted({str(one.results.get("device") or "unknown") for one in found.runs}))
     spent = costs.said(found.cost) if found.trained else costs.UNKNOWN
     compute = f"{counted(len(found.runs), 'run')}, {len(found.trained)} of them trained: {spent}; devices: {devices}"
-    statistics = f"table.csv has 95 % intervals over test pages; seeds: {', '.join(seeds)}"
+    statistics = "table.csv has 95 % intervals over test pages"
+    if seeds:
+        statistics += f"; seeds: {', '.join(seeds)}"
     if len(seeds) == 1:
         statistics += " (one: say so)"
     settings = "methods.md; experiment.yaml of each run has every setting"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,6 +31,9 @@ LONGEST = 36
 """Characters of a label."""
 END = (LONGEST - 3) // 2
 """Characters of each end of a longer one: runs whose names begin alike differ at their end."""
+
+HOLLOW = "; hollow: before training"
+"""What the axis says of the scores of base models, where there are any."""
 
 _WIDTH = 6.3
 """Inches: the text width of an A4 page."""
@@ -73,7 +77,8 @@ def _scores(found: Evidence) -> Figure | None:
     runs = [one for one in found.runs if one.row["test"] is not None][:MOST_RUNS]
     if not runs:
         return None
-    figure, axes = _figure(0.9 + 0.22 * len(runs))
+    labels = [label(found, one) for one in runs]
+    figure, axes = _figure(0.9 + sum(0.1 + 0.12 * len(one.splitlines()) for one in labels))
     rates = not found.task.higher_is_better
     factor = 100.0 if rates else 1.0
     for place, one in enumerate(runs):
@@ -83,8 +88,9 @@ def _scores(found: Evidence) -> Figure | None:
         if row["base_test"] is not None:
             axes.plot(factor * row["base_test"], place, "o", color=_BASE, fillstyle="none", markersize=5)
         axes.plot(factor * (row["test"] or 0.0), place, "o", color=_BEST, markersize=5)
-    _name_rows(axes, [label(found, one) for one in runs])
-    axes.set_xlabel(f"test {found.task.score_label}{' (%)' if rates else ''}; hollow: before training")
+    _name_rows(axes, labels)
+    hollow = HOLLOW if any(one.row["base_test"] is not None for one in runs) else ""
+    axes.set_xlabel(f"test {found.task.score_label}{' (%)' if rates else ''}{hollow}")
     return figure
 
 
@@ -101,7 +107,8 @@ def _pages(best: PaperRun) -> Figure | None:
             axes.plot(ends[0], place, "o", color=_BASE, fillstyle="none", markersize=4)
         axes.plot(float(page["CER"]), place, "o", color=_BEST, markersize=4)
     _name_rows(axes, [_short(page["page"]) for page in pages])
-    axes.set_xlabel(f"CER (%) by test page, {_short(best.row['run'])}; hollow: before training")
+    hollow = HOLLOW if any(page["zero-shot CER"] for page in pages) else ""
+    axes.set_xlabel(f"CER (%) by test page{hollow}\n{_short(best.row['run'])}")
     return figure
 
 
@@ -226,7 +233,12 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 def label(found: Evidence, one: PaperRun) -> str:
     """What figures call a run: by what varies."""
     words = [f"{short(key, found.varied)}={value_of(one, key)}" for key in found.varied]
-    return _short(" ".join(words) or one.row["run"])
+    if not words:
+        return _short(one.row["run"])
+    # each value keeps its own ends: shortened as a whole, runs that differ in the middle would look alike
+    return "\n".join(
+        textwrap.wrap(" ".join(map(_short, words)), LONGEST, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def _short(text: str) -> str:
@@ -241,7 +253,7 @@ def alternative(name: str, runs: Sequence[PaperRun]) -> str:
     return {
         "cer": f"Test CER of {counted(len(runs), 'run')}, with intervals",
         "scores": f"Test scores of {counted(len(runs), 'run')}",
-        "cer_by_page": "CER of each test page before and after training",
+        "cer_by_page": "CER of each test page of the first run",
         "curves": "Validation figures by epoch",
         "learning_curve": "Mean score by pages to train on, with intervals over pages",
         "matrix": "The score of each model on each test, with intervals over pages",

@@ -122,7 +122,7 @@ def _certainty(found: Evidence) -> Iterator[str]:
             f"Intervals are 95 % intervals over {over} test pages or groups of pages: the delete-one jackknife with Student's t, "
             "on the logarithm of the CER, and on the difference for a gain, on the same lines."
         )
-    if len({one.row["settings"].get("seed") for one in found.runs}) == 1:
+    if len({one.row["settings"].get("seed") for one in found.trained}) == 1:
         yield "All models were trained with one seed; another seed would give other figures, which no interval here holds."
     for row in {compared_on(row): row for row in found.rows}.values():
         if row["test_scored"]:

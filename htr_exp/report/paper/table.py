@@ -106,12 +106,12 @@ def condition_tables(found: Evidence) -> list[PaperTable]:
 
 def _of_conditions(found: Experiment) -> PaperTable:
     label = task_of(found.task).score_label
-    cells = {name or ("model" if found.is_matrix else "condition"): column for name, column in columns(found).items()}
+    cells = {name or "condition": column for name, column in columns(found).items()}
     of = "each model on each test" if found.is_matrix else "the runs that differ in their seed alone"
     return PaperTable(
         f"{found.question}: {'' if found.is_matrix else 'mean '}{label} of {of}.",
         tuple(map(printable, cells)),
-        frozenset(map(printable, list(cells)[1:])),
+        frozenset(map(printable, list(cells)[2 if found.is_matrix else 1 :])),
         tuple(zip(*([printable(cell) for cell in column] for column in cells.values()))),
         tuple(map(sentence, notes(found))),
     )
@@ -188,7 +188,7 @@ def _notes(found: Evidence, tests: dict[str, str], *, groups: bool) -> list[str]
     if any((scores := counted_figures(row["scores"]["test"])) and scores["units"] <= FEW for row in rows):
         notes.append(sentence(TOO_FEW))
     if groups:
-        notes.append(sentence(told_apart.SAID.format(runs=counted(len(rows), "run"))))
+        notes.append(sentence(told_apart.said(rows)))
     notes += [f"{row['run']}: {said}." for row in rows if (said := worse(row))]
     notes += [f"{row['run']}: accepted leaks: {', '.join(row['leakage'])}." for row in rows if row["leakage"]]
     notes += [sentence(said) for said in dict.fromkeys(said for row in rows for said in row["unknown_data"])]

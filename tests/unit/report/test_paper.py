@@ -106,7 +106,8 @@ def test_figures_tell_runs_apart_whose_long_names_begin_alike(tmp_path: Path) ->
     several = found(*runs, made(tmp_path, "other", settings={"schedule": "constant"}))
     labels = [label(several, one) for one in several.runs]
     assert len(set(labels)) == len(labels)
-    assert all(len(one) <= LONGEST for one in labels)
+    assert "schedule=a_sched..._name_of_its_own\nseed=1" in labels
+    assert all(len(line) <= LONGEST for one in labels for line in one.splitlines())
 
 
 def test_latex_prints_what_has_a_meaning_there(tmp_path: Path) -> None:
@@ -270,8 +271,14 @@ def test_a_matrix_of_models_and_tests_has_its_table_and_its_figure(tmp_path: Pat
             runs.append(RunDir(run.path))
     matrix = found(*runs)
     (table,) = condition_tables(matrix)
-    assert {"model", "hours: CER", "letters: CER", "letters: 95 % over pages", "letters: group"} <= {*table.headings}
-    assert [row[0] for row in table.rows] == ["model=own", "model=tridis"]
+    assert table.headings == ("test", "model", "CER", "95 % over pages", "group")
+    assert table.figures == {"CER", "95 % over pages", "group"}
+    assert [row[:2] for row in table.rows] == [
+        (test, model) for test in ("hours", "letters") for model in ("own", "tridis")
+    ]
+    assert "trained with one seed" not in methods(matrix)
+    assert "seeds:" not in str(checklist(matrix))
+    assert "corrected for 2 runs by Holm); each test has groups of its own." in paper_table(matrix).notes[-1]
     written = write_bundle(matrix, tmp_path / "out")
     assert {"matrix.pdf", "matrix.png", "conditions.tex"} <= {*written.files}
 

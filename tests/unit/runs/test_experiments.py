@@ -12,6 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from benchmarks.forecast_coverage import looked_back
 from htr_exp.core.files import write_json
 from htr_exp.core.run_state import RunState
 from htr_exp.runs import compare_csv, compare_table
@@ -253,6 +254,16 @@ def test_a_figure_that_is_no_number_is_none(make: Maker, word: str) -> None:
     assert {"nan", "inf"}.isdisjoint(make.said().split())
 
 
+def test_recorded_curves_are_looked_back_on_beside_other_files_of_their_workspace(make: Maker, tmp_path: Path) -> None:
+    for pages, errors in ((1, 40), (2, 30), (4, 22), (8, 17)):
+        make(f"run{pages}", (errors, errors), train_pages=pages)
+    (tmp_path / "scorings.jsonl").touch()
+    *curve, sum_up = looked_back([str(run.path) for run in make.runs] + [str(tmp_path / "scorings.jsonl")])
+    assert len(curve) == 1
+    assert "up to 4 pages: 8 pages 0.1" in curve[0]
+    assert sum_up == "1 of 1 intervals held what came"
+
+
 def test_models_on_several_tests_are_a_matrix_told_apart_within_each_column(make: Maker) -> None:
     for model, hours, letters in (("old", (40, 42, 41), (5, 6, 5)), ("new", (4, 6, 5), (5, 5, 6))):
         for test, errors in (("hours", hours), ("letters", letters)):
@@ -271,9 +282,12 @@ def test_models_on_several_tests_are_a_matrix_told_apart_within_each_column(make
     assert all(cell.interval is not None for cell in found.measured)
     said = make.said()
     assert "each test has groups of its own" in said
-    (row,) = [line.split() for line in said.splitlines() if line.startswith("model=old")]
-    assert row[:2] == ["model=old", "41.00"]
-    assert "1/2/120" in row
+    assert "corrected for 2 runs by Holm" in said
+    assert "corrected for 4 runs" not in said
+    rows = [line.split() for line in said.splitlines() if line.startswith(found.tests)]
+    assert [row[:2] for row in rows] == [[test, model] for test in found.tests for model in ("new", "old")]
+    assert rows[1][2] == "41.00"
+    assert "1/2/120" in rows[1]
 
 
 def test_a_matrix_has_an_empty_cell_where_nothing_was_scored_and_keeps_models_apart(make: Maker) -> None:
