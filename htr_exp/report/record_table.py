@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from htr_exp import __version__
-from htr_exp.core.resource_use import GPU_MEMORY, MEMORY
 from htr_exp.core.secrets import hidden
 from htr_exp.core.task import Epoch
 from htr_exp.core.text import counted
@@ -33,6 +32,7 @@ def record_table(
     ]
     code = cast("Mapping[str, Any]", facts.get("code") or {})
     given = facts.get("predictions") or {}
+    spent = costs.cost([(results, epochs)])
     pairs: list[tuple[str, Any]] = [
         ("ground truth", ", ".join([str(dataset["name"]), *read, f"digest {str(dataset.get('digest'))[:12]}"])),
         ("system" if given else "model" if row["verb"] == "evaluate" else "base model", _model(model)),
@@ -44,9 +44,9 @@ def record_table(
         ("kraken", f"{row['kraken']} ({row['runtime']})" if row["runtime"] else None if given else row["kraken"]),
         ("device", results.get("device")),
         ("folded", _folded(results.get("folding") or {})),
-        ("cost of training", costs.said(costs.cost([(results, epochs)])) if row["verb"] != "evaluate" else None),
-        ("memory", _memory(facts, results, epochs)),
-        ("GPU memory", _at_most(epochs, GPU_MEMORY)),
+        ("cost of training", costs.said(spent, memory=False) if row["verb"] != "evaluate" else None),
+        ("memory", _memory(facts, results, spent.memory_gb)),
+        ("GPU memory", _at_most(spent.gpu_memory_gb)),
         (
             "code",
             " ".join(filter(None, (f"htr_exp {code.get('version', __version__)}", str(code.get("commit") or "")[:12]))),
@@ -67,15 +67,14 @@ def _folded(table: Mapping[str, Any]) -> str:
     return f"{', '.join(['; '.join(map(str, table.get('rows') or ())), *also])}; digest {str(table.get('digest'))[:12]}"
 
 
-def _memory(facts: Provenance, results: Results, epochs: Sequence[Epoch]) -> str:
+def _memory(facts: Provenance, results: Results, peak: float | None) -> str:
     """What the training took; on a GPU the estimate is of both kinds together."""
-    measured, estimated = _at_most(epochs, MEMORY), (facts.get("memory") or {}).get("peak_gb")
+    measured, estimated = _at_most(peak), (facts.get("memory") or {}).get("peak_gb")
     told = measured and isinstance(estimated, int | float) and str(results.get("device")).startswith("cpu")
     return f"{measured}; {estimated:.2f} GB were estimated without loaders" if told else measured
 
 
-def _at_most(epochs: Sequence[Epoch], key: str) -> str:
-    peak = max((value for epoch in epochs if (value := number(epoch, key)) is not None), default=None)
+def _at_most(peak: float | None) -> str:
     return "" if peak is None else f"{peak:.2f} GB at most while it was trained"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -63,8 +64,13 @@ def cost(runs: Iterable[tuple[Results, Sequence[Epoch]]]) -> Cost:
     )
 
 
-def said(found: Cost) -> str:
-    """A cost in words, without a full stop."""
+def said(found: Cost, *, memory: bool = True) -> str:
+    """A cost in words, without a full stop.
+
+    Args:
+        found: the cost.
+        memory: also of peaks of memory, where these are not shown beside it.
+    """
     times = [
         f"{duration(seconds)} of epochs {where}"
         for seconds, where in ((found.gpu_s, "on a GPU"), (found.cpu_s, "without a GPU"))
@@ -78,10 +84,12 @@ def said(found: Cost) -> str:
     words = [joined(times)] if times else []
     words += [f"time of {counted(found.untimed, 'run')} not known"] if found.untimed else []
     words += [f"CPU time {duration(found.cpu_time_s)}" if found.cpu_time_s is not None else "CPU time: not known"]
-    words += [f"at most {joined(peaks)} at once in one run" if peaks else "memory: not known", UNKNOWN]
-    return "; ".join(words)
+    words += [f"at most {joined(peaks)} at once in one run" if peaks else "memory: not known"] * memory
+    return "; ".join([*words, UNKNOWN])
 
 
 def _peak(curves: Iterable[Sequence[Epoch]], key: str) -> float | None:
     values = (one.get(key) for epochs in curves for one in epochs)
-    return max((float(one) for one in values if isinstance(one, int | float)), default=None)
+    return max(
+        (float(one) for one in values if isinstance(one, int | float) and abs(one) <= sys.float_info.max), default=None
+    )

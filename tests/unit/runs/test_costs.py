@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
+
 from htr_exp.core.task import Epoch
 from htr_exp.runs.costs import Cost, cost, said
 from htr_exp.runs.records import Results
@@ -24,6 +26,14 @@ def test_times_are_summed_by_device_and_of_memory_the_most_is_kept() -> None:
         "5.0 h of epochs on a GPU and 70 s of epochs without a GPU; CPU time 2.0 h; at most 3.00 GB of memory and 9.00 GB of GPU memory "
         "at once in one run; energy: not known"
     )
+    assert "GB" not in said(found, memory=False)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "much", None])
+def test_a_peak_that_is_no_number_is_none(odd: Any) -> None:
+    found = cost([run("cpu", {"memory_gb": odd}, {"memory_gb": 1.0}, {"memory_gb": odd})])
+    assert found.memory_gb == 1.0
+    assert cost([run("cpu", {"memory_gb": odd})]).memory_gb is None
 
 
 def test_what_was_not_recorded_is_unknown_and_not_nothing() -> None:
