@@ -13,6 +13,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from htr_exp.core.task import task_of
@@ -43,7 +44,7 @@ class Measured:
         scored: how many of them have scores.
         zero_shot: the score of the base model, as a share.
         mean: of the runs' scores.
-        spread: their standard deviation; None with fewer than two.
+        spread: their standard deviation; None with fewer than two, and of evaluations, which have no seed.
         interval: of the mean, over pages; None where pages were not counted.
         folders: of the runs.
         kinds: insertions, deletions and substitutions of one run; None where it is not one, or they were not counted.
@@ -215,6 +216,7 @@ def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None
         zero_shot = _base(base, side)
         conditions.insert(0, Condition("zero-shot", (Measured(0, 0, zero_shot, zero_shot, None, interval),)))
     said = list(_sentences(rows, scored, side, keys))
+    said += _evaluated_again(conditions) if evaluated else []
     if told:
         said.append(told_apart.said(rows))
     names = tuple(tests.values()) if len(tests) > 1 else ("",)
@@ -286,7 +288,7 @@ def _measured(rows: Sequence[ComparedRow], side: Side, test: str | None, told: M
         scored=len(values),
         zero_shot=statistics.fmean(bases) if bases else None,
         mean=statistics.fmean(values) if values else None,
-        spread=statistics.stdev(values) if len(values) > 1 else None,
+        spread=statistics.stdev(values) if len(values) > 1 and rows[0]["verb"] != "evaluate" else None,
         interval=of_rate(counts),
         folders=tuple(row["folder"] for row in rows),
         kinds=_kinds(alone) if alone and test is not None else None,
@@ -320,12 +322,17 @@ def _pages(row: RunRow, side: Side, model: str) -> list[tuple[str, Count]]:
 def _sentences(
     rows: Sequence[ComparedRow], scored: Sequence[ComparedRow], side: Side, keys: Sequence[str]
 ) -> Iterator[str]:
-    if missing := [f"{row['run']} ({row['state']})" for row in rows if not _is_scored(row)]:
-        have = "has" if len(missing) == 1 else "have"
-        yield f"{len(missing)} of {counted(len(rows), 'run')} {have} no scores: {first_of(missing, 3)}"
+    if missing := [f"{row['run']} ({_why_not_scored(row)})" for row in rows if not _is_scored(row)]:
+        yield f"{len(missing)} of {counted(len(rows), 'run')} {_have(missing)} no scores: {first_of(missing, 3)}"
     if leaky := [f"{row['run']} ({', '.join(row['leakage'])})" for row in scored if row["leakage"]]:
         yield f"with accepted leaks: {first_of(leaky, 3)}"
     if side == "validation" and scored:
+        lacking = [f"{row['run']} ({_why_no_test(row)})" for row in scored if row["test"] is None]
+        if len(lacking) < len(scored):
+            yield (
+                f"{len(lacking)} of {counted(len(scored), 'run')} {_have(lacking)} no test score, so that all figures are of "
+                f"the validation pages: {first_of(lacking, 3)}"
+            )
         yield "these are validation scores: choose by them, and do not report them"
     if rows[0]["verb"] == "evaluate":
         return  # each test has columns of its own, and nothing has a seed
@@ -335,6 +342,27 @@ def _sentences(
         yield OTHER_TESTS
     if not keys and (placebo := told_apart.placebo([by_unit(_pages(row, side, _shown(row))) for row in scored])):
         yield str(placebo)
+
+
+def _have(runs: Sequence[str]) -> str:
+    return "has" if len(runs) == 1 else "have"
+
+
+def _why_not_scored(row: RunRow) -> str:
+    return "no number in its results.json" if row["state"].has_scores else str(row["state"])
+
+
+def _why_no_test(row: RunRow) -> str:
+    if row["test_sealed"]:
+        return "its test is sealed"
+    return "no number in its results.json" if row["test_digest"] else "it has no test pages"
+
+
+def _evaluated_again(conditions: Iterable[Condition]) -> Iterator[str]:
+    """That a cell is a mean: of evaluations of one model on one test, as of corrected predictions of a system."""
+    for cell in (cell for condition in conditions for cell in condition.on if cell is not None and cell.scored > 1):
+        runs = first_of([Path(folder).name for folder in cell.folders], 3)
+        yield f"{counted(cell.scored, 'evaluation')} of one model on one test are one cell, their mean: {runs}"
 
 
 OTHER_TESTS = (

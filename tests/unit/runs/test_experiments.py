@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import statistics
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 from rich.console import Console
 
 from benchmarks.forecast_coverage import looked_back
-from htr_exp.core.files import write_json
+from htr_exp.core.files import read_json, write_json
 from htr_exp.core.run_state import RunState
 from htr_exp.runs import compare_csv, compare_table
 from htr_exp.runs.experiments import OTHER_TESTS, ConditionRecord, Experiment, condition_records, experiments
@@ -56,7 +57,7 @@ class Maker:
         facts = {
             "run": {"key": name, "task": "recognition", "verb": more.pop("verb", "train")},
             "dataset": {"name": more.pop("dataset", "hours"), "digest": "d"},
-            "split": {"test_digest": more.pop("test", "t" * 64), "fold": more.pop("fold", None)},
+            "split": {"test_digest": more.pop("test", "t" * 64), "fold": more.pop("fold", None), "sealed": sealed},
             "software": {"kraken": "7.1.1"}, "model": {"name": model} if (model := more.pop("model", "tridis")) else None,
         }  # fmt: skip
         write_json(run.provenance, facts)
@@ -178,6 +179,46 @@ def test_base_models_stand_side_by_side_and_by_validation_as_long_as_the_test_is
     ]
     assert found.side == "validation"
     assert "these are validation scores: choose by them, and do not report them" in make.said()
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"sealed": True}, "its test is sealed"),
+        ({"test": None}, "it has no test pages"),
+        ({}, "no number in its results.json"),
+    ],
+)
+def test_the_run_for_which_all_figures_are_of_validation_is_named(make: Maker, more: dict[str, Any], why: str) -> None:
+    make("a", (10, 20), seed=1)
+    make("b", (10, 10), seed=2, **more)
+    results = read_json(make.runs[1].results)
+    side = {} if more else {"best": figures(10, 10) | {"cer": None}}
+    make.runs[1].results.write_text(json.dumps(results | {"test": side}))
+    make.runs[1].seal_results()
+    found = make.found()
+    assert (found.side, found.conditions[0].only.mean) == ("validation", pytest.approx(0.125))
+    assert f"1 of 2 runs has no test score, so that all figures are of the validation pages: b ({why})" in (
+        found.sentences
+    )
+
+
+def test_a_finished_run_whose_score_is_no_number_says_so(make: Maker) -> None:
+    for seed in (1, 2, 3):
+        make(f"run{seed}", (10, 20), seed=seed)
+    for run, text in zip(make.runs, ('{"test": {"best": {"cer": NaN}}}', "{}")):
+        run.results.write_text(text)
+        run.seal_results()
+    why = "(no number in its results.json)"
+    assert f"2 of 3 runs have no scores: run1 {why}, run2 {why}" in make.found().sentences
+
+
+def test_evaluations_of_one_model_on_one_test_are_no_learning_curve_and_have_no_seeds(make: Maker) -> None:
+    for pages in (1, 2, 4):
+        make(f"e{pages}", (10 + pages, 20), verb="evaluate", train_pages=pages)
+    found = make.found()
+    assert (found.curve, found.forecast, found.has_seeds) == (False, (), False)
+    assert found.sentences == ("3 evaluations of one model on one test are one cell, their mean: e1, e2, e4",)
 
 
 def test_folds_have_a_mean_and_all_their_pages_together(make: Maker) -> None:
