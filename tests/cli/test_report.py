@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from helpers.one_training import User
 from htr_exp.core import files
+from htr_exp.runs.run_dir import RunDir
 
 pytestmark = pytest.mark.seconds
 
@@ -42,6 +44,21 @@ def test_a_damaged_record_is_named_and_nothing_is_written(user: User, tmp_path: 
     assert said.code == 2
     assert user.first.name in said.err
     assert "Traceback" not in said.err
+    assert not (tmp_path / "paper").exists()
+
+
+def test_among_many_runs_the_damaged_one_is_named(user: User, tmp_path: Path) -> None:
+    """Not the first ones."""
+    for name in ("a", "b", "c", "odd"):
+        shutil.copytree(user.first.path, user.first.path.with_name(name))
+    odd = RunDir(user.first.path.with_name("odd"))
+    facts = odd.facts()
+    files.write_json(odd.provenance, facts | {"split": facts["split"] | {"train": 4}})
+    odd.seal({})
+    odd.seal_results()
+    said = user.call("report", facts["run"]["question"], "--out", str(tmp_path / "paper"))
+    assert (said.code, "Traceback" in said.err) == (2, False)
+    assert "error: odd: the report cannot be made, a run folder is damaged or was edited (" in said.err
     assert not (tmp_path / "paper").exists()
 
 

@@ -26,20 +26,17 @@ MANIFEST = "bundle.json"
 TEMPLATE = Path(__file__).with_name("paper.html")
 
 
-def files_of(found: Evidence) -> dict[str, bytes]:
-    """File name -> the file, of all but the manifest; nothing is written."""
+def texts_of(found: Evidence) -> dict[str, str]:
+    """File name -> the file, of all but the pictures, the page that shows them and the manifest; quick to make."""
     table = paper_table(found)
-    said, commands, cited = methods(found), _commands(found), references.bibtex(found)
-    lists = checklist.checklist(found)
-    pictures = figures.paper_figures(found)
     texts = {
         "table.tex": table.latex(),
         "table.csv": table.csv(),
         "table.md": table.markdown(),
-        "methods.md": said,
-        "checklist.md": checklist.markdown(lists),
-        "experiment.sh": commands,
-        "references.bib": cited,
+        "methods.md": methods(found),
+        "checklist.md": checklist.markdown(checklist.checklist(found)),
+        "experiment.sh": _commands(found),
+        "references.bib": references.bibtex(found),
     }
     conditions = condition_tables(found)
     for number, one in enumerate(conditions, 1):
@@ -47,6 +44,13 @@ def files_of(found: Evidence) -> dict[str, bytes]:
         texts |= {f"{name}.tex": one.latex(), f"{name}.csv": one.csv(), f"{name}.md": one.markdown()}
     if pages := by_page(found.runs[0]):
         texts["cer_by_page.csv"] = as_csv(pages)
+    return texts
+
+
+def files_of(found: Evidence) -> dict[str, bytes]:
+    """File name -> the file, of all but the manifest; nothing is written."""
+    texts = texts_of(found)
+    pictures = figures.paper_figures(found)
     shown = [
         (name, figures.alternative(name, found.runs), f"data:image/png;base64,{base64.b64encode(data).decode()}")
         for file, data in pictures.items()
@@ -55,12 +59,12 @@ def files_of(found: Evidence) -> dict[str, bytes]:
     ]
     values: dict[str, Any] = {
         "title": printable(found.title),
-        "tables": [*conditions, table],
+        "tables": [*condition_tables(found), paper_table(found)],
         "figures": shown,
-        "methods": said,
-        "checklist": lists,
-        "commands": commands,
-        "references": cited,
+        "methods": texts["methods.md"],
+        "checklist": checklist.checklist(found),
+        "commands": texts["experiment.sh"],
+        "references": texts["references.bib"],
     }
     texts["index.html"] = rendered(TEMPLATE, values, filters={})
     return {name: text.encode() for name, text in texts.items()} | pictures
