@@ -12,7 +12,7 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
 from htr_exp.core.text import between, counted, first_of, percent
-from htr_exp.runs import choice_by_validation, narrow, resumptions, test_sets, told_apart
+from htr_exp.runs import choice_by_validation, narrow, reading_part, resumptions, test_sets, told_apart
 from htr_exp.runs.experiment_table import show_experiments
 from htr_exp.runs.records import NO_KRAKEN, Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
@@ -169,6 +169,7 @@ def _show_alike(
         figures[column.heading] = [own.shown(figure(row, column.key)) for row in rows]
         if column.key == "test" and any(row["cer_low"] is not None for row in rows):
             figures["95 %"] = [_interval(own, row) for row in rows]
+        figures |= _reading(own, column.key, rows)
     less: Columns = {key: [str(row["settings"].get(key, "")) for row in rows] for key in varied}
     less |= {"epoch": ["" if row["epoch"] is None else str(row["epoch"]) for row in rows]}
     shown = _fitting(out.width, named | figures, less)
@@ -183,6 +184,8 @@ def _show_alike(
         )
     for line in test_sets.described(rows, tests):
         out.print(Text(line, style="yellow" if len(tests) > 1 else ""))
+    for number, line in enumerate(reading_part.sentences(rows)):
+        out.print(Text(line, style="yellow" if number else ""))
     if rows[0]["verb"] != "evaluate":
         for line in choice_by_validation.instead_of_best_test(rows):
             out.print(Text(line, style="yellow"))
@@ -228,13 +231,33 @@ def _table(columns: Columns, width: int) -> RenderableType:
     return table
 
 
-FIGURES = {column.heading for task in TASKS.values() for column in task.compare_columns}
+FIGURES = {column.heading for task in TASKS.values() for column in task.compare_columns} | {
+    reading_part.HEADING,
+    reading_part.BASE_HEADING,
+}
 
 
 def _interval(task: Task, row: RunRow) -> str:
     if row["cer_low"] is None or row["cer_high"] is None:
         return ""
     return between(task.shown(row["cer_low"]), task.shown(row["cer_high"]))
+
+
+def _reading(task: Task, key: str, rows: Sequence[ComparedRow]) -> Columns:
+    """The part of reading, which stands behind the CER that it is of; no columns where no run has it."""
+    if key == "base_test":
+        found = {reading_part.BASE_HEADING: [row["base_test_cer_reading"] for row in rows]}
+    elif key == "test":
+        found = {reading_part.HEADING: [row["test_cer_reading"] for row in rows]}
+    else:
+        return {}
+    shown = {name: ["" if one is None else task.shown(one) for one in of] for name, of in found.items()}
+    if key == "test":
+        ends = [reading_part.interval_of(row, "test") for row in rows]
+        shown[reading_part.INTERVAL_HEADING] = [
+            "" if one is None else between(task.shown(one.low), task.shown(one.high)) for one in ends
+        ]
+    return {name: column for name, column in shown.items() if any(column)}
 
 
 EVALUATED = ("test", "test_wer")

@@ -10,6 +10,7 @@ from rich.table import Table
 from htr_exp.core.console import Text
 from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import between
+from htr_exp.runs import reading_part
 from htr_exp.runs.experiments import Experiment, Measured, experiments
 from htr_exp.runs.rows import ComparedRow
 from htr_exp.scoring.forecast import LEVEL
@@ -43,7 +44,7 @@ def _show(out: Console, found: Experiment) -> None:
         table.add_row(*map(Text, cells))
     out.print(table)
     for said in notes(found):
-        out.print(Text(said, style="" if said == TWO_SPREADS else "yellow"))
+        out.print(Text(said, style="" if said in (TWO_SPREADS, reading_part.SAID) else "yellow"))
 
 
 def columns(found: Experiment) -> dict[str, list[str]]:
@@ -67,11 +68,14 @@ def columns(found: Experiment) -> dict[str, list[str]]:
     figures = {
         "runs": ["" if found.is_matrix else _runs(one) for one in cells],
         "zero-shot": ["" if found.curve else _figure(task, one.zero_shot) for one in cells],
+        "zero-shot reading": ["" if found.curve else _figure(task, one.zero_shot_reading) for one in cells],
         task.score_label if found.is_matrix else f"{found.side} {task.score_label}": [
             task.shown(one.mean) for one in cells
         ],
         "sd over seeds": [_figure(task, one.spread) for one in cells],
         "95 % over pages": [_interval(task, one.interval) for one in cells],
+        reading_part.HEADING: [_figure(task, one.reading) for one in cells],
+        reading_part.INTERVAL_HEADING: [_interval(task, one.reading_interval) for one in cells],
         "ins/del/sub": ["/".join(map(str, one.kinds)) if one.kinds else "" for one in cells],
         "group": [str(one.group) if one.group else "" for one in cells],
     }

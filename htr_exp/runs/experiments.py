@@ -18,7 +18,7 @@ from typing import Any, Literal, TypedDict, cast
 
 from htr_exp.core.task import task_of
 from htr_exp.core.text import counted, first_of, percent
-from htr_exp.runs import forecasts, told_apart
+from htr_exp.runs import forecasts, reading_part, told_apart
 from htr_exp.runs.rows import ComparedRow, RunRow, compared_on, figure
 from htr_exp.runs.sweep_points import described, differing
 from htr_exp.scoring.forecast import Forecast
@@ -48,6 +48,9 @@ class Measured:
         interval: of the mean, over pages; None where pages were not counted.
         folders: of the runs.
         kinds: insertions, deletions and substitutions of one run; None where it is not one, or they were not counted.
+        reading: the mean part of reading; None where one of the scored runs did not divide its CER.
+        reading_interval: the same of one run, over pages; None where it is not one.
+        zero_shot_reading: of the base model.
         group: of one run among those on the same test: the pages cannot tell it apart from the best of its group.
     """
 
@@ -59,6 +62,9 @@ class Measured:
     interval: Interval | None
     folders: tuple[str, ...] = ()
     kinds: tuple[int, int, int] | None = None
+    reading: float | None = None
+    reading_interval: Interval | None = None
+    zero_shot_reading: float | None = None
     group: int | None = None
 
 
@@ -75,7 +81,11 @@ class ConditionRecord(TypedDict):
     sd: float | None  # over seeds
     low: float | None  # of the mean: the 95 % interval over pages
     high: float | None
+    reading: float | None  # of the mean, with scores.convention_share
+    reading_low: float | None  # of a single run
+    reading_high: float | None
     zero_shot: float | None
+    zero_shot_reading: float | None
     zero_shot_low: float | None  # of a learning curve, whose first row the base model is
     zero_shot_high: float | None
     forecast: dict[str, Any] | None  # of a learning curve, with more pages
@@ -180,6 +190,10 @@ def _records(found: Experiment) -> Iterator[tuple[str, ConditionRecord]]:
                 "sd": one.spread,
                 "low": one.interval.low if one.interval else None,
                 "high": one.interval.high if one.interval else None,
+                "reading": one.reading,
+                "reading_low": one.reading_interval.low if one.reading_interval else None,
+                "reading_high": one.reading_interval.high if one.reading_interval else None,
+                "zero_shot_reading": base.reading if base else one.zero_shot_reading,
                 "zero_shot": base.zero_shot if base else one.zero_shot,
                 "zero_shot_low": base.interval.low if base and base.interval else None,
                 "zero_shot_high": base.interval.high if base and base.interval else None,
@@ -214,7 +228,9 @@ def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None
     if curve and (base := next((row for row in scored if _base(row, side) is not None), None)):
         interval = of_rate(by_unit(_pages(base, side, "base")))
         zero_shot = _base(base, side)
-        conditions.insert(0, Condition("zero-shot", (Measured(0, 0, zero_shot, zero_shot, None, interval),)))
+        reading = reading_part.of_model(base, side, "base")
+        zero = Measured(0, 0, zero_shot, zero_shot, None, interval, reading=reading)
+        conditions.insert(0, Condition("zero-shot", (zero,)))
     said = list(_sentences(rows, scored, side, keys))
     said += _evaluated_again(conditions) if evaluated else []
     if told:
@@ -291,6 +307,9 @@ def _measured(rows: Sequence[ComparedRow], side: Side, test: str | None, told: M
         spread=statistics.stdev(values) if len(values) > 1 and rows[0]["verb"] != "evaluate" else None,
         interval=of_rate(counts),
         folders=tuple(row["folder"] for row in rows),
+        reading=reading_part.mean(scored, side, _shown(scored[0])) if scored else None,
+        reading_interval=reading_part.interval_of(alone, side) if alone else None,
+        zero_shot_reading=reading_part.mean(scored, side, "base") if bases else None,
         kinds=_kinds(alone) if alone and test is not None else None,
         group=told.get(alone["folder"]) if alone else None,
     )
@@ -334,6 +353,7 @@ def _sentences(
                 f"the validation pages: {first_of(lacking, 3)}"
             )
         yield "these are validation scores: choose by them, and do not report them"
+    yield from reading_part.sentences(scored, side)
     if rows[0]["verb"] == "evaluate":
         return  # each test has columns of its own, and nothing has a seed
     if "fold" in keys:

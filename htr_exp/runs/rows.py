@@ -32,6 +32,7 @@ from htr_exp.runs.sweep_points import differing, in_order
 OF_TEST = (
     *("wer", "cer_raw"),
     *("cer_nospace", "cer_nospace_low", "cer_nospace_high", "cer_folded", "cer_folded_low", "cer_folded_high"),
+    *("cer_reading", "cer_reading_low", "cer_reading_high"),
     *("errors", "insertions", "deletions", "substitutions"),
 )
 """What a row has of the test figures, with `test_` before it, beside what the run is judged by."""
@@ -53,6 +54,10 @@ class Judgement(TypedDict):
     test_cer_folded: float | None
     test_cer_folded_low: float | None
     test_cer_folded_high: float | None
+    test_cer_reading: float | None  # as the next three, only with scores.convention_share
+    test_cer_reading_low: float | None
+    test_cer_reading_high: float | None
+    base_test_cer_reading: float | None
     test_errors: int | None  # of the test CER; the sum of the next three, which older runs have not counted
     test_insertions: int | None
     test_deletions: int | None
@@ -261,7 +266,7 @@ def worse_than_base(task: Task, scores: Mapping[str, Mapping[str, Figures | None
         scores: of the test and the validation pages, as results.json has them. The test decides, without one the validation.
     """
     for side in ("test", "validation"):
-        base, best = (_number((scores.get(side) or {}).get(name), task.score) for name in ("base", "best"))
+        base, best = (number_of((scores.get(side) or {}).get(name), task.score) for name in ("base", "best"))
         if base is not None and best is not None:
             figures = f"{side} {task.score_label} {task.shown(base)} before training, {task.shown(best)} after it"
             return f"worse than its base model: {figures}" if task.gain(base, best) < 0 else ""
@@ -305,20 +310,23 @@ def _judged(task: Task, scores: Mapping[str, Mapping[str, Figures | None]], epoc
     scored = test is not None or validation is not None
     found: dict[str, Any] = {
         "metric": task.score if scored or not epochs else task.curve,
-        "val": _number(validation, task.score) if validation else None if scored else task.best_value(epochs),
-        "test": _number(test, task.score),
-        "base_val": _number(scores["validation"].get("base"), task.score),
-        "base_test": _number(scores["test"].get("base"), task.score),
+        "val": number_of(validation, task.score) if validation else None if scored else task.best_value(epochs),
+        "test": number_of(test, task.score),
+        "base_val": number_of(scores["validation"].get("base"), task.score),
+        "base_test": number_of(scores["test"].get("base"), task.score),
+        "base_test_cer_reading": number_of(scores["test"].get("base"), "cer_reading"),
     }
     every = {name: None for one in TASKS.values() for name, _ in one.row_names}
-    found |= {f"test_{key}": (test or {}).get(key) for key in OF_TEST}
+    found |= {f"test_{key}": number_of(test, key) for key in OF_TEST}
     return cast("Judgement", found | every | {name: found[key] for name, key in task.row_names})
 
 
-def _number(figures: Figures | None, key: str) -> float | None:
-    """A figure that runs are ordered by; None where it is none, as `1e999`, which is infinite."""
+def number_of(figures: Mapping[str, Any] | None, key: str) -> float | None:
+    """A figure of a record; None where it is none, as `1e999`, which is infinite."""
     value = (figures or {}).get(key)
-    return value if isinstance(value, int | float) and abs(value) <= sys.float_info.max else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= sys.float_info.max else None
 
 
 def _runtime(kraken: KrakenRecord) -> str:

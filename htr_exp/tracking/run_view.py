@@ -21,7 +21,7 @@ from htr_exp.tracking.pages import CURVE, in_percent, percent
 from htr_exp.tracking.sweeps import Sweep, Sweeps
 from htr_exp.tracking.tags import is_number, score_of, tags_of
 
-VIEW = 13  # raise it when the same folder is to be shown differently: every run is then recorded again
+VIEW = 14  # raise it when the same folder is to be shown differently: every run is then recorded again
 
 _NAMES = RunDir(Path())
 
@@ -44,7 +44,7 @@ MLFLOW_STATUS = {
 PARAM_LENGTH, KEY_LENGTH, DATASET_DIGEST_LENGTH, EXPERIMENT_LENGTH = 6000, 250, 36, 500
 CUT = f" ... (cut; whole in {_NAMES.experiment})"
 
-COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "errors_nospace", "characters_nospace", "errors_folded", "characters_folded", "word_errors", "words", "lines", "pages", "units", "regions",
+COUNTS = frozenset({"errors", "characters", "errors_raw", "characters_raw", "errors_nospace", "characters_nospace", "errors_folded", "characters_folded", "errors_reading", "errors_convention", "word_errors", "words", "lines", "pages", "units", "regions",
                     "lines_predicted", "regions_predicted", "bag_errors", "lines_without_baseline", "regions_without_area"})  # fmt: skip
 MODEL = _NAMES.best.name
 MODEL_TAGS = frozenset({"htr_exp.uuid", "htr_exp.name", "htr_exp.folder", "htr_exp.dataset", "htr_exp.model", "htr_exp.best_epoch", "htr_exp.kraken", "htr_exp.worse_than_base", "mlflow.note.content"})  # fmt: skip
@@ -326,7 +326,7 @@ def _percents(task: Task, results: Mapping[str, Any], when: int) -> Iterator[tup
     for part, prefix in (("test", "test"), ("validation", "val")):
         for which, suffix in (("best", ""), ("model", ""), ("base", "_base")):
             scores = (results.get(part) or {}).get(which) or {}
-            for name in (column.key for column in task.result_columns):
+            for name in (*(column.key for column in task.result_columns), "cer_reading"):
                 if is_number(scores.get(name)):
                     yield (f"{percent(f'{prefix}_{name}')}{suffix}", 0), (in_percent(scores[name]), when)
 

@@ -11,7 +11,7 @@ from htr_exp.core.task import RECOGNITION, Task, task_of
 from htr_exp.core.text import between, counted, joined, printable, sentence
 from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.latex import escaped
-from htr_exp.runs import test_sets, told_apart
+from htr_exp.runs import reading_part, test_sets, told_apart
 from htr_exp.runs.certainty import FEW, TOO_FEW, points
 from htr_exp.runs.experiment_table import columns, notes
 from htr_exp.runs.experiments import Experiment
@@ -144,8 +144,13 @@ def _train_pages(one: PaperRun) -> str:
 def _recognition() -> dict[str, Cell]:
     return {
         "zero-shot CER": lambda one: _percent(one.row["base_test"]),
+        "zero-shot reading": lambda one: _percent(one.row["base_test_cer_reading"]),
         "CER": lambda one: _percent(one.row["test"]),
         "95 %": lambda one: _between(_percent(one.row["cer_low"]), _percent(one.row["cer_high"])),
+        reading_part.HEADING: lambda one: _percent(one.row["test_cer_reading"]),
+        reading_part.INTERVAL_HEADING: lambda one: _between(
+            _percent(one.row["test_cer_reading_low"]), _percent(one.row["test_cer_reading_high"])
+        ),
         "gain": lambda one: points(one.row["gain"]["cer"]) if one.row["gain"] else "",
         "gain, 95 %": lambda one: (
             _between(points(one.row["gain"]["cer_low"]), points(one.row["gain"]["cer_high"])) if one.row["gain"] else ""
@@ -187,6 +192,7 @@ def _notes(found: Evidence, tests: dict[str, str], *, groups: bool) -> list[str]
         notes.append(INTERVALS)
     if any((scores := counted_figures(row["scores"]["test"])) and scores["units"] <= FEW for row in rows):
         notes.append(sentence(TOO_FEW))
+    notes += [sentence(said) for said in reading_part.sentences(rows)]
     if groups:
         notes.append(sentence(told_apart.said(rows)))
     notes += [f"{row['run']}: {said}." for row in rows if (said := worse(row))]

@@ -92,6 +92,20 @@ def test_the_table_has_the_figures_of_the_record(tmp_path: Path) -> None:
     assert "Too few pages to bound a rare bad page." in table.notes
 
 
+def test_the_part_of_reading_stands_beside_the_cer_and_who_lacks_it_is_named(tmp_path: Path) -> None:
+    scores = results()
+    parts = {"cer_reading": 0.02, "cer_reading_low": 0.01, "cer_reading_high": 0.04}
+    scores["test"] = {"base": scores["test"]["base"] | {"cer_reading": 0.05}, "best": scores["test"]["best"] | parts}
+    table = paper_table(found(made(tmp_path, "divided", results=scores), made(tmp_path, "older", seed=2)))
+    rows = {row["seed"]: row for row in csv.DictReader(io.StringIO(table.csv()))}
+    assert (rows["1"]["zero-shot reading"], rows["1"]["reading"], rows["1"]["reading, 95 %"]) == (
+        "5.00", "2.00", "1.00 to 4.00",
+    )  # fmt: skip
+    assert (rows["2"]["CER"], rows["2"]["zero-shot reading"], rows["2"]["reading"]) == ("3.50", "", "")
+    assert "| reading |" in table.markdown()
+    assert any("1 of 2 runs did not divide the CER" in note and "older" in note for note in table.notes)
+
+
 def test_runs_are_told_apart_by_what_varies(tmp_path: Path) -> None:
     low, high = made(tmp_path, "low", settings={"lrate": 1e-4}), made(tmp_path, "high", settings={"lrate": 1e-2})
     table = paper_table(found(low, high))

@@ -157,6 +157,20 @@ def test_errors_by_kind_are_metrics_and_their_sum_is_not(place: Path) -> None:
     assert "test_insertions_base" not in shown  # of before they were counted
 
 
+def test_the_part_of_reading_is_a_metric_in_percent_too_and_its_counts_are_none(place: Path) -> None:
+    folder = make_run(place)
+    results = files.read_json(folder / "results.json")
+    parts = {"cer_reading": 0.0312, "cer_reading_low": 0.01, "errors_reading": 3, "errors_convention": 7}
+    results["test"] = {name: scores | parts for name, scores in results["test"].items()}
+    files.write_json(folder / "results.json", results)
+    sealed(folder)
+    metrics = {name: value for (name, _), (value, _) in run_view.read(folder, place).metrics.items()}
+    assert {name: value for name, value in metrics.items() if "reading" in name or "convention" in name} == {
+        "test_cer_reading": 0.0312, "test_cer_reading_base": 0.0312, "test_cer_reading_low": 0.01,
+        "test_cer_reading_low_base": 0.01, "test_cer_reading_percent": 3.12, "test_cer_reading_percent_base": 3.12,
+    }  # fmt: skip
+
+
 def test_percent_has_two_decimals_in_metrics_and_notes(place: Path) -> None:
     folder = make_run(place, curve=(0.3123456, 0.0454912))
     results = files.read_json(folder / "results.json")
