@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from htr_exp.core.task import task_of
@@ -39,6 +39,16 @@ def sentences(row: RunRow) -> Iterator[tuple[str, Literal["doubt", "fact"]]]:
         yield said, "doubt"
     else:
         yield said, "fact"
+
+
+def of_table(rows: Iterable[RunRow]) -> Iterator[str]:
+    """Yield what is to be said below a table of runs: that one of them was tested on a single page, or on few."""
+    counted_rows = [(row, scores) for row in rows if (scores := counted_figures(row["scores"]["test"]))]
+    alone = [row["cer_low"] is None or row["cer_high"] is None for row, _ in counted_rows]
+    if any(alone):
+        yield ALONE
+    if any(not one and scores["units"] <= FEW for one, (_, scores) in zip(alone, counted_rows)):
+        yield TOO_FEW
 
 
 def points(share: float) -> str:

@@ -12,7 +12,7 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
 from htr_exp.core.text import between, counted, first_of, percent
-from htr_exp.runs import choice_by_validation, narrow, reading_part, resumptions, test_sets, told_apart
+from htr_exp.runs import certainty, choice_by_validation, narrow, reading_part, resumptions, test_sets, told_apart
 from htr_exp.runs.experiment_table import show_experiments
 from htr_exp.runs.records import NO_KRAKEN, Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
@@ -184,8 +184,8 @@ def _show_alike(
         )
     for line in test_sets.described(rows, tests):
         out.print(Text(line, style="yellow" if len(tests) > 1 else ""))
-    for number, line in enumerate(reading_part.sentences(rows)):
-        out.print(Text(line, style="yellow" if number else ""))
+    for line in (*certainty.of_table(rows), *reading_part.sentences(rows)):
+        out.print(Text(line, style="" if line == reading_part.SAID else "yellow"))
     if rows[0]["verb"] != "evaluate":
         for line in choice_by_validation.instead_of_best_test(rows):
             out.print(Text(line, style="yellow"))

@@ -11,7 +11,8 @@ from htr_exp.core.console import Text
 from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import between
 from htr_exp.runs import reading_part
-from htr_exp.runs.experiments import Experiment, Measured, experiments
+from htr_exp.runs.experiment_cells import Measured
+from htr_exp.runs.experiments import Experiment, experiments
 from htr_exp.runs.rows import ComparedRow
 from htr_exp.scoring.forecast import LEVEL
 from htr_exp.scoring.intervals import Interval

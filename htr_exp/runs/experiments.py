@@ -11,20 +11,19 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, TypedDict
 
 from htr_exp.core.task import task_of
 from htr_exp.core.text import counted, first_of, percent
 from htr_exp.runs import forecasts, reading_part, told_apart
+from htr_exp.runs.experiment_cells import Measured, Side, base_of, is_scored, key_of, measured, pages_of, shown_model
 from htr_exp.runs.rows import ComparedRow, RunRow, compared_on, figure
 from htr_exp.runs.sweep_points import described, differing
 from htr_exp.scoring.forecast import Forecast
-from htr_exp.scoring.intervals import Count, Interval, by_unit, of_rate
-
-Side = Literal["test", "validation"]
+from htr_exp.scoring.intervals import by_unit, of_rate
 
 TRAIN_PAGES = "split.train_pages"
 
@@ -33,39 +32,6 @@ _SAID_OTHERWISE = ("model.", "dataset.", "architecture.", "split.fold", "scores.
 
 _OF_TABLES = {TRAIN_PAGES, "model", "fold", "architecture"}
 """What has a table also where nobody gave the question a name."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What the runs of one condition have on one test.
-
-    Attributes:
-        runs: how many there are.
-        scored: how many of them have scores.
-        zero_shot: the score of the base model, as a share.
-        mean: of the runs' scores.
-        spread: their standard deviation; None with fewer than two, and of evaluations, which have no seed.
-        interval: of the mean, over pages; None where pages were not counted.
-        folders: of the runs.
-        kinds: insertions, deletions and substitutions of one run; None where it is not one, or they were not counted.
-        reading: the mean part of reading; None where one of the scored runs did not divide its CER.
-        reading_interval: the same of one run, over pages; None where it is not one.
-        zero_shot_reading: of the base model.
-        group: of one run among those on the same test: the pages cannot tell it apart from the best of its group.
-    """
-
-    runs: int
-    scored: int
-    zero_shot: float | None
-    mean: float | None
-    spread: float | None
-    interval: Interval | None
-    folders: tuple[str, ...] = ()
-    kinds: tuple[int, int, int] | None = None
-    reading: float | None = None
-    reading_interval: Interval | None = None
-    zero_shot_reading: float | None = None
-    group: int | None = None
 
 
 class ConditionRecord(TypedDict):
@@ -117,6 +83,7 @@ class Experiment:
     Attributes:
         question: its name.
         task: of the runs.
+        evaluated: models are only scored, and nothing has a seed.
         side: of the split that the scores are of: validation as long as a test is sealed.
         tests: the names of what was tested on, the columns; "" of a single one.
         conditions: in the order of their settings, the rows.
@@ -127,6 +94,7 @@ class Experiment:
 
     question: str
     task: str
+    evaluated: bool
     side: Side
     tests: tuple[str, ...]
     conditions: tuple[Condition, ...]
@@ -215,24 +183,24 @@ def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None
     one_each = len(rows) == len(groups) and not (question != "default" and len(rows) > 1)
     if len(tests) < 2 and one_each and not _OF_TABLES.intersection(keys):
         return None
-    scored = [row for row in rows if _is_scored(row)]
+    scored = [row for row in rows if is_scored(row)]
     side: Side = "test" if scored and all(row["test"] is not None for row in scored) else "validation"
     told = told_apart.groups(rows) if len(tests) > 1 else {}
     columns = list(tests) if len(tests) > 1 else [None]
     conditions = [
-        Condition(name or "all runs", tuple(_measured(of, side, test, told) for test in columns))
+        Condition(name or "all runs", tuple(measured(of, side, test, told) for test in columns))
         for name, of in groups.items()
     ]
     curve = keys == [TRAIN_PAGES]
     rates = _rates(groups.values(), conditions) if curve else {}
-    if curve and (base := next((row for row in scored if _base(row, side) is not None), None)):
-        interval = of_rate(by_unit(_pages(base, side, "base")))
-        zero_shot = _base(base, side)
+    if curve and (base := next((row for row in scored if base_of(row, side) is not None), None)):
+        interval = of_rate(by_unit(pages_of(base, side, "base")))
+        zero_shot = base_of(base, side)
         reading = reading_part.of_model(base, side, "base")
         zero = Measured(0, 0, zero_shot, zero_shot, None, interval, reading=reading)
         conditions.insert(0, Condition("zero-shot", (zero,)))
     said = list(_sentences(rows, scored, side, keys))
-    said += _evaluated_again(conditions) if evaluated else []
+    said += _evaluated_again(conditions) if evaluated else [ONE_SEED] * _has_one_seed_each(conditions, keys)
     if told:
         said.append(told_apart.said(rows))
     names = tuple(tests.values()) if len(tests) > 1 else ("",)
@@ -240,7 +208,9 @@ def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None
     if curve:
         promised, of_more = forecasts.forecast(task_of(rows[0]["task"]), rates)
         said.append(of_more)
-    return Experiment(question, rows[0]["task"], side, names, tuple(conditions), curve, tuple(promised), tuple(said))
+    return Experiment(
+        question, rows[0]["task"], evaluated, side, names, tuple(conditions), curve, tuple(promised), tuple(said)
+    )
 
 
 def _rates(groups: Iterable[Sequence[ComparedRow]], conditions: Iterable[Condition]) -> dict[int, float]:
@@ -285,63 +255,10 @@ def _order(value: Any) -> tuple[float, str]:
     return math.inf, "\U0010ffff" if value is None else str(value)
 
 
-def _is_scored(row: RunRow) -> bool:
-    return row["val_source"] == "rescored" or row["test"] is not None
-
-
-def _measured(rows: Sequence[ComparedRow], side: Side, test: str | None, told: Mapping[str, int]) -> Measured | None:
-    """What runs of one condition have: on one of several tests, or where there is one test alone."""
-    rows = [row for row in rows if test is None or compared_on(row) == test]
-    if not rows:
-        return None
-    scored = [row for row in rows if _is_scored(row)]
-    values = [value for row in scored if (value := figure(row, _key(side))) is not None]
-    bases = [value for row in scored if (value := _base(row, side)) is not None]
-    counts = by_unit(page for row in scored for page in _pages(row, side, _shown(row)))
-    alone = scored[0] if len(scored) == 1 else None
-    return Measured(
-        runs=len(rows),
-        scored=len(values),
-        zero_shot=statistics.fmean(bases) if bases else None,
-        mean=statistics.fmean(values) if values else None,
-        spread=statistics.stdev(values) if len(values) > 1 and rows[0]["verb"] != "evaluate" else None,
-        interval=of_rate(counts),
-        folders=tuple(row["folder"] for row in rows),
-        reading=reading_part.mean(scored, side, _shown(scored[0])) if scored else None,
-        reading_interval=reading_part.interval_of(alone, side) if alone else None,
-        zero_shot_reading=reading_part.mean(scored, side, "base") if bases else None,
-        kinds=_kinds(alone) if alone and test is not None else None,
-        group=told.get(alone["folder"]) if alone else None,
-    )
-
-
-def _shown(row: RunRow) -> str:
-    """The model whose scores stand for a run."""
-    return "model" if row["verb"] == "evaluate" else "best"
-
-
-def _kinds(row: RunRow) -> tuple[int, int, int] | None:
-    found = row["test_insertions"], row["test_deletions"], row["test_substitutions"]
-    return None if None in found else cast("tuple[int, int, int]", found)
-
-
-def _key(side: Side) -> str:
-    return "test" if side == "test" else "val"
-
-
-def _base(row: RunRow, side: Side) -> float | None:
-    return figure(row, f"base_{_key(side)}")
-
-
-def _pages(row: RunRow, side: Side, model: str) -> list[tuple[str, Count]]:
-    """The counts of a model's pages on one side of the split, each with its unit; none where they were not counted so."""
-    return told_apart.pages_of({model: row["scores"][side].get(model)})
-
-
 def _sentences(
     rows: Sequence[ComparedRow], scored: Sequence[ComparedRow], side: Side, keys: Sequence[str]
 ) -> Iterator[str]:
-    if missing := [f"{row['run']} ({_why_not_scored(row)})" for row in rows if not _is_scored(row)]:
+    if missing := [f"{row['run']} ({_why_not_scored(row)})" for row in rows if not is_scored(row)]:
         yield f"{len(missing)} of {counted(len(rows), 'run')} {_have(missing)} no scores: {first_of(missing, 3)}"
     if leaky := [f"{row['run']} ({', '.join(row['leakage'])})" for row in scored if row["leakage"]]:
         yield f"with accepted leaks: {first_of(leaky, 3)}"
@@ -360,7 +277,7 @@ def _sentences(
         yield from _over_folds(scored, side)
     elif len({row["test_digest"] for row in scored}) > 1:
         yield OTHER_TESTS
-    if not keys and (placebo := told_apart.placebo([by_unit(_pages(row, side, _shown(row))) for row in scored])):
+    if not keys and (placebo := told_apart.placebo([by_unit(pages_of(row, side, shown_model(row))) for row in scored])):
         yield str(placebo)
 
 
@@ -376,6 +293,15 @@ def _why_no_test(row: RunRow) -> str:
     if row["test_sealed"]:
         return "its test is sealed"
     return "no number in its results.json" if row["test_digest"] else "it has no test pages"
+
+
+def _has_one_seed_each(conditions: Sequence[Condition], keys: Sequence[str]) -> bool:
+    trained = [one.only for one in conditions if one.only.runs]
+    return len(trained) > 1 and "fold" not in keys and all(one.scored < 2 for one in trained)
+
+
+ONE_SEED = "one seed each: how far runs of other seeds lie apart is not known, and a difference between two rows may be as small as that"
+"""What stands below a table of trainings each of which was done once."""
 
 
 def _evaluated_again(conditions: Iterable[Condition]) -> Iterator[str]:
@@ -396,12 +322,12 @@ def _over_folds(scored: Sequence[ComparedRow], side: Side) -> Iterator[str]:
     """The figure of all folds: each page is tested once, by a model that has not seen it."""
     of_fold: dict[str | None, list[float]] = {}
     for row in scored:
-        if (value := figure(row, _key(side))) is not None:
+        if (value := figure(row, key_of(side))) is not None:
             of_fold.setdefault(row["fold"], []).append(value)
     if len(of_fold) < 2:
         return
     means = [statistics.fmean(values) for values in of_fold.values()]
-    counts = by_unit((f"{row['fold']}/{unit}", one) for row in scored for unit, one in _pages(row, side, "best"))
+    counts = by_unit((f"{row['fold']}/{unit}", one) for row in scored for unit, one in pages_of(row, side, "best"))
     interval = of_rate(counts)
     errors, units = sum(one.errors for one in counts), sum(one.units for one in counts)
     said = f"mean of {len(means)} folds {percent(statistics.fmean(means))}, standard deviation {percent(statistics.stdev(means))} from fold to fold"

@@ -255,6 +255,33 @@ def test_two_predictions_of_one_page_and_two_forms_are_refused(evaluate: Evaluat
     assert "they are given as JSON lines and as text" in evaluate(given).err
 
 
+def test_a_page_name_of_two_folders_is_refused_with_the_names_that_tell_them_apart(
+    call: Call, pages: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(pages, other := tmp_path / "more" / "pages")
+    for xml in other.glob("*.xml"):
+        xml.write_text(xml.read_text().replace("verbum", "nomen"))
+    words = (f"dataset.path=[{pages},{other}]", "system=Loghi", "tracking=none")
+    said = call("evaluate", *words, f"predictions={as_text(tmp_path / 'read', misread())}").err
+    assert "f01.txt: f01 may be pages-2/f01.xml, pages/f01.xml; write the name of the page as split.json has it" in said
+    assert "pages-2/f01.xml: there is no prediction of this page; name it pages-2/f01, or leave" in said
+
+
+def test_predictions_that_were_edited_after_scoring_are_another_run_and_no_table_hides_that(
+    evaluate: Evaluate, call: Call, workspace: Path, tmp_path: Path
+) -> None:
+    given = as_text(tmp_path / "read", misread())
+    assert evaluate(given, "question=mine").code == 0
+    (given / "f01.txt").write_text("a\nb\nc\n")
+    assert evaluate(given, "question=mine").code == 0
+    runs = [run.name for run in runs_in(workspace / "runs")]
+    assert len(runs) == 2
+    said = call("compare").out
+    assert f"2 evaluations of one model on one test are one cell, their mean: {runs[0]}, {runs[1]}" in " ".join(
+        said.split()
+    )
+
+
 def test_a_file_that_changes_while_it_is_read_is_refused(
     evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,8 @@ from htr_exp.core.task import RECOGNITION, Task, task_of
 from htr_exp.core.text import between, counted, joined, printable, sentence
 from htr_exp.report.paper.evidence import Evidence, PaperRun
 from htr_exp.report.paper.latex import escaped
-from htr_exp.runs import reading_part, test_sets, told_apart
-from htr_exp.runs.certainty import FEW, TOO_FEW, points
+from htr_exp.runs import certainty, reading_part, test_sets, told_apart
+from htr_exp.runs.certainty import points
 from htr_exp.runs.experiment_table import columns, notes
 from htr_exp.runs.experiments import Experiment
 from htr_exp.runs.rows import compared_on, counted_figures, figure, shown_figures, worse
@@ -107,9 +107,11 @@ def condition_tables(found: Evidence) -> list[PaperTable]:
 def _of_conditions(found: Experiment) -> PaperTable:
     label = task_of(found.task).score_label
     cells = {name or "condition": column for name, column in columns(found).items()}
-    of = "each model on each test" if found.is_matrix else "the runs that differ in their seed alone"
+    of = "each model on each test" if found.is_matrix else "each model"
+    if not found.evaluated:
+        label, of = f"mean {label}", "the runs that differ in their seed alone"
     return PaperTable(
-        f"{found.question}: {'' if found.is_matrix else 'mean '}{label} of {of}.",
+        f"{found.question}: {label} of {of}.",
         tuple(map(printable, cells)),
         frozenset(map(printable, list(cells)[2 if found.is_matrix else 1 :])),
         tuple(zip(*([printable(cell) for cell in column] for column in cells.values()))),
@@ -190,8 +192,7 @@ def _notes(found: Evidence, tests: dict[str, str], *, groups: bool) -> list[str]
     notes = [sentence(said) for said in test_sets.described(rows, tests)]
     if any(row["cer_low"] is not None for row in rows):
         notes.append(INTERVALS)
-    if any((scores := counted_figures(row["scores"]["test"])) and scores["units"] <= FEW for row in rows):
-        notes.append(sentence(TOO_FEW))
+    notes += map(sentence, certainty.of_table(rows))
     notes += [sentence(said) for said in reading_part.sentences(rows)]
     if groups:
         notes.append(sentence(told_apart.said(rows)))

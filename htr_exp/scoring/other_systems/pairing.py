@@ -72,7 +72,7 @@ def pair(given: Iterable[GivenPage], pages: Sequence[GroundTruthPage]) -> Paired
     for page in pages:
         mine = of_page.get(page.name, [])
         if not mine:
-            found.problems.append(_missing(page, found.extra))
+            found.problems.append(_missing(page, found.extra, known))
         elif len(mine) > 1:
             files = " and ".join(sorted({one.file for one in mine}))
             what = f"{page.name}: its prediction is given {len(mine)} times, in {files}"
@@ -83,11 +83,14 @@ def pair(given: Iterable[GivenPage], pages: Sequence[GroundTruthPage]) -> Paired
     return found
 
 
-def _missing(page: GroundTruthPage, extra: Sequence[str]) -> Problem:
+def _missing(
+    page: GroundTruthPage, extra: Sequence[str], known: Mapping[str, Mapping[str, GroundTruthPage]]
+) -> Problem:
     what = f"{page.name}: there is no prediction of this page"
     others = f" (there are {first_of(extra, SHOWN)}, which are not of the test)" if extra else ""
-    stem = PurePosixPath(page.name).stem
-    return Problem(what + others, f"name it {stem}, or leave the page out with dataset.exclude", page.name)
+    whole = PurePosixPath(page.name).with_suffix("")
+    name = whole.name if len(known[_folded(whole.name)]) == 1 else whole  # pages of two folders may be called alike
+    return Problem(what + others, f"name it {name}, or leave the page out with dataset.exclude", page.name)
 
 
 def _by_name(pages: Sequence[GroundTruthPage]) -> dict[str, dict[str, GroundTruthPage]]:

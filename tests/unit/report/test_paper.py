@@ -293,6 +293,7 @@ def test_a_matrix_of_models_and_tests_has_its_table_and_its_figure(tmp_path: Pat
     assert "trained with one seed" not in methods(matrix)
     assert "seeds:" not in str(checklist(matrix))
     assert "corrected for 2 runs by Holm); each test has groups of its own." in paper_table(matrix).notes[-1]
+    assert table.caption == "rates: CER of each model on each test."
     written = write_bundle(matrix, tmp_path / "out")
     assert {"matrix.pdf", "matrix.png", "conditions.tex"} <= {*written.files}
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from htr_exp.core.files import write_json
 from htr_exp.core.run_state import RunState
-from htr_exp.runs import compare_csv, compare_table, told_apart
+from htr_exp.runs import certainty, compare_csv, compare_table, told_apart
 from htr_exp.runs.rows import compared_rows, row_of
 from htr_exp.runs.run_dir import RunDir
 
@@ -259,6 +259,21 @@ def test_the_interval_stands_beside_the_test_cer(make: Maker) -> None:
     assert "8.58 %  6.86 to 10.72 %" in row
     assert "95 %" in said.splitlines()[0]
     assert "95 %" not in table(make("older"), width=160)
+
+
+@pytest.mark.parametrize(
+    ("errors", "more", "said"),
+    [
+        (PAGES[:1], {"cer_low": None, "cer_high": None}, [certainty.ALONE]),
+        (PAGES[:2], {}, [certainty.TOO_FEW]),
+        (PAGES * 7, {}, []),
+    ],
+)
+def test_a_table_of_runs_on_one_or_few_test_pages_says_what_it_does_not_hold(
+    make: Maker, errors: Sequence[int], more: dict[str, Any], said: list[str]
+) -> None:
+    shown = table(counted(make, "a", errors, **more), counted(make, "b", errors, **more), width=160)
+    assert [one for one in (certainty.ALONE, certainty.TOO_FEW) if one in shown] == said
 
 
 @pytest.mark.parametrize(

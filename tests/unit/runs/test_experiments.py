@@ -17,7 +17,7 @@ from benchmarks.forecast_coverage import looked_back
 from htr_exp.core.files import read_json, write_json
 from htr_exp.core.run_state import RunState
 from htr_exp.runs import compare_csv, compare_table
-from htr_exp.runs.experiments import OTHER_TESTS, ConditionRecord, Experiment, condition_records, experiments
+from htr_exp.runs.experiments import ONE_SEED, OTHER_TESTS, ConditionRecord, Experiment, condition_records, experiments
 from htr_exp.runs.rows import compared_rows
 from htr_exp.runs.run_dir import RunDir
 from htr_exp.scoring.forecast import of_curve
@@ -110,17 +110,26 @@ def test_replicates_have_a_mean_a_spread_over_seeds_and_an_interval_over_pages(m
 
 
 def test_a_learning_curve_begins_with_the_base_model(make: Maker) -> None:
-    for pages in (8, None, 1, 2):
+    for pages in (16, None, 1, 2):
         for seed in (1, 2):
             make(f"run-{pages}-{seed}", (20 - (pages or 16), 20), seed=seed, train_pages=pages)
     found = make.found()
     assert found.curve
     assert [one.name for one in found.conditions] == [
-        "zero-shot", "train_pages=1", "train_pages=2", "train_pages=8", "train_pages=null",
+        "zero-shot", "train_pages=1", "train_pages=2", "train_pages=16", "train_pages=null",
     ]  # fmt: skip
     assert found.conditions[0].only.zero_shot == pytest.approx(0.4)
     lines = [line for line in make.said().splitlines() if line.startswith("zero-shot")]
     assert "40.00 %" in lines[0]
+    assert ONE_SEED not in found.sentences
+
+
+def test_rows_of_one_seed_each_say_that_other_seeds_are_not_known(make: Maker) -> None:
+    for pages in (1, 2):
+        make(f"run-{pages}", (20, 20), train_pages=pages)
+    assert ONE_SEED in make.found().sentences
+    make("again", (21, 20), train_pages=2, seed=2)
+    assert ONE_SEED not in make.found().sentences
 
 
 @pytest.mark.parametrize(
