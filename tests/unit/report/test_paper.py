@@ -153,6 +153,20 @@ def test_the_bundle_is_the_same_again_and_needs_no_network(tmp_path: Path) -> No
     assert files == {name: sha256_file(first.folder / name) for name in first.files if name != MANIFEST}
 
 
+def test_figures_show_the_figures_of_the_record(tmp_path: Path) -> None:
+    shown = found(made(tmp_path))
+    scores, pages = paper_figures._scores(shown), paper_figures._pages(shown.runs[0])
+    curves = paper_figures._curves(shown)
+    drawn = [
+        [line.get_xydata()[:, 0].round(2).tolist() for line in figure.axes[0].lines]  # type: ignore[union-attr, index]
+        for figure in (scores, pages)
+        if figure is not None
+    ]
+    assert drawn == [[[2.0, 6.0], [8.33], [3.5]], [[10.0, 4.0], [10.0], [4.0], [6.67, 3.0], [6.67], [3.0]]]
+    assert curves is not None
+    assert curves.axes[0].lines[0].get_xydata().tolist() == [[1.0, 20.0], [2.0, 10.0]]  # type: ignore[union-attr]
+
+
 def test_the_user_s_own_settings_of_matplotlib_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib
 
@@ -296,6 +310,18 @@ def test_a_matrix_of_models_and_tests_has_its_table_and_its_figure(tmp_path: Pat
     assert table.caption == "rates: CER of each model on each test."
     written = write_bundle(matrix, tmp_path / "out")
     assert {"matrix.pdf", "matrix.png", "conditions.tex"} <= {*written.files}
+    drawn = paper_figures._matrix(matrix)
+    assert drawn is not None
+    (axes,) = drawn.axes
+    assert [[one.get_text() for one in ticks] for ticks in (axes.get_yticklabels(), axes.get_xticklabels())] == [
+        ["own", "tridis"], ["hours", "letters"],
+    ]  # fmt: skip
+    shades = axes.images[0].get_array()
+    assert shades is not None
+    assert shades.round(2).tolist() == [[8.33, 8.33], [3.5, 3.5]]
+    texts = {one.get_position(): one.get_text() for one in axes.texts}
+    assert texts.keys() == {(0, 0), (1, 0), (0, 1), (1, 1)}
+    assert re.fullmatch(r"3\.5\n\d+\.\d to \d+\.\d", texts[0, 1])
 
 
 def test_a_forecast_is_in_the_table_the_figure_and_the_page(tmp_path: Path) -> None:

@@ -364,3 +364,5 @@ def test_a_ladder_of_recipes_has_a_table_with_one_seed_each(make: Maker) -> None
     names = [one.name for one in make.found().conditions]
     assert names[0] == "model=catmus resize=new"
     assert len(names) == 4
+    make.runs = make.runs[:2]  # of one model: the name of the question alone makes it a table
+    assert [one.name for one in make.found().conditions] == ["resize=new", "resize=union"]
