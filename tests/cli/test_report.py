@@ -9,6 +9,7 @@ import pytest
 
 from helpers.one_training import User
 from htr_exp.core import files
+from htr_exp.core.run_state import RunState
 from htr_exp.runs.run_dir import RunDir
 
 pytestmark = pytest.mark.seconds
@@ -49,8 +50,9 @@ def test_a_damaged_record_is_named_and_nothing_is_written(user: User, tmp_path: 
 
 def test_among_many_runs_the_damaged_one_is_named(user: User, tmp_path: Path) -> None:
     """Not the first ones."""
-    for name in ("a", "b", "c", "odd"):
+    for name in ("a", "b", "failed", "odd"):
         shutil.copytree(user.first.path, user.first.path.with_name(name))
+    RunDir(user.first.path.with_name("failed")).write_state(RunState.FAILED, reason="no disk")
     odd = RunDir(user.first.path.with_name("odd"))
     facts = odd.facts()
     files.write_json(odd.provenance, facts | {"split": facts["split"] | {"train": 4}})

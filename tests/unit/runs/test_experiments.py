@@ -132,6 +132,12 @@ def test_rows_of_one_seed_each_say_that_other_seeds_are_not_known(make: Maker) -
     assert ONE_SEED not in make.found().sentences
 
 
+def test_a_single_row_is_compared_with_no_other(make: Maker) -> None:
+    make("a", (20, 20), seed=1)
+    make("b", None, seed=2)
+    assert ONE_SEED not in make.found().sentences
+
+
 @pytest.mark.parametrize(
     ("last", "verdict"), [(13, "clearly better than 13.00 %"), (26, "not clearly better than 26.00 %")]
 )
