@@ -113,7 +113,7 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str],
     """
     kinds: dict[tuple[str, str], list[ComparedRow]] = {}
     groups = told_apart.groups(rows)  # of trainings and evaluations together: what is paired are their test lines
-    grouped = told_apart.said(rows) if groups else ""
+    grouped = told_apart.said(rows, groups) if groups else ""
     no_worse = {} if margin is None else told_apart.no_worse(rows, margin)
     for row in rows:
         kinds.setdefault((row["task"], row["verb"]), []).append(row)

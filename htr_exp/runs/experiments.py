@@ -202,7 +202,7 @@ def _experiment(question: str, rows: Sequence[ComparedRow]) -> Experiment | None
     said = list(_sentences(rows, scored, side, keys))
     said += _evaluated_again(conditions) if evaluated else [ONE_SEED] * _has_one_seed_each(conditions, keys)
     if told:
-        said.append(told_apart.said(rows))
+        said.append(told_apart.said(rows, told))
     names = tuple(tests.values()) if len(tests) > 1 else ("",)
     promised: list[Forecast] = []
     if curve:

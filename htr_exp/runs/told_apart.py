@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -53,9 +54,14 @@ def groups(rows: Sequence[RunRow]) -> dict[str, int]:
     return group_of
 
 
-def said(rows: Sequence[RunRow]) -> str:
-    """What stands below a table with groups: the correction is for the runs of one test, the largest number where there are several."""
-    sizes = [len(alike) for alike in _sets(rows)]
+def said(rows: Sequence[RunRow], grouped: Collection[str]) -> str:
+    """What stands below a table with groups: the correction is for the runs of one test, the largest number where there are several.
+
+    Args:
+        rows: of the table.
+        grouped: the folders of those that have a group.
+    """
+    sizes = Counter(compared_on(row) for row in rows if row["folder"] in grouped).values()
     each = "; each test has groups of its own" if len(sizes) > 1 else ""
     return SAID.format(runs=counted(max(sizes), "run")) + each
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from htr_exp.core.task import RECOGNITION, Task, task_of
@@ -95,7 +95,7 @@ def paper_table(found: Evidence) -> PaperTable:
         tuple(cells),
         frozenset(figures) | {"train pages"},
         tuple(tuple(printable(cell(one)) for cell in cells.values()) for one in found.runs),
-        tuple(_notes(found, tests, groups=bool(groups))),
+        tuple(_notes(found, tests, groups)),
     )
 
 
@@ -187,7 +187,7 @@ def _caption(found: Evidence) -> str:
     return f"{found.task.score_label} in percent on the test pages of {datasets} ({of})."
 
 
-def _notes(found: Evidence, tests: dict[str, str], *, groups: bool) -> list[str]:
+def _notes(found: Evidence, tests: dict[str, str], groups: Collection[str]) -> list[str]:
     rows = found.rows
     notes = [sentence(said) for said in test_sets.described(rows, tests)]
     if any(row["cer_low"] is not None for row in rows):
@@ -195,7 +195,7 @@ def _notes(found: Evidence, tests: dict[str, str], *, groups: bool) -> list[str]
     notes += map(sentence, certainty.of_table(rows))
     notes += [sentence(said) for said in reading_part.sentences(rows)]
     if groups:
-        notes.append(sentence(told_apart.said(rows)))
+        notes.append(sentence(told_apart.said(rows, groups)))
     notes += [f"{row['run']}: {said}." for row in rows if (said := worse(row))]
     notes += [f"{row['run']}: accepted leaks: {', '.join(row['leakage'])}." for row in rows if row["leakage"]]
     notes += [sentence(said) for said in dict.fromkeys(said for row in rows for said in row["unknown_data"])]
