@@ -331,7 +331,7 @@ def _run_here(ready: Sequence[Ready], stop: Stop, request: StartRequest, called:
     def ended(run: RunDir, _state: StateRecord) -> None:
         with Progress(out if out.is_terminal and not request.json else None) as progress:
             progress.stage("record")
-            problems = subprocesses.record_ended(run, workspace)
+            problems = subprocesses.record_ended(run, workspace, at_once=stop.at_once)
         console.show_warnings(console.console(stderr=True), problems)
         if called and not request.json and (said := compare_table.in_short(rows_of([run])[0])):
             out.print(f"  {said}")

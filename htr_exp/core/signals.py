@@ -39,10 +39,16 @@ which a run still has to write down how it ended."""
 
 
 class Stop:
-    """What the world has asked of this process: a word of `SIGNALS`, or None."""
+    """What the world has asked of this process: a word of `SIGNALS`, or None.
+
+    Attributes:
+        asked: that word.
+        at_once: the user pressed Ctrl-C again: nothing that takes time is to be begun any more.
+    """
 
     def __init__(self) -> None:
         self.asked: str | None = None
+        self.at_once = False
         self._answer: Callable[[], str] = lambda: "stopping"
 
     def __call__(self) -> str | None:
@@ -71,6 +77,7 @@ class Stop:
 
         def note(number: int, _frame: FrameType | None) -> None:
             if number == signal.SIGINT and self.asked is not None:
+                self.at_once = True
                 raise KeyboardInterrupt
             if self.asked in (None, "user"):
                 self.asked = SIGNALS[signal.Signals(number)]

@@ -65,13 +65,20 @@ def record_new(runs: Sequence[RunDir], workspace: Path, *, servers: bool) -> Non
         say(f"warning: {problems[0]}{more}", error=True)
 
 
-def record_ended(run: RunDir, workspace: Path) -> list[str]:
-    """Record a run that ended here, unless it reported itself; return what did not work, in plain words."""
+def record_ended(run: RunDir, workspace: Path, *, at_once: bool) -> list[str]:
+    """Record a run that ended here, unless it reported itself; return what did not work, in plain words.
+
+    Args:
+        run: the run.
+        workspace: where the embedded store lies.
+        at_once: the user waits for the end of everything: the embedded store is left to `sync`.
+    """
     store = sync.store_of(run.path, workspace)
     if store is None:
         return []
     if store.startswith(FILE):
-        return record([run], workspace)
+        later = [f"{run.name} is not recorded in MLflow as it ended: {_later()}"]
+        return later if at_once else record([run], workspace)
     # it was accompanied to its end; if that did not do, trying again now would make the next run wait
     return (
         [f"{run.name} is not wholly in MLflow (see {run.log}): {_later()}"] if sync.due([run.path], workspace) else []

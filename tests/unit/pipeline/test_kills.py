@@ -181,12 +181,14 @@ def test_ctrl_c_ends_an_evaluation_at_once(htr_exp: CommandLine, scenario: Scena
 
 def test_ctrl_c_twice_ends_at_once(htr_exp: CommandLine, scenario: Scenario) -> None:
     scenario.play(epoch_seconds=0.3, ocr_seconds=60)
-    process = started(htr_exp, 1, "training.epochs=100")
+    process = started(htr_exp, 1, "training.epochs=100", "tracking=embedded")
     process.send_signal(signal.SIGINT)
     until(lambda: scenario.calls("ocr"), "the scoring of what there is")
     process.send_signal(signal.SIGINT)
     done = htr_exp.end(process)
     assert done.code == 130
+    assert "is not recorded in MLflow as it ended: `" in " ".join(done.stderr.split())
+    assert not (htr_exp.folder / "mlflow.db").exists()  # which would have taken seconds
     assert "Traceback" not in done.stderr
     assert run_of(htr_exp).state().state == "interrupted"
     assert not any(lives(pid) for pid in scenario.pids())
