@@ -232,7 +232,7 @@ def test_two_commands_at_once_for_one_run_make_one_folder(htr_exp: CommandLine, 
     scenario.play(epoch_seconds=0.3)
     words = htr_exp.training("training.epochs=4")
     both = [htr_exp.end(process) for process in [htr_exp.start(*words), htr_exp.start(*words)]]
-    assert [done.code for done in both] == [0, 0]
+    assert [done.code for done in both] == [0, 0], [done.stderr for done in both]
     assert run_of(htr_exp).state().state == "done"
     assert [record["epoch"] for record in run_of(htr_exp).epochs()] == [1, 2, 3, 4]
     assert len([row for row in read_jsonl(run_of(htr_exp).starts) if "start" in row]) == 1
