@@ -169,8 +169,8 @@ def dry_run(points: Sequence[Composed], request: StartRequest) -> None:
         out.print("the first of them:", style="bold")
     plan_summary.show_plan(out, plans[0], folder=f"{folders[0]} ({states[0]})")
     first = plans[0].warnings
-    if others := [[said for said in plan.warnings if said not in first] for plan in plans[1:]]:
-        console.show_warnings(out, sweep_points.said_of(settings, [[], *others]))
+    others = [[said for said in plan.warnings if said not in first] for plan in plans[1:]]
+    console.show_warnings(out, sweep_points.said_of(settings, [[], *others]))
     out.print()
     console.show_block(out, write.script_of(plans[0]))
     for script in scripts:

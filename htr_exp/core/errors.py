@@ -117,13 +117,12 @@ def of_memory(error: BaseException) -> Lacking | None:
     process kept back for this moment is given back, so that the words find room.
     """
     refused = ("Cannot allocate memory", "failed to map segment")  # the second: of a library that is loaded
+    no_error = "without exception set"  # Python found no memory for an error of its own
     if (
         isinstance(error, MemoryError)
         or getattr(error, "errno", None) == errno.ENOMEM
         or (isinstance(error, ImportError) and any(word in str(error) for word in refused))
-        or (
-            isinstance(error, SystemError) and "without exception set" in str(error)
-        )  # Python had none for its own error
+        or (isinstance(error, SystemError) and no_error in str(error))
     ):
         give_memory_back()
         return Lacking(

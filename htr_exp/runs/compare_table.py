@@ -123,12 +123,9 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str],
             if number:
                 out.print()
             out.print(Text(f"{task}: {word}", style="bold"))
-        said = (
-            {"dataset.name"} if len({compared_on(row) for row in alike}) > 1 else set()
-        )  # with the number of each test
-        differing = [
-            key for key in varied if key not in said and len({repr(row["settings"].get(key)) for row in alike}) > 1
-        ]
+        differing = [key for key in varied if len({repr(row["settings"].get(key)) for row in alike}) > 1]
+        if "dataset.name" in differing and len({compared_on(row) for row in alike}) > 1:
+            differing.remove("dataset.name")  # which is said with the number of each test
         _show_alike(out, alike, differing, groups, grouped, no_worse)
         show_experiments(out, alike)
     if margin is not None:

@@ -85,8 +85,8 @@ class Experiment:
         task: of the runs.
         evaluated: models are only scored, and nothing has a seed.
         side: of the split that the scores are of: validation as long as a test is sealed.
-        tests: the names of what was tested on, the columns; "" of a single one.
-        conditions: in the order of their settings, the rows.
+        tests: the names of what was tested on; "" of a single one.
+        conditions: in the order of their settings; each with its figures on each test.
         curve: the conditions are numbers of training pages, and the first one is the base model.
         forecast: of a curve, with more pages; none where it cannot be made.
         sentences: what a reader must know; of a curve the last one says its forecast, or why there is none.
@@ -272,7 +272,7 @@ def _sentences(
         yield "these are validation scores: choose by them, and do not report them"
     yield from reading_part.sentences(scored, side)
     if rows[0]["verb"] == "evaluate":
-        return  # each test has columns of its own, and nothing has a seed
+        return  # each test has rows of its own, and nothing has a seed
     if "fold" in keys:
         yield from _over_folds(scored, side)
     elif len({row["test_digest"] for row in scored}) > 1:
