@@ -119,7 +119,7 @@ def read_json(path: Path) -> Any:
         OSError: the file cannot be read.
         ValueError: it is not JSON, or nested without end.
     """
-    return _parsed(path.read_bytes().decode("utf-8-sig"))  # at once: a text file has this decoded piece by piece
+    return _parsed(path.read_bytes(), "strict")
 
 
 def _whole(digits: str) -> int:
@@ -133,14 +133,17 @@ def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is no number")
 
 
-_DECODER = json.JSONDecoder(
-    parse_int=_whole, parse_constant=_no_number
-)  # made once: a workspace has tens of thousands of records
+# made once: a workspace has tens of thousands of records. To ask `_whole` of each number takes as long as all the rest
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
+_CAREFUL_DECODER = json.JSONDecoder(parse_int=_whole, parse_constant=_no_number)
+_AS_DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
+_TOO_MANY_DIGITS = b"0" * (_DIGITS + 1)
 
 
-def _parsed(text: str | bytes) -> Any:
+def _parsed(record: bytes, of_lone_surrogates: str = "surrogatepass") -> Any:
+    decoder = _CAREFUL_DECODER if _TOO_MANY_DIGITS in record.translate(_AS_DIGITS) else _DECODER
     try:
-        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8-sig", "surrogatepass"))
+        return decoder.decode(record.decode("utf-8-sig", of_lone_surrogates))  # at once, not piece by piece
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

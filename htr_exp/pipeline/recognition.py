@@ -24,7 +24,7 @@ from htr_exp.kraken.commands import compile_command, predict_command
 from htr_exp.pipeline import cached, training
 from htr_exp.pipeline.stages import Stages
 from htr_exp.runs.records import FoldingRecord, Gain, PageRecord, Results
-from htr_exp.scoring import conventions, intervals, parts
+from htr_exp.scoring import conventions, intervals, parts, score_intervals
 from htr_exp.scoring.folding import Folding
 from htr_exp.scoring.lines import LinePair, Score, score
 from htr_exp.scoring.pages import PageText, score_pages
@@ -295,14 +295,14 @@ def _figures(scored: Score, unit_of: Mapping[str, str], columns: Mapping[str, Ma
     for page in figures["per_page"]:
         if unit_of[page["page"]] != page["page"]:
             page["unit"] = unit_of[page["page"]]
-    return figures | intervals.bounds(scored, unit_of) | {"by": parts.by_column(scored, columns, unit_of)}
+    return figures | score_intervals.bounds(scored, unit_of) | {"by": parts.by_column(scored, columns, unit_of)}
 
 
 def _gain(scored: Mapping[str, Score], unit_of: Mapping[str, str]) -> Gain | None:
     """What was gained; None without two models to compare, or with fewer than two pages."""
     if not {"base", "best"} <= scored.keys():
         return None
-    base, best = (intervals.counts(scored[name], "cer", unit_of) for name in ("base", "best"))
+    base, best = (score_intervals.counts(scored[name], "cer", unit_of) for name in ("base", "best"))
     found = intervals.of_difference(best, base)
     if found is None:
         return None

@@ -87,17 +87,12 @@ def settings(text: str) -> dict[str, Any]:
 
 def _sections(text: str) -> list[str] | None:
     """The parts of a text that each have one key of the first level; None where it is not so simple."""
-    found: list[list[str]] = []
-    for line in text.splitlines(keepends=True):
-        if found and line.startswith((" ", "-")) and not line.startswith("---"):
-            found[-1].append(line)
-        elif _KEY.match(line):
-            found.append([line])
-        elif not line.startswith("#"):
-            return None
-    return ["".join(lines) for lines in found]
+    parts = _NEW_PART.split(text)
+    return parts if all(map(_KEY.match, parts)) else None
 
 
+_NEW_PART = re.compile(r"(?<=\n)(?![ #-]|\Z)")
+"""Before a line that is not indented and holds no item of a list: `yaml.safe_dump` does not indent these."""
 _KEY = re.compile(r"[a-z_]+:(?: |$)", re.MULTILINE)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from htr_exp.core.console import Text
+from htr_exp.core.console import Text, aligned
 from htr_exp.core.task import Task, task_of
 from htr_exp.core.text import between
 from htr_exp.runs import reading_part
@@ -24,7 +24,7 @@ TWO_SPREADS = (
 """What stands below a table with both."""
 
 
-NAMES = ("test", "model", "", "runs")
+NAMES = {"test", "model", "", "runs"}
 """The headings of columns that hold no figures."""
 
 
@@ -38,14 +38,19 @@ def show_experiments(out: Console, rows: Sequence[ComparedRow]) -> None:
 
 def _show(out: Console, found: Experiment) -> None:
     shown = columns(found)
+    out.print(aligned(shown, shown.keys() - NAMES, out.width) or _folded(shown))
+    for said in notes(found):
+        out.print(Text(said, style="" if said in (TWO_SPREADS, reading_part.SAID) else "yellow"))
+
+
+def _folded(shown: Mapping[str, Sequence[str]]) -> Table:
+    """The same columns on a terminal that has no room for them: their cells are broken."""
     table = Table(box=None, pad_edge=False)
     for name in shown:
         table.add_column(name, overflow="fold", justify="left" if name in NAMES else "right")
     for cells in zip(*shown.values()):
         table.add_row(*map(Text, cells))
-    out.print(table)
-    for said in notes(found):
-        out.print(Text(said, style="" if said in (TWO_SPREADS, reading_part.SAID) else "yellow"))
+    return table
 
 
 def columns(found: Experiment) -> dict[str, list[str]]:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The files of one run's folder, which nothing else knows by name. Those of `RunFiles(Path())` are relative."""
+    """The files of one run's folder, which nothing else knows by name. Those of `RunFiles(Path())` are relative.
+
+    Each path is made once: a table of a thousand runs asks for some forty thousand.
+    """
 
     path: Path
 
@@ -18,52 +21,52 @@ class RunFiles:
     def name(self) -> str:
         return self.path.name
 
-    @property
+    @cached_property
     def experiment(self) -> Path:
         return self.path / "experiment.yaml"
 
-    @property
+    @cached_property
     def provenance(self) -> Path:
         return self.path / "provenance.json"
 
-    @property
+    @cached_property
     def split(self) -> Path:
         return self.path / "split.json"
 
-    @property
+    @cached_property
     def fingerprints(self) -> Path:
         """What the run's model will have seen, to be recognised by runs that start from it."""
         return self.path / "fingerprints.json"
 
-    @property
+    @cached_property
     def commands(self) -> Path:
         return self.path / "commands.sh"
 
-    @property
+    @cached_property
     def page_archive(self) -> Path:
         """The pages as kraken is given them, for `commands` (`pipeline.page_archive`)."""
         return self.path / "pages.tar.gz"
 
-    @property
+    @cached_property
     def template(self) -> Path:
         return self.path / "predict.jinja"
 
-    @property
+    @cached_property
     def classes(self) -> Path:
         """Which number each class of a segmentation has, as kraken 7.1 reads it."""
         return self.path / "classes.yaml"
 
-    @property
+    @cached_property
     def given_predictions(self) -> Path:
         """What another system read, line by line, where that is scored."""
         return self.path / "given_predictions.jsonl"
 
-    @property
+    @cached_property
     def uncommitted_diff(self) -> Path:
         """The changes of the code since its commit."""
         return self.path / "uncommitted.diff"
 
-    @property
+    @cached_property
     def sealed(self) -> tuple[Path, ...]:
         """The files that say what the run is; a run has those that it needs."""
         return (
@@ -71,30 +74,30 @@ class RunFiles:
             self.template, self.given_predictions, self.uncommitted_diff,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def made(self) -> tuple[Path, ...]:
         """The files that a run makes, beside those in `predictions`."""
         return self.results, self.metrics, self.best, self.pictures
 
-    @property
+    @cached_property
     def manifest(self) -> Path:
         """The seals of these files; a folder that has it is a run."""
         return self.path / "manifest.json"
 
-    @property
+    @cached_property
     def results_manifest(self) -> Path:
         """The seals of what the run made, once it has scores, and of the other manifest."""
         return self.path / "results_manifest.json"
 
-    @property
+    @cached_property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
-    @property
+    @cached_property
     def results(self) -> Path:
         return self.path / "results.json"
 
-    @property
+    @cached_property
     def predictions(self) -> Path:
         return self.path / "predictions"
 
@@ -102,26 +105,26 @@ class RunFiles:
         """What was predicted on one side of the split, beside the ground truth."""
         return self.predictions / f"{side}.jsonl"
 
-    @property
+    @cached_property
     def overlays(self) -> Path:
         """Pictures of the worst pages of a segmentation."""
         return self.predictions / "overlays"
 
-    @property
+    @cached_property
     def pictures(self) -> Path:
         """Small pictures of the worst test lines and of pages, for the report: it needs no image then."""
         return self.path / "pictures.jsonl"
 
-    @property
+    @cached_property
     def report(self) -> Path:
         """The page that shows what the run gained; made of the sealed files at any time."""
         return self.path / "report.html"
 
-    @property
+    @cached_property
     def best(self) -> Path:
         return self.path / "best.mlmodel"
 
-    @property
+    @cached_property
     def training(self) -> Path:
         """The folder of kraken's own files, while it trains."""
         return self.path / "train"
@@ -131,75 +134,75 @@ class RunFiles:
         """The folder of what changes, or holds on this machine alone."""
         return self.path / "live"
 
-    @property
+    @cached_property
     def state_file(self) -> Path:
         return self.live / "state.json"
 
-    @property
+    @cached_property
     def cancellation(self) -> Path:
         """Who cancelled the run, and when; absent where nobody did."""
         return self.live / "cancelled.json"
 
-    @property
+    @cached_property
     def opening(self) -> Path:
         """By whom and when the sealed test was opened (`runs.openings`); absent where it is sealed, or was never."""
         return self.live / "opening.json"
 
-    @property
+    @cached_property
     def judgements(self) -> Path:
         """How the run was judged each time that it was asked for with other words (`runs.judgements`)."""
         return self.live / "judgements.jsonl"
 
-    @property
+    @cached_property
     def judging_lock(self) -> Path:
         """Held while a judgement is added."""
         return self.live / ".judgements.lock"
 
-    @property
+    @cached_property
     def log(self) -> Path:
         return self.live / "log.txt"
 
-    @property
+    @cached_property
     def terminal(self) -> Path:
         """What the run's process prints where several run side by side."""
         return self.live / "terminal.txt"
 
-    @property
+    @cached_property
     def tracking_marks(self) -> Path:
         """What MLflow has of the run, store by store."""
         return self.live / "tracking.json"
 
-    @property
+    @cached_property
     def training_outcome(self) -> Path:
         """How the training ended."""
         return self.live / "training.json"
 
-    @property
+    @cached_property
     def chosen_epoch(self) -> Path:
         """The epoch that was chosen by its line F1, and the others that were scored."""
         return self.live / "chosen.json"
 
-    @property
+    @cached_property
     def candidates(self) -> Path:
         """The folder of the models among which that epoch is chosen, until it is."""
         return self.live / "candidates"
 
-    @property
+    @cached_property
     def new_pairs(self) -> Path:
         """The folder of line pairs while they are compiled."""
         return self.live / "compiling"
 
-    @property
+    @cached_property
     def new_predictions(self) -> Path:
         """The folder of predictions that are not examined yet."""
         return self.live / "predicting"
 
-    @property
+    @cached_property
     def temporary(self) -> Path:
         """Which folders for temporary files there may be, and on which machines (`runs.temporary_folder`)."""
         return self.live / "temporary.jsonl"
 
-    @property
+    @cached_property
     def mount_helpers(self) -> Path:
         """The folder of programs by which Apptainer shows an image's files (`kraken.apptainer.shielded`)."""
         return self.live / "bin"
@@ -212,64 +215,64 @@ class RunFiles:
         """The compiled file of one side of the split, for kraken to read."""
         return self.live / f"{side}.list"
 
-    @property
+    @cached_property
     def held_out_pages(self) -> Path:
         """The staged pages of validation and test together, a path a line."""
         return self.live / "held-out.pages"
 
-    @property
+    @cached_property
     def held_out_images(self) -> Path:
         """The images of these pages, where they are predicted from the image alone."""
         return self.live / "held-out.images"
 
-    @property
+    @cached_property
     def data_path(self) -> Path:
         """The path of the folder in which the images of all pages are."""
         return self.live / "data.path"
 
-    @property
+    @cached_property
     def base_model_path(self) -> Path:
         """The path of the base model; empty where there is none."""
         return self.live / "base_model.path"
 
-    @property
+    @cached_property
     def segmentation_model_path(self) -> Path:
         """The path of the model that finds the lines of an evaluation from end to end."""
         return self.live / "segmentation_model.path"
 
-    @property
+    @cached_property
     def places(self) -> Path:
         """Where the data, the cache and the base model are on this machine, now."""
         return self.live / "places.json"
 
-    @property
+    @cached_property
     def signature(self) -> Path:
         return self.live / "signature"
 
-    @property
+    @cached_property
     def starts(self) -> Path:
         return self.live / "starts.jsonl"
 
-    @property
+    @cached_property
     def krakens(self) -> Path:
         """One record for each start: the kraken that it found."""
         return self.live / "krakens.jsonl"
 
-    @property
+    @cached_property
     def sweeps(self) -> Path:
         return self.live / "sweeps.jsonl"
 
-    @property
+    @cached_property
     def submissions(self) -> Path:
         """One record for each time the run was given to Slurm."""
         return self.live / "jobs.jsonl"
 
-    @property
+    @cached_property
     def requeues(self) -> Path:
         """One record for each time a job of the run met its time limit, or Slurm lost its step, and it goes on in a new one."""
         return self.live / "requeues.jsonl"
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         return self.live / "lock"
 

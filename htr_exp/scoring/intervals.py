@@ -13,8 +13,6 @@ from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
-from htr_exp.scoring.lines import RATES, Score
-
 LEVEL = 0.95
 
 MOST_UNITS_EXACT = 16
@@ -170,39 +168,13 @@ def units(group_of: Mapping[str, str | None]) -> dict[str, str]:
     return named if len({*named.values()}) > 1 else {page: page for page in named}
 
 
-def counts(score: Score, rate: str, unit_of: Mapping[str, str]) -> list[Count]:
-    """The counts of each unit, in code point order of their names.
-
-    Args:
-        score: with its pages.
-        rate: a key of `lines.RATES`.
-        unit_of: page -> unit (`units`).
-    """
-    errors, of = RATES[rate]
-    return by_unit((unit_of[page], Count(getattr(one, errors), getattr(one, of))) for page, one in score.per_page)
-
-
 def by_unit(pages: Iterable[tuple[str, Count]]) -> list[Count]:
     """Sum the counts of pages by their units, in code point order of the units' names."""
     found: dict[str, Count] = {}
     for unit, count in pages:
-        before = found.get(unit, Count(0, 0))
-        found[unit] = Count(before.errors + count.errors, before.units + count.units)
+        before = found.get(unit)
+        found[unit] = Count(before.errors + count.errors, before.units + count.units) if before else count
     return [found[unit] for unit in sorted(found)]
-
-
-def bounds(score: Score, unit_of: Mapping[str, str]) -> dict[str, Any]:
-    """The intervals of a score as they stand in results.json: `cer_low`, `cer_high` and so on; None with one unit.
-
-    Args:
-        score: with its pages.
-        unit_of: page -> unit (`units`).
-    """
-    found: dict[str, Any] = {"units": len({unit_of[page] for page, _ in score.per_page})}
-    for rate in score.rates:
-        interval = of_rate(counts(score, rate, unit_of))
-        found |= {f"{rate}_low": interval and interval.low, f"{rate}_high": interval and interval.high}
-    return found
 
 
 def _standard_error(without: Sequence[float]) -> float:

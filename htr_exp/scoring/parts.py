@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from htr_exp.scoring.intervals import bounds
 from htr_exp.scoring.lines import Score, together
+from htr_exp.scoring.score_intervals import bounds
 
 FOLDER = "folder"
 """The column that every page has: where its file lies in the dataset, as the split has it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.disks import small_disk
-from htr_exp.core.files import append_jsonl, full, make_folder, read_jsonl, write_atomically, write_json
+from htr_exp.core.files import append_jsonl, full, make_folder, read_json, read_jsonl, write_atomically, write_json
 from htr_exp.core.lock import locked, made_once
 
 
@@ -130,3 +130,18 @@ def test_a_disk_that_is_full_is_found_among_others(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     with small_disk(tmp_path / "disk", "size=200k") as place:
         assert full([place]) == [place]  # it never has a MiB
+
+
+@pytest.mark.parametrize("number", ["9" * 300, f"-{'9' * 299}", f"0.{'3' * 400}"])
+def test_long_numbers_of_records_are_read(number: str, tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    file.write_text(f'{{"number": {number}, "text": "{"7" * 1000}"}}')
+    assert read_json(file) == {"number": float(number) if "." in number else int(number), "text": "7" * 1000}
+
+
+@pytest.mark.parametrize("digits", [301, 5000])
+def test_whole_numbers_that_no_floating_point_number_can_be_are_refused(digits: int, tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    file.write_text(f'{{"number": {"9" * digits}}}')
+    with pytest.raises(ValueError, match=f"a number has {digits} digits"):
+        read_json(file)

@@ -9,9 +9,7 @@ import pytest
 
 from htr_exp.scoring.intervals import (
     Count,
-    bounds,
     by_unit,
-    counts,
     holm,
     of_difference,
     of_rate,
@@ -20,6 +18,7 @@ from htr_exp.scoring.intervals import (
     units,
 )
 from htr_exp.scoring.lines import LinePair, score
+from htr_exp.scoring.score_intervals import bounds, counts
 
 EQUAL = [Count(errors, 1000) for errors in (80, 95, 61, 120, 73)]
 BETTER = [Count(errors, 1000) for errors in (70, 90, 66, 101, 60)]
