@@ -7,12 +7,13 @@ edits are convention. All others are reading. So the two parts are the errors of
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, partial
+from itertools import chain, pairwise
 from typing import Any
 
 from rapidfuzz.distance import Levenshtein
@@ -150,7 +151,7 @@ def _reading(expected: str, read: str, errors: int, table: _Table, used: Counter
         for source, target in table.starting[expected[place]]:
             if expected.startswith(source, place):
                 rewritten = f"{expected[:place]}{target}{expected[place + len(source) :]}"
-                if (fewer := Levenshtein.distance(rewritten, read)) < best:
+                if (fewer := Levenshtein.distance(rewritten, read, score_cutoff=best)) < best:
                     best, found = fewer, (source, target, rewritten)
         if best < errors:
             source, target, expected = found
@@ -162,66 +163,88 @@ def _reading(expected: str, read: str, errors: int, table: _Table, used: Counter
     return errors
 
 
+class _Side:
+    """What is written on pages, or what was read there, in which parts are counted as `str.count` counts."""
+
+    def __init__(self, pages: Mapping[str, str]) -> None:
+        self._pages = pages
+        self._counted: dict[str, tuple[int, dict[str, int]]] = {}
+
+    def times(self, part: str, most: float = math.inf) -> int:
+        """How often a part stands there; where that is more than `most`, some number above it."""
+        if part not in self._counted:
+            total, of_page = 0, dict[str, int]()
+            for page, text in self._pages.items():
+                if number := text.count(part):
+                    of_page[page] = number
+                    total += number
+                    if total > most:
+                        return total
+            self._counted[part] = total, of_page
+        return self._counted[part][0]
+
+    def elsewhere(self, part: str, page: str) -> int:
+        """How often it stands on all other pages."""
+        return self.times(part) - self._counted[part][1].get(page, 0)
+
+
 @dataclass(frozen=True)
 class _Learnt:
-    """What became of what is written: on each page, and on all.
+    """What became of what is written.
 
     Attributes:
-        replaced: page -> replacement -> how often it was made.
-        written: page -> what was replaced anywhere -> how often it is written.
-        read: page -> what stands in the place of anything -> how often it is read.
-        total, total_written, total_read: the same of all pages, of replacements that each page has seen on enough others.
+        replaced: page -> replacement -> how often it was made there.
+        total: the same of all pages, of replacements that may hold for some page.
+        written, read: all pages.
     """
 
     limits: Limits
     replaced: dict[str, Counter[Replacement]]
-    written: dict[str, Counter[str]]
-    read: dict[str, Counter[str]]
-    total: Counter[Replacement]
-    total_written: Counter[str]
-    total_read: Counter[str]
+    total: dict[Replacement, int]
+    written: _Side
+    read: _Side
 
     @classmethod
     def of(cls, lines: Mapping[str, Sequence[tuple[str, str]]], limits: Limits) -> _Learnt:
         """Count it."""
         replaced = {page: Counter(one for pair in of for one in _replacements(*pair)) for page, of in lines.items()}
-        pages = Counter(one for found in replaced.values() for one in found)
-        total = Counter[Replacement]()
+        pages = Counter(chain.from_iterable(replaced.values()))
+        recurring = {one for one, number in pages.items() if number > limits.pages}
+        total = dict.fromkeys(recurring, 0)
         for found in replaced.values():
-            total.update({one: times for one, times in found.items() if pages[one] > limits.pages})
-        sides = [{page: "\n".join(pair[side] for pair in of) for page, of in lines.items()} for side in (0, 1)]
-        whole = ["\n".join(side.values()) for side in sides]
-        written, read = (Counter({one[side]: 0 for one in total}) for side in (0, 1))
-        for counts, text in ((written, whole[0]), (read, whole[1])):
-            counts.update({one: text.count(one) for one in counts})
-        # half of it: what one page lacks of its share may be had where that page is left out
-        enough = {one: times for one, times in total.items() if _holds(one, 2 * times, written, read, limits)}
-        of_page = [
-            {page: Counter({one[number]: text.count(one[number]) for one in enough}) for page, text in side.items()}
-            for number, side in enumerate(sides)
-        ]
-        return cls(limits, replaced, of_page[0], of_page[1], Counter(enough), written, read)
+            for one in found.keys() & recurring:
+                total[one] += found[one]
+        written, read = (
+            _Side({page: "\n".join(pair[side] for pair in of) for page, of in lines.items()}) for side in (0, 1)
+        )
+
+        def may_hold(one: Replacement) -> bool:
+            times = 2 * total[one]  # what one page lacks of its share may be had where that page is left out
+            most = times / limits.share
+            return _holds(one, times, partial(written.times, most=most), partial(read.times, most=most), limits)
+
+        ordered = sorted(filter(may_hold, total), key=lambda one: (len(one[0]), one))
+        return cls(limits, replaced, {one: total[one] for one in ordered}, written, read)
 
     def without(self, page: str) -> _Table:
         """What holds for a page: learned on all others. What shorter ones make together is no replacement of its own."""
-        own = self.replaced[page]
-        table = _Table()
-        for one in sorted(self.total, key=lambda one: (len(one[0]), one)):
+        own, table = self.replaced[page], _Table()
+        written, read = partial(self.written.elsewhere, page=page), partial(self.read.elsewhere, page=page)
+        for one, times in self.total.items():
             source, target = one
-            times = self.total[one] - own[one]
-            written = {source: self.total_written[source] - self.written[page][source]}
-            read = {target: self.total_read[target] - self.read[page][target]}
-            if _holds(one, times, written, read, self.limits) and _rewritten(source, table) != target:
+            if _holds(one, times - own[one], written, read, self.limits) and _rewritten(source, table) != target:
                 table.add(source, target)
         return table
 
 
-def _holds(one: Replacement, times: int, written: Mapping[str, int], read: Mapping[str, int], limits: Limits) -> bool:
-    """Whether a replacement is made often enough to be a convention."""
+def _holds(
+    one: Replacement, times: int, written: Callable[[str], int], read: Callable[[str], int], limits: Limits
+) -> bool:
+    """Whether a replacement is made often enough to be a convention; `written` and `read` count a part."""
     source, target = one
-    if times >= limits.share * written[source]:
+    if times >= limits.share * written(source):
         return True
-    return len(target) == 1 < len(source) and times >= limits.share * read[target]
+    return len(target) == 1 < len(source) and times >= limits.share * read(target)
 
 
 def _rewritten(text: str, table: _Table) -> str:
