@@ -203,7 +203,9 @@ def texts_of(source: Path) -> Iterator[str]:
 
 def test_run_files_alone_know_the_files_of_a_run() -> None:
     here = RunFiles(Path())
-    values = [getattr(here, name) for name, value in vars(RunFiles).items() if isinstance(value, property | cached_property)]
+    values = [
+        getattr(here, name) for name, value in vars(RunFiles).items() if isinstance(value, property | cached_property)
+    ]
     paths = [value for value in values if isinstance(value, Path)]
     files = {path.name for path in paths if path.suffix}
     assert len(files) > 20

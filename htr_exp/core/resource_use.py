@@ -1,4 +1,4 @@
-"""What a program takes of this machine, it and all its children: memory, memory of GPUs, and CPU time."""
+"""What a program takes of this machine, it and all its children: memory, memory of GPUs, CPU time, and energy of GPUs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 import psutil
 
+from htr_exp.core.gpu_energy import GpuEnergy
 from htr_exp.core.program import NoAnswer, ask
 
 MEMORY, GPU_MEMORY = "memory_gb", "gpu_memory_gb"
@@ -43,6 +44,7 @@ class ResourceWatch:
         self._pid, self._smi = pid, shutil.which("nvidia-smi") if on_gpu else None
         self._looked = self._asked = float("-inf")
         self._cpu_s = self._told_s = 0.0
+        self._energy = GpuEnergy() if on_gpu else None
 
     def look(self) -> None:
         """See what the processes hold now; may be called often."""
@@ -67,6 +69,10 @@ class ResourceWatch:
             return {}
         took, self._told_s = self._cpu_s - self._told_s, self._cpu_s
         return {CPU_TIME: round(took, 2)}
+
+    def energy(self) -> dict[str, float]:
+        """The energy of GPUs since this was last asked, by `gpu_energy.ENERGY`; nothing where it is not known."""
+        return self._energy.taken({process.pid for process in self._processes()}) if self._energy else {}
 
     def look_at_gpu(self) -> None:
         """See what they hold of the GPUs' memory; torch keeps what it once took, so that a look after an epoch tells the most."""

@@ -29,6 +29,7 @@ class Epoch(_Epoch, total=False):
     memory_gb: float  # the most that kraken's processes held until then (`core.resource_use`)
     gpu_memory_gb: float
     cpu_s: float  # CPU time that kraken's processes took for it, those of its start among them
+    energy_wh: float  # of the GPUs (`core.gpu_energy`)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from htr_exp.core.errors import ChangedError, TrainingError
 from htr_exp.core.file_cache import Stamp
 from htr_exp.core.files import make_folder, read_json, utc_now
+from htr_exp.core.machine import allocation
 from htr_exp.core.task import Epoch, Task
 from htr_exp.kraken.commands import convert_command
 from htr_exp.kraken.legs import may_say_each
@@ -26,6 +27,7 @@ from htr_exp.runs.provenance import environments_of
 from htr_exp.runs.records import PageRecord, Results, TestScored
 from htr_exp.runs.resumptions import resumptions
 from htr_exp.runs.scorings import Scoring
+from htr_exp.slurm.energy import of_running_job
 from htr_exp.splits import fingerprints
 from htr_exp.splits.fingerprints import MODEL_KEY
 
@@ -328,6 +330,13 @@ class Stages(ABC):
             cached.seal(target)
         shutil.rmtree(scratch, ignore_errors=True)
 
+    def _job_energy_wh(self) -> float | None:
+        """What the nodes of the run's job have taken; None where that is not known, or not of this run alone."""
+        job, given = allocation(), self._run.jobs
+        if job is None or not given or given[-1]["packed"] > 1 or sum("start" in one for one in self._run.begun) > 1:
+            return None
+        return of_running_job(job.raw)
+
     def _is_predicted(self, page: PageRecord, output: Path) -> bool:
         """Whether kraken has written what it predicts of a page, as far as can be seen at a glance."""
         return output.exists()
@@ -397,6 +406,8 @@ class Stages(ABC):
             results |= {"best_epoch": best["epoch"], "epochs": outcome.epochs, "ended_by": outcome.ended_by}
             results |= cast("Results", {f"{key}_while_training": self.task.figure(best)})
             results |= cast("Results", resumptions(self._run.begun))
+            if energy := self._job_energy_wh():
+                results["job_energy_wh"] = energy
         return results | {
             "val_source": "rescored",
             "device": self._inputs.device,

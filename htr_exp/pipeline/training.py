@@ -376,7 +376,8 @@ class _Follower:
         now = time.monotonic()
         seconds = round(now - self._since, 2)
         self._taken.look_at_gpu()
-        facts = {**figures, "seconds": seconds, "time": utc_now(), **self._taken.peaks, **self._taken.cpu_time()}
+        taken = self._taken.peaks | self._taken.cpu_time() | self._taken.energy()
+        facts = {**figures, "seconds": seconds, "time": utc_now(), **taken}
         record = cast("Epoch", {"epoch": len(self._records) + 1, **facts})
         self._since = now
         self._records.append(record)

@@ -32,7 +32,7 @@ def record_table(
     ]
     code = cast("Mapping[str, Any]", facts.get("code") or {})
     given = facts.get("predictions") or {}
-    spent = costs.cost([(results, epochs)])
+    spent = costs.cost(results, epochs)
     pairs: list[tuple[str, Any]] = [
         ("ground truth", ", ".join([str(dataset["name"]), *read, f"digest {str(dataset.get('digest'))[:12]}"])),
         ("system" if given else "model" if row["verb"] == "evaluate" else "base model", _model(model)),
@@ -45,8 +45,8 @@ def record_table(
         ("device", results.get("device")),
         ("folded", _folded(results.get("folding") or {})),
         ("cost of training", costs.said(spent, memory=False) if row["verb"] != "evaluate" else None),
-        ("memory", _memory(facts, results, spent.memory_gb)),
-        ("GPU memory", _at_most(spent.gpu_memory_gb)),
+        ("memory", _memory(facts, results, spent["memory_gb"])),
+        ("GPU memory", _at_most(spent["gpu_memory_gb"])),
         (
             "code",
             " ".join(filter(None, (f"htr_exp {code.get('version', __version__)}", str(code.get("commit") or "")[:12]))),

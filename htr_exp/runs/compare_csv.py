@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from htr_exp.core.text import printable
 
-NESTED = ("gain", "scores", "end_to_end", "settings", "condition", "forecast")
+NESTED = ("gain", "scores", "end_to_end", "settings", "condition", "forecast", "cost")
 """What a cell cannot hold: `--json` has it."""
 
 

@@ -12,7 +12,16 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.run_state import RunState
 from htr_exp.core.task import END_TO_END, END_TO_END_COLUMNS, TASKS, Task, task_of
 from htr_exp.core.text import between, counted, first_of, percent
-from htr_exp.runs import certainty, choice_by_validation, narrow, reading_part, resumptions, test_sets, told_apart
+from htr_exp.runs import (
+    certainty,
+    choice_by_validation,
+    costs,
+    narrow,
+    reading_part,
+    resumptions,
+    test_sets,
+    told_apart,
+)
 from htr_exp.runs.experiment_table import show_experiments
 from htr_exp.runs.records import NO_KRAKEN, Figures
 from htr_exp.runs.remarks import UNKNOWN_DATA, interim, remarks
@@ -128,6 +137,8 @@ def show_table(out: Console, rows: Sequence[ComparedRow], varied: Sequence[str],
             differing.remove("dataset.name")  # which is said with the number of each test
         _show_alike(out, alike, differing, groups, grouped, no_worse)
         show_experiments(out, alike)
+        if spent := [cost for row in alike if (cost := row["cost"])]:
+            out.print(Text(f"cost of {counted(len(spent), 'training')}: {costs.said(costs.together(spent))}"))
     if margin is not None:
         out.print(Text(told_apart.SAID_NO_WORSE.format(margin=f"{100 * margin:g}")))
 

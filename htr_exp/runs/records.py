@@ -380,6 +380,9 @@ class Results(TypedDict, total=False):
     candidates: list[Candidate]
     val_source: str
     device: str
+    job_energy_wh: (
+        float  # of the nodes of its job, by Slurm, until the training was scored; only of a job that did nothing else
+    )
     kraken: KrakenRecord
     environments: list[Environment]  # of all starts, each once
     polygons: str

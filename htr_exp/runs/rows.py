@@ -12,6 +12,7 @@ from htr_exp.core.run_state import RunState
 from htr_exp.core.task import TASKS, Epoch, Task, task_of
 from htr_exp.kraken.record import KrakenRecord
 from htr_exp.runs import judgements, openings, resumptions, scorings
+from htr_exp.runs.costs import Cost, cost
 from htr_exp.runs.record_check import fits
 from htr_exp.runs.records import (
     CountedFigures,
@@ -120,6 +121,7 @@ class RunRow(Judgement, Resumptions):
     gain: Gain | None  # on the test pages
     scores: dict[str, dict[str, Figures | None]]  # test and validation -> base and best
     end_to_end: dict[str, Figures] | None
+    cost: Cost | None  # of the training; of an evaluation None
 
 
 class ComparedRow(RunRow):
@@ -231,6 +233,7 @@ def _row(run: RunDir, status: RunStatus, scored: Scorings, every_digest: bool) -
         "gain": gain if gain and gain.keys() >= Gain.__annotations__.keys() else None,
         "scores": scores,
         "end_to_end": given.get("end_to_end"),
+        "cost": cost(given, epochs) if facts["run"].get("verb", "train") == "train" else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""What Slurm says and does: the only module that runs squeue, sacct, scancel, scontrol, sinfo, sacctmgr and sbatch's test."""
+"""What Slurm says and does: the only module that runs squeue, sacct, sstat, scancel, scontrol, sinfo, sacctmgr and sbatch's test."""
 
 from __future__ import annotations
 

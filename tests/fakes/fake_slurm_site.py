@@ -13,7 +13,7 @@ import pytest
 
 from htr_exp.slurm.jobs import COLUMNS
 
-PROGRAMS = ("squeue", "sacct", "sacctmgr", "scancel", "scontrol", "sinfo", "sbatch")
+PROGRAMS = ("squeue", "sacct", "sacctmgr", "scancel", "scontrol", "sinfo", "sbatch", "sstat")
 PROGRAM = Path(__file__).with_name("fake_slurm.py")
 
 

@@ -11,7 +11,7 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 from htr_exp.core.task import Epoch, Task, task_of
 from htr_exp.core.text import first_of
-from htr_exp.runs.costs import Cost, cost
+from htr_exp.runs.costs import Cost, cost, together
 from htr_exp.runs.experiments import Experiment, experiments
 from htr_exp.runs.records import Provenance, Results
 from htr_exp.runs.rows import ComparedRow, changed, compared_rows
@@ -68,7 +68,7 @@ class Evidence:
     @property
     def cost(self) -> Cost:
         """Of the trainings."""
-        return cost((one.results, one.epochs) for one in self.trained)
+        return together([cost(one.results, one.epochs) for one in self.trained])
 
     @cached_property
     def experiments(self) -> tuple[Experiment, ...]:

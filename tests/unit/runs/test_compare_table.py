@@ -12,7 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from htr_exp.core.files import write_json
+from htr_exp.core.files import read_json, write_json
 from htr_exp.core.run_state import RunState
 from htr_exp.runs import certainty, compare_csv, compare_table, told_apart
 from htr_exp.runs.rows import compared_rows, row_of
@@ -307,3 +307,22 @@ def test_counts_that_are_none_give_no_intervals(make: Maker, damage: dict[str, A
 
 def test_a_gain_that_lacks_its_interval_is_none(make: Maker) -> None:
     assert row_of(counted(make, "a", PAGES, gain={"cer": 0.1}))["gain"] is None
+
+
+def test_what_the_trainings_cost_stands_below_their_table_and_in_the_records(make: Maker) -> None:
+    runs = [make("a"), make("b"), make("c", verb="evaluate")]
+    for run, energy in zip(runs, (1000.0, 500.0)):
+        run.write_epochs(
+            [{"epoch": 1, "val_cer": 0.1, "seconds": 90.0, "cpu_s": 100.0, "memory_gb": 2.5, "energy_wh": energy}]
+        )
+        write_json(run.results, read_json(run.results) | {"device": "cuda:0"})
+        run.seal_results()
+    said = " ".join(table(*runs, width=200).split())
+    assert (
+        "cost of 2 trainings: 3 min of epochs on a GPU; CPU time 3 min; at most 2.50 GB of memory at once in one run; "
+        "energy of the GPUs 1.5 kWh"
+    ) in said
+    found = {row["run"]: row["cost"] for row in compared_rows(runs)[0]}
+    assert found["c"] is None
+    assert found["a"]["gpu_energy_wh"] == 1000.0
+    assert "cost of" not in table(runs[2])

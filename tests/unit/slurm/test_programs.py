@@ -22,6 +22,7 @@ from htr_exp.slurm.cluster import (
     partitions,
     qos_preemption,
 )
+from htr_exp.slurm.energy import of_running_job
 from htr_exp.slurm.jobs import Job, Outlook, _rows_of_queue, accounts, cancel, outlook, queue, requeue
 from htr_exp.slurm.programs import SlurmSilent
 
@@ -346,3 +347,18 @@ def test_a_controller_that_is_down_is_silent(cluster: Site) -> None:
     )
     with pytest.raises(SlurmSilent, match="Unable to contact slurm controller"):
         configuration()
+
+
+@pytest.mark.parametrize(
+    ("said", "wh"),
+    [("7200\n3600\n", 3.0), ("0\n0\n", None), ("", None), ("18446744073709551614\n", None), ("18446744073709551614\n3600\n", 1.0)],
+)  # fmt: skip
+def test_the_energy_of_a_job_is_that_of_its_steps_where_the_site_measures_it(
+    said: str, wh: float | None, cluster: Site
+) -> None:
+    cluster.says("sstat", said)
+    assert of_running_job("63") == wh
+
+
+def test_the_energy_of_a_job_is_not_known_where_slurm_does_not_say(cluster: Site) -> None:
+    assert of_running_job("63") is None
