@@ -21,7 +21,7 @@ ORDER = """
 core
 config groundtruth demo
 kraken slurm scoring
-audit runs
+audit runs transcribe
 splits tracking report
 pipeline
 cli
@@ -37,7 +37,7 @@ ONE_PLACE = {
     "aiohttp": {"tracking.ui_proxy"},
     "uvicorn": {"tracking.ui_server"},
     "optuna": {"pipeline.search_sampler"},
-    "lxml": {"groundtruth"},
+    "lxml": {"groundtruth", "transcribe.forms"},
     "submitit": {"slurm.sbatch"},
     "rich": {"core.console", "runs", "pipeline.progress", "cli"},
     "jinja2": {"core.html_page"},

@@ -72,6 +72,12 @@ VERBS: dict[str, Verb] = {
         "open the sealed test (scores.test=final) for the run that validation chose: test SWEEP [slurm=...]",
         works=True,
     ),
+    "transcribe": Verb(
+        "transcribe",
+        "transcribe",
+        "read pages with a model: transcribe model=last IMAGES or FOLDER --out FOLDER",
+        works=True,
+    ),
     "check": Verb(
         "check.command", "check", "say everything that is wrong with ground truth: check FOLDER, check dataset=..."
     ),
@@ -101,6 +107,10 @@ VERBS: dict[str, Verb] = {
         "doctor.command", "doctor", "say what works here and what does not: doctor [slurm=publicgpu runtime=module]"
     ),
 }
+
+
+NAMING = {"check": "FOLDER or KEY=VALUE", "transcribe": "PAGES or KEY=VALUE"}
+"""Families that take paths among the words of the configuration -> how their usage calls both."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -145,11 +155,11 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=own_command(verb), description=VERBS[verb].sentence)
     parser.set_defaults(verb=verb, multirun=False, dry_run=False, json=False)
     _add_common(parser, verb)
-    if family in ("experiment", "check", "doctor", "init"):
+    if family in ("experiment", "check", "doctor", "init", "transcribe"):
         parser.add_argument(
             "overrides",
             nargs="*",
-            metavar="FOLDER or KEY=VALUE" if family == "check" else "KEY=VALUE",
+            metavar=NAMING.get(family, "KEY=VALUE"),
             help="choices and values of the configuration",
         )
     if family == "completion":
@@ -181,6 +191,22 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
             help=f"print where it comes from and end: {', '.join(INFO)}",
         )
         parser.add_argument("--hydra-help", action="store_true", help="say what there is of Hydra, which composes it")
+    if family == "transcribe":
+        parser.add_argument(
+            "--out", metavar="FOLDER", help="where the pages are written; what is done there already is not done again"
+        )
+        parser.add_argument(
+            "--format", choices=("page", "alto", "hocr", "text"), default="page", help="what is written (page)"
+        )
+        parser.add_argument(
+            "--segment",
+            choices=("missing", "all", "never"),
+            default="missing",
+            help="find lines on pages without any (missing), on all, or never",
+        )
+        parser.add_argument(
+            "--jobs", type=int, metavar="N", help="pages at once; default: as many as cores and memory allow"
+        )
     if family == "check":
         parser.add_argument("--html", metavar="FILE", help="write a page with pictures of the lines concerned")
         parser.add_argument("--pictures", type=int, metavar="N", help="of each kind of problem on that page (6)")

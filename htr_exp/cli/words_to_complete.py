@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from htr_exp.cli.arguments import VERBS, verb_parser
+from htr_exp.cli.arguments import NAMING, VERBS, verb_parser
 from htr_exp.core.errors import ConfigError
 
 PATHS = re.compile(
@@ -57,7 +57,7 @@ def candidates(before: Sequence[str], typed: str) -> Iterable[str]:
         ]
     if family == "options":
         return line.groups_and_keys()
-    return [*line.settings(typed), *(_paths(typed) if family == "check" and "=" not in typed else ())]
+    return [*line.settings(typed), *(_paths(typed) if family in NAMING and "=" not in typed else ())]
 
 
 class _Line:

@@ -172,6 +172,48 @@ def predict_command(
     return [*argv, "ocr", *_reading(version, model, pad, threads)]
 
 
+def transcribe_command(
+    version: str,
+    *,
+    pages: Sequence[tuple[str, str]],
+    model: str,
+    form: str,
+    device: str,
+    precision: str,
+    threads: int,
+    pad: int,
+    segmenter: str | None = None,
+    text_direction: str | None = None,
+) -> list[str]:
+    """The command that transcribes pages for people and their programs; otherwise as `predict_command`.
+
+    Text is in the order in which it is read, and each line is recognised by itself, as when the model was scored.
+
+    Args:
+        version: of kraken.
+        pages: page file, or with `segmenter` image, and output file of each.
+        model: the recognition model's file.
+        form: a key of `FORMS`.
+        device: as kraken names it.
+        precision: 7.1 only.
+        threads: of the network.
+        pad: blank columns left and right of a line, pixels.
+        segmenter: the segmentation model's file that finds the lines; None: those of the page files are read.
+        text_direction: in which the lines that it finds follow each other.
+    """
+    files = [word for page, output in pages for word in ("-i", page, output)]
+    source, found = (["-f", "page"], []) if segmenter is None else ([], _segment(segmenter, text_direction))
+    argv = ["kraken", "-d", device]
+    if release(version) != "4.3":
+        argv += ["--precision", precision, "--threads", str(threads)]
+    reading = [word for word in _reading(version, model, pad, threads) if word != "--no-reorder"]
+    return [*argv, *source, *FORMS[form], *files, *found, "ocr", *reading]
+
+
+FORMS = {"page": ["-x"], "alto": ["-a"], "hocr": ["-h"], "text": ["-n"]}
+"""What kraken writes -> the words for it; text is what it writes by itself."""
+
+
 def predict_lines_command(
     version: str,
     *,

@@ -8,11 +8,13 @@
   the last of its lines: the fewer, the better the model claims to be. Types are those of that file, by what the outputs of
   the model were trained as and what they are called: where a model's names were given to the wrong outputs, types are wrong,
   too. A model with one class finds everything as that, other models what they have no class for not at all.
+- `-x ... ocr` and `-n ... ocr`, with `-f page` or `segment`: a PAGE file or a text of each page, for people; in an image it finds one line.
 - `-t TEMPLATE ... segment -bl -i SEG ocr -m MODEL`: both, one JSON line a line that it found, with ids of its own (4.3.13: none).
 
 A page that fails leaves no output file, and the exit code is 0 all the same, as with kraken. The scenario may give, besides
 what fake_ketos.py says: `fail` (ocr or segment), `ocr_seconds` and `segment_seconds` a page, `ocr_missing_page` and
-`segment_missing_page` (part of a file's text, or of an image's name).
+`segment_missing_page` (part of a file's text, or of an image's name); of a transcription also `ocr_killed_page`, at which it is
+killed, and `ocr_half_page`, of which it writes half (likewise).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -61,6 +64,9 @@ def main() -> None:
     if "--no-segmentation" in recognising and "-t" in group and "-f" not in group and not pages:
         recognise_pictures(group, Path(recognising[recognising.index("-m") + 1]), play)
         swap(play, "after ocr")
+        return
+    if {"-x", "-n"} & set(group):
+        transcribe(pages, Path(recognising[recognising.index("-m") + 1]), "-x" in group, play)
         return
     if "-t" not in group or (segmenting is None) != ("-f" in group):
         sys.exit("Error: page files are read with -f page, images with segment; the output is by a template")
@@ -187,6 +193,38 @@ def recognise(pages: list[tuple[Path, Path]], model: Path, segmenter: Path | Non
         output.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
+def transcribe(pages: list[tuple[Path, Path]], model: Path, as_page: bool, play: dict[str, Any]) -> None:
+    accuracy = accuracy_of(model)
+    for page, output in pages:
+        time.sleep(play.get("ocr_seconds", 0))
+        said = page.read_text() if page.suffix == ".xml" else page.name
+        if fails(said, play, "ocr", page):
+            continue
+        if (part := play.get("ocr_killed_page")) and part in said:
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = lines_of(page) if page.suffix == ".xml" else [("of_kraken", "")]
+        texts = [recognised(f"in principio {line}", accuracy) for line, _ in found]
+        if as_page:
+            lines = zip(found, texts)
+            drawn = "".join(
+                f'<TextLine id="{line}"><Coords points="0,0 9,0 9,9"/><Baseline points="0,5 9,5"/>'
+                f'<TextEquiv conf="0.9"><Unicode>{escape(text)}</Unicode></TextEquiv></TextLine>'
+                for (line, _), text in lines
+            )
+            content = PAGE.format(image=escape(str(page)), lines=drawn)
+        else:
+            content = "".join(f"{text}\n" for text in texts)
+        half = (part := play.get("ocr_half_page")) and part in said
+        output.write_text(content[: len(content) // 2] if half else content, encoding="utf-8")
+
+
+PAGE = """<?xml version="1.0" encoding="UTF-8"?>
+<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Metadata><Creator>kraken 7.1.1</Creator>
+<Created>2026-01-02T03:04:05+00:00</Created><LastChange>2026-01-02T03:04:05+00:00</LastChange></Metadata>
+<Page imageFilename="{image}" imageWidth="9" imageHeight="9"><TextRegion id="r"><Coords points="0,0 9,0 9,9"/>{lines}</TextRegion></Page></PcGts>
+"""
+
+
 def recognise_pictures(group: list[str], model: Path, play: dict[str, Any]) -> None:
     """Recognise each picture of a glob as one line; what it says is beside the file that it is a link to."""
     suffix = group[group.index("-o") + 1]
@@ -198,11 +236,11 @@ def recognise_pictures(group: list[str], model: Path, play: dict[str, Any]) -> N
             picture.with_suffix(suffix).write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def fails(said: str, play: dict[str, Any], doing: str) -> bool:
+def fails(said: str, play: dict[str, Any], doing: str, page: Path | None = None) -> bool:
     """Tell of a page that cannot be done, where the scenario says so."""
     part = play.get(f"{doing}_missing_page")
     if part and part in said:
-        print(f"ERROR    Failed processing {said[:80]}: no such luck")
+        print(f"ERROR    Failed processing {page or said[:80]}: no such luck")
     return bool(part) and part in said
 
 

@@ -32,7 +32,7 @@ def submitted(run: RunDir, **more: Any) -> RunDir:
         "packed": 1,
         "slurm": {},
     }
-    run.add_submission({**record, **more})  # type: ignore[typeddict-item]
+    run.add_submission({**record, **more})
     return run
 
 

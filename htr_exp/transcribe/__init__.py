@@ -1,0 +1,1 @@
+"""Transcribes pages with a model: which pages, which kraken calls, and what is written."""
