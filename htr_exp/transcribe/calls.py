@@ -13,6 +13,7 @@ from pathlib import Path
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import xml
 from htr_exp.groundtruth.image_header import ImageFacts, look_at
+from htr_exp.groundtruth.model import Points
 from htr_exp.groundtruth.page_scan import identified
 from htr_exp.groundtruth.usable_image import unusable
 from htr_exp.groundtruth.xml_for_kraken import page_xml
@@ -72,7 +73,8 @@ class _Open:
     page: WantedPage
     given: Path  # to kraken: a staged file, or the image
     output: Path
-    lines: tuple[str, ...]
+    lines: tuple[tuple[str, Points], ...]
+    lacks: str = ""  # why what is written of it is not whole
 
 
 def transcribe(
@@ -214,7 +216,7 @@ class _Call:
                     software=replace(self._means.software, segmenter=None) if one.page.xml else self._means.software,
                 )
             except NotWhole as error:
-                self._said.setdefault(str(one.given), str(error))
+                one.lacks = str(error)  # so far: kraken may be writing it
                 continue
             self._folder.keep(one.page, content)
             self._outcome.written += 1
@@ -245,11 +247,11 @@ class _Call:
         return [one.page for one in self._open[len(guilty) :]]
 
     def _fail(self, one: _Open, why: str) -> None:
-        self._outcome.failed[one.page.name] = self._said.get(str(one.given)) or why
+        self._outcome.failed[one.page.name] = self._said.get(str(one.given)) or one.lacks or why
 
 
-def _staged(page: WantedPage, place: Path) -> tuple[Path, tuple[str, ...]]:
-    """A page's lines as a file for kraken, and their ids.
+def _staged(page: WantedPage, place: Path) -> tuple[Path, tuple[tuple[str, Points], ...]]:
+    """A page's lines as a file for kraken, and their ids and baselines.
 
     Raises:
         DatasetError: they cannot be read any more.
@@ -261,4 +263,4 @@ def _staged(page: WantedPage, place: Path) -> tuple[Path, tuple[str, ...]]:
         raise DatasetError(f"its image cannot be read: {seen}")
     lines = [replace(line, text="") for line in identified(read.lines) if line.baseline]
     place.write_bytes(page_xml(str(page.image.absolute()), seen.width, seen.height, read.regions, lines))
-    return place, tuple(line.id for line in lines)
+    return place, tuple((line.id, line.baseline) for line in lines)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import chain
 from typing import Literal
 
 from lxml import etree
 
 from htr_exp.core.errors import DatasetError
 from htr_exp.groundtruth import xml
+from htr_exp.groundtruth.model import Points
 
 Form = Literal["page", "alto", "hocr", "text"]
 
@@ -50,7 +53,7 @@ class Software:
 
 
 def finished(
-    content: bytes, form: Form, *, written_for: str, image: str, lines: Collection[str], software: Software
+    content: bytes, form: Form, *, written_for: str, image: str, lines: Sequence[tuple[str, Points]], software: Software
 ) -> tuple[bytes, int]:
     """A page as it is kept, and how many lines it has.
 
@@ -62,7 +65,7 @@ def finished(
         form: of it.
         written_for: the path of the image, as kraken was given it.
         image: its name.
-        lines: ids that must be there.
+        lines: id and baseline of each line that must be there. kraken 4.3 gives them ids of its own, and keeps the baseline.
         software: what the page was read with.
 
     Raises:
@@ -84,10 +87,31 @@ def finished(
         page = xml.page_of(root)
     except DatasetError as error:
         raise NotWhole(error.headline) from None
-    if lost := set(lines) - {line.id for line in page.lines}:
-        raise NotWhole(f"{len(lost)} of {len(lines)} lines are not in it: {min(lost)}")
+    _give_back_ids(root, lines)
     (_name_software_in_page if form == "page" else _name_software_in_alto)(root, image, software)
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8"), len(page.lines)
+
+
+def _give_back_ids(root: etree._Element, lines: Sequence[tuple[str, Points]]) -> None:
+    """Give the lines of a page the ids of those that have the same baseline: kraken's own may be those of other lines.
+
+    Raises:
+        NotWhole: one of these is missing.
+    """
+    left: dict[tuple[int, ...], list[str]] = {}
+    for line, baseline in lines:
+        left.setdefault(tuple(chain.from_iterable(baseline)), []).append(line)
+    kept = set()
+    for element in root.iter("{*}TextLine"):
+        name = "ID" if "ID" in element.attrib else "id"
+        of_page = element.find("{*}Baseline")
+        points = element.get("BASELINE", "") if of_page is None else of_page.get("points", "")
+        if same := left.get(tuple(map(int, re.findall(r"-?\d+", points)))):
+            element.set(name, same.pop(0))
+        else:
+            kept.add(element.get(name))
+    if lost := sorted(set(chain.from_iterable(left.values())) - kept):
+        raise NotWhole(f"{len(lost)} of {len(lines)} lines are not in it: {lost[0]}")
 
 
 def _name_software_in_page(root: etree._Element, image: str, software: Software) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.page_files import alto_line, alto_xml, page_line, page_xml
+from htr_exp.groundtruth.xml import page_of, parse
 from htr_exp.transcribe.forms import NotWhole, Software, finished
 
 SOFTWARE = Software("htr_exp 1", "kraken 7.1.1", "sbb & co (sha256 ab)", "blla (sha256 cd)")
@@ -17,8 +18,9 @@ HOCR = """<!DOCTYPE html><html><head></head><body><div class="ocr_page" title="b
 
 
 def done(content: str, form: str, lines: tuple[str, ...] = (), written_for: str = "/far/a&b/1.jpg") -> tuple[str, int]:
+    given = [(line, ((10, 50 + place), (200, 50))) for place, line in enumerate(lines)]
     made, number = finished(
-        content.encode(), form, written_for=written_for, image="1.jpg", lines=lines, software=SOFTWARE  # type: ignore[arg-type]
+        content.encode(), form, written_for=written_for, image="1.jpg", lines=given, software=SOFTWARE  # type: ignore[arg-type]
     )  # fmt: skip
     return made.decode(), number
 
@@ -65,3 +67,23 @@ def test_what_lacks_a_part_is_no_page(content: str, form: str, why: str) -> None
 def test_text_that_is_none_is_no_page() -> None:
     with pytest.raises(NotWhole):
         finished(b"\xff\xfe", "text", written_for="", image="", lines=(), software=SOFTWARE)
+
+
+@pytest.mark.parametrize("form", ["page", "alto"])
+def test_lines_get_back_their_ids_by_their_baselines(form: str) -> None:
+    """kraken 4.3 calls them line_0, line_1, which may be those of other lines."""
+    baselines = ["10,50 200,50", "10,51 200,50", "10,50 200,50"]
+    if form == "page":
+        drawn = "".join(page_line(number, id="abc"[number], baseline=points) for number, points in enumerate(baselines))
+        content = page_xml(drawn).replace("<Page", "<Metadata/><Page", 1)
+    else:
+        drawn = "".join(
+            alto_line(number)
+            .replace(f"l{number}", "abc"[number])
+            .replace("10 50 100 52 200 50", points.replace(",", " "))
+            for number, points in enumerate(baselines)
+        )
+        content = alto_xml(drawn)
+    given = [("b", ((10, 51), (200, 50))), ("a", ((10, 50), (200, 50))), ("c", ((10, 50), (200, 50)))]
+    made, _ = finished(content.encode(), form, written_for="", image="1.jpg", lines=given, software=SOFTWARE)  # type: ignore[arg-type]
+    assert [line.id for line in page_of(parse(made)).lines] == ["a", "b", "c"]
