@@ -96,7 +96,12 @@ VERBS: dict[str, Verb] = {
         "register", "store", "put the model of a run into MLflow's registry: register RUN NAME", works=True
     ),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine", works=True),
-    "init": Verb("init", "init", "make the folders of a site here, and remember it: init [site=unistra]", works=True),
+    "init": Verb(
+        "init",
+        "init",
+        "make the folders of a site here, and take in exports as datasets: init [EXPORT ...] [site=unistra]",
+        works=True,
+    ),
     "options": Verb(
         "options", "options", "list every choice of every group, or the keys of some: options [GROUP or KEY ...]"
     ),
@@ -109,7 +114,7 @@ VERBS: dict[str, Verb] = {
 }
 
 
-NAMING = {"check": "FOLDER or KEY=VALUE", "transcribe": "PAGES or KEY=VALUE"}
+NAMING = {"check": "FOLDER or KEY=VALUE", "init": "EXPORT or KEY=VALUE", "transcribe": "PAGES or KEY=VALUE"}
 """Families that take paths among the words of the configuration -> how their usage calls both."""
 
 

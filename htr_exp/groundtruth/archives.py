@@ -11,6 +11,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from htr_exp.core.errors import DatasetError
@@ -52,12 +53,26 @@ def unpacked(path: Path, cache: Path) -> Path:
         OSError: it cannot be read or written.
     """
     target = cache / digest_of(path)[:32] / (path.stem or "dataset")
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unpack(path, target)
+    return target
+
+
+def unpack(path: Path, target: Path) -> None:
+    """Unpack a zip into a new folder, whole or not at all; where the folder is there by then, that stays.
+
+    Args:
+        path: of the zip.
+        target: of the folder; the one that it is to be in is there.
+
+    Raises:
+        DatasetError: it cannot be unpacked, or means harm.
+        OSError: it cannot be read or written.
+    """
     aside = beside(target)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             entries = list(_entries(archive, path.stat().st_size))
             aside.mkdir()
             for name, entry in entries:
@@ -70,15 +85,40 @@ def unpacked(path: Path, cache: Path) -> Path:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another process was quicker
                 raise
-        return target
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DatasetError(f"it is no zip that can be read ({error}): export it again") from None
-    except (NotImplementedError, RuntimeError) as error:
-        raise DatasetError(f"it cannot be unpacked ({error}): unpack it yourself, and name the folder") from None
     except FileExistsError as error:
         raise DatasetError(f"two of its files have the name {shown(Path(error.filename).name)}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def is_unpacked(path: Path, folder: Path) -> bool:
+    """Whether a folder has the files of a zip as they are in it, and possibly others.
+
+    Raises:
+        DatasetError: it cannot be unpacked, or means harm.
+        OSError: it cannot be read.
+    """
+    with _opened(path) as archive:
+        for name, entry in _entries(archive, path.stat().st_size):
+            file = folder / name
+            if (
+                not file.is_file()
+                or file.stat().st_size != entry.file_size
+                or zlib.crc32(file.read_bytes()) != entry.CRC
+            ):
+                return False
+    return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DatasetError(f"it is no zip that can be read ({error}): export it again") from None
+    except (NotImplementedError, RuntimeError) as error:
+        raise DatasetError(f"it cannot be unpacked ({error}): unpack it yourself, and name the folder") from None
 
 
 def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, zipfile.ZipInfo]]:
