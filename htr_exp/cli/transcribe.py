@@ -15,13 +15,21 @@ from htr_exp.core.own_command import own_command
 from htr_exp.core.problem import Problem
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from htr_exp.config.schema import Experiment, RecognitionScores
+    from htr_exp.core.signals import Stop
     from htr_exp.pipeline.sources import BaseModel
     from htr_exp.transcribe.calls import Means, Outcome
+    from htr_exp.transcribe.folder import OutputFolder
     from htr_exp.transcribe.forms import Form
+    from htr_exp.transcribe.pages import WantedPage
 
 GB_PER_CALL = 2.0
 """Of memory that a call of kraken may take: 1.2 GB were measured for lines, 1.7 GB where it finds them in images of 4 megapixels."""
+
+SPARSE_S = 300.0
+"""Between two lines about how far it is, where there is no terminal, seconds."""
 
 SHOWN = 20
 """Pages that failed, on the terminal; --json has all."""
@@ -31,74 +39,66 @@ def run(args: argparse.Namespace) -> int:
     """Transcribe what the command line names."""
     from htr_exp.config.choices import overlays
     from htr_exp.config.places import places_of
-    from htr_exp.core.console import console
+    from htr_exp.core.errors import plainly
     from htr_exp.core.signals import Stop
-    from htr_exp.core.terminal import say, say_json
-    from htr_exp.transcribe.calls import transcribe
+    from htr_exp.core.terminal import say
     from htr_exp.transcribe.folder import OutputFolder
     from htr_exp.transcribe.forms import ENDINGS
     from htr_exp.transcribe.pages import wanted
 
     named = [word for word in args.overrides if _is_path(word)]
     words = [word for word in args.overrides if word not in named]
-    problems = (
-        [] if args.out else [Problem("--out is missing", "say where the pages are written: --out FOLDER", "--out")]
-    )
-    problems += [] if named else [Problem("no page is named", "name images, PAGE or ALTO files, or folders")]
-    if args.jobs is not None and args.jobs < 1:
-        problems.append(Problem(f"--jobs {args.jobs}: it must be 1 or more", "leave it out", "--jobs"))
-    if not any(word.startswith("model=") for word in words):
-        problems.append(
-            Problem(
-                "model= is missing",
-                "name a model: model=RUN, model=last, model=NAME or model=file model.path=FILE",
-                "model",
-            )
-        )
-    if problems:
+    if problems := list(_lacking(args, named, words)):
         raise ConfigError("nothing can be transcribed:", problems)
     out = Path(args.out).expanduser().absolute()
     experiment = _composed(words, overlays(args.config_dir))
-    found, missing = wanted(
-        [Path(word).expanduser().absolute() for word in named],
-        args.segment,
-        out=out,
-        cache=places_of(experiment).cache / "datasets",
-    )
+    paths = [Path(word).expanduser().absolute() for word in named]
+    found, missing = wanted(paths, args.segment, out=out, cache=places_of(experiment).cache / "datasets")
     means, settings = _means(experiment, args.format, args.segment, missing)
-    folder = OutputFolder(out, ENDINGS[args.format])
-    stop = Stop()
-    with folder.opened(settings), stop.listening():
-        pages = [page for page in found.pages if not folder.is_done(page)]
-        before = len(found.pages) - len(pages)
-        jobs = min(args.jobs or _calls_at_once(means.device), max(len(pages), 1))
-        say(
-            f"{len(pages)} of {len(found.pages)} pages to transcribe with {means.model.name}, {means.software.kraken}, {jobs} at a time",
-            error=args.json,
-        )
-        with _progress(console(stderr=True), len(pages)) as tell, stop.answered(lambda: "stopping"):
-            done = transcribe(pages, means, folder, jobs=jobs, stop=stop, tell=tell)
+    folder, stop = OutputFolder(out, ENDINGS[args.format]), Stop()
+    try:
+        with folder.opened(settings), stop.listening():
+            done, before = _transcribed(found.pages, means, folder, stop, args)
+    except OSError as error:
+        raise plainly(error, out) from None
     done.failed |= found.unusable
-    if args.json:
-        failed = [{"page": page, "why": why} for page, why in sorted(done.failed.items())]
-        say_json(
-            {
-                "pages": done.written,
-                "before": before,
-                "failed": failed,
-                "without_lines": done.without_lines,
-                "out": str(out),
-            }
-        )
-    else:
-        _show(done, before, out)
+    _show(done, before, out, json=args.json)
     if stop.asked:
-        say(
-            f"stopped: {before + done.written} of {len(found.pages)} pages are done; the same command goes on",
-            error=True,
-        )
+        said = f"stopped: {before + done.written} of {len(found.pages)} pages are done; the same command goes on"
+        say(said, error=True)
         return 130
     return 1 if done.failed else 0
+
+
+def _lacking(args: argparse.Namespace, named: Sequence[str], words: Sequence[str]) -> Iterator[Problem]:
+    """What the command line does not say, and cannot do without."""
+    if not args.out:
+        yield Problem("--out is missing", "say where the pages are written: --out FOLDER", "--out")
+    if not named:
+        yield Problem("no page is named", "name images, PAGE or ALTO files, or folders")
+    if args.jobs is not None and args.jobs < 1:
+        yield Problem(f"--jobs {args.jobs}: it must be 1 or more", "leave it out", "--jobs")
+    if not any(word.startswith("model=") for word in words):
+        remedy = "name a model: model=RUN, model=last, model=NAME or model=file model.path=FILE"
+        yield Problem("model= is missing", remedy, "model")
+
+
+def _transcribed(
+    pages: Sequence[WantedPage], means: Means, folder: OutputFolder, stop: Stop, args: argparse.Namespace
+) -> tuple[Outcome, int]:
+    """Transcribe the pages that are not done; return what became of them, and how many were done before."""
+    from htr_exp.core.console import console
+    from htr_exp.core.terminal import say
+    from htr_exp.transcribe.calls import transcribe
+
+    left, unknown = folder.left(pages)
+    jobs = min(args.jobs or _calls_at_once(means.device), max(len(left), 1))
+    what = f"{means.model.name}, {means.software.kraken}, {jobs} at a time"
+    say(f"{len(left)} of {len(pages)} pages to transcribe with {what}", error=args.json)
+    with _progress(console(stderr=True), len(left)) as tell, stop.answered(lambda: "stopping"):
+        done = transcribe(left, means, folder, jobs=jobs, stop=stop, tell=tell)
+    done.failed |= unknown
+    return done, len(pages) - len(left) - len(unknown)
 
 
 def _is_path(word: str) -> bool:
@@ -213,35 +213,54 @@ def _calls_at_once(device: str) -> int:
 
 
 @contextmanager
-def _progress(out: Any, total: int) -> Iterator[Callable[[Outcome], None]]:
-    """Show on a terminal how many pages are done, how many an hour that makes, and the time left; elsewhere show nothing."""
+def _progress(out: Console, total: int) -> Iterator[Callable[[Outcome], None]]:
+    """Show how many pages are done, how many an hour that makes, and the time left: on a terminal at any time, elsewhere now and then."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from htr_exp.core.console import Text
+
+    began = told = time.monotonic()
+
+    def rate(outcome: Outcome) -> str:
+        per_hour = 3600 * outcome.written / max(time.monotonic() - began, 1e-9)
+        return f"{per_hour:.0f} pages an hour" if outcome.written else ""
+
     if not out.is_terminal:
-        yield lambda outcome: None
+
+        def say_now_and_then(outcome: Outcome) -> None:
+            nonlocal told
+            if time.monotonic() - told >= SPARSE_S:
+                told = time.monotonic()
+                out.print(
+                    Text(f"{outcome.written} of {total} pages written, {len(outcome.failed)} failed; {rate(outcome)}")
+                )
+
+        yield say_now_and_then
         return
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("pages, {task.fields[rate]}", markup=False),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(),
     )
-    began = time.monotonic()
     with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task("", total=total, rate="")
 
         def tell(outcome: Outcome) -> None:
-            per_hour = 3600 * outcome.written / max(time.monotonic() - began, 1e-9)
-            rate = f"{per_hour:.0f} an hour" if outcome.written else ""
-            bar.update(task, completed=outcome.written + len(outcome.failed), rate=rate)
+            bar.update(task, completed=outcome.written + len(outcome.failed), rate=rate(outcome))
 
         yield tell
 
 
-def _show(done: Outcome, before: int, out: Path) -> None:
-    from htr_exp.core.terminal import say
+def _show(done: Outcome, before: int, out: Path, *, json: bool) -> None:
+    from htr_exp.core.terminal import say, say_json
     from htr_exp.core.text import and_more, counted, first_of
 
+    if json:
+        failed = [{"page": page, "why": why} for page, why in sorted(done.failed.items())]
+        said = {"pages": done.written, "before": before, "failed": failed, "without_lines": done.without_lines}
+        say_json({**said, "out": str(out)})
+        return
     earlier = f", {before} were done before" if before else ""
     say(f"{counted(done.written, 'page')} written into {out}{earlier}")
     if done.without_lines:

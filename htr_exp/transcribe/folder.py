@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -84,12 +84,18 @@ class OutputFolder:
     def _records(self) -> dict[str, dict[str, Any]]:
         return {record["page"]: record for record in read_jsonl(self._own / "pages.jsonl", "page", "image", "xml")}
 
-    def is_done(self, page: WantedPage) -> bool:
-        """Whether a page needs nothing more.
+    def left(self, pages: Sequence[WantedPage]) -> tuple[list[WantedPage], dict[str, str]]:
+        """The pages that are not done, and why of some nothing is known: their image or their lines cannot be read."""
+        found, unknown = list[WantedPage](), dict[str, str]()
+        for page in pages:
+            try:
+                if not self._is_done(page):
+                    found.append(page)
+            except OSError as error:
+                unknown[page.name] = f"{error.filename}: {error.strerror or error}"
+        return found, unknown
 
-        Raises:
-            OSError: its image or its lines cannot be read.
-        """
+    def _is_done(self, page: WantedPage) -> bool:
         return self.output(page).is_file() and self._records.get(page.name) == self._facts(page)
 
     def in_the_way(self, page: WantedPage) -> str | None:

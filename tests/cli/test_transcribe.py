@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from helpers.disks import small_disk
 from helpers.fake_kraken import Scenario
 from helpers.folders import DEMO
 from helpers.in_process import Call, Said, in_process
@@ -283,3 +285,22 @@ def test_a_pdf_that_cannot_be_opened_is_named(transcribe, tmp_path: Path) -> Non
     said = transcribe(tmp_path / "broken.pdf")
     assert said.code == 2
     assert f"{tmp_path / 'broken.pdf'}: it is no PDF that can be read" in said.err
+
+
+def test_a_full_disk_is_said_and_the_same_command_goes_on(transcribe, pages: Path, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", "size=128k") as disk:
+        (disk / "filler").write_bytes(b"x" * 100_000)
+        said = transcribe(pages, "--out", disk / "out", "--jobs", 1)
+        assert said.code != 0
+        assert "Traceback" not in said.err
+        assert "disk or the quota is full" in said.err + said.out
+        (disk / "filler").unlink()
+        again = transcribe(pages, "--out", disk / "out", "--jobs", 1)
+        assert (again.code, again.json["pages"] + again.json["before"]) == (0, 6)
+
+
+def test_where_there_is_no_terminal_it_says_now_and_then_how_far_it_is(
+    transcribe, pages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("htr_exp.cli.transcribe.SPARSE_S", 0.0)
+    assert re.search(r"[1-6] of 6 pages written, 0 failed; \d+ pages an hour", transcribe(pages).err)
