@@ -96,6 +96,7 @@ VERBS: dict[str, Verb] = {
         "register", "store", "put the model of a run into MLflow's registry: register RUN NAME", works=True
     ),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine", works=True),
+    "clean": Verb("clean", "runs", "show what takes room, and with --yes remove what can be made again: clean [--yes]"),
     "init": Verb(
         "init",
         "init",
@@ -247,6 +248,11 @@ def _add_runs(parser: argparse.ArgumentParser, verb: str, family: str) -> None:
         "runs", nargs="*", metavar="RUN", help="names, prefixes of names, sweeps, or `last`; default: all"
     )
     parser.add_argument("--workspace", default=".", metavar="FOLDER", help="default: the current directory")
+    if verb == "clean":
+        parser.add_argument("--yes", action="store_true", help="remove it; without this, nothing is removed")
+        parser.add_argument(
+            "--keep-days", type=float, metavar="DAYS", help="keep what was written or read in the last days (0)"
+        )
     if verb == "report":
         parser.add_argument(
             "--out", metavar="FOLDER", help="a new folder, or an earlier report, which is brought up to date"
