@@ -93,7 +93,8 @@ def _transcribed(
 
     left, unknown = folder.left(pages)
     jobs = min(args.jobs or _calls_at_once(means.device), max(len(left), 1))
-    what = f"{means.model.name}, {means.software.kraken}, {jobs} at a time"
+    name = means.software.model.partition(" (")[0]
+    what = f"{name}, {means.software.kraken}, {jobs} at a time"
     say(f"{len(left)} of {len(pages)} pages to transcribe with {what}", error=args.json)
     with _progress(console(stderr=True), len(left)) as tell, stop.answered(lambda: "stopping"):
         done = transcribe(left, means, folder, jobs=jobs, stop=stop, tell=tell)
