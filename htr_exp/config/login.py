@@ -67,7 +67,9 @@ def login_of(name: str, config_dirs: Sequence[Path] = (), typed: Mapping[str, st
     if name not in known:
         reachable = [one for one in known if "login" in site_folders(one, config_dirs)]
         remedy = f"choose one of {', '.join(reachable)}{did_you_mean(name, known)}, or write conf/site/NAME.yaml"
-        raise ConfigError("the site is not known:", [Problem(f"on={printable(name)}: there is no such site", remedy, "on")])
+        raise ConfigError(
+            "the site is not known:", [Problem(f"on={printable(name)}: there is no such site", remedy, "on")]
+        )
     values = site_folders(name, config_dirs, {**(typed or {}), "workspace": "."})
     host = values.get("login")
     if not host:

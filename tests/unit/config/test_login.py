@@ -26,7 +26,9 @@ def test_the_site_of_the_guide_is_reached_at_its_login_node() -> None:
 
 
 def test_a_site_of_ones_own_takes_from_a_shipped_one_what_it_does_not_say(tmp_path: Path) -> None:
-    login = login_of("ours", site(tmp_path, "defaults: [unistra]\nname: ours\nlogin: me@cluster\nlogin_workspace: /w\n"))
+    login = login_of(
+        "ours", site(tmp_path, "defaults: [unistra]\nname: ours\nlogin: me@cluster\nlogin_workspace: /w\n")
+    )
     assert (login.host, login.workspace, login.is_shipped) == ("me@cluster", "/w", False)
     assert login.folders["runs"] == "./Repertoire_model_finetune"
 
@@ -46,7 +48,9 @@ def test_a_site_that_cannot_be_reached_is_refused_with_what_to_write_where(name:
     assert "\x1b" not in str(refused.value)
 
 
-@pytest.mark.parametrize("host", ["-oProxyCommand=touch x", "a b", "ssh://a", "a:22", "a;b", "$(id)", "a\nb", "", "~/x", "a/b"])
+@pytest.mark.parametrize(
+    "host", ["-oProxyCommand=touch x", "a b", "ssh://a", "a:22", "a;b", "$(id)", "a\nb", "", "~/x", "a/b"]
+)
 def test_a_host_that_ssh_or_a_shell_would_take_for_something_else_is_refused(host: str) -> None:
     with pytest.raises(ConfigError):
         login_of("unistra", typed={"login": host})
