@@ -90,6 +90,12 @@ VERBS: dict[str, Verb] = {
         "register", "store", "put the model of a run into MLflow's registry: register RUN NAME", works=True
     ),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine", works=True),
+    "push": Verb(
+        "push",
+        "push",
+        "send ground truth and models to another site, only what is not there: push on=SITE dataset=NAME or FOLDER...",
+        works=True,
+    ),
     "init": Verb("init", "init", "make the folders of a site here, and remember it: init [site=unistra]", works=True),
     "options": Verb(
         "options", "options", "list every choice of every group, or the keys of some: options [GROUP or KEY ...]"
@@ -204,6 +210,13 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         )
         parser.add_argument(
             "--quick", action="store_true", help="do not decode the images to look for pages that are nearly the same"
+        )
+    if family == "push":
+        parser.add_argument(
+            "words",
+            nargs="*",
+            metavar="FOLDER or KEY=VALUE",
+            help="on=SITE, and what is sent: folders, files, dataset=, model=",
         )
     if family in ("runs", "store", "ui"):
         _add_runs(parser, verb, family)

@@ -156,7 +156,7 @@ class Connection:
 
     def _folder(self) -> Path:
         """A folder of this command alone, which is removed with the connection."""
-        self._made.append(Path(tempfile.mkdtemp(prefix="htr-", dir="/tmp")))  # noqa: S108 - nobody knows its name before
+        self._made.append(Path(tempfile.mkdtemp(prefix="htr-", dir="/tmp")))
         return self._made[-1]
 
     def run(self, script: str, *, timeout_s: float | None = None) -> Heard:

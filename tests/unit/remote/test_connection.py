@@ -32,7 +32,7 @@ def test_the_users_own_connection_is_used_where_the_configuration_keeps_one(clus
         assert list(short.iterdir())
         there.run("true")
     assert cluster.sessions() == 1
-    assert os.system(f"{cluster.ssh} -O exit cluster 2>/dev/null") == 0  # noqa: S605
+    assert os.system(f"{cluster.ssh} -O exit cluster 2>/dev/null") == 0
 
 
 def test_a_command_that_the_configuration_starts_there_and_a_port_that_it_leads_are_not_in_the_way(
