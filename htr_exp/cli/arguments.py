@@ -96,6 +96,12 @@ VERBS: dict[str, Verb] = {
         "send ground truth and models to another site, only what is not there: push on=SITE dataset=NAME or FOLDER...",
         works=True,
     ),
+    "pull": Verb(
+        "pull",
+        "runs",
+        "fetch runs that have ended on another site, and record them here: pull on=SITE [RUN...]",
+        works=True,
+    ),
     "init": Verb("init", "init", "make the folders of a site here, and remember it: init [site=unistra]", works=True),
     "options": Verb(
         "options", "options", "list every choice of every group, or the keys of some: options [GROUP or KEY ...]"

@@ -55,6 +55,10 @@ def _main(words: list[str]) -> int:
             parser().print_help()
             return 2
         on_site.take(args)
+        if args.on is not None and args.verb in on_site.THERE:
+            from htr_exp.cli import there
+
+            return there.run(args, words[1:])
         # A verb's modules are imported once it is asked for: `--help` and `status` start in a moment on a login node.
         verb = importlib.import_module(f"htr_exp.cli.{VERBS[args.verb].module}")
         return int(verb.run(args))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from htr_exp.core.errors import ConfigError
@@ -63,6 +64,11 @@ def needs_on(args: argparse.Namespace) -> None:
     """
     if args.on is None:
         raise ConfigError(f"{args.verb}: which site? Name it: `{own_command(f'{args.verb} on=SITE')}`")
+
+
+def on_words(args: argparse.Namespace) -> str:
+    """The words by which another command means the same site, as they are typed."""
+    return shlex.join([f"on={args.on}", *(f"site.{key}={value}" for key, value in args.login.items())])
 
 
 def login_named(args: argparse.Namespace) -> Login:

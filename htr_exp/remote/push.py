@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from htr_exp.config.login import Login
 from htr_exp.core.errors import ConfigError
 from htr_exp.core.text import counted, printable, size
-from htr_exp.remote import file_lists, space
+from htr_exp.remote import file_lists, rsync, space
 from htr_exp.remote.connection import Connection
-from htr_exp.remote.rsync import Progress, TransferFailed, send, word
+from htr_exp.remote.rsync import Progress, TransferFailed, word
 
 OF_MODELS = (".mlmodel", ".safetensors", ".pt", ".ckpt")
 
@@ -88,7 +88,7 @@ def push(connection: Connection, path: Path, login: Login, progress: Progress | 
             remedy = "remove there what is no longer needed, or ask the computing centre for more"
             raise TransferFailed(f"{printable(str(path))} does not fit:", [f"{one}; {remedy}" for one in full])
         _make(connection, there, to)
-        send(connection, folder, there, wanted, progress)
+        rsync.send(connection, folder, there, wanted, progress)
         _verify(connection, there, wanted)
     return Sent(
         path,

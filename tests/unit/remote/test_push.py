@@ -12,7 +12,7 @@ import pytest
 from helpers.loopback_ssh import LoopbackSsh
 from htr_exp.config.login import Login
 from htr_exp.core.errors import ConfigError, HtrExpError
-from htr_exp.remote import push as push_module
+from htr_exp.remote import rsync
 from htr_exp.remote.connection import Connection
 from htr_exp.remote.failures import ConnectionFailed
 from htr_exp.remote.file_lists import PARTIAL
@@ -124,7 +124,7 @@ def test_what_was_interrupted_goes_on(
     folder.mkdir()
     for name in ("1", "2"):
         (folder / name).write_bytes(os.urandom(1 << 20))
-    send = push_module.send
+    send = rsync.send
 
     def cut(*arguments: object) -> None:
         """The first file came, the second in part, and the connection is gone."""
@@ -136,11 +136,11 @@ def test_what_was_interrupted_goes_on(
         cluster.login_shell("sleep 1; exit 255")
         send(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(push_module, "send", cut)
+    monkeypatch.setattr(rsync, "send", cut)
     with pytest.raises(ConnectionFailed) as failed:
         push(there, folder, LOGIN)
     assert failed.value.lost
-    monkeypatch.setattr(push_module, "send", send)
+    monkeypatch.setattr(rsync, "send", send)
     cluster.login_shell()
     with Connection("cluster") as again:
         assert figures(push(again, folder, LOGIN)) == (1, 1, 0, 0)
