@@ -16,7 +16,7 @@ RUNS = "Repertoire_model_finetune"
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, workspace: Path, empty_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackSsh]:
+def cluster(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackSsh]:
     """A machine with our tool and two runs, one of which is done."""
     if MISSING:
         pytest.skip(WHY_NOT)
@@ -85,7 +85,9 @@ def test_what_is_wrong_there_is_said_with_what_to_write_where(call: Call, cluste
         (("push", "on=unistra", "dataset=nothing_like_this"), "nothing_like_this"),
     ],
 )
-def test_words_that_mean_no_other_site_are_refused_before_anything_is_reached(words: tuple[str, ...], said: str, call: Call) -> None:
+def test_words_that_mean_no_other_site_are_refused_before_anything_is_reached(
+    words: tuple[str, ...], said: str, call: Call
+) -> None:
     told = call(*words)
     assert told.code == 2
     assert said in told.err

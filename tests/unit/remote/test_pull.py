@@ -52,7 +52,9 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_run_arrives_whole_and_a_second_time_nothing_changes(there: Connection, run_there: Path, workspace: Path) -> None:
+def test_a_run_arrives_whole_and_a_second_time_nothing_changes(
+    there: Connection, run_there: Path, workspace: Path
+) -> None:
     runs = workspace / "runs"
     runs.mkdir()
     (first,) = fetch(there, runs, run_there)
@@ -75,7 +77,9 @@ def test_a_run_that_goes_on_is_left_there(state: str, there: Connection, run_the
     assert list(workspace.iterdir()) == []
 
 
-def test_a_run_that_ended_otherwise_since_takes_the_place_of_its_earlier_state(there: Connection, run_there: Path, workspace: Path) -> None:
+def test_a_run_that_ended_otherwise_since_takes_the_place_of_its_earlier_state(
+    there: Connection, run_there: Path, workspace: Path
+) -> None:
     (run_there / "results_manifest.json").unlink()
     files.write_json(run_there / "live/state.json", state_of("failed"))
     assert fetch(there, workspace, run_there, state="failed")[0].done == "new"
@@ -88,7 +92,9 @@ def test_a_run_that_ended_otherwise_since_takes_the_place_of_its_earlier_state(t
 
 
 @pytest.mark.parametrize("what", ["another run", "ours", "changed here"])
-def test_what_is_different_here_is_never_replaced(what: str, there: Connection, run_there: Path, workspace: Path) -> None:
+def test_what_is_different_here_is_never_replaced(
+    what: str, there: Connection, run_there: Path, workspace: Path
+) -> None:
     if what == "another run":
         here = make_run(workspace, lrate=0.5)
         runs = here.parent
@@ -109,7 +115,9 @@ def test_what_is_different_here_is_never_replaced(what: str, there: Connection, 
 
 
 @pytest.mark.parametrize("file", ["best.mlmodel", "provenance.json"])
-def test_a_run_that_is_not_as_it_was_sealed_does_not_become_one_here(file: str, there: Connection, run_there: Path, workspace: Path) -> None:
+def test_a_run_that_is_not_as_it_was_sealed_does_not_become_one_here(
+    file: str, there: Connection, run_there: Path, workspace: Path
+) -> None:
     (run_there / file).write_bytes(b"{}")
     (told,) = fetch(there, workspace, run_there)
     assert told.done == "refused"
