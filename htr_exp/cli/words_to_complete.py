@@ -54,7 +54,7 @@ def candidates(before: Sequence[str], typed: str) -> Iterable[str]:
         return line.reachable()
     if family in ("runs", "store", "ui"):
         return [
-            *(["on="] if verb in (*MOVING, *THERE) else []),
+            *(["on="] if typed and verb in (*MOVING, *THERE) else []),
             "last",
             *line.runs(),
             *line.settings(typed, ("site", "slurm") if verb in ("resume", "test") else ("site",)),

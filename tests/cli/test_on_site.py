@@ -100,3 +100,8 @@ def test_a_dataset_is_sent_once(call: Call, cluster: LoopbackSsh, workspace: Pat
     assert (cluster.there / "Ground_Truth/Gratian/p1.xml").read_text() == "page"
     sent = call("push", *ON, "--json", "ground_truth/Gratian").json
     assert [(one["files"], one["same"]) for one in sent] == [(0, 1)]
+
+
+@pytest.mark.parametrize(("typed", "words"), [("o", ["on="]), ("on=", ["on=unistra"]), ("on=l", [])])
+def test_the_sites_that_can_be_reached_are_completed(typed: str, words: list[str], call: Call) -> None:
+    assert call("completion", "answer", "zsh", f"htr-exp status {typed}").out.split() == words
