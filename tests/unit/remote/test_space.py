@@ -46,7 +46,7 @@ def test_a_long_name_has_a_line_of_its_own_in_lfs() -> None:
     ("said", "free"),
     [
         ("Home: 12.5 GB of 500 GB (2 %)", 487.5e9),
-        ("Espace utilisé : 12,5 Go / 500 Go", 487.5e9),
+        ("Home : 12,5 Go / 500 Go", 487.5e9),
         ("/home  499.5/500G", 0.5e9),
         ("used 600 GB of 500 GB", 0),
     ],
