@@ -22,7 +22,7 @@ core
 config groundtruth demo
 kraken slurm scoring
 audit runs transcribe
-splits tracking report
+splits tracking report remote
 pipeline
 cli
 __main__

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 import htr_exp
+from htr_exp.cli import on_site
 from htr_exp.cli.arguments import VERBS, verb_parser
 from htr_exp.config.choices import options
 from htr_exp.config.compose import Composed, compose_experiment, compose_sweep
+from htr_exp.config.login import login_of
 from htr_exp.config.schema import CHOICES
 from htr_exp.config.search_space import checked_points
 
@@ -121,6 +123,9 @@ def test_every_command_has_a_verb_and_options_and_composes(shown: Shown, workspa
     words = shlex.split(shown.text, comments=True)
     assert words[0] in VERBS, f"{shown}: no such verb"
     args = verb_parser(words[0]).parse_intermixed_args(words[1:])  # exits with 2 where an option does not exist
+    on_site.take(args)
+    if args.on is not None and args.on != "SITE":
+        login_of(args.on)
     overrides = [word for word in getattr(args, "overrides", []) if "=" in word and not OPEN.fullmatch(_value(word))]
     overrides += [word for word in getattr(args, "runs", []) if "=" in word]
     points: list[Composed] = []
@@ -192,6 +197,8 @@ def choices_of(key: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("shown", settings(), ids=named)
 def test_every_key_and_every_choice_exists(shown: Shown, workspace: Path) -> None:
     key, _, value = shown.text.partition("=")
+    if key == "on":
+        return  # it is no setting: `on_site.take` reads it
     if key.startswith(("slurm.extra.", "classes.lines.", "classes.regions.")):
         key = key.rpartition(".")[0]
     assert key in known_keys(), f"{shown}: no such key"

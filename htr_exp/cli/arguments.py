@@ -96,6 +96,18 @@ VERBS: dict[str, Verb] = {
         "register", "store", "put the model of a run into MLflow's registry: register RUN NAME", works=True
     ),
     "ui": Verb("ui", "ui", "show the MLflow UI of the workspace on this machine", works=True),
+    "push": Verb(
+        "push",
+        "push",
+        "send ground truth and models to another site, only what is not there: push on=SITE dataset=NAME or FOLDER...",
+        works=True,
+    ),
+    "pull": Verb(
+        "pull",
+        "runs",
+        "fetch runs that have ended on another site, and record them here: pull on=SITE [RUN...]",
+        works=True,
+    ),
     "clean": Verb("clean", "runs", "show what takes room, and with --yes remove what can be made again: clean [--yes]"),
     "init": Verb(
         "init",
@@ -115,7 +127,12 @@ VERBS: dict[str, Verb] = {
 }
 
 
-NAMING = {"check": "FOLDER or KEY=VALUE", "init": "EXPORT or KEY=VALUE", "transcribe": "PAGES or KEY=VALUE"}
+NAMING = {
+    "check": "FOLDER or KEY=VALUE",
+    "init": "EXPORT or KEY=VALUE",
+    "push": "FOLDER or KEY=VALUE",
+    "transcribe": "PAGES or KEY=VALUE",
+}
 """Families that take paths among the words of the configuration -> how their usage calls both."""
 
 
@@ -236,6 +253,13 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
         )
         parser.add_argument(
             "--quick", action="store_true", help="do not decode the images to look for pages that are nearly the same"
+        )
+    if family == "push":
+        parser.add_argument(
+            "words",
+            nargs="*",
+            metavar=NAMING[family],
+            help="on=SITE, and what is sent: folders, files, dataset=, model=",
         )
     if family in ("runs", "store", "ui"):
         _add_runs(parser, verb, family)

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from htr_exp.cli import on_site
 from htr_exp.cli.arguments import VERBS, parser, verb_parser
 from htr_exp.core.errors import ConfigError, DisplayLost, HtrExpError, of_memory
 from htr_exp.core.machine import settle_home
@@ -53,6 +54,11 @@ def _main(words: list[str]) -> int:
         if not hasattr(args, "verb"):
             parser().print_help()
             return 2
+        on_site.take(args)
+        if args.on is not None and args.verb in on_site.THERE:
+            from htr_exp.cli import there
+
+            return there.run(args, words[1:])
         # A verb's modules are imported once it is asked for: `--help` and `status` start in a moment on a login node.
         verb = importlib.import_module(f"htr_exp.cli.{VERBS[args.verb].module}")
         return int(verb.run(args))

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from htr_exp.cli.arguments import NAMING, VERBS, verb_parser
+from htr_exp.cli.on_site import MOVING, THERE
 from htr_exp.core.errors import ConfigError
 
 PATHS = re.compile(
@@ -49,8 +50,11 @@ def candidates(before: Sequence[str], typed: str) -> Iterable[str]:
         return line.values_of_option(options[before[-1]], typed)
     if family == "completion":
         return ["bash", "zsh", "fish"]
+    if typed.startswith("on=") and verb in (*MOVING, *THERE):
+        return line.reachable()
     if family in ("runs", "store", "ui"):
         return [
+            *(["on="] if typed and verb in (*MOVING, *THERE) else []),
             "last",
             *line.runs(),
             *line.settings(typed, ("site", "slurm") if verb in ("resume", "test") else ("site",)),
@@ -118,6 +122,14 @@ class _Line:
         from htr_exp.config.misread_words import types_of_keys
 
         return [*self._groups, *types_of_keys()]
+
+    def reachable(self) -> list[str]:
+        """The sites that `on=` can name."""
+        from htr_exp.config.site_choice import site_names
+        from htr_exp.config.site_folders import site_folders
+
+        dirs = self._config_dirs
+        return [f"on={name}" for name in site_names(dirs) if "login" in site_folders(name, dirs)]
 
     def runs(self) -> list[str]:
         """The names of the run folders of the site."""

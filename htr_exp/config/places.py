@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from htr_exp.config.login import login_problem
 from htr_exp.config.schema import Experiment
 from htr_exp.config.site_folders import site_folders
 from htr_exp.core.problem import Problem
@@ -39,7 +40,7 @@ def problems(experiment: Experiment) -> list[Problem]:
     """Why the folders of this machine cannot be used: records, lists of pages and shell scripts hold their names, a line each, in UTF-8."""
     site = experiment.site
     named = {"workspace": site.workspace, "runs": site.runs, "cache": site.cache, "models": site.models}
-    return [
+    found = [
         Problem(
             f"site.{key}={printable(path)}: the folder is {printable(folder)}, whose name holds {what}",
             "choose a folder without, or rename it",
@@ -48,6 +49,7 @@ def problems(experiment: Experiment) -> list[Problem]:
         for key, path in named.items()
         if (what := _unusable(folder := str(absolute(path))))
     ]
+    return found if (of_login := login_problem(site.login)) is None else [*found, of_login]
 
 
 def _unusable(folder: str) -> str | None:

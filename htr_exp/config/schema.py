@@ -278,9 +278,12 @@ class Launch:
 
 @dataclass
 class Site:
-    """Folders of one machine."""
+    """Folders of one machine, and how it is reached from another one."""
 
     name: str = MISSING
+    login: str | None = None  # for on=NAME: HOST or USER@HOST as ssh knows it; None: it is reached from nowhere else
+    login_workspace: str = "."  # the workspace there, seen from the home folder there
+    login_environment: str | None = None  # the Python environment with htr-exp there; None: htr-exp of the PATH there
     workspace: str = MISSING
     ground_truth: str = MISSING
     models: str = MISSING
