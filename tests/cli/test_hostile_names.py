@@ -159,6 +159,18 @@ def lines_of(verb: str, hostile: Path, address: str, ketos: Path) -> list[list[s
             ["--html", str(hostile / f"x{EVIL}.html"), "--junit", str(hostile / f"x{EVIL}.xml"), "--quick", str(pages)],
             ["--since", EVIL, "--htr-united", str(hostile / EVIL / EVIL), str(pages)],
         ],
+        "transcribe": [
+            ["model=file", f"model.path={hostile / 'odd.mlmodel'}", f"runtime.ketos={ketos}", "training.device=cpu", str(pages),
+             "--out", str(hostile / f"out{EVIL}")],
+            ["model=file", f"model.path={json.dumps(str(model), ensure_ascii=False)}", str(pages), EVIL, "--out", EVIL, "--json"],
+            [f"model={EVIL}", str(pages), "--out", EVIL], [f"model=last{EVIL}", EVIL, str(hostile / EVIL)],
+        ],
+        "clean": [[], ["--json"], ["run1"], ["run2", "--yes"], [EVIL]],
+        "push": [
+            ["on=unistra", "site.login=here", str(pages)], [f"on={EVIL}", str(pages)], ["on=unistra", f"site.login={EVIL}", EVIL],
+            [EVIL], ["on=unistra", "site.login=here", str(hostile / EVIL), "--json"],
+        ],
+        "pull": [["on=unistra", "site.login=here"], [f"on={EVIL}"], [EVIL], ["on=unistra", "site.login=here", EVIL, "--json"]],
         "status": [[], ["--json"], ["run1"], [EVIL], ["--watch", f"1{EVIL}"]],
         "logs": [["run1"], ["run2"], ["run1", "-f"], [EVIL], ["run1", "run2"]],
         "compare": [[], ["--json"], ["--csv"]],
@@ -173,7 +185,7 @@ def lines_of(verb: str, hostile: Path, address: str, ketos: Path) -> list[list[s
         "register": [["run1", EVIL], [EVIL, "hand"], ["run1", "hand", "--uri", address, "--json"]],
         "options": [[config], [config, "--json"]],
         "completion": [["answer", "bash", "htr-exp status "], ["answer", "zsh", "htr-exp train dataset="], ["fish"]],
-        "init": [["site=laptop", EVIL], [f"site={EVIL}", "--json"]],
+        "init": [["site=laptop", EVIL], [f"site={EVIL}", "--json"], [str(pages)], [str(pages), str(hostile / EVIL), f"name={EVIL}", "--json"]],
         "doctor": [["slurm=publicgpu", f"runtime.ketos={ketos}", config], [EVIL, "--json"]],
         "cancel": [["run2"], ["--json", "run2"], [EVIL]],
     }[verb]  # fmt: skip
@@ -185,6 +197,7 @@ def test_no_name_steers_the_terminal(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     ketos = tmp_path / "bin" / "ketos"
+    monkeypatch.setenv("HTR_EXP_SSH", str(ketos))  # which says the same, whatever it is asked
     ketos.parent.mkdir()
     said = json.dumps(EVIL, ensure_ascii=True)
     ketos.write_text(

@@ -13,7 +13,7 @@ from htr_exp.cli.completion import INSTALLING
 pytestmark = [pytest.mark.seconds, pytest.mark.timeout(1800)]  # a start of ours for each line
 
 TYPED = {
-    "htr-exp tr\t": ["htr-exp", "train"],
+    "htr-exp trai\t": ["htr-exp", "train"],
     "htr-exp train --dr\t": ["htr-exp", "train", "--dry-run"],
     "htr-exp train --cfg j\t": ["htr-exp", "train", "--cfg", "job"],
     "htr-exp train dataset=gra\t": ["htr-exp", "train", "dataset=gratian"],
