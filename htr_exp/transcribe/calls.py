@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -103,13 +103,14 @@ def transcribe(
         OSError: a page cannot be written.
         RuntimeUnavailableError: kraken does not start.
     """
-    outcome, usable = Outcome(), list[WantedPage]()
+    outcome, usable, images = Outcome(), list[WantedPage](), dict[Path, ImageFacts]()
     for page in pages:
         seen = look_at(str(page.image))
         if (said := folder.in_the_way(page)) or (said := unusable(seen, page.image)):
             outcome.failed[page.name] = said
-        else:
+        elif isinstance(seen, ImageFacts):
             usable.append(page)
+            images[page.image] = seen
     tell(outcome)
     kept, found = ([one for one in usable if (one.xml is not None) is kept] for kept in (True, False))
     waiting = deque(share for of in (kept, found) for share in _shares(of, jobs))
@@ -120,7 +121,7 @@ def transcribe(
         while waiting or at_work:
             while waiting and len(at_work) < jobs:
                 number += 1
-                at_work.append(_Call(waiting.popleft(), means, folder, folder.work / str(number), outcome))
+                at_work.append(_Call(waiting.popleft(), images, means, folder, folder.work / str(number), outcome))
             time.sleep(LOOK_S)
             for call in list(at_work):
                 if call.look():
@@ -155,7 +156,13 @@ class _Call:
     """One call of kraken under way."""
 
     def __init__(
-        self, pages: Sequence[WantedPage], means: Means, folder: OutputFolder, work: Path, outcome: Outcome
+        self,
+        pages: Sequence[WantedPage],
+        images: Mapping[Path, ImageFacts],
+        means: Means,
+        folder: OutputFolder,
+        work: Path,
+        outcome: Outcome,
     ) -> None:
         self._means, self._folder, self._outcome = means, folder, outcome
         self._said: dict[str, str] = {}  # what kraken was given -> why it failed
@@ -164,15 +171,18 @@ class _Call:
         self._open: list[_Open] = []
         for number, page in enumerate(pages):
             try:
-                given, lines = (page.image, ()) if page.xml is None else _staged(page, work / f"{number}.page.xml")
+                given, lines = (
+                    (page.image, ())
+                    if page.xml is None
+                    else _staged(page, images[page.image], work / f"{number}.page.xml")
+                )
             except DatasetError as error:
                 outcome.failed[page.name] = error.headline
             else:
                 self._open.append(_Open(page, given, work / f"{number}.out", lines))
-        images = {one.page.image for one in self._open}
         models = [model for model in (means.model, means.segmenter) if model]
         kraken = means.kraken.within(
-            readable=[*sorted(images), *models],
+            readable=[*sorted({one.page.image for one in self._open}), *models],
             writable=[work],
             scratch=work / "tmp",
             gpu=not means.device.startswith("cpu"),
@@ -250,7 +260,7 @@ class _Call:
         self._outcome.failed[one.page.name] = self._said.get(str(one.given)) or one.lacks or why
 
 
-def _staged(page: WantedPage, place: Path) -> tuple[Path, tuple[tuple[str, Points], ...]]:
+def _staged(page: WantedPage, image: ImageFacts, place: Path) -> tuple[Path, tuple[tuple[str, Points], ...]]:
     """A page's lines as a file for kraken, and their ids and baselines.
 
     Raises:
@@ -258,9 +268,6 @@ def _staged(page: WantedPage, place: Path) -> tuple[Path, tuple[tuple[str, Point
     """
     assert page.xml is not None  # noqa: S101 - its caller has looked
     read = xml.read_page(page.xml)
-    seen = look_at(str(page.image))
-    if not isinstance(seen, ImageFacts):
-        raise DatasetError(f"its image cannot be read: {seen}")
     lines = [replace(line, text="") for line in identified(read.lines) if line.baseline]
-    place.write_bytes(page_xml(str(page.image.absolute()), seen.width, seen.height, read.regions, lines))
+    place.write_bytes(page_xml(str(page.image.absolute()), image.width, image.height, read.regions, lines))
     return place, tuple((line.id, line.baseline) for line in lines)
